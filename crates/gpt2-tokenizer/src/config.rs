@@ -1,0 +1,147 @@
+//! The options of a tokenizer, under KerasHub's names.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::{Result, TokenizerError};
+
+/// How text is cut into words before the merges run inside each word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum SplitPattern {
+    /// OpenAI's regular expression, which the published weights were trained with
+    /// (`encoder.py` of GPT-2): `"a\n\nb"` is 64, 198, 198, 65.
+    #[default]
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// No cut at all, as `generate()` of KerasHub 0.32 does: `"a\n\nb"` is 64, 628, 65.
+    ///
+    /// KerasHub passes its expression as a literal string, which never matches
+    /// (`byte_pair_tokenizer.py`, the path without TensorFlow).
+    #[serde(rename = "keras_hub")]
+    KerasHub,
+}
+
+/// What happens where a text spells a special token, `<|endoftext|>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpecialText {
+    /// It becomes the token's id, as in KerasHub. Text from strangers can then end a document.
+    #[default]
+    Parse,
+    /// It is text like any other.
+    Ordinary,
+    /// It is an error, as in tiktoken.
+    Error,
+}
+
+/// What happens to a character whose bytes have no token, which only small vocabularies lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownBytes {
+    /// It is an error that names the character and its place.
+    #[default]
+    Error,
+    /// The bytes vanish without a word, as in KerasHub.
+    Drop,
+}
+
+/// The options of a [`Gpt2Tokenizer`](crate::Gpt2Tokenizer).
+///
+/// Serialized under KerasHub's keys; keys of its `tokenizer.json` that are not options here
+/// (`name`, `trainable`, `dtype`, …) are ignored.
+///
+/// ```
+/// use gpt2_tokenizer::{Gpt2TokenizerConfig, SpecialText, SplitPattern};
+///
+/// let config = Gpt2TokenizerConfig::new()
+///     .with_sequence_length(8)
+///     .with_split(SplitPattern::KerasHub)
+///     .with_special_text(SpecialText::Error);
+/// assert_eq!(config.sequence_length, Some(8));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Gpt2TokenizerConfig {
+    /// Number of ids that every tokenized text is cut or right-padded to; unset, each keeps its
+    /// own length.
+    pub sequence_length: Option<usize>,
+    /// Whether a text that does not begin with a space gets one, so that its first word becomes
+    /// the token it would be inside a sentence.
+    pub add_prefix_space: bool,
+    /// Tokens of the vocabulary that are kept whole wherever a text spells them.
+    ///
+    /// `<|endoftext|>` may be listed, as KerasHub does; `special_text` decides about it.
+    #[serde(deserialize_with = "null_as_empty")]
+    pub unsplittable_tokens: Vec<String>,
+    /// How text is cut into words.
+    pub split: SplitPattern,
+    /// What happens where a text spells `<|endoftext|>`.
+    pub special_text: SpecialText,
+    /// What happens to characters that the vocabulary cannot express.
+    pub unknown: UnknownBytes,
+}
+
+impl Gpt2TokenizerConfig {
+    /// The defaults: OpenAI's ids, no fixed length, special tokens in text are parsed.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`sequence_length`](Self::sequence_length).
+    #[must_use]
+    pub fn with_sequence_length(mut self, sequence_length: usize) -> Self {
+        self.sequence_length = Some(sequence_length);
+        self
+    }
+
+    /// Sets [`add_prefix_space`](Self::add_prefix_space).
+    #[must_use]
+    pub fn with_add_prefix_space(mut self, add_prefix_space: bool) -> Self {
+        self.add_prefix_space = add_prefix_space;
+        self
+    }
+
+    /// Sets [`unsplittable_tokens`](Self::unsplittable_tokens).
+    #[must_use]
+    pub fn with_unsplittable_tokens<T: Into<String>>(
+        mut self,
+        tokens: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.unsplittable_tokens = tokens.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`split`](Self::split).
+    #[must_use]
+    pub fn with_split(mut self, split: SplitPattern) -> Self {
+        self.split = split;
+        self
+    }
+
+    /// Sets [`special_text`](Self::special_text).
+    #[must_use]
+    pub fn with_special_text(mut self, special_text: SpecialText) -> Self {
+        self.special_text = special_text;
+        self
+    }
+
+    /// Sets [`unknown`](Self::unknown).
+    #[must_use]
+    pub fn with_unknown(mut self, unknown: UnknownBytes) -> Self {
+        self.unknown = unknown;
+        self
+    }
+
+    /// Refuses what no vocabulary could make meaningful.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.sequence_length == Some(0) {
+            return Err(TokenizerError::SequenceLengthZero);
+        }
+        Ok(())
+    }
+}
+
+/// KerasHub writes `null` where no list was given.
+fn null_as_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

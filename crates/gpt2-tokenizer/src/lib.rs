@@ -1,0 +1,29 @@
+//! GPT-2's tokenizer: byte-level byte-pair encoding.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod assets;
+mod byte_alphabet;
+mod char_class;
+mod config;
+mod decode;
+mod decode_stream;
+mod encode;
+mod error;
+mod merges;
+mod reserved;
+mod split;
+mod tokenizer;
+mod tokenizer_json;
+mod vocabulary;
+
+pub use config::{Gpt2TokenizerConfig, SpecialText, SplitPattern, UnknownBytes};
+pub use decode_stream::DecodeStream;
+pub use error::{Result, TokenizerError};
+pub use merges::Merges;
+pub use tokenizer::Gpt2Tokenizer;
+pub use vocabulary::Vocabulary;
+
+/// The number of a token in its vocabulary.
+pub type TokenId = u32;

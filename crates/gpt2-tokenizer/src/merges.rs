@@ -1,0 +1,124 @@
+//! Stage 2b, `merges.txt` to the rules that join two tokens into one, best first.
+
+use crate::{Result, TokenizerError, Vocabulary};
+
+/// What the first line of the file may begin with.
+const VERSION_PREFIX: &str = "#version:";
+/// The version line that OpenAI and transformers write.
+const VERSION_LINE: &str = "#version: 0.2";
+/// Number of characters of a faulty line that a message repeats.
+const SHOWN: usize = 80;
+
+/// The merge rules in the order of their rank.
+///
+/// ```
+/// use gpt2_tokenizer::Merges;
+///
+/// let merges = Merges::parse("#version: 0.2\nĠ t\nh e\n")?;
+/// assert_eq!(merges.iter().collect::<Vec<_>>(), [("Ġ", "t"), ("h", "e")]);
+/// # Ok::<(), gpt2_tokenizer::TokenizerError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Merges {
+    rules: Vec<MergeRule>,
+}
+
+/// One rule, with the line that an error names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct MergeRule {
+    left: String,
+    right: String,
+    line: usize,
+}
+
+impl Merges {
+    /// Parses the text of `merges.txt` (`vocab.bpe` of OpenAI): a rule per line, its two tokens
+    /// separated by a space.
+    ///
+    /// A byte order mark, `#version:` lines, blank lines, line ends of Windows and spaces at the
+    /// end of a line are passed over.
+    ///
+    /// # Errors
+    ///
+    /// A line with one token, or with more than two.
+    pub fn parse(text: &str) -> Result<Self> {
+        Self::from_rules(text.strip_prefix('\u{feff}').unwrap_or(text).lines())
+    }
+
+    /// Collects rules such as `"Ġ t"`, as KerasHub takes them in a list.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse); the line is the position in the list, from 1.
+    pub fn from_rules<R: AsRef<str>>(rules: impl IntoIterator<Item = R>) -> Result<Self> {
+        let mut merges = Self::default();
+        for (index, rule) in rules.into_iter().enumerate() {
+            let (line, rule) = (index + 1, rule.as_ref().trim_end());
+            if rule.is_empty() || rule.starts_with(VERSION_PREFIX) {
+                continue;
+            }
+            match rule.split_once(' ') {
+                Some((left, right)) => merges.push(left, right, line)?,
+                None => return Err(syntax_error(rule, line)),
+            }
+        }
+        Ok(merges)
+    }
+
+    /// Adds one rule.
+    pub(crate) fn push(&mut self, left: &str, right: &str, line: usize) -> Result<()> {
+        if left.is_empty() || right.is_empty() || left.contains(' ') || right.contains(' ') {
+            return Err(syntax_error(&format!("{left} {right}"), line));
+        }
+        self.rules.push(MergeRule { left: left.into(), right: right.into(), line });
+        Ok(())
+    }
+
+    /// The rules as pairs of tokens, best first.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rules.iter().map(|rule| (rule.left.as_str(), rule.right.as_str()))
+    }
+
+    /// Number of rules.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there is no rule, so that every byte is a token of its own.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The text of `merges.txt`, with its version line.
+    pub fn to_text(&self) -> String {
+        let mut text = format!("{VERSION_LINE}\n");
+        for (left, right) in self.iter() {
+            text.extend([left, " ", right, "\n"]);
+        }
+        text
+    }
+
+    /// Demands that the vocabulary has the parts and the result of every rule.
+    pub(crate) fn check(&self, vocabulary: &Vocabulary) -> Result<()> {
+        let mut joined = String::new();
+        for MergeRule { left, right, line } in &self.rules {
+            joined.clear();
+            joined.extend([left.as_str(), right.as_str()]);
+            for token in [left, right, &joined] {
+                if vocabulary.id(token).is_none() {
+                    return Err(TokenizerError::MergeNotInVocabulary {
+                        line: *line,
+                        rule: format!("{left} {right}"),
+                        token: token.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error about a rule that is no pair of tokens.
+fn syntax_error(rule: &str, line: usize) -> TokenizerError {
+    TokenizerError::MergeSyntax { line, found: rule.chars().take(SHOWN).collect() }
+}
