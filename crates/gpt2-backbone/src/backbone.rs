@@ -1,0 +1,260 @@
+//! The model: token ids to hidden states.
+
+use std::convert::Infallible;
+
+use burn::module::Module;
+use burn::tensor::{Bool, Device, Int, Tensor};
+
+use crate::attention_mask::AttentionMask;
+use crate::key_value_cache::KeyValueCache;
+use crate::layer_normalization::LayerNormalization;
+use crate::parameter::{ParameterReader, ParameterSource, RandomParameters};
+use crate::position_embedding::PositionEmbedding;
+use crate::reversible_embedding::ReversibleEmbedding;
+use crate::transformer_decoder::TransformerDecoder;
+use crate::{BackboneError, Gpt2BackboneConfig};
+
+/// Where in the forward pass an intercept is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InterceptPoint {
+    /// Behind the sum of token and position embedding; KerasHub's index -1.
+    Embeddings,
+    /// Behind the transformer layer with this index.
+    TransformerLayer(usize),
+}
+
+/// Sees the activations at every [`InterceptPoint`] and returns what the model goes on with.
+///
+/// Shapes: `[batch_size, sequence_length, hidden_dim]`, unchanged.
+pub type LayerIntercept<'a> = dyn FnMut(Tensor<3>, InterceptPoint) -> Tensor<3> + 'a;
+
+/// What a forward pass may take besides token ids.
+#[derive(Default)]
+pub struct ForwardOptions<'a> {
+    /// True where a token may be seen; `[batch_size, tokens in the cache + sequence_length]`.
+    pub padding_mask: Option<Tensor<2, Bool>>,
+    /// Tokens seen before, behind which the new ones are placed; updated in place.
+    pub cache: Option<&'a mut KeyValueCache>,
+    /// Called with the activations of every layer.
+    pub intercept: Option<&'a mut LayerIntercept<'a>>,
+}
+
+/// GPT-2 without a head ([Radford et al., 2019](https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf);
+/// `keras_hub/src/models/gpt2/gpt2_backbone.py`).
+///
+/// ```
+/// use burn::tensor::{Device, Int, Tensor};
+/// use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
+///
+/// let device = Device::flex();
+/// let config = Gpt2BackboneConfig::new(10, 2, 2, 4, 8).with_max_sequence_length(5);
+/// let backbone = Gpt2Backbone::new(&config, 42, &device)?;
+/// let token_ids = Tensor::<2, Int>::from_data([[1, 2, 3]], &device);
+/// let hidden_states = backbone.forward(token_ids, None)?;
+/// assert_eq!(hidden_states.dims(), [1, 3, 4]);
+/// assert_eq!(backbone.logits(hidden_states).dims(), [1, 3, 10]);
+/// # Ok::<(), gpt2_backbone::BackboneError>(())
+/// ```
+#[doc(alias = "GPT2Backbone")]
+#[derive(Module, Debug)]
+pub struct Gpt2Backbone {
+    /// Token vectors, also the output layer.
+    pub token_embedding: ReversibleEmbedding,
+    /// Position vectors.
+    pub position_embedding: PositionEmbedding,
+    /// The layers, in order.
+    pub transformer_layers: Vec<TransformerDecoder>,
+    /// The last normalisation.
+    pub layer_norm: LayerNormalization,
+    #[module(skip)]
+    config: Gpt2BackboneConfig,
+}
+
+impl Gpt2Backbone {
+    /// A model with KerasHub's random initialisation.
+    ///
+    /// # Errors
+    ///
+    /// What [`Gpt2BackboneConfig::validate`] refuses.
+    pub fn new(
+        config: &Gpt2BackboneConfig,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, BackboneError> {
+        config.validate()?;
+        let built = Self::build(config, &mut RandomParameters::new(seed), device);
+        Ok(built.unwrap_or_else(|impossible: Infallible| match impossible {}))
+    }
+
+    /// A model whose parameters come from `source`, each asked for once and never initialised before.
+    ///
+    /// # Errors
+    ///
+    /// What [`Gpt2BackboneConfig::validate`] refuses, and what the source cannot give.
+    pub fn from_source<S>(
+        config: &Gpt2BackboneConfig,
+        source: &mut S,
+        device: &Device,
+    ) -> Result<Self, S::Error>
+    where
+        S: ParameterSource,
+        S::Error: From<BackboneError>,
+    {
+        config.validate()?;
+        Self::build(config, source, device)
+    }
+
+    fn build<S: ParameterSource>(
+        config: &Gpt2BackboneConfig,
+        source: &mut S,
+        device: &Device,
+    ) -> Result<Self, S::Error> {
+        let mut reader = ParameterReader::new(source, device);
+        let (vocabulary, hidden) = (config.vocabulary_size, config.hidden_dim);
+        Ok(Self {
+            token_embedding: ReversibleEmbedding::read(
+                reader.module("token_embedding"),
+                vocabulary,
+                hidden,
+                config.tie_weights,
+            )?,
+            position_embedding: PositionEmbedding::read(
+                reader.module("position_embedding"),
+                config.max_sequence_length,
+                hidden,
+            )?,
+            transformer_layers: (0..config.num_layers)
+                .map(|layer| {
+                    let name = format!("transformer_layers.{layer}");
+                    TransformerDecoder::read(reader.module(&name), config, layer)
+                })
+                .collect::<Result<_, _>>()?,
+            layer_norm: LayerNormalization::read(
+                reader.module("layer_norm"),
+                hidden,
+                config.layer_norm_epsilon,
+            )?,
+            config: config.clone(),
+        })
+    }
+
+    /// The config that the model was built with.
+    pub fn config(&self) -> &Gpt2BackboneConfig {
+        &self.config
+    }
+
+    /// The device on which the parameters are.
+    pub fn device(&self) -> Device {
+        self.layer_norm.gamma.device()
+    }
+
+    /// Hidden states of token ids.
+    ///
+    /// # Shapes
+    ///
+    /// `token_ids` and `padding_mask` (true where a token may be seen): `[batch_size,
+    /// sequence_length]`; result: `[batch_size, sequence_length, hidden_dim]`.
+    ///
+    /// # Errors
+    ///
+    /// As [`forward_with`](Self::forward_with).
+    pub fn forward(
+        &self,
+        token_ids: Tensor<2, Int>,
+        padding_mask: Option<Tensor<2, Bool>>,
+    ) -> Result<Tensor<3>, BackboneError> {
+        self.forward_with(token_ids, ForwardOptions { padding_mask, ..Default::default() })
+    }
+
+    /// The one forward pass: plain, cached, masked and intercepted.
+    ///
+    /// Token ids must be below `vocabulary_size`. They are not read back from the device to check
+    /// that; what a backend does with others is its own affair (flex panics), so check ids that
+    /// come from a user first.
+    ///
+    /// # Shapes
+    ///
+    /// `token_ids`: `[batch_size, sequence_length]`; result: `[batch_size, sequence_length,
+    /// hidden_dim]`.
+    ///
+    /// # Errors
+    ///
+    /// [`BackboneError::EmptyInput`], [`BackboneError::SequenceTooLong`],
+    /// [`BackboneError::CacheFull`] and [`BackboneError::ShapeMismatch`]; the cache is unchanged then.
+    pub fn forward_with(
+        &self,
+        token_ids: Tensor<2, Int>,
+        options: ForwardOptions<'_>,
+    ) -> Result<Tensor<3>, BackboneError> {
+        let ForwardOptions { padding_mask, mut cache, mut intercept } = options;
+        let [_, sequence_length] = token_ids.dims();
+        let start = cache.as_ref().map_or(0, |cache| cache.len());
+        self.check_inputs(token_ids.dims(), padding_mask.as_ref(), cache.as_deref())?;
+
+        let mask = AttentionMask::causal(start, sequence_length, padding_mask, &token_ids.device());
+        let mut x = self.token_embedding.forward(token_ids)
+            + self.position_embedding.forward(start, sequence_length);
+        let mut call = |x, point| match &mut intercept {
+            Some(intercept) => intercept(x, point),
+            None => x,
+        };
+        x = call(x, InterceptPoint::Embeddings);
+        for (index, layer) in self.transformer_layers.iter().enumerate() {
+            x = layer.forward(x, &mask, cache.as_mut().map(|cache| cache.layer(index)));
+            x = call(x, InterceptPoint::TransformerLayer(index));
+        }
+        if let Some(cache) = cache {
+            cache.advance(sequence_length);
+        }
+        Ok(self.layer_norm.forward(x))
+    }
+
+    /// Logits of hidden states.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch_size, sequence_length, hidden_dim] -> [batch_size, sequence_length, vocabulary_size]`
+    pub fn logits(&self, hidden_states: Tensor<3>) -> Tensor<3> {
+        self.token_embedding.reverse(hidden_states)
+    }
+
+    /// An empty cache for `batch_size` sequences of up to `max_length` tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`BackboneError::SequenceTooLong`] if `max_length` exceeds the model's positions.
+    pub fn new_cache(
+        &self,
+        batch_size: usize,
+        max_length: usize,
+    ) -> Result<KeyValueCache, BackboneError> {
+        KeyValueCache::new(&self.config, batch_size, max_length, &self.device())
+    }
+
+    fn check_inputs(
+        &self,
+        [batch_size, sequence_length]: [usize; 2],
+        padding_mask: Option<&Tensor<2, Bool>>,
+        cache: Option<&KeyValueCache>,
+    ) -> Result<(), BackboneError> {
+        if batch_size == 0 || sequence_length == 0 {
+            return Err(BackboneError::EmptyInput { shape: [batch_size, sequence_length] });
+        }
+        let end = cache.map_or(0, KeyValueCache::len) + sequence_length;
+        if end > self.config.max_sequence_length {
+            let max_sequence_length = self.config.max_sequence_length;
+            return Err(BackboneError::SequenceTooLong { end, max_sequence_length });
+        }
+        if let Some(cache) = cache {
+            cache.reserve(batch_size, sequence_length)?;
+        }
+        match padding_mask {
+            Some(mask) if mask.dims() != [batch_size, end] => Err(BackboneError::ShapeMismatch {
+                name: "padding_mask",
+                expected: vec![batch_size, end],
+                found: mask.dims().to_vec(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The token embedding, used forward for inputs and in reverse for logits.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Int, Tensor, module::embedding};
+
+use crate::parameter::{Initializer, ParameterReader, ParameterSource};
+
+/// One vector for each token, with which the logits are computed too
+/// (`keras/src/layers/core/reversible_embedding.py`).
+#[derive(Module, Debug)]
+pub struct ReversibleEmbedding {
+    /// `[vocabulary_size, hidden_dim]`.
+    pub embeddings: Param<Tensor<2>>,
+    /// `[hidden_dim, vocabulary_size]`, only where the logits have weights of their own.
+    pub reverse_embeddings: Option<Param<Tensor<2>>>,
+}
+
+impl ReversibleEmbedding {
+    pub(crate) fn read<S: ParameterSource>(
+        mut reader: ParameterReader<'_, S>,
+        vocabulary_size: usize,
+        hidden_dim: usize,
+        tie_weights: bool,
+    ) -> Result<Self, S::Error> {
+        let normal = Initializer::Normal { stddev: 0.01 };
+        let embeddings = reader.parameter("embeddings", [vocabulary_size, hidden_dim], normal)?;
+        let reverse_embeddings = if tie_weights {
+            None
+        } else {
+            let shape = [hidden_dim, vocabulary_size];
+            Some(reader.parameter("reverse_embeddings", shape, normal)?)
+        };
+        Ok(Self { embeddings, reverse_embeddings })
+    }
+
+    /// The vectors of tokens.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch_size, sequence_length] -> [batch_size, sequence_length, hidden_dim]`
+    pub fn forward(&self, token_ids: Tensor<2, Int>) -> Tensor<3> {
+        embedding(self.embeddings.val(), token_ids)
+    }
+
+    /// The logits of hidden states: `hidden @ embeddings^T`.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch_size, sequence_length, hidden_dim] -> [batch_size, sequence_length, vocabulary_size]`
+    pub fn reverse(&self, hidden_states: Tensor<3>) -> Tensor<3> {
+        let [batch_size, sequence_length, hidden_dim] = hidden_states.dims();
+        let output = match &self.reverse_embeddings {
+            Some(reverse_embeddings) => reverse_embeddings.val(),
+            // A view: the table stays in the layout that look-ups need.
+            None => self.embeddings.val().transpose(),
+        };
+        let [_, vocabulary_size] = output.dims();
+        hidden_states.reshape([batch_size * sequence_length, hidden_dim]).matmul(output).reshape([
+            batch_size,
+            sequence_length,
+            vocabulary_size,
+        ])
+    }
+}

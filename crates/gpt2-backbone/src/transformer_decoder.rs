@@ -1,0 +1,109 @@
+//! One transformer layer: attention and a feed-forward network, each behind a normalisation.
+
+use burn::module::Module;
+use burn::tensor::{Tensor, activation};
+
+use crate::attention_mask::AttentionMask;
+use crate::cached_multi_head_attention::CachedMultiHeadAttention;
+use crate::dense::Dense;
+use crate::key_value_cache::LayerCache;
+use crate::layer_normalization::LayerNormalization;
+use crate::parameter::{ParameterReader, ParameterSource};
+use crate::{Activation, Gpt2BackboneConfig};
+
+/// A pre-norm decoder layer without cross-attention
+/// (`keras_hub/src/layers/modeling/transformer_decoder.py`, `normalize_first=True`).
+#[derive(Module, Debug)]
+pub struct TransformerDecoder {
+    /// Normalises the input of the attention.
+    pub self_attention_layer_norm: LayerNormalization,
+    /// The attention.
+    pub self_attention_layer: CachedMultiHeadAttention,
+    /// Normalises the input of the feed-forward network.
+    pub feedforward_layer_norm: LayerNormalization,
+    /// `hidden_dim -> intermediate_dim`, before the activation.
+    pub feedforward_intermediate_dense: Dense,
+    /// `intermediate_dim -> hidden_dim`, behind it.
+    pub feedforward_output_dense: Dense,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl TransformerDecoder {
+    pub(crate) fn read<S: ParameterSource>(
+        mut reader: ParameterReader<'_, S>,
+        config: &Gpt2BackboneConfig,
+        layer: usize,
+    ) -> Result<Self, S::Error> {
+        let (hidden, inner) = (config.hidden_dim, config.intermediate_dim);
+        let epsilon = config.layer_norm_epsilon;
+        Ok(Self {
+            self_attention_layer_norm: LayerNormalization::read(
+                reader.module("self_attention_layer_norm"),
+                hidden,
+                epsilon,
+            )?,
+            self_attention_layer: CachedMultiHeadAttention::read(
+                reader.module("self_attention_layer"),
+                config,
+                layer,
+            )?,
+            feedforward_layer_norm: LayerNormalization::read(
+                reader.module("feedforward_layer_norm"),
+                hidden,
+                epsilon,
+            )?,
+            feedforward_intermediate_dense: Dense::read(
+                reader.module("feedforward_intermediate_dense"),
+                hidden,
+                inner,
+            )?,
+            feedforward_output_dense: Dense::read(
+                reader.module("feedforward_output_dense"),
+                inner,
+                hidden,
+            )?,
+            activation: config.activation,
+        })
+    }
+
+    /// Adds what the attention and the feed-forward network make of the input to it.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch_size, sequence_length, hidden_dim]`, unchanged.
+    pub(crate) fn forward(
+        &self,
+        input: Tensor<3>,
+        mask: &AttentionMask,
+        cache: Option<(&mut LayerCache, usize)>,
+    ) -> Tensor<3> {
+        let normalized = self.self_attention_layer_norm.forward(input.clone());
+        let x = input + self.self_attention_layer.forward(normalized, mask, cache);
+        let normalized = self.feedforward_layer_norm.forward(x.clone());
+        x + self.feed_forward(normalized)
+    }
+
+    fn feed_forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let inner = self.feedforward_intermediate_dense.forward(input);
+        let activated = match self.activation {
+            Activation::GeluNew => gelu_new(inner),
+            Activation::Gelu => activation::gelu(inner),
+            Activation::Relu => activation::relu(inner),
+            Activation::Silu => activation::silu(inner),
+            Activation::Tanh => activation::tanh(inner),
+        };
+        self.feedforward_output_dense.forward(activated)
+    }
+}
+
+/// GPT-2's GELU, `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
+///
+/// burn's own cubes with `powf`, a scalar library call for each number; two products are exact to
+/// the last bit or two and many times faster.
+fn gelu_new(x: Tensor<3>) -> Tensor<3> {
+    const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
+    let cubic = x.clone() * x.clone() * x.clone() * 0.044715;
+    let inner = (x.clone() + cubic) * SQRT_2_OVER_PI;
+    x * (inner.tanh() + 1.0) * 0.5
+}

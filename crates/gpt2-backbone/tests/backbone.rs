@@ -1,0 +1,248 @@
+//! The backbone as its users see it: shapes, equivalences, initialisation, errors.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Bool, Device, Int, Tensor};
+use gpt2_backbone::{
+    BackboneError, ForwardOptions, Gpt2Backbone, Gpt2BackboneConfig, InterceptPoint,
+    ParameterSource, ParameterSpec, RandomParameters, visit_parameters,
+};
+
+/// Weights that are large enough for differences to show: KerasHub's own are near zero.
+struct Loud(RandomParameters);
+
+impl ParameterSource for Loud {
+    type Error = BackboneError;
+
+    fn parameter(
+        &mut self,
+        parameter: &ParameterSpec<'_>,
+    ) -> Result<burn::tensor::TensorData, BackboneError> {
+        let loud = ParameterSpec {
+            initializer: gpt2_backbone::Initializer::Normal { stddev: 0.5 },
+            ..parameter.clone()
+        };
+        Ok(self.0.parameter(&loud).unwrap())
+    }
+}
+
+fn config() -> Gpt2BackboneConfig {
+    Gpt2BackboneConfig::new(10, 2, 2, 4, 8).with_max_sequence_length(6)
+}
+
+fn backbone(device: &Device) -> Gpt2Backbone {
+    Gpt2Backbone::from_source(&config(), &mut Loud(RandomParameters::new(1)), device).unwrap()
+}
+
+fn ids<const T: usize>(rows: &[[i32; T]], device: &Device) -> Tensor<2, Int> {
+    Tensor::from_data(burn::tensor::TensorData::new(rows.concat(), [rows.len(), T]), device)
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.try_into_vec_as().unwrap()
+}
+
+fn assert_close(found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        // Other orders of summation, over fewer than ten terms of size one.
+        assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
+    }
+}
+
+#[test]
+fn outputs_have_the_shape_of_the_input_at_any_length() {
+    let device = Device::flex();
+    let backbone = backbone(&device);
+    for length in [1, 2, 3, 4, 6] {
+        let token_ids = Tensor::<2, Int>::ones([2, length], &device);
+        let hidden_states = backbone.forward(token_ids, None).unwrap();
+        assert_eq!(hidden_states.dims(), [2, length, 4]);
+        assert_eq!(backbone.logits(hidden_states).dims(), [2, length, 10]);
+    }
+}
+
+#[test]
+fn a_cache_changes_nothing_however_the_tokens_are_cut() {
+    let device = Device::flex();
+    let backbone = backbone(&device);
+    let token_ids = ids(&[[1, 2, 3, 4, 5, 6], [9, 8, 7, 6, 5, 4]], &device);
+    let whole = values(backbone.forward(token_ids.clone(), None).unwrap());
+    for parts in [vec![1; 6], vec![6], vec![2, 1, 3], vec![5, 1]] {
+        let mut cache = backbone.new_cache(2, 6).unwrap();
+        let mut pieces = Vec::new();
+        for part in parts {
+            let piece = token_ids.clone().narrow(1, cache.len(), part);
+            let options = ForwardOptions { cache: Some(&mut cache), ..Default::default() };
+            pieces.push(backbone.forward_with(piece, options).unwrap());
+        }
+        assert_close(&values(Tensor::cat(pieces, 1)), &whole);
+    }
+}
+
+#[test]
+fn a_truncated_cache_forgets() {
+    let device = Device::flex();
+    let backbone = backbone(&device);
+    let mut cache = backbone.new_cache(1, 6).unwrap();
+    let feed = |row: [i32; 2], cache: &mut _| {
+        let options = ForwardOptions { cache: Some(cache), ..Default::default() };
+        values(backbone.forward_with(ids(&[row], &device), options).unwrap())
+    };
+    feed([1, 2], &mut cache);
+    let first = feed([3, 4], &mut cache);
+    cache.truncate(2);
+    feed([9, 9], &mut cache);
+    cache.truncate(2);
+    assert_eq!(feed([3, 4], &mut cache), first);
+    assert_eq!((cache.len(), cache.is_empty(), cache.max_length()), (4, false, 6));
+}
+
+#[test]
+fn selected_rows_of_a_cache_go_on_as_their_own() {
+    let device = Device::flex();
+    let backbone = backbone(&device);
+    let prompts = [[1, 2], [3, 4], [5, 6]];
+    for rows in [vec![2, 0, 0, 1], vec![1, 0, 2], vec![2], vec![0, 1, 2]] {
+        let mut cache = backbone.new_cache(3, 4).unwrap();
+        let options = ForwardOptions { cache: Some(&mut cache), ..Default::default() };
+        backbone.forward_with(ids(&prompts, &device), options).unwrap();
+        cache.select_rows(&rows);
+        let next = Tensor::<2, Int>::full([rows.len(), 1], 7, &device);
+        let options = ForwardOptions { cache: Some(&mut cache), ..Default::default() };
+        let found = values(backbone.forward_with(next, options).unwrap());
+        let whole: Vec<[i32; 3]> =
+            rows.iter().map(|&row| [prompts[row][0], prompts[row][1], 7]).collect();
+        let expected = backbone.forward(ids(&whole, &device), None).unwrap().narrow(1, 2, 1);
+        assert_close(&found, &values(expected));
+    }
+}
+
+#[test]
+fn padding_changes_no_real_position() {
+    let device = Device::flex();
+    let backbone = backbone(&device);
+    let short = values(backbone.forward(ids(&[[1, 2, 3]], &device), None).unwrap());
+    for padding in [0, 9] {
+        let padded = ids(&[[1, 2, 3, padding, padding]], &device);
+        let mask = Tensor::<2, Bool>::from_data([[true, true, true, false, false]], &device);
+        let found = backbone.forward(padded, Some(mask)).unwrap();
+        assert_close(&values(found.narrow(1, 0, 3)), &short);
+    }
+}
+
+#[test]
+fn a_row_that_is_all_padding_stays_finite() {
+    let device = Device::flex();
+    let mask = Tensor::<2, Bool>::from_data([[false, false], [true, true]], &device);
+    let found = backbone(&device).forward(ids(&[[1, 2], [1, 2]], &device), Some(mask)).unwrap();
+    assert!(values(found).iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn an_intercept_sees_every_layer_and_may_change_it() {
+    let device = Device::flex();
+    let backbone = backbone(&device);
+    let token_ids = ids(&[[1, 2, 3]], &device);
+    let mut points = Vec::new();
+    let mut erase = |x: Tensor<3>, point| {
+        assert_eq!(x.dims(), [1, 3, 4]);
+        points.push(point);
+        if point == InterceptPoint::Embeddings { x.zeros_like() } else { x }
+    };
+    let options = ForwardOptions { intercept: Some(&mut erase), ..Default::default() };
+    let erased = backbone.forward_with(token_ids.clone(), options).unwrap();
+    let layers = (0..2).map(InterceptPoint::TransformerLayer);
+    assert_eq!(points, [InterceptPoint::Embeddings].into_iter().chain(layers).collect::<Vec<_>>());
+    // Without embeddings all positions are alike; with them they differ.
+    let alike = values(erased);
+    assert_close(&alike[..4], &alike[8..]);
+    let whole = values(backbone.forward(token_ids, None).unwrap());
+    assert!((whole[0] - whole[8]).abs() > 1e-3);
+}
+
+#[test]
+fn gradients_reach_every_parameter() {
+    let device = Device::flex().autodiff();
+    let backbone = backbone(&device);
+    let hidden_states = backbone.forward(ids(&[[1, 2, 3]], &device), None).unwrap();
+    let gradients = backbone.logits(hidden_states).log().powf_scalar(2.0).sum().backward();
+    let kernel = &backbone.transformer_layers[0].self_attention_layer.query_dense.kernel;
+    assert!(kernel.val().grad(&gradients).is_some());
+    assert!(backbone.token_embedding.embeddings.val().grad(&gradients).is_some());
+}
+
+#[test]
+fn a_model_is_initialised_as_keras_hub_does() {
+    let config = Gpt2BackboneConfig::new(500, 1, 4, 64, 256).with_max_sequence_length(300);
+    let model = Gpt2Backbone::new(&config, 3, &Device::flex()).unwrap();
+    let mut deviations = BTreeMap::new();
+    let mut count = 0;
+    visit_parameters(&model, |path, data| {
+        let values: Vec<f32> = data.iter::<f32>().collect();
+        count += values.len() as u128;
+        let mean = values.iter().sum::<f32>() / values.len() as f32;
+        let variance =
+            values.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / values.len() as f32;
+        deviations.insert(path.to_owned(), (mean, variance.sqrt()));
+    });
+    assert_eq!(count, config.parameter_count());
+    for (path, (mean, deviation)) in deviations {
+        let (expected_mean, expected) = match path.rsplit('.').next().unwrap() {
+            "embeddings" => (0.0, 0.01),
+            "position_embeddings" | "kernel" => (0.0, 0.02),
+            "gamma" => (1.0, 0.0),
+            _ => (0.0, 0.0),
+        };
+        // The samples have at least 4,096 values: their deviation is within 4 % of the true one.
+        assert!((mean - expected_mean).abs() < 0.0015, "{path}: mean {mean}");
+        assert!((deviation - expected).abs() <= 0.04 * expected, "{path}: deviation {deviation}");
+    }
+}
+
+#[test]
+fn a_seed_decides_the_initial_weights() {
+    let device = Device::flex();
+    let first = |seed| {
+        let model = Gpt2Backbone::new(&config(), seed, &device).unwrap();
+        values(model.token_embedding.embeddings.val())
+    };
+    assert_eq!(first(1), first(1));
+    assert_ne!(first(1), first(2));
+}
+
+#[test]
+fn what_does_not_fit_is_an_error_and_leaves_the_cache_alone() {
+    let device = Device::flex();
+    let backbone = backbone(&device);
+    let error = backbone.forward(Tensor::ones([1, 7], &device), None).unwrap_err();
+    assert_eq!(error, BackboneError::SequenceTooLong { end: 7, max_sequence_length: 6 });
+    assert_eq!(backbone.new_cache(1, 7).unwrap_err(), error);
+
+    let mask = Tensor::<2, Bool>::from_data([[true, true]], &device);
+    let error = backbone.forward(ids(&[[1, 2, 3]], &device), Some(mask)).unwrap_err();
+    assert!(error.to_string().contains("`padding_mask` must have shape [1, 3], found [1, 2]"));
+
+    let mut cache = backbone.new_cache(1, 2).unwrap();
+    let mut feed = |rows: Tensor<2, Int>| {
+        let options = ForwardOptions { cache: Some(&mut cache), ..Default::default() };
+        backbone.forward_with(rows, options).map(|_| ()).unwrap_err()
+    };
+    assert!(matches!(feed(ids(&[[1, 2, 3]], &device)), BackboneError::CacheFull { new: 3, .. }));
+    let two_rows = ids(&[[1], [2]], &device);
+    assert!(matches!(feed(two_rows), BackboneError::ShapeMismatch { name: "token_ids", .. }));
+    assert!(cache.is_empty());
+
+    let invalid = config().with_num_heads(3);
+    assert!(matches!(
+        Gpt2Backbone::new(&invalid, 0, &device),
+        Err(BackboneError::HeadsDoNotDivideHidden { .. })
+    ));
+}
+
+#[test]
+fn an_empty_input_is_an_error() {
+    let device = Device::flex();
+    let error = backbone(&device).forward(Tensor::ones([1, 0], &device), None).unwrap_err();
+    assert!(matches!(error, BackboneError::EmptyInput { .. }), "{error}");
+}
