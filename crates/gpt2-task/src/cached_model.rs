@@ -1,0 +1,67 @@
+//! A backbone that remembers what it has seen: one token a step.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use gpt2_backbone::{ForwardOptions, Gpt2Backbone, KeyValueCache};
+use gpt2_tokenizer::TokenId;
+
+use crate::TaskError;
+use crate::decoding::{HiddenStates, Matrix, NextToken};
+use crate::token_batch::ids_to_tensor;
+
+/// Feeds the backbone the tokens that its cache does not hold yet.
+pub(crate) struct CachedModel {
+    backbone: Gpt2Backbone,
+    cache: KeyValueCache,
+    /// Hidden states of the tokens fed last, `[rows, positions, hidden_dim]`.
+    hidden_states: Option<Tensor<3>>,
+}
+
+impl CachedModel {
+    /// A model for `batch_size` rows of up to `max_length` tokens.
+    pub(crate) fn new(
+        backbone: &Gpt2Backbone,
+        batch_size: usize,
+        max_length: usize,
+    ) -> Result<Self, TaskError> {
+        // Without autodiff: a graph of all steps would be kept otherwise. Tensors are shared.
+        let backbone = backbone.valid();
+        let cache = backbone.new_cache(batch_size, max_length)?;
+        Ok(Self { backbone, cache, hidden_states: None })
+    }
+}
+
+impl NextToken for CachedModel {
+    fn next(&mut self, rows: &[Vec<TokenId>], index: usize) -> Result<Matrix, TaskError> {
+        let start = self.cache.len();
+        let unseen: Vec<Vec<TokenId>> = rows.iter().map(|row| row[start..index].to_vec()).collect();
+        let device = self.backbone.device();
+        let token_ids = ids_to_tensor("token_ids", &unseen, self.vocabulary_size(), &device)?;
+        let options = ForwardOptions { cache: Some(&mut self.cache), ..Default::default() };
+        let hidden_states = self.backbone.forward_with(token_ids, options)?;
+        // Only the last position is asked for; the others' logits would cost more than the layers.
+        let last = hidden_states.clone().narrow(1, index - start - 1, 1);
+        self.hidden_states = Some(hidden_states);
+        Ok(Matrix::new(to_f32(self.backbone.logits(last)), self.vocabulary_size()))
+    }
+
+    fn hidden_states(&mut self) -> Result<HiddenStates, TaskError> {
+        let hidden_states = self.hidden_states.clone().expect("`next` was called before");
+        let [_, positions, hidden_dim] = hidden_states.dims();
+        let rows = Matrix::new(to_f32(hidden_states), positions * hidden_dim);
+        Ok(HiddenStates { rows, hidden_dim })
+    }
+
+    fn select_rows(&mut self, rows: &[usize]) {
+        self.cache.select_rows(rows);
+    }
+
+    fn vocabulary_size(&self) -> usize {
+        self.backbone.config().vocabulary_size
+    }
+}
+
+/// A tensor's values on the host, row by row, as 32-bit floats.
+fn to_f32<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.try_into_vec_as::<f32>().expect("a float tensor converts to 32-bit floats")
+}

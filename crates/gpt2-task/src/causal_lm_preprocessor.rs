@@ -1,0 +1,198 @@
+//! Text to the model's input, and the model's output to text.
+
+use gpt2_tokenizer::{Gpt2Tokenizer, TokenId};
+use serde::{Deserialize, Serialize};
+
+use crate::start_end_packer::{StartEndPacker, check_length};
+use crate::{TaskError, TokenBatch};
+use std::ops::Range;
+
+/// Settings of a [`Gpt2CausalLmPreprocessor`], under KerasHub's keys and with its defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PreprocessorConfig {
+    /// Length of a packed row, in tokens: 1024.
+    pub sequence_length: usize,
+    /// Whether the start token is put in front of every text: yes.
+    pub add_start_token: bool,
+    /// Whether the end token is put behind every training text: yes.
+    pub add_end_token: bool,
+}
+
+impl Default for PreprocessorConfig {
+    fn default() -> Self {
+        Self { sequence_length: 1024, add_start_token: true, add_end_token: true }
+    }
+}
+
+/// What to do with a prompt that is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Truncate {
+    /// Drops tokens at its beginning, behind the start token.
+    Left,
+    /// Drops tokens at its end, as KerasHub does in silence.
+    Right,
+}
+
+/// What [`Gpt2CausalLmPreprocessor::preprocess`] makes of a batch of texts: KerasHub's `(x, y, sample_weight)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainingBatch {
+    /// The model's input.
+    pub x: TokenBatch,
+    /// The token that follows each one of `x`, `[batch_size][sequence_length]`.
+    pub y: Vec<Vec<TokenId>>,
+    /// True where `y` is real, `[batch_size][sequence_length]`.
+    pub sample_weight: Vec<Vec<bool>>,
+}
+
+/// Tokenizes and packs texts for training and for generation
+/// (`keras_hub/src/models/gpt2/gpt2_causal_lm_preprocessor.py`).
+#[doc(alias = "GPT2CausalLMPreprocessor")]
+#[derive(Debug, Clone)]
+pub struct Gpt2CausalLmPreprocessor {
+    tokenizer: Gpt2Tokenizer,
+    config: PreprocessorConfig,
+}
+
+impl Gpt2CausalLmPreprocessor {
+    /// A preprocessor for one tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::SequenceLengthTooShort`] if start and end token alone do not fit.
+    pub fn new(tokenizer: Gpt2Tokenizer, config: PreprocessorConfig) -> Result<Self, TaskError> {
+        let preprocessor = Self { tokenizer, config };
+        preprocessor.packer(preprocessor.config.sequence_length, true).pack(&[vec![]])?;
+        Ok(preprocessor)
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Gpt2Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &PreprocessorConfig {
+        &self.config
+    }
+
+    /// Length of a packed row, in tokens.
+    pub fn sequence_length(&self) -> usize {
+        self.config.sequence_length
+    }
+
+    /// Changes the length of a packed row.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::SequenceLengthTooShort`]; the length is unchanged then.
+    pub fn set_sequence_length(&mut self, sequence_length: usize) -> Result<(), TaskError> {
+        self.packer(sequence_length, true).pack(&[vec![]])?;
+        self.config.sequence_length = sequence_length;
+        Ok(())
+    }
+
+    /// Training input: each text between start and end token, its next tokens, and their weights.
+    ///
+    /// A text that is too long is cut at its end; the end token stays. `sequence_length` replaces
+    /// the configured one.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Tokenizer`], [`TaskError::EmptyBatch`] or [`TaskError::SequenceLengthTooShort`].
+    #[doc(alias = "call")]
+    pub fn preprocess(
+        &self,
+        texts: &[impl AsRef<str>],
+        sequence_length: Option<usize>,
+    ) -> Result<TrainingBatch, TaskError> {
+        let sequence_length = sequence_length.unwrap_or(self.config.sequence_length);
+        check_length(sequence_length)?;
+        // One token more than the model sees: the last one is only a target.
+        let rows = self.tokenize(texts)?;
+        let packed = self.packer(sequence_length + 1, true).pack(&rows)?;
+        Ok(TrainingBatch {
+            x: TokenBatch::new(
+                columns(packed.token_ids(), 0..sequence_length),
+                columns(packed.padding_mask(), 0..sequence_length),
+            )?,
+            y: columns(packed.token_ids(), 1..sequence_length + 1),
+            sample_weight: columns(packed.padding_mask(), 1..sequence_length + 1),
+        })
+    }
+
+    /// Generation input: each prompt behind the start token, right-padded to `sequence_length`.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::PromptTooLong`], unless `truncate` says where to cut; [`TaskError::Tokenizer`],
+    /// [`TaskError::EmptyBatch`] or [`TaskError::SequenceLengthTooShort`].
+    pub fn generate_preprocess(
+        &self,
+        prompts: &[impl AsRef<str>],
+        sequence_length: Option<usize>,
+        truncate: Option<Truncate>,
+    ) -> Result<TokenBatch, TaskError> {
+        let sequence_length = sequence_length.unwrap_or(self.config.sequence_length);
+        let packer = self.packer(sequence_length, false);
+        let room = sequence_length.saturating_sub(packer.start_value.len());
+        let mut rows = self.tokenize(prompts)?;
+        for (row, ids) in rows.iter_mut().enumerate() {
+            let surplus = ids.len().saturating_sub(room);
+            match truncate {
+                _ if surplus == 0 => {}
+                Some(Truncate::Left) => drop(ids.drain(..surplus)),
+                Some(Truncate::Right) => ids.truncate(room),
+                None => {
+                    let tokens = ids.len() + packer.start_value.len();
+                    let max_length = sequence_length;
+                    return Err(TaskError::PromptTooLong { row, tokens, max_length });
+                }
+            }
+        }
+        packer.pack(&rows)
+    }
+
+    /// Text of generated tokens: the real ones, without special tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Tokenizer`] for an id that the tokenizer does not have.
+    pub fn generate_postprocess(&self, tokens: &TokenBatch) -> Result<Vec<String>, TaskError> {
+        let rows = tokens.token_ids().iter().zip(tokens.padding_mask());
+        rows.map(|(ids, mask)| {
+            let real = ids.iter().zip(mask).filter(|(_, real)| **real).map(|(&id, _)| id);
+            self.text(&real.collect::<Vec<_>>())
+        })
+        .collect()
+    }
+
+    /// Text of token ids, without special tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Tokenizer`] for an id that the tokenizer does not have.
+    pub fn text(&self, token_ids: &[TokenId]) -> Result<String, TaskError> {
+        Ok(self.tokenizer.detokenize_skip_special(token_ids)?)
+    }
+
+    fn tokenize(&self, texts: &[impl AsRef<str>]) -> Result<Vec<Vec<TokenId>>, TaskError> {
+        texts.iter().map(|text| Ok(self.tokenizer.tokenize(text.as_ref())?)).collect()
+    }
+
+    fn packer(&self, sequence_length: usize, with_end: bool) -> StartEndPacker {
+        let mut packer =
+            StartEndPacker::new(sequence_length).with_pad_value(self.tokenizer.pad_token_id());
+        if self.config.add_start_token {
+            packer = packer.with_start_value(vec![self.tokenizer.start_token_id()]);
+        }
+        if with_end && self.config.add_end_token {
+            packer = packer.with_end_value(vec![self.tokenizer.end_token_id()]);
+        }
+        packer
+    }
+}
+
+fn columns<T: Copy>(rows: &[Vec<T>], range: Range<usize>) -> Vec<Vec<T>> {
+    rows.iter().map(|row| row[range.clone()].to_vec()).collect()
+}

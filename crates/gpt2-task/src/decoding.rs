@@ -1,0 +1,306 @@
+//! A batch of rows that a search fills with tokens, position by position.
+
+use std::ops::ControlFlow;
+
+use gpt2_tokenizer::TokenId;
+
+use crate::{Draw, TaskError};
+
+/// What a model says about the next token: KerasHub's `next(prompt, cache, index)`.
+///
+/// A search owns its rows; the model keeps what belongs to each of them, such as a cache.
+pub trait NextToken {
+    /// Logits for position `index` of every row, given the tokens before it.
+    ///
+    /// `index` is at least 1 and grows from call to call.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the model from computing them.
+    fn next(&mut self, rows: &[Vec<TokenId>], index: usize) -> Result<Matrix, TaskError>;
+
+    /// Hidden states of the tokens that the last [`next`](Self::next) was the first to see: for
+    /// each row the concatenated vectors, `[positions * hidden_dim]`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the model from giving them.
+    fn hidden_states(&mut self) -> Result<HiddenStates, TaskError>;
+
+    /// Makes row `i` a copy of the former row `rows[i]`.
+    fn select_rows(&mut self, rows: &[usize]);
+
+    /// Number of logits a row.
+    fn vocabulary_size(&self) -> usize;
+}
+
+/// A matrix on the host, row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    values: Vec<f32>,
+    width: usize,
+}
+
+impl Matrix {
+    /// A matrix of rows of `width` values.
+    ///
+    /// # Panics
+    ///
+    /// If the values do not fill whole rows.
+    pub fn new(values: Vec<f32>, width: usize) -> Self {
+        assert!(values.len().is_multiple_of(width), "{} values in rows of {width}", values.len());
+        Self { values, width }
+    }
+
+    /// Its rows.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.values.chunks_exact(self.width)
+    }
+
+    /// Its rows, to be changed.
+    pub fn rows_mut(&mut self) -> impl ExactSizeIterator<Item = &mut [f32]> {
+        self.values.chunks_exact_mut(self.width)
+    }
+
+    /// One row.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.width..(row + 1) * self.width]
+    }
+
+    /// All values, row by row.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The rows `rows`, in that order.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let values = rows.iter().flat_map(|&row| self.row(row).iter().copied()).collect();
+        Self { values, width: self.width }
+    }
+}
+
+/// Hidden states of the newest positions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HiddenStates {
+    /// A row each, `[positions * hidden_dim]`.
+    pub rows: Matrix,
+    /// Length of one vector.
+    pub hidden_dim: usize,
+}
+
+/// One token as it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenEvent {
+    /// Its row in the batch.
+    pub row: usize,
+    /// Its position in the row, the start token and the prompt counted.
+    pub position: usize,
+    /// The token.
+    pub token_id: TokenId,
+}
+
+/// Sees every token as it is made; `Break` ends the generation with what there is.
+pub type OnToken<'a> = dyn FnMut(TokenEvent) -> ControlFlow<()> + 'a;
+
+/// Where a generation's random numbers come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DrawSource {
+    pub(crate) seed: u64,
+    pub(crate) call: u32,
+}
+
+/// The state of a search: the rows, and how far they are filled.
+pub struct Decoding<'a> {
+    model: &'a mut dyn NextToken,
+    rows: Vec<Vec<TokenId>>,
+    prompt_lengths: Vec<usize>,
+    stop_token_ids: &'a [TokenId],
+    index: usize,
+    draws: DrawSource,
+    on_token: &'a mut OnToken<'a>,
+    cancelled: bool,
+}
+
+/// A search's result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// The rows, as long as they were at the start.
+    pub rows: Vec<Vec<TokenId>>,
+    /// Real tokens of every row: up to its stop token, or all.
+    pub lengths: Vec<usize>,
+    /// Where the search keeps several answers, all of them, the best first.
+    pub beams: Option<Vec<Vec<Beam>>>,
+}
+
+/// One of the answers of a beam search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beam {
+    /// The whole row, prompt and padding included.
+    pub token_ids: Vec<TokenId>,
+    /// Real tokens of the row: up to its stop token, or all.
+    pub length: usize,
+    /// Sum of the log probabilities of its tokens.
+    pub log_probability: f32,
+}
+
+impl<'a> Decoding<'a> {
+    /// Starts behind the shortest prompt: longer ones are fed token by token until they end.
+    ///
+    /// # Panics
+    ///
+    /// If a prompt is empty, or longer than its row.
+    pub(crate) fn new(
+        model: &'a mut dyn NextToken,
+        rows: Vec<Vec<TokenId>>,
+        prompt_lengths: Vec<usize>,
+        stop_token_ids: &'a [TokenId],
+        draws: DrawSource,
+        on_token: &'a mut OnToken<'a>,
+    ) -> Self {
+        let index = prompt_lengths.iter().copied().min().expect("a batch has rows");
+        assert!(index > 0, "a prompt has tokens");
+        let cancelled = false;
+        Self { model, rows, prompt_lengths, stop_token_ids, index, draws, on_token, cancelled }
+    }
+
+    /// The position that is filled next.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The rows, filled up to [`index`](Self::index), and with their prompts beyond it.
+    pub fn rows(&self) -> &[Vec<TokenId>] {
+        &self.rows
+    }
+
+    /// Whether position `index` of a row belongs to its prompt and cannot be chosen.
+    pub fn is_forced(&self, row: usize) -> bool {
+        self.index < self.prompt_lengths[row]
+    }
+
+    /// Number of tokens that the model knows.
+    pub fn vocabulary_size(&self) -> usize {
+        self.model.vocabulary_size()
+    }
+
+    /// Whether all rows are full or have a stop token of their own, or the caller has enough.
+    pub fn is_done(&self) -> bool {
+        self.cancelled
+            || self.index >= self.rows[0].len()
+            || (0..self.rows.len()).all(|row| self.stop_position(row).is_some())
+    }
+
+    /// Logits for the position that is filled next.
+    ///
+    /// # Errors
+    ///
+    /// The model's, and [`TaskError::NonFiniteLogits`].
+    pub fn next(&mut self) -> Result<Matrix, TaskError> {
+        self.next_at(self.index)
+    }
+
+    /// Logits for a later position, whose rows are filled by the caller up to there.
+    pub(crate) fn next_at(&mut self, position: usize) -> Result<Matrix, TaskError> {
+        let logits = self.model.next(&self.rows, position)?;
+        let damaged = logits.rows().position(|row| row.iter().any(|logit| !logit.is_finite()));
+        match damaged {
+            Some(row) => Err(TaskError::NonFiniteLogits { row, position }),
+            None => Ok(logits),
+        }
+    }
+
+    /// The model's [`hidden_states`](NextToken::hidden_states).
+    ///
+    /// # Errors
+    ///
+    /// The model's.
+    pub fn hidden_states(&mut self) -> Result<HiddenStates, TaskError> {
+        self.model.hidden_states()
+    }
+
+    /// Random numbers for the position that is filled next.
+    pub fn draw(&self, row: usize) -> Draw {
+        Draw::new(self.draws.seed, self.draws.call, row as u32, self.index)
+    }
+
+    /// Writes a token for every row; a prompt's own tokens stay. Does not move on.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::SampledOutOfRange`].
+    pub fn write(&mut self, tokens: &[TokenId]) -> Result<(), TaskError> {
+        let vocabulary_size = self.vocabulary_size();
+        for (row, &token_id) in tokens.iter().enumerate() {
+            if token_id as usize >= vocabulary_size {
+                return Err(TaskError::SampledOutOfRange { token_id, vocabulary_size });
+            }
+            if !self.is_forced(row) {
+                self.rows[row][self.index] = token_id;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves on to the next position.
+    pub fn advance(&mut self) {
+        self.index += 1;
+    }
+
+    /// Tells the caller about the tokens at the last position, which are final.
+    pub fn announce(&mut self) {
+        for row in 0..self.rows.len() {
+            self.announce_row(row, self.index - 1);
+        }
+    }
+
+    /// Tells the caller about all tokens behind the prompts, for a search that decides at its end.
+    pub(crate) fn announce_all(&mut self) {
+        for row in 0..self.rows.len() {
+            for position in self.prompt_lengths[row]..self.index {
+                self.announce_row(row, position);
+            }
+        }
+    }
+
+    /// Makes row `i` a copy of the former row `rows[i]`, in the model too.
+    pub fn select_rows(&mut self, rows: &[usize]) {
+        self.model.select_rows(rows);
+        self.rows = rows.iter().map(|&row| self.rows[row].clone()).collect();
+        self.prompt_lengths = rows.iter().map(|&row| self.prompt_lengths[row]).collect();
+    }
+
+    /// Real tokens of a row: up to its stop token, or all.
+    pub(crate) fn length(&self, row: usize) -> usize {
+        let unfinished = if self.cancelled {
+            self.index.max(self.prompt_lengths[row])
+        } else {
+            self.rows[row].len()
+        };
+        self.stop_position(row).map_or(unfinished, |position| position + 1)
+    }
+
+    pub(crate) fn finish(self, beams: Option<Vec<Vec<Beam>>>) -> Decoded {
+        let lengths = (0..self.rows.len()).map(|row| self.length(row)).collect();
+        Decoded { rows: self.rows, lengths, beams }
+    }
+
+    /// The first stop token behind the prompt.
+    ///
+    /// Only filled positions count: KerasHub takes padding for a stop token where both have one id.
+    fn stop_position(&self, row: usize) -> Option<usize> {
+        let start = self.prompt_lengths[row];
+        let made = self.rows[row].get(start..self.index)?;
+        let offset = made.iter().position(|token| self.stop_token_ids.contains(token))?;
+        Some(start + offset)
+    }
+
+    fn announce_row(&mut self, row: usize, position: usize) {
+        let is_prompt = position < self.prompt_lengths[row];
+        let is_garbage = self.stop_position(row).is_some_and(|stop| position > stop);
+        if is_prompt || is_garbage || self.cancelled {
+            return;
+        }
+        let token_id = self.rows[row][position];
+        self.cancelled = (self.on_token)(TokenEvent { row, position, token_id }).is_break();
+    }
+}

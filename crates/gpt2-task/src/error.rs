@@ -1,0 +1,205 @@
+//! What can go wrong between text in and text out.
+
+use gpt2_backbone::BackboneError;
+use gpt2_tokenizer::{TokenId, TokenizerError};
+
+/// Everything that this crate refuses, with what was expected, what was found, and the remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// Text was given to a model without a preprocessor.
+    #[error(
+        "`{operation}` on text needs a preprocessor and this model has none; attach one with `set_preprocessor`, or pass token ids"
+    )]
+    NoPreprocessor {
+        /// The method called.
+        operation: &'static str,
+    },
+
+    /// `StopTokenIds::Auto` without a preprocessor to take the end token from.
+    #[error(
+        "A `preprocessor` must be attached to the model if `stop_token_ids` is `Auto`; pass `StopTokenIds::None` to generate up to the full length, or `StopTokenIds::Ids`"
+    )]
+    AutoStopWithoutPreprocessor,
+
+    /// `max_length` was given with token ids, whose width already says it.
+    #[error(
+        "`max_length` ({max_length}) has no effect on token ids: pad them to the length that you want (found {found}) and leave `max_length` out"
+    )]
+    MaxLengthWithTokenIds {
+        /// The option given.
+        max_length: usize,
+        /// The width of the token ids.
+        found: usize,
+    },
+
+    /// No rows.
+    #[error("`{name}` is an empty batch; pass at least one row")]
+    EmptyBatch {
+        /// The argument.
+        name: &'static str,
+    },
+
+    /// A row without a token, from which nothing can be predicted.
+    #[error(
+        "prompt {row} has no tokens; give it at least one, or set `add_start_token` to true in the preprocessor"
+    )]
+    EmptyPrompt {
+        /// Which row of the batch.
+        row: usize,
+    },
+
+    /// A prompt that does not fit.
+    #[error(
+        "prompt {row} has {tokens} tokens, more than the `max_length` of {max_length}; raise `max_length`, shorten the prompt, or set `truncate`"
+    )]
+    PromptTooLong {
+        /// Which row of the batch.
+        row: usize,
+        /// Its tokens, the start token included.
+        tokens: usize,
+        /// The limit.
+        max_length: usize,
+    },
+
+    /// A length that the model cannot have.
+    #[error("`{name}` must be between 1 and {limit}, found {found}")]
+    InvalidLength {
+        /// The argument.
+        name: &'static str,
+        /// What was given.
+        found: usize,
+        /// The most that is accepted: in generation the model's `max_sequence_length`.
+        limit: usize,
+    },
+
+    /// A length too short for the tokens that are added to every text.
+    #[error(
+        "`sequence_length` is {found}, but start and end tokens alone need {special}; raise it to more than that"
+    )]
+    SequenceLengthTooShort {
+        /// What was given.
+        found: usize,
+        /// Tokens added to every text.
+        special: usize,
+    },
+
+    /// An empty list of stop ids.
+    #[error(
+        "`stop_token_ids` is empty; pass `StopTokenIds::None` to generate up to the full length"
+    )]
+    EmptyStopTokenIds,
+
+    /// A token id that the model does not have.
+    #[error(
+        "`{name}` holds the token id {token_id} (row {row}, position {position}), but the vocabulary has {vocabulary_size} tokens; was the text encoded with another tokenizer?"
+    )]
+    TokenOutOfRange {
+        /// The argument.
+        name: &'static str,
+        /// The row.
+        row: usize,
+        /// The position in the row.
+        position: usize,
+        /// The id.
+        token_id: TokenId,
+        /// The model's vocabulary.
+        vocabulary_size: usize,
+    },
+
+    /// The tokenizer can give ids that the model does not have.
+    #[error(
+        "the tokenizer gives ids up to {max_token_id}, but the model's vocabulary has {vocabulary_size} tokens; they do not belong together"
+    )]
+    VocabularyMismatch {
+        /// The tokenizer's largest id.
+        max_token_id: TokenId,
+        /// The model's vocabulary.
+        vocabulary_size: usize,
+    },
+
+    /// Arguments whose shapes differ.
+    #[error("`{name}` must have {expected} entries in row {row}, found {found}")]
+    RowLength {
+        /// The argument.
+        name: &'static str,
+        /// The row.
+        row: usize,
+        /// The length of the other rows, or of the argument it belongs to.
+        expected: usize,
+        /// Its length.
+        found: usize,
+    },
+
+    /// Arguments of different batch sizes.
+    #[error("`{name}` must have {expected} rows, found {found}")]
+    BatchSize {
+        /// The argument.
+        name: &'static str,
+        /// Rows of the argument it belongs to.
+        expected: usize,
+        /// Its rows.
+        found: usize,
+    },
+
+    /// Generation needs the prompt at the left and the padding at the right.
+    #[error(
+        "row {row} of `padding_mask` is not right-padded: generation needs all true entries first, then all false ones"
+    )]
+    NotRightPadded {
+        /// The row.
+        row: usize,
+    },
+
+    /// A sampler's argument is out of range.
+    #[error("sampler `{sampler}`: `{argument}` must be {expected}, found {found}")]
+    InvalidSamplerArgument {
+        /// The sampler's name.
+        sampler: &'static str,
+        /// The argument.
+        argument: &'static str,
+        /// What would have been accepted.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+
+    /// The text does not name a sampler with its arguments.
+    #[error(
+        "sampler `{identifier}`: {reason}; write it as `name` or `name:argument=value,…`, such as `top_k:k=5,temperature=0.7`"
+    )]
+    InvalidSampler {
+        /// The text.
+        identifier: String,
+        /// What is wrong with it, and what would have been accepted.
+        reason: String,
+    },
+
+    /// A sampler of the user's own returned a token that does not exist.
+    #[error("the sampler chose token {token_id}, but the vocabulary has {vocabulary_size} tokens")]
+    SampledOutOfRange {
+        /// What it returned.
+        token_id: TokenId,
+        /// The model's vocabulary.
+        vocabulary_size: usize,
+    },
+
+    /// The model computed NaN or an infinity.
+    #[error(
+        "non-finite logits for position {position} of row {row}; the weights are damaged, or overflow in this float type"
+    )]
+    NonFiniteLogits {
+        /// The row.
+        row: usize,
+        /// The position that was to be filled.
+        position: usize,
+    },
+
+    /// From the tokenizer.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+
+    /// From the model.
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
+}

@@ -1,0 +1,26 @@
+//! Always the most probable token.
+
+use gpt2_tokenizer::TokenId;
+use serde::{Deserialize, Serialize};
+
+use super::Sampler;
+use crate::Draw;
+use crate::probabilities::{argmax, token};
+
+/// Chooses the most probable token, of several the first (`keras_hub/src/samplers/greedy_sampler.py`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GreedySampler {}
+
+impl GreedySampler {
+    /// The sampler; it has no arguments.
+    pub fn new() -> Self {
+        Self {}
+    }
+}
+
+impl Sampler for GreedySampler {
+    fn get_next_token(&mut self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
+        token(argmax(probabilities))
+    }
+}

@@ -1,0 +1,168 @@
+//! How the next token is chosen: KerasHub's samplers, and a trait for one's own.
+
+mod beam;
+mod config;
+mod contrastive;
+mod greedy;
+mod random;
+mod top_k;
+mod top_p;
+
+use gpt2_tokenizer::TokenId;
+
+pub use beam::{BeamSampler, RaggedBeams};
+pub use config::{SamplerConfig, get};
+pub use contrastive::ContrastiveSampler;
+pub use greedy::GreedySampler;
+pub use random::RandomSampler;
+pub use top_k::TopKSampler;
+pub use top_p::TopPSampler;
+
+use crate::decoding::{Beam, Decoding};
+use crate::probabilities::softmax;
+use crate::{Draw, TaskError};
+
+/// Chooses one token from its distribution (`keras_hub/src/samplers/sampler.py`).
+///
+/// KerasHub's own example, a greedy search with some tokens forbidden:
+///
+/// ```
+/// use gpt2_task::{Draw, Sampler, TokenId, argmax};
+///
+/// struct Forbid(Vec<TokenId>);
+///
+/// impl Sampler for Forbid {
+///     fn get_next_token(&mut self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
+///         for &token in &self.0 {
+///             probabilities[token as usize] = 0.0;
+///         }
+///         argmax(probabilities) as TokenId
+///     }
+/// }
+/// # let mut sampler = Forbid(vec![1]);
+/// # assert_eq!(sampler.get_next_token(&mut [0.1, 0.6, 0.3], &mut Draw::new(0, 0, 0, 0)), 2);
+/// ```
+pub trait Sampler: Send {
+    /// The next token of one row.
+    ///
+    /// `probabilities` has an entry for every token of the vocabulary and may be overwritten.
+    /// Random numbers come from `draw`, so that a seed reproduces them.
+    fn get_next_token(&mut self, probabilities: &mut [f32], draw: &mut Draw) -> TokenId;
+
+    /// What the logits are divided by: 1 unless overridden.
+    fn temperature(&self) -> f32 {
+        1.0
+    }
+
+    /// The seed of the random numbers; `None` draws a new one when the model is compiled.
+    fn seed(&self) -> Option<u64> {
+        None
+    }
+
+    /// Checks the arguments that depend on the model, before any token is made.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::InvalidSamplerArgument`], say.
+    fn validate(&self, vocabulary_size: usize) -> Result<(), TaskError> {
+        let _ = vocabulary_size;
+        Ok(())
+    }
+}
+
+/// Fills all rows of a batch; every [`Sampler`] is one that goes token by token.
+///
+/// Implement it for a search that looks further, as beam search does.
+pub trait SearchStrategy: Send {
+    /// Fills the rows until [`Decoding::is_done`]; returns all beams where several are kept.
+    ///
+    /// # Errors
+    ///
+    /// The model's, and what the search itself refuses.
+    fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError>;
+
+    /// The seed of the random numbers; `None` draws a new one when the model is compiled.
+    fn seed(&self) -> Option<u64> {
+        None
+    }
+
+    /// Checks the arguments that depend on the model, before any token is made.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::InvalidSamplerArgument`], say.
+    fn validate(&self, vocabulary_size: usize) -> Result<(), TaskError> {
+        let _ = vocabulary_size;
+        Ok(())
+    }
+}
+
+impl<S: Sampler> SearchStrategy for S {
+    fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
+        while !decoding.is_done() {
+            let mut logits = decoding.next()?;
+            let mut tokens = Vec::with_capacity(logits.rows().len());
+            for (row, logits) in logits.rows_mut().enumerate() {
+                softmax(logits, self.temperature());
+                tokens.push(self.get_next_token(logits, &mut decoding.draw(row)));
+            }
+            decoding.write(&tokens)?;
+            decoding.advance();
+            decoding.announce();
+        }
+        Ok(None)
+    }
+
+    fn seed(&self) -> Option<u64> {
+        Sampler::seed(self)
+    }
+
+    fn validate(&self, vocabulary_size: usize) -> Result<(), TaskError> {
+        Sampler::validate(self, vocabulary_size)
+    }
+}
+
+impl SearchStrategy for Box<dyn SearchStrategy> {
+    fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
+        self.as_mut().search(decoding)
+    }
+
+    fn seed(&self) -> Option<u64> {
+        self.as_ref().seed()
+    }
+
+    fn validate(&self, vocabulary_size: usize) -> Result<(), TaskError> {
+        self.as_ref().validate(vocabulary_size)
+    }
+}
+
+/// Refuses an argument of a sampler unless `valid`.
+fn check(
+    valid: bool,
+    sampler: &'static str,
+    argument: &'static str,
+    expected: impl Into<String>,
+    found: impl ToString,
+) -> Result<(), TaskError> {
+    if valid {
+        return Ok(());
+    }
+    let (expected, found) = (expected.into(), found.to_string());
+    Err(TaskError::InvalidSamplerArgument { sampler, argument, expected, found })
+}
+
+fn check_temperature(sampler: &'static str, temperature: f32) -> Result<(), TaskError> {
+    let valid = temperature.is_finite() && temperature > 0.0;
+    let expected = "a positive number (the sampler `greedy` is the limit at 0)";
+    check(valid, sampler, "temperature", expected, temperature)
+}
+
+fn check_count(
+    sampler: &'static str,
+    argument: &'static str,
+    count: usize,
+    limit: usize,
+) -> Result<(), TaskError> {
+    let expected = format!("between 1 and {limit}");
+    check((1..=limit).contains(&count), sampler, argument, expected, count)
+}

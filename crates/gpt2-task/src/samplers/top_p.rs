@@ -1,0 +1,96 @@
+//! A token drawn from the smallest set that carries most of the probability.
+
+use gpt2_tokenizer::TokenId;
+use serde::{Deserialize, Serialize};
+
+use super::{Sampler, check, check_count, check_temperature};
+use crate::probabilities::{token, top_k};
+use crate::{Draw, TaskError};
+
+/// Draws from the most probable tokens up to and including the first whose cumulative
+/// probability exceeds `p` ([Holtzman et al., 2019](https://arxiv.org/abs/1904.09751);
+/// `keras_hub/src/samplers/top_p_sampler.py`).
+///
+/// A token is kept while the sum *before* it is at most `p`. With `k` only the `k` most probable
+/// tokens are considered, and `p` still refers to the whole distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TopPSampler {
+    /// The probability to be exceeded: 0.1.
+    pub p: f32,
+    /// The most tokens to keep: all.
+    pub k: Option<usize>,
+    /// What the logits are divided by: 1.
+    pub temperature: f32,
+    /// Seed of the random numbers: a new one for every model.
+    pub seed: Option<u64>,
+}
+
+impl Default for TopPSampler {
+    fn default() -> Self {
+        Self { p: 0.1, k: None, temperature: 1.0, seed: None }
+    }
+}
+
+impl TopPSampler {
+    /// A sampler from the tokens that carry the probability `p`.
+    pub fn new(p: f32) -> Self {
+        Self { p, ..Self::default() }
+    }
+
+    /// Sets the most tokens to keep; a small number saves sorting the vocabulary.
+    pub fn with_k(mut self, k: usize) -> Self {
+        self.k = Some(k);
+        self
+    }
+
+    /// Sets what the logits are divided by.
+    pub fn with_temperature(mut self, temperature: f32) -> Self {
+        self.temperature = temperature;
+        self
+    }
+
+    /// Sets the seed of the random numbers.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The tokens that are drawn from, the most probable first.
+    pub fn kept(&self, probabilities: &[f32]) -> Vec<TokenId> {
+        let sorted = top_k(probabilities, self.k.unwrap_or(probabilities.len()));
+        let mut before = 0.0;
+        let is_kept = |&index: &usize| {
+            // A p of 1 keeps everything, whatever the sum is rounded to.
+            let keep = before <= self.p || self.p >= 1.0;
+            before += probabilities[index];
+            keep
+        };
+        sorted.into_iter().take_while(is_kept).map(token).collect()
+    }
+}
+
+impl Sampler for TopPSampler {
+    fn get_next_token(&mut self, probabilities: &mut [f32], draw: &mut Draw) -> TokenId {
+        let kept = self.kept(probabilities);
+        let weights: Vec<f32> = kept.iter().map(|&token| probabilities[token as usize]).collect();
+        kept[draw.categorical(&weights)]
+    }
+
+    fn temperature(&self) -> f32 {
+        self.temperature
+    }
+
+    fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
+    fn validate(&self, vocabulary_size: usize) -> Result<(), TaskError> {
+        let valid = self.p > 0.0 && self.p <= 1.0;
+        check(valid, "top_p", "p", "above 0 and at most 1", self.p)?;
+        if let Some(k) = self.k {
+            check_count("top_p", "k", k, vocabulary_size)?;
+        }
+        check_temperature("top_p", self.temperature)
+    }
+}

@@ -1,0 +1,74 @@
+//! How probable the model finds given tokens.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::log_softmax;
+use gpt2_backbone::{ForwardOptions, LayerIntercept};
+use gpt2_tokenizer::TokenId;
+
+use crate::causal_lm::Gpt2CausalLm;
+use crate::token_batch::{check_rows, ids_to_tensor};
+use crate::{TaskError, TokenBatch};
+
+impl Gpt2CausalLm {
+    /// The logits at every position: KerasHub's `score(scoring_mode="logits")`.
+    ///
+    /// `intercept` sees the activations behind the embeddings and behind every layer, and may
+    /// replace them. On an autodiff device gradients flow through the result.
+    ///
+    /// # Shapes
+    ///
+    /// Result: `[batch_size, sequence_length, vocabulary_size]`.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::TokenOutOfRange`], or [`TaskError::Backbone`] for a sequence that is too long.
+    #[doc(alias = "score")]
+    pub fn score_logits<'a>(
+        &self,
+        tokens: &TokenBatch,
+        intercept: Option<&'a mut LayerIntercept<'a>>,
+    ) -> Result<Tensor<3>, TaskError> {
+        let backbone = self.backbone();
+        let (token_ids, padding_mask) =
+            tokens.to_tensors(backbone.config().vocabulary_size, &backbone.device())?;
+        let options = ForwardOptions { padding_mask: Some(padding_mask), cache: None, intercept };
+        Ok(backbone.logits(backbone.forward_with(token_ids, options)?))
+    }
+
+    /// The cross-entropy of a target at every position: KerasHub's `score(scoring_mode="loss")`.
+    ///
+    /// Targets are not shifted: to score a text itself, pass its tokens rolled by one to the left.
+    ///
+    /// ```
+    /// # use gpt2_task::testing::model;
+    /// use gpt2_task::TokenBatch;
+    ///
+    /// let tokens = TokenBatch::unpadded(vec![vec![1, 2, 3, 4]])?;
+    /// let loss = model().score_loss(&tokens, &[vec![2, 3, 4, 1]], None)?;
+    /// assert_eq!(loss.dims(), [1, 4]);
+    /// # Ok::<(), gpt2_task::TaskError>(())
+    /// ```
+    ///
+    /// # Shapes
+    ///
+    /// `target_ids`: `[batch_size][sequence_length]`; result: `[batch_size, sequence_length]`, in nats.
+    ///
+    /// # Errors
+    ///
+    /// As [`score_logits`](Self::score_logits), and [`TaskError::BatchSize`] or
+    /// [`TaskError::RowLength`] if the targets do not fit the tokens.
+    #[doc(alias = "score")]
+    pub fn score_loss<'a>(
+        &self,
+        tokens: &TokenBatch,
+        target_ids: &[Vec<TokenId>],
+        intercept: Option<&'a mut LayerIntercept<'a>>,
+    ) -> Result<Tensor<2>, TaskError> {
+        check_rows("target_ids", target_ids, tokens.batch_size(), tokens.sequence_length())?;
+        let vocabulary_size = self.backbone().config().vocabulary_size;
+        let device = self.backbone().device();
+        let targets = ids_to_tensor("target_ids", target_ids, vocabulary_size, &device)?;
+        let log_probabilities = log_softmax(self.score_logits(tokens, intercept)?, 2);
+        Ok(-log_probabilities.gather(2, targets.unsqueeze_dim(2)).squeeze_dim::<2>(2))
+    }
+}

@@ -1,0 +1,161 @@
+//! Packs token ids between start and end tokens into rows of one length.
+
+use gpt2_tokenizer::TokenId;
+
+use crate::{TaskError, TokenBatch};
+
+/// Longer rows than any model sees: a length beyond it is a mistake, not a wish.
+const MAX_SEQUENCE_LENGTH: usize = 1 << 24;
+
+/// Adds start and end values, cuts what is too long, pads what is too short
+/// (`keras_hub/src/layers/preprocessing/start_end_packer.py`).
+///
+/// A long row loses tokens at its right end; start and end values are kept.
+///
+/// ```
+/// use gpt2_task::StartEndPacker;
+///
+/// let packer = StartEndPacker::new(5).with_start_value(vec![1]).with_end_value(vec![2]);
+/// let packed = packer.pack(&[vec![7, 8, 9, 10], vec![7]])?;
+/// assert_eq!(packed.token_ids(), [[1, 7, 8, 9, 2], [1, 7, 2, 0, 0]]);
+/// assert_eq!(packed.padding_mask()[1], [true, true, true, false, false]);
+/// # Ok::<(), gpt2_task::TaskError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartEndPacker {
+    /// Length of every packed row, in tokens.
+    pub sequence_length: usize,
+    /// Put in front of every row.
+    pub start_value: Vec<TokenId>,
+    /// Put behind every row.
+    pub end_value: Vec<TokenId>,
+    /// Fills short rows.
+    pub pad_value: TokenId,
+    /// Where short rows are filled.
+    pub padding_side: PaddingSide,
+}
+
+/// Where short rows are filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PaddingSide {
+    /// In front. A backbone has absolute positions, so such rows suit other models only.
+    Left,
+    /// Behind.
+    #[default]
+    Right,
+}
+
+impl StartEndPacker {
+    /// A packer without start or end values, padding with 0 at the right.
+    pub fn new(sequence_length: usize) -> Self {
+        Self {
+            sequence_length,
+            start_value: Vec::new(),
+            end_value: Vec::new(),
+            pad_value: 0,
+            padding_side: PaddingSide::Right,
+        }
+    }
+
+    /// Sets what is put in front of every row.
+    pub fn with_start_value(mut self, start_value: Vec<TokenId>) -> Self {
+        self.start_value = start_value;
+        self
+    }
+
+    /// Sets what is put behind every row.
+    pub fn with_end_value(mut self, end_value: Vec<TokenId>) -> Self {
+        self.end_value = end_value;
+        self
+    }
+
+    /// Sets what fills short rows.
+    pub fn with_pad_value(mut self, pad_value: TokenId) -> Self {
+        self.pad_value = pad_value;
+        self
+    }
+
+    /// Sets where short rows are filled.
+    pub fn with_padding_side(mut self, padding_side: PaddingSide) -> Self {
+        self.padding_side = padding_side;
+        self
+    }
+
+    /// Packs every row to [`sequence_length`](Self::sequence_length) tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::EmptyBatch`] without rows, [`TaskError::InvalidLength`] for a length of 0 or an
+    /// absurd one, [`TaskError::SequenceLengthTooShort`] if start and
+    /// end values alone do not fit. KerasHub slices with a negative length then.
+    pub fn pack(&self, rows: &[Vec<TokenId>]) -> Result<TokenBatch, TaskError> {
+        let special = self.start_value.len() + self.end_value.len();
+        let found = self.sequence_length;
+        check_length(found)?;
+        let too_short = TaskError::SequenceLengthTooShort { found, special };
+        let room = found.checked_sub(special).ok_or(too_short)?;
+        let (token_ids, padding_mask) = rows.iter().map(|row| self.pack_row(row, room)).unzip();
+        TokenBatch::new(token_ids, padding_mask)
+    }
+
+    fn pack_row(&self, row: &[TokenId], room: usize) -> (Vec<TokenId>, Vec<bool>) {
+        let kept = &row[..row.len().min(room)];
+        let packed = [&self.start_value, kept, &self.end_value].concat();
+        let padding = vec![self.pad_value; self.sequence_length - packed.len()];
+        let real = vec![true; packed.len()];
+        let padded = vec![false; padding.len()];
+        match self.padding_side {
+            PaddingSide::Right => ([packed, padding].concat(), [real, padded].concat()),
+            PaddingSide::Left => ([padding, packed].concat(), [padded, real].concat()),
+        }
+    }
+}
+
+/// Refuses a length of 0, and one that no memory holds.
+pub(crate) fn check_length(sequence_length: usize) -> Result<(), TaskError> {
+    if (1..=MAX_SEQUENCE_LENGTH).contains(&sequence_length) {
+        return Ok(());
+    }
+    let limit = MAX_SEQUENCE_LENGTH;
+    Err(TaskError::InvalidLength { name: "sequence_length", found: sequence_length, limit })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The cases of keras_hub/src/layers/preprocessing/start_end_packer_test.py.
+    #[test]
+    fn rows_are_padded_and_cut() {
+        let packer = StartEndPacker::new(5);
+        let packed = packer.pack(&[vec![5, 6, 7]]).unwrap();
+        assert_eq!(packed.token_ids(), [[5, 6, 7, 0, 0]]);
+        let packer = packer.with_start_value(vec![1, 2]).with_end_value(vec![3, 4]);
+        let packed = packer.pack(&[vec![5, 6, 7], vec![]]).unwrap();
+        assert_eq!(packed.token_ids(), [[1, 2, 5, 3, 4], [1, 2, 3, 4, 0]]);
+    }
+
+    #[test]
+    fn padding_can_be_at_the_left() {
+        let packer = StartEndPacker::new(4)
+            .with_start_value(vec![1])
+            .with_pad_value(9)
+            .with_padding_side(PaddingSide::Left);
+        let packed = packer.pack(&[vec![5]]).unwrap();
+        assert_eq!(packed.token_ids(), [[9, 9, 1, 5]]);
+        assert_eq!(packed.padding_mask(), [[false, false, true, true]]);
+    }
+
+    #[test]
+    fn a_length_without_room_is_refused() {
+        let pack = |sequence_length| {
+            let packer = StartEndPacker::new(sequence_length).with_start_value(vec![1]);
+            packer.with_end_value(vec![2]).pack(&[vec![5]]).unwrap_err()
+        };
+        assert!(matches!(pack(1), TaskError::SequenceLengthTooShort { special: 2, .. }));
+        for sequence_length in [0, usize::MAX] {
+            assert!(matches!(pack(sequence_length), TaskError::InvalidLength { .. }));
+        }
+        assert!(matches!(StartEndPacker::new(3).pack(&[]), Err(TaskError::EmptyBatch { .. })));
+    }
+}

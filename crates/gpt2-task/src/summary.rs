@@ -1,0 +1,105 @@
+//! A table of the model, as `model.summary()` prints it in Keras.
+
+use std::fmt::Write as _;
+
+use crate::causal_lm::Gpt2CausalLm;
+
+/// A row of the table: layer, output shape, parameters.
+type Row = [String; 3];
+
+impl Gpt2CausalLm {
+    /// The preprocessor, the layers with their output shapes and parameters, and the total.
+    pub fn summary(&self) -> String {
+        let config = self.backbone().config();
+        let mut text = String::new();
+        if let Some(preprocessor) = self.preprocessor() {
+            let size = grouped(preprocessor.tokenizer().vocabulary_size() as u128);
+            let rows = [["gpt2_tokenizer".to_owned(), format!("Vocab size: {size}")]];
+            text += "Preprocessor: \"gpt2_causal_lm_preprocessor\"\n";
+            text += &table(["Layer (type)", "Config"].map(str::to_owned), &rows);
+        }
+        text += "Model: \"gpt2_causal_lm\"\n";
+        let header = ["Layer (type)", "Output Shape", "Param #"].map(str::to_owned);
+        text += &table(header, &self.layer_rows());
+        let total = config.parameter_count();
+        let mebibytes = total as f64 * 4.0 / f64::from(1 << 20);
+        let _ = writeln!(text, " Total params: {} ({mebibytes:.2} MB in float32)", grouped(total));
+        text
+    }
+
+    fn layer_rows(&self) -> Vec<Row> {
+        let config = self.backbone().config();
+        let (hidden, size) = (config.hidden_dim, |n: usize| n as u128);
+        let hidden_shape = format!("(batch, sequence, {hidden})");
+        let row = |name: &str, shape: &str, count: u128| {
+            [name.to_owned(), shape.to_owned(), grouped(count)]
+        };
+        let tables = if config.tie_weights { 1 } else { 2 };
+        let token_embedding = size(config.vocabulary_size) * size(hidden) * tables;
+        let position_embedding = size(config.max_sequence_length) * size(hidden);
+        let layer_norm = 2 * size(hidden);
+        let layers = config.parameter_count() - token_embedding - position_embedding - layer_norm;
+        let layer = layers / size(config.num_layers);
+        let mut rows = vec![
+            row("token_embedding (ReversibleEmbedding)", &hidden_shape, token_embedding),
+            row("position_embedding (PositionEmbedding)", &hidden_shape, position_embedding),
+        ];
+        rows.extend((0..config.num_layers).map(|index| {
+            row(&format!("transformer_layer_{index} (TransformerDecoder)"), &hidden_shape, layer)
+        }));
+        rows.push(row("layer_norm (LayerNormalization)", &hidden_shape, layer_norm));
+        let logits = format!("(batch, sequence, {})", config.vocabulary_size);
+        rows.push(row("logits (token_embedding in reverse)", &logits, 0));
+        rows
+    }
+}
+
+/// A table in box-drawing characters; the last of three columns is aligned to the right.
+fn table<const N: usize>(header: [String; N], rows: &[[String; N]]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().chain([&header]).map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let rule = |left: &str, middle: &str, right: &str| {
+        let dashes = widths.map(|width| "─".repeat(width + 2));
+        format!("{left}{}{right}\n", dashes.join(middle))
+    };
+    let line = |row: &[String; N]| {
+        let cell = |column: usize| {
+            let (text, width) = (&row[column], widths[column]);
+            if column == 2 { format!(" {text:>width$} ") } else { format!(" {text:<width$} ") }
+        };
+        let cells: [String; N] = std::array::from_fn(cell);
+        format!("│{}│\n", cells.join("│"))
+    };
+    let body: String = rows.iter().map(line).collect();
+    [rule("┌", "┬", "┐"), line(&header), rule("├", "┼", "┤"), body, rule("└", "┴", "┘")].concat()
+}
+
+/// A number with a comma before every three digits.
+fn grouped(number: u128) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1000, "1,000"), (124_439_808, "124,439,808")]
+        {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}
