@@ -6,6 +6,8 @@ use crate::BackboneError;
 
 /// No GPT-2 comes near: 2^38 parameters are a terabyte in 32-bit floats.
 const MAX_PARAMETERS: u128 = 1 << 38;
+/// Nor here: GPT-2 has 48 at most, and a layer costs time and memory however narrow it is.
+const MAX_LAYERS: usize = 10_000;
 
 /// Size and shape of a [`Gpt2Backbone`](crate::Gpt2Backbone).
 ///
@@ -165,6 +167,10 @@ impl Gpt2BackboneConfig {
                 return Err(invalid(key, "a positive integer", value));
             }
         }
+        if self.num_layers > MAX_LAYERS {
+            let expected = format!("at most {MAX_LAYERS}");
+            return Err(invalid("num_layers", &expected, self.num_layers));
+        }
         if !(0.0..=1.0).contains(&self.dropout) {
             return Err(invalid("dropout", "a float value between 0 and 1", self.dropout));
         }
@@ -254,7 +260,8 @@ mod tests {
 
     #[test]
     fn every_bad_value_is_named() {
-        let broken: [(&str, fn(&mut Gpt2BackboneConfig)); 8] = [
+        type Spoil = fn(&mut Gpt2BackboneConfig);
+        let broken: [(&str, Spoil); 8] = [
             ("vocabulary_size", |c| c.vocabulary_size = 0),
             ("num_layers", |c| c.num_layers = 0),
             ("num_heads", |c| c.num_heads = 0),
@@ -280,7 +287,11 @@ mod tests {
     fn a_size_that_no_memory_holds_is_refused() {
         let mut config = base();
         config.num_layers = 1_000_000_000;
-        assert!(matches!(config.validate(), Err(BackboneError::TooManyParameters { .. })));
+        assert!(matches!(
+            config.validate(),
+            Err(BackboneError::InvalidConfig { key: "num_layers", .. })
+        ));
+        config.num_layers = 10_000;
         config.hidden_dim = usize::MAX / 12 * 12;
         assert!(matches!(config.validate(), Err(BackboneError::TooManyParameters { .. })));
     }

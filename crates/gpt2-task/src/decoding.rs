@@ -104,9 +104,11 @@ pub type OnToken<'a> = dyn FnMut(TokenEvent) -> ControlFlow<()> + 'a;
 
 /// Where a generation's random numbers come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct DrawSource {
-    pub(crate) seed: u64,
-    pub(crate) call: u32,
+pub struct DrawSource {
+    /// The sampler's seed.
+    pub seed: u64,
+    /// The number of generations under this seed before this one.
+    pub call: u32,
 }
 
 /// The state of a search: the rows, and how far they are filled.
@@ -146,10 +148,15 @@ pub struct Beam {
 impl<'a> Decoding<'a> {
     /// Starts behind the shortest prompt: longer ones are fed token by token until they end.
     ///
+    /// For a search over a [`NextToken`] of one's own; [`Gpt2CausalLm::generate`] makes the one
+    /// over the model. All `rows` have one width, and a prompt length each.
+    ///
     /// # Panics
     ///
-    /// If a prompt is empty, or longer than its row.
-    pub(crate) fn new(
+    /// If there is no row, or a prompt is empty.
+    ///
+    /// [`Gpt2CausalLm::generate`]: crate::Gpt2CausalLm::generate
+    pub fn new(
         model: &'a mut dyn NextToken,
         rows: Vec<Vec<TokenId>>,
         prompt_lengths: Vec<usize>,
@@ -195,12 +202,12 @@ impl<'a> Decoding<'a> {
     /// # Errors
     ///
     /// The model's, and [`TaskError::NonFiniteLogits`].
-    pub fn next(&mut self) -> Result<Matrix, TaskError> {
-        self.next_at(self.index)
+    pub fn next_logits(&mut self) -> Result<Matrix, TaskError> {
+        self.logits_at(self.index)
     }
 
     /// Logits for a later position, whose rows are filled by the caller up to there.
-    pub(crate) fn next_at(&mut self, position: usize) -> Result<Matrix, TaskError> {
+    pub(crate) fn logits_at(&mut self, position: usize) -> Result<Matrix, TaskError> {
         let logits = self.model.next(&self.rows, position)?;
         let damaged = logits.rows().position(|row| row.iter().any(|logit| !logit.is_finite()));
         match damaged {
@@ -279,7 +286,8 @@ impl<'a> Decoding<'a> {
         self.stop_position(row).map_or(unfinished, |position| position + 1)
     }
 
-    pub(crate) fn finish(self, beams: Option<Vec<Vec<Beam>>>) -> Decoded {
+    /// The rows as they are, with the beams that the search returned.
+    pub fn finish(self, beams: Option<Vec<Vec<Beam>>>) -> Decoded {
         let lengths = (0..self.rows.len()).map(|row| self.length(row)).collect();
         Decoded { rows: self.rows, lengths, beams }
     }

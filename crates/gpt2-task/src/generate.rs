@@ -7,6 +7,7 @@ use gpt2_tokenizer::TokenId;
 use crate::cached_model::CachedModel;
 use crate::causal_lm::Gpt2CausalLm;
 use crate::decoding::{Decoded, Decoding, OnToken, TokenEvent};
+use crate::token_batch::check_ids;
 use crate::{TaskError, TokenBatch, Truncate};
 
 /// Options of [`Gpt2CausalLm::generate`], with KerasHub's defaults.
@@ -308,7 +309,8 @@ impl Gpt2CausalLm {
             StopTokenIds::Ids(ids) if ids.is_empty() => Err(TaskError::EmptyStopTokenIds),
             StopTokenIds::Ids(ids) => {
                 let vocabulary_size = self.backbone().config().vocabulary_size;
-                crate::token_batch::check_ids("stop_token_ids", &[ids.clone()], vocabulary_size)?;
+                let rows = std::slice::from_ref(ids);
+                check_ids("stop_token_ids", rows, vocabulary_size)?;
                 Ok(ids.clone())
             }
         }

@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn rows_that_do_not_fit_are_named() {
-        let cases: [(Vec<Vec<u32>>, Vec<Vec<bool>>, &str); 5] = [
+        type Case = (Vec<Vec<u32>>, Vec<Vec<bool>>, &'static str);
+        let cases: [Case; 5] = [
             (vec![], vec![], "empty batch"),
             (vec![vec![]], vec![vec![]], "empty batch"),
             (

@@ -77,7 +77,7 @@ impl BeamSampler {
         decoding: &mut Decoding<'_>,
         scores: Vec<Vec<f32>>,
     ) -> Result<Vec<Vec<f32>>, TaskError> {
-        let mut logits = decoding.next()?;
+        let mut logits = decoding.next_logits()?;
         let mut logits = logits.rows_mut();
         let mut kept: Vec<Vec<Candidate>> = Vec::with_capacity(scores.len());
         let mut place = 0;

@@ -86,7 +86,7 @@ impl SearchStrategy for ContrastiveSampler {
         let batch_size = decoding.rows().len();
         let repeated: Vec<usize> =
             (0..batch_size).flat_map(|row| std::iter::repeat_n(row, self.k)).collect();
-        let mut logits = decoding.next()?;
+        let mut logits = decoding.next_logits()?;
         // The hidden states of every token so far, row by row.
         let mut context: Vec<Vec<f32>> =
             decoding.hidden_states()?.rows.rows().map(<[f32]>::to_vec).collect();
@@ -94,7 +94,7 @@ impl SearchStrategy for ContrastiveSampler {
             let (tokens, probabilities) = self.candidates(&mut logits);
             decoding.select_rows(&repeated);
             decoding.write(&tokens)?;
-            let candidate_logits = decoding.next_at(decoding.index() + 1)?;
+            let candidate_logits = decoding.logits_at(decoding.index() + 1)?;
             let hidden = decoding.hidden_states()?;
             let chosen = self.choose(&probabilities, &hidden, &context);
             decoding.select_rows(&chosen);

@@ -100,7 +100,7 @@ pub trait SearchStrategy: Send {
 impl<S: Sampler> SearchStrategy for S {
     fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
         while !decoding.is_done() {
-            let mut logits = decoding.next()?;
+            let mut logits = decoding.next_logits()?;
             let mut tokens = Vec::with_capacity(logits.rows().len());
             for (row, logits) in logits.rows_mut().enumerate() {
                 softmax(logits, self.temperature());
