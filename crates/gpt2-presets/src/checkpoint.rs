@@ -1,0 +1,183 @@
+//! Stage 6: the files with the weights, seen as one set of named tensors.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{AllocationProperty, Bytes, DType, TensorData};
+
+use crate::PresetError;
+use crate::files::PresetFiles;
+use crate::format::PresetFormat;
+use crate::hdf5_file::Hdf5File;
+use crate::keras_weight_map::KERAS;
+use crate::safetensors_file::SafetensorsFile;
+use crate::shards::shard_names;
+use crate::transformers_weight_map::TRANSFORMERS;
+use crate::weight_map::{Part, WeightMap};
+
+/// One file with weights.
+pub(crate) trait WeightsFile {
+    /// The names of all tensors.
+    fn names(&self) -> Vec<String>;
+
+    /// The shape of a tensor, after every check that can be made without reading it.
+    fn inspect(&mut self, name: &str) -> Result<Vec<usize>, PresetError>;
+
+    /// The values of a part of an inspected tensor, as 32-bit floats. With `share`, they may lie
+    /// in the file's memory map.
+    fn read(&mut self, name: &str, part: Part, share: bool) -> Result<Values, PresetError>;
+}
+
+/// Values of a tensor.
+pub(crate) enum Values {
+    /// In memory of their own.
+    Owned(Vec<f32>),
+    /// In memory that is shared with the file. Aligned as 32-bit floats are.
+    Shared(bytes::Bytes),
+}
+
+impl Values {
+    pub(crate) fn as_slice(&self) -> &[f32] {
+        match self {
+            Self::Owned(values) => values,
+            Self::Shared(bytes) => bytemuck::cast_slice(bytes),
+        }
+    }
+
+    /// Hands them to burn without a copy. Burn copies shared ones when it first writes to them.
+    pub(crate) fn into_data(self, shape: &[usize]) -> TensorData {
+        match self {
+            Self::Owned(values) => TensorData::new(values, shape.to_vec()),
+            Self::Shared(bytes) => {
+                let bytes = Bytes::from_shared(bytes, AllocationProperty::Other);
+                TensorData::from_bytes(bytes, shape.to_vec(), DType::F32)
+            }
+        }
+    }
+}
+
+/// All tensors of a preset.
+pub(crate) struct Checkpoint {
+    /// The names that the format gives to the tensors.
+    pub(crate) map: &'static WeightMap,
+    files: Vec<Box<dyn WeightsFile>>,
+    tensors: BTreeMap<String, Place>,
+}
+
+/// Where a tensor is.
+struct Place {
+    file: usize,
+    /// Its name there, from which the canonical one was made.
+    name: String,
+}
+
+impl Checkpoint {
+    /// Opens the weights of a preset and lists their tensors; reads none.
+    pub(crate) fn open(
+        files: &PresetFiles,
+        format: PresetFormat,
+        preset: &str,
+        memory_map: bool,
+    ) -> Result<Self, PresetError> {
+        let names = file_names(files, format, preset)?;
+        let mut checkpoint = Self {
+            map: match format {
+                PresetFormat::Keras => &KERAS,
+                PresetFormat::Transformers => &TRANSFORMERS,
+            },
+            files: Vec::with_capacity(names.len()),
+            tensors: BTreeMap::new(),
+        };
+        for name in &names {
+            let file: Box<dyn WeightsFile> = match format {
+                PresetFormat::Keras => Box::new(Hdf5File::open(files, name)?),
+                PresetFormat::Transformers => {
+                    Box::new(SafetensorsFile::open(files, name, memory_map)?)
+                }
+            };
+            checkpoint.add(file)?;
+        }
+        Ok(checkpoint)
+    }
+
+    fn add(&mut self, file: Box<dyn WeightsFile>) -> Result<(), PresetError> {
+        let index = self.files.len();
+        for name in file.names() {
+            let tensor = (self.map.canonical)(&name);
+            let place = Place { file: index, name };
+            if let Some(first) = self.tensors.get(&tensor) {
+                let (first, second) = (first.name.clone(), place.name);
+                return Err(PresetError::DuplicateTensor { tensor, first, second });
+            }
+            self.tensors.insert(tensor, place);
+        }
+        self.files.push(file);
+        Ok(())
+    }
+
+    /// Whether there is a tensor with this canonical name.
+    pub(crate) fn has(&self, tensor: &str) -> bool {
+        self.tensors.contains_key(tensor)
+    }
+
+    /// All canonical names, each with the name in the file.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.tensors.iter().map(|(tensor, place)| (tensor.as_str(), place.name.as_str()))
+    }
+
+    /// The name in the file of a tensor with this canonical name.
+    pub(crate) fn name_of(&self, tensor: &str) -> String {
+        self.tensors.get(tensor).map_or_else(|| tensor.to_owned(), |place| place.name.clone())
+    }
+
+    /// The shape of a tensor that [`has`](Self::has) found.
+    pub(crate) fn inspect(&mut self, tensor: &str) -> Result<Vec<usize>, PresetError> {
+        let place = &self.tensors[tensor];
+        self.files[place.file].inspect(&place.name)
+    }
+
+    /// The values of a part of a tensor that was inspected.
+    pub(crate) fn read(
+        &mut self,
+        tensor: &str,
+        part: Part,
+        share: bool,
+    ) -> Result<Values, PresetError> {
+        let place = &self.tensors[tensor];
+        self.files[place.file].read(&place.name, part, share)
+    }
+}
+
+/// The names of the files with the weights: one, or the shards of an index.
+fn file_names(
+    files: &PresetFiles,
+    format: PresetFormat,
+    preset: &str,
+) -> Result<Vec<String>, PresetError> {
+    let (whole, index, remedy) = match format {
+        PresetFormat::Keras => (
+            "model.weights.h5",
+            "model.weights.json",
+            "download or save the preset again, or load it without weights",
+        ),
+        PresetFormat::Transformers => (
+            "model.safetensors",
+            "model.safetensors.index.json",
+            "export the model with `save_pretrained`, or load it without weights",
+        ),
+    };
+    if files.has(whole) {
+        return Ok(vec![whole.to_owned()]);
+    }
+    if files.has(index) {
+        return shard_names(files, index, preset);
+    }
+    if format == PresetFormat::Transformers {
+        for file in ["pytorch_model.bin", "pytorch_model.bin.index.json"] {
+            if files.has(file) {
+                return Err(PresetError::PickledWeights { preset: preset.to_owned(), file });
+            }
+        }
+    }
+    let file = format!("{whole}` or `{index}");
+    Err(PresetError::MissingFile { preset: preset.to_owned(), file, remedy })
+}

@@ -1,0 +1,314 @@
+//! What can go wrong between a preset's handle and a model.
+
+use std::path::PathBuf;
+
+use gpt2_backbone::BackboneError;
+use gpt2_task::TaskError;
+use gpt2_tokenizer::TokenizerError;
+
+/// Why a preset cannot be opened or loaded.
+///
+/// Every message names the thing, what was expected, what was found and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PresetError {
+    /// The handle is no built-in name and no folder.
+    #[error(
+        "Unknown preset identifier. A preset must be a one of:\n1) a built-in preset identifier, \
+         one of {builtin:?}\n2) a path to a local preset directory like `'./gpt2_base_en'`\n\
+         Received: preset='{received}'"
+    )]
+    UnknownPreset {
+        /// The handle.
+        received: String,
+        /// The built-in names.
+        builtin: Vec<&'static str>,
+    },
+
+    /// The preset would have to be downloaded.
+    #[error(
+        "the preset `{preset}` is at `{handle}`, and this version does not download: get the \
+         folder with another tool, and pass its path"
+    )]
+    DownloadUnsupported {
+        /// What was asked for.
+        preset: String,
+        /// Where it is.
+        handle: String,
+    },
+
+    /// The preset is part of the library, but was not compiled in.
+    #[error(
+        "the preset `{preset}` needs the cargo feature `bundled`: build with `--features bundled`"
+    )]
+    NotBundled {
+        /// Its name.
+        preset: String,
+    },
+
+    /// The handle is a path, but not a folder's.
+    #[error("`{}` is not a directory: pass the folder that holds `config.json`", path.display())]
+    NotADirectory {
+        /// The path.
+        path: PathBuf,
+    },
+
+    /// A file is not there.
+    #[error("`{file}` doesn't exist in preset directory `{preset}`; {remedy}")]
+    MissingFile {
+        /// The preset.
+        preset: String,
+        /// The file or files, any of which would have done.
+        file: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+
+    /// A folder, pipe, socket or device stands where a file should.
+    #[error("`{}` is not a regular file: replace it by the file itself", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+
+    /// A file is larger than any of its kind.
+    #[error(
+        "`{}` has {size} bytes, expected at most {limit}: it is not the file that its name says",
+        path.display()
+    )]
+    FileTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+        /// The most that is read.
+        limit: u64,
+    },
+
+    /// A text file does not hold UTF-8.
+    #[error("`{file}` is not UTF-8 text: byte {offset} is invalid; download or export it again")]
+    NotUtf8 {
+        /// The file.
+        file: String,
+        /// Offset in bytes of the first invalid byte.
+        offset: usize,
+    },
+
+    /// The operating system refused.
+    #[error("cannot read `{}`: {source}; check the path and its permissions", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system answered.
+        source: std::io::Error,
+    },
+
+    /// A shard's name leads out of the preset's folder.
+    #[error(
+        "`{index}` names the shard {name:?}, expected a plain file name of its own folder ({why}); \
+         download the preset from a source that you trust"
+    )]
+    UnsafeShardName {
+        /// The index file.
+        index: String,
+        /// The name in it.
+        name: String,
+        /// What is wrong with the name.
+        why: &'static str,
+    },
+
+    /// A JSON file cannot be parsed, or lacks what it must have.
+    #[error("`{file}` is not the JSON expected: {detail}; download or export the preset again")]
+    InvalidJson {
+        /// The file.
+        file: String,
+        /// What is wrong, with line and column where known.
+        detail: String,
+    },
+
+    /// `config.json` says neither that it is Keras' nor that it is transformers'.
+    #[error(
+        "Unrecognized format for config.json in `{preset}`: expected the key `registered_name` \
+         (KerasHub) or `model_type` (transformers), found {found:?}. Create a preset with \
+         `save_to_preset`"
+    )]
+    UnrecognizedFormat {
+        /// The preset.
+        preset: String,
+        /// The first keys found.
+        found: Vec<String>,
+    },
+
+    /// The file describes another class than GPT-2's.
+    #[error("`{file}` holds the class `{found}`, and this library loads `{expected}` only")]
+    UnsupportedClass {
+        /// The file.
+        file: String,
+        /// The class that would have been loaded.
+        expected: &'static str,
+        /// The class found.
+        found: String,
+    },
+
+    /// A value of a config is missing, of the wrong kind, or not supported.
+    #[error("`{key}` in `{file}` must be {expected}, found {found}")]
+    InvalidConfigValue {
+        /// The file.
+        file: String,
+        /// The key.
+        key: &'static str,
+        /// What would have been accepted.
+        expected: &'static str,
+        /// What is there.
+        found: String,
+    },
+
+    /// The weights are there as a pickle only.
+    #[error(
+        "the weights of `{preset}` are in `{file}`, a pickle, which can run any code when read: \
+         convert it on a machine where that does not matter, with transformers' \
+         `save_pretrained(folder, safe_serialization=True)`, and load `model.safetensors`"
+    )]
+    PickledWeights {
+        /// The preset.
+        preset: String,
+        /// The file.
+        file: &'static str,
+    },
+
+    /// A safetensors file is malformed.
+    #[error("`{file}` is not a valid safetensors file: {field}: {detail}; download it again")]
+    InvalidSafetensors {
+        /// The file.
+        file: String,
+        /// The field at fault: a part of the header, or a tensor.
+        field: String,
+        /// What was expected and found.
+        detail: String,
+    },
+
+    /// An HDF5 file is malformed, or uses what Keras' weights files do not.
+    #[error("`{file}` is not a valid Keras weights file: `{object}`: {detail}")]
+    InvalidHdf5 {
+        /// The file.
+        file: String,
+        /// The object in it.
+        object: String,
+        /// What was expected and found.
+        detail: String,
+    },
+
+    /// A tensor has elements that are no 16-, 32- or 64-bit floats.
+    #[error(
+        "tensor `{tensor}` has elements of type {found}, expected float32, float16 or bfloat16 \
+         (in HDF5 also float64); quantized checkpoints must be dequantized first"
+    )]
+    UnsupportedElementType {
+        /// The tensor.
+        tensor: String,
+        /// Its element type.
+        found: String,
+    },
+
+    /// Two files, or two names, hold the same tensor.
+    #[error(
+        "tensor `{tensor}` occurs twice, in `{first}` and in `{second}`: remove one of the two"
+    )]
+    DuplicateTensor {
+        /// The tensor.
+        tensor: String,
+        /// Where it was found first.
+        first: String,
+        /// Where it was found again.
+        second: String,
+    },
+
+    /// The checkpoint's tensors are not the model's.
+    #[error(
+        "the weights do not fit the config; tensors missing: {} ({}), unused: {} ({}); \
+         `config.json` and the weights must come from the same model",
+        missing.len(), first_few(missing), unused.len(), first_few(unused)
+    )]
+    IncompleteWeights {
+        /// Tensors that the model needs and the checkpoint lacks; the search ends after some.
+        missing: Vec<String>,
+        /// Tensors that the checkpoint has and the model does not know.
+        unused: Vec<String>,
+    },
+
+    /// A tensor has another shape than the config says.
+    #[error(
+        "tensor `{tensor}` must have shape {expected:?}, found {found:?}; `config.json` and the \
+         weights must come from the same model"
+    )]
+    TensorShape {
+        /// The tensor.
+        tensor: String,
+        /// The shape that follows from the config.
+        expected: Vec<usize>,
+        /// The shape found.
+        found: Vec<usize>,
+    },
+
+    /// The output layer is said to be the token embedding, and has other values.
+    #[error(
+        "`{head}` differs from `{embedding}` although `tie_word_embeddings` is true: set it to \
+         false in config.json to use the tensor, or remove the tensor"
+    )]
+    ConflictingHead {
+        /// The output layer's tensor.
+        head: String,
+        /// The token embedding's tensor.
+        embedding: String,
+    },
+
+    /// A weight is not a number.
+    #[error(
+        "tensor `{tensor}` holds {value} at element {index}, expected finite numbers: the file is \
+         damaged or the training diverged; `LoadOptions::with_check_finite(false)` loads it anyway"
+    )]
+    NonFiniteWeight {
+        /// The first such tensor.
+        tensor: String,
+        /// Index of its first such element, in row-major order.
+        index: usize,
+        /// The element.
+        value: f32,
+    },
+
+    /// The tokenizer has tokens for which the model has no embedding.
+    #[error(
+        "the tokenizer of `{preset}` has ids up to {max_token_id}, and the model has \
+         {vocabulary_size} embeddings, so the largest id may be {}: use the vocabulary that \
+         belongs to the model", vocabulary_size.saturating_sub(1)
+    )]
+    VocabularyTooLarge {
+        /// The preset.
+        preset: String,
+        /// The largest id.
+        max_token_id: u32,
+        /// Rows of the token embedding.
+        vocabulary_size: usize,
+    },
+
+    /// The config, or the device.
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
+
+    /// The vocabulary, the merges, or the tokenizer's settings.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+
+    /// The preprocessor's settings.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+}
+
+fn first_few(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    match names.len() {
+        0 => "none".to_owned(),
+        count if count <= SHOWN => names.join(", "),
+        _ => format!("{}, …", names[..SHOWN].join(", ")),
+    }
+}

@@ -1,0 +1,133 @@
+//! Stage 2: the files of a preset, in a folder or inside this library.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::PresetError;
+
+/// Size in bytes above which a text file is refused unread. GPT-2's vocabulary has one megabyte.
+const MAX_TEXT_SIZE: u64 = 64 * 1024 * 1024;
+
+/// The files of one preset. All reading goes through here.
+#[derive(Debug, Clone)]
+pub(crate) enum PresetFiles {
+    /// A folder on the disk.
+    Folder(PathBuf),
+    /// Files inside this library: name and content.
+    #[cfg_attr(not(feature = "bundled"), allow(dead_code, reason = "nothing is embedded then"))]
+    Embedded(&'static [(&'static str, &'static [u8])]),
+}
+
+/// A file that may be large, ready to be read in parts.
+#[derive(Debug)]
+pub(crate) enum Blob {
+    /// On the disk.
+    File(File),
+    /// Inside this library.
+    Embedded(&'static [u8]),
+}
+
+impl PresetFiles {
+    /// What messages call a file.
+    pub(crate) fn display(&self, name: &str) -> String {
+        match self {
+            Self::Folder(folder) => folder.join(name).display().to_string(),
+            Self::Embedded(_) => name.to_owned(),
+        }
+    }
+
+    /// Whether anything has this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Folder(folder) => folder.join(name).exists(),
+            Self::Embedded(files) => files.iter().any(|(file, _)| *file == name),
+        }
+    }
+
+    /// The path of a regular file in a folder; none for a file inside this library.
+    pub(crate) fn path(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {
+        let Self::Folder(folder) = self else { return Ok(None) };
+        let path = folder.join(name);
+        // Asked before the file is opened: to open a pipe would wait for its other end.
+        let metadata = fs::metadata(&path).map_err(io_error(&path))?;
+        if metadata.is_file() { Ok(Some(path)) } else { Err(PresetError::NotAFile { path }) }
+    }
+
+    /// Opens a file to read parts of it.
+    pub(crate) fn open(&self, name: &str) -> Result<Blob, PresetError> {
+        match self {
+            Self::Folder(folder) => {
+                let path = self.path(name)?.unwrap_or_else(|| folder.join(name));
+                Ok(Blob::File(File::open(&path).map_err(io_error(&path))?))
+            }
+            Self::Embedded(files) => match files.iter().find(|(file, _)| *file == name) {
+                Some((_, bytes)) => Ok(Blob::Embedded(bytes)),
+                None => Err(io_error(Path::new(name))(std::io::ErrorKind::NotFound.into())),
+            },
+        }
+    }
+
+    /// Reads a whole text file of at most 64 MiB.
+    pub(crate) fn read_text(&self, name: &str) -> Result<String, PresetError> {
+        let path = PathBuf::from(self.display(name));
+        let bytes = match self.open(name)? {
+            Blob::Embedded(bytes) => bytes.to_vec(),
+            Blob::File(file) => read_bounded(file, &path)?,
+        };
+        String::from_utf8(bytes).map_err(|error| PresetError::NotUtf8 {
+            file: self.display(name),
+            offset: error.utf8_error().valid_up_to(),
+        })
+    }
+
+    /// Checks that a shard's name, which an index file chooses, stays inside the folder.
+    ///
+    /// It must be a plain name, and no link that leaves the folder. One exception keeps the cache
+    /// of Hugging Face usable: a link from `snapshots/<revision>/` into `blobs/` beside it.
+    pub(crate) fn check_shard(&self, index: &str, name: &str) -> Result<(), PresetError> {
+        let refuse = |why| {
+            let (index, name) = (self.display(index), name.to_owned());
+            Err(PresetError::UnsafeShardName { index, name, why })
+        };
+        if name.is_empty() || name.contains(['/', '\\', ':', '\0']) || name == "." || name == ".." {
+            return refuse("it is empty, relative, or has separators");
+        }
+        let Self::Folder(folder) = self else { return Ok(()) };
+        let (Ok(folder), Ok(target)) = (folder.canonicalize(), folder.join(name).canonicalize())
+        else {
+            // Absent: reported as such when it is opened.
+            return Ok(());
+        };
+        let home = target.parent();
+        if home == Some(&folder) || home == hub_blobs(&folder).as_deref() {
+            Ok(())
+        } else {
+            refuse("it is a link out of the folder")
+        }
+    }
+}
+
+/// The folder of the files proper, if `folder` is a snapshot in the cache of Hugging Face.
+fn hub_blobs(folder: &Path) -> Option<PathBuf> {
+    let snapshots = folder.parent()?;
+    (snapshots.file_name()? == "snapshots").then(|| snapshots.with_file_name("blobs"))
+}
+
+fn read_bounded(file: File, path: &Path) -> Result<Vec<u8>, PresetError> {
+    let too_large =
+        |size| PresetError::FileTooLarge { path: path.into(), size, limit: MAX_TEXT_SIZE };
+    let size = file.metadata().map_err(io_error(path))?.len();
+    if size > MAX_TEXT_SIZE {
+        return Err(too_large(size));
+    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    // The bound also holds for a file that grows meanwhile.
+    file.take(MAX_TEXT_SIZE + 1).read_to_end(&mut bytes).map_err(io_error(path))?;
+    if bytes.len() as u64 > MAX_TEXT_SIZE { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
+}
+
+pub(crate) fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> PresetError {
+    let path = path.to_owned();
+    move |source| PresetError::Io { path, source }
+}

@@ -1,0 +1,195 @@
+//! Stage 7: a checkpoint and a config to a model, with every tensor accounted for.
+
+use std::collections::{BTreeSet, HashMap};
+
+use burn::tensor::TensorData;
+use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, ParameterSource, ParameterSpec};
+
+use crate::checkpoint::Checkpoint;
+use crate::weight_map::{Part, Placement};
+use crate::{LoadOptions, PresetError};
+
+/// After so many missing tensors the search ends: a config may ask for any number.
+const MAX_MISSING: usize = 1000;
+
+/// What became of each tensor of a checkpoint, under the names in its files.
+///
+/// A tensor that the model needs and the checkpoint lacks, or the other way round, is no part of
+/// a report: it is [`PresetError::IncompleteWeights`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LoadReport {
+    /// Tensors that are in the model, in the files' order of names.
+    pub applied: Vec<String>,
+    /// Tensors that are known and not needed: masks, states of random generators and optimizers,
+    /// and an output layer that repeats the token embedding.
+    pub skipped: Vec<String>,
+}
+
+/// Builds the model, without any initialisation before.
+pub(crate) fn load(
+    config: &Gpt2BackboneConfig,
+    mut checkpoint: Checkpoint,
+    options: &LoadOptions,
+) -> Result<(Gpt2Backbone, LoadReport), PresetError> {
+    let placements = place(config, &mut checkpoint)?;
+    let report = account(config, &mut checkpoint, &placements)?;
+    let total = u64::try_from(config.parameter_count().saturating_mul(4)).unwrap_or(u64::MAX);
+    let mut loader = Loader { checkpoint, placements, options, done: 0, total };
+    let backbone = Gpt2Backbone::from_source(config, &mut loader, &options.device)?;
+    Ok((backbone, report))
+}
+
+/// Finds the tensor of every parameter and checks its shape, before anything is allocated.
+fn place(
+    config: &Gpt2BackboneConfig,
+    checkpoint: &mut Checkpoint,
+) -> Result<HashMap<String, Placement>, PresetError> {
+    let mut placements = HashMap::new();
+    let mut missing = BTreeSet::new();
+    for placement in checkpoint.map.placements(config) {
+        if checkpoint.has(&placement.tensor) {
+            placements.insert(placement.parameter.clone(), placement);
+        } else {
+            missing.insert(placement.tensor);
+            if missing.len() == MAX_MISSING {
+                break;
+            }
+        }
+    }
+    if !missing.is_empty() {
+        let wanted = wanted(&placements);
+        let known = |tensor: &str| wanted.contains(tensor) || (checkpoint.map.is_buffer)(tensor);
+        let unused = checkpoint.tensors().filter(|(tensor, _)| !known(tensor));
+        let unused = unused.map(|(_, name)| name.to_owned()).collect();
+        let missing = missing.into_iter().collect();
+        return Err(PresetError::IncompleteWeights { missing, unused });
+    }
+    for placement in placements.values() {
+        let found = checkpoint.inspect(&placement.tensor)?;
+        if found != placement.shape {
+            let tensor = checkpoint.name_of(&placement.tensor);
+            let expected = placement.shape.clone();
+            return Err(PresetError::TensorShape { tensor, expected, found });
+        }
+    }
+    Ok(placements)
+}
+
+/// Says what becomes of each tensor; one that nobody knows is an error.
+fn account(
+    config: &Gpt2BackboneConfig,
+    checkpoint: &mut Checkpoint,
+    placements: &HashMap<String, Placement>,
+) -> Result<LoadReport, PresetError> {
+    let wanted = wanted(placements);
+    let repeated = checkpoint.map.head_repeats.filter(|_| config.tie_weights);
+    let head = checkpoint.map.head.tensor;
+    let mut report = LoadReport::default();
+    let mut unused = Vec::new();
+    for (tensor, name) in checkpoint.tensors() {
+        let list = if wanted.contains(tensor) {
+            &mut report.applied
+        } else if (checkpoint.map.is_buffer)(tensor) || (repeated.is_some() && tensor == head) {
+            &mut report.skipped
+        } else {
+            &mut unused
+        };
+        list.push(name.to_owned());
+    }
+    if !unused.is_empty() {
+        return Err(PresetError::IncompleteWeights { missing: Vec::new(), unused });
+    }
+    match repeated {
+        Some(embedding) if checkpoint.has(head) => check_repeated(checkpoint, head, embedding)?,
+        _ => {}
+    }
+    Ok(report)
+}
+
+fn wanted(placements: &HashMap<String, Placement>) -> BTreeSet<&str> {
+    placements.values().map(|placement| placement.tensor.as_str()).collect()
+}
+
+/// Refuses a tied output layer with values of its own. The transformers library drops them in
+/// silence, and whoever trained them would not know why the model is bad.
+fn check_repeated(
+    checkpoint: &mut Checkpoint,
+    head: &str,
+    embedding: &str,
+) -> Result<(), PresetError> {
+    let equal = checkpoint.inspect(head)? == checkpoint.inspect(embedding)? && {
+        // Copies, and before the model exists: the peak of memory comes later.
+        let head = checkpoint.read(head, Part::Whole, false)?;
+        let embedding = checkpoint.read(embedding, Part::Whole, false)?;
+        bytemuck::cast_slice::<f32, u32>(head.as_slice())
+            == bytemuck::cast_slice::<f32, u32>(embedding.as_slice())
+    };
+    if equal {
+        return Ok(());
+    }
+    let (head, embedding) = (checkpoint.name_of(head), checkpoint.name_of(embedding));
+    Err(PresetError::ConflictingHead { head, embedding })
+}
+
+/// Gives the model its parameters.
+struct Loader<'a> {
+    checkpoint: Checkpoint,
+    placements: HashMap<String, Placement>,
+    options: &'a LoadOptions,
+    /// Bytes given so far.
+    done: u64,
+    /// Bytes of all parameters.
+    total: u64,
+}
+
+impl ParameterSource for Loader<'_> {
+    type Error = PresetError;
+
+    fn parameter(&mut self, parameter: &ParameterSpec<'_>) -> Result<TensorData, PresetError> {
+        let Some(placement) = self.placements.get(parameter.path) else {
+            unreachable!("the weight map lacks `{}`", parameter.path)
+        };
+        let Placement { tensor, part, shape, .. } = placement;
+        let values = self.checkpoint.read(tensor, *part, self.options.memory_map)?;
+        if self.options.check_finite
+            && let Some(index) = first_non_finite(values.as_slice())
+        {
+            return Err(PresetError::NonFiniteWeight {
+                tensor: self.checkpoint.name_of(tensor),
+                index: part.index_in_tensor(index, shape),
+                value: values.as_slice()[index],
+            });
+        }
+        self.done += 4 * values.as_slice().len() as u64;
+        if let Some(on_progress) = &self.options.on_progress {
+            on_progress(self.done, self.total);
+        }
+        Ok(values.into_data(parameter.shape))
+    }
+}
+
+/// The index of the first element that is infinite or not a number.
+fn first_non_finite(values: &[f32]) -> Option<usize> {
+    const BLOCK: usize = 4096;
+    // Whole blocks without an early exit: the compiler makes vector instructions of that.
+    let bad = |block: &[f32]| block.iter().fold(false, |bad, value| bad | !value.is_finite());
+    let block = values.chunks(BLOCK).position(bad)?;
+    let start = block * BLOCK;
+    values[start..].iter().position(|value| !value.is_finite()).map(|index| start + index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bad_number_is_found_in_any_block() {
+        let mut values = vec![1.0; 10_000];
+        assert_eq!(first_non_finite(&values), None);
+        for (index, value) in [(9_999, f32::NAN), (5_000, f32::INFINITY), (0, f32::NEG_INFINITY)] {
+            values[index] = value;
+            assert_eq!(first_non_finite(&values), Some(index));
+        }
+    }
+}

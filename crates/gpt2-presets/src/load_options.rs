@@ -1,0 +1,110 @@
+//! How a preset's weights are loaded.
+
+use std::fmt;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+
+/// Told `(done, total)` bytes of parameters, as 32-bit floats, after each one.
+pub(crate) type OnProgress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+/// Where a model is loaded to, and how. A `&Device` alone will do.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use gpt2_presets::{LoadOptions, Preset};
+///
+/// let options = LoadOptions::new(&Device::flex())
+///     .with_memory_map(false)
+///     .with_on_progress(|done, total| eprintln!("{done} of {total} bytes"));
+/// # #[cfg(feature = "bundled")]
+/// let backbone = Preset::open("gpt2_tiny_shakespeare")?.backbone(options)?;
+/// # Ok::<(), gpt2_presets::PresetError>(())
+/// ```
+#[derive(Clone)]
+pub struct LoadOptions {
+    pub(crate) device: Device,
+    pub(crate) load_weights: bool,
+    pub(crate) memory_map: bool,
+    pub(crate) check_finite: bool,
+    pub(crate) seed: u64,
+    pub(crate) on_progress: Option<OnProgress>,
+}
+
+impl LoadOptions {
+    /// The defaults: weights are loaded, memory-mapped where possible, and checked.
+    pub fn new(device: &Device) -> Self {
+        Self {
+            device: device.clone(),
+            load_weights: true,
+            memory_map: true,
+            check_finite: true,
+            seed: 0,
+            on_progress: None,
+        }
+    }
+
+    /// Whether the weights are loaded, as in KerasHub. Without, the model is initialised at random
+    /// from the [seed](Self::with_seed), and no file with weights is needed.
+    #[must_use]
+    pub fn with_load_weights(mut self, load_weights: bool) -> Self {
+        self.load_weights = load_weights;
+        self
+    }
+
+    /// Whether 32-bit tensors of a safetensors file are used where they lie in the mapped file
+    /// (on a CPU device), so that they are neither copied nor, until they are needed, read.
+    ///
+    /// With a map, the file must not be written to or truncated while the model lives: the process
+    /// would see other weights, or be ended by the signal SIGBUS. To replace the file by renaming
+    /// another over it is safe. Set this to false for files on which others may write.
+    #[must_use]
+    pub fn with_memory_map(mut self, memory_map: bool) -> Self {
+        self.memory_map = memory_map;
+        self
+    }
+
+    /// Whether every weight is checked to be finite. Costs one pass over the weights, which reads
+    /// a mapped file at once instead of when it is needed.
+    #[must_use]
+    pub fn with_check_finite(mut self, check_finite: bool) -> Self {
+        self.check_finite = check_finite;
+        self
+    }
+
+    /// The seed of the random initialisation, for a model without weights.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Calls `on_progress(done, total)` after each parameter, in bytes of 32-bit floats.
+    #[must_use]
+    pub fn with_on_progress(
+        mut self,
+        on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_progress = Some(Arc::new(on_progress));
+        self
+    }
+}
+
+impl From<&Device> for LoadOptions {
+    fn from(device: &Device) -> Self {
+        Self::new(device)
+    }
+}
+
+impl fmt::Debug for LoadOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("LoadOptions")
+            .field("device", &self.device)
+            .field("load_weights", &self.load_weights)
+            .field("memory_map", &self.memory_map)
+            .field("check_finite", &self.check_finite)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}

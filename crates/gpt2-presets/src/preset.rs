@@ -1,0 +1,195 @@
+//! A preset, opened: what it is, and what can be made of it.
+
+use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
+use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
+use gpt2_tokenizer::Gpt2Tokenizer;
+
+use crate::checkpoint::Checkpoint;
+use crate::files::PresetFiles;
+use crate::format::{CONFIG_FILE, PresetFormat, read_object};
+use crate::handle::{Location, locate};
+use crate::keras_config::{self, TaskPreprocessor};
+use crate::load::{LoadReport, load};
+use crate::preset_tokenizer;
+use crate::transformers_config;
+use crate::{LoadOptions, PresetError};
+
+/// A GPT-2 on the disk, or in this library, of which the config has been read and checked.
+///
+/// ```
+/// # #[cfg(feature = "bundled")] {
+/// use burn::tensor::Device;
+/// use gpt2_presets::Preset;
+///
+/// let preset = Preset::open("gpt2_tiny_shakespeare")?;
+/// assert_eq!(preset.config().num_layers, 4);
+/// let ids = preset.tokenizer()?.tokenize("What, art thou mad?")?;
+/// let (backbone, report) = preset.backbone_with_report(&Device::flex())?;
+/// assert_eq!(backbone.config(), preset.config());
+/// assert_eq!(report.applied.len(), 52);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Preset {
+    name: String,
+    files: PresetFiles,
+    format: PresetFormat,
+    config: Gpt2BackboneConfig,
+}
+
+impl Preset {
+    /// Opens a built-in preset by its name, or a folder by its path or `file://` URL.
+    ///
+    /// The folder may hold a preset of KerasHub or a model of the transformers library;
+    /// `config.json` says which. A folder with a built-in preset's name is opened as `./name`. Nothing that a file names is executed, and no path in a config
+    /// is opened.
+    ///
+    /// # Errors
+    ///
+    /// [`PresetError::UnknownPreset`], [`PresetError::DownloadUnsupported`] for hubs, and what is
+    /// wrong with `config.json`.
+    pub fn open(preset: &str) -> Result<Self, PresetError> {
+        let files = match locate(preset)? {
+            Location::Folder(folder) => PresetFiles::Folder(folder),
+            Location::Bundled => bundled_files(preset)?,
+        };
+        if !files.has(CONFIG_FILE) {
+            return Err(PresetError::MissingFile {
+                preset: preset.to_owned(),
+                file: CONFIG_FILE.to_owned(),
+                remedy: "make sure that the directory is a preset and that you may read it",
+            });
+        }
+        let json = read_object(&files, CONFIG_FILE)?;
+        let format = PresetFormat::detect(&json, preset)?;
+        let config = match format {
+            PresetFormat::Keras => keras_config::backbone_config(&files, &json)?,
+            PresetFormat::Transformers => transformers_config::backbone_config(&files, &json)?,
+        };
+        config.validate()?;
+        Ok(Self { name: preset.to_owned(), files, format, config })
+    }
+
+    /// What the preset was opened by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Who wrote it.
+    pub fn format(&self) -> PresetFormat {
+        self.format
+    }
+
+    /// The backbone's config.
+    pub fn config(&self) -> &Gpt2BackboneConfig {
+        &self.config
+    }
+
+    /// The tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// [`PresetError::MissingFile`], [`PresetError::Tokenizer`], and
+    /// [`PresetError::VocabularyTooLarge`] if it has ids that the model does not.
+    pub fn tokenizer(&self) -> Result<Gpt2Tokenizer, PresetError> {
+        let tokenizer = preset_tokenizer::tokenizer(&self.files, self.format, &self.name)?;
+        let (max_token_id, vocabulary_size) =
+            (tokenizer.max_token_id(), self.config.vocabulary_size);
+        if max_token_id as usize >= vocabulary_size {
+            let preset = self.name.clone();
+            return Err(PresetError::VocabularyTooLarge { preset, max_token_id, vocabulary_size });
+        }
+        Ok(tokenizer)
+    }
+
+    /// The preprocessor: the tokenizer, and the settings of `preprocessor.json`.
+    ///
+    /// Without such a file, KerasHub's defaults; the sequence length is then no longer than the
+    /// model's positions.
+    ///
+    /// # Errors
+    ///
+    /// As [`tokenizer`](Self::tokenizer), and [`PresetError::Task`].
+    pub fn preprocessor(&self) -> Result<Gpt2CausalLmPreprocessor, PresetError> {
+        let saved = match self.format {
+            PresetFormat::Keras => keras_config::preprocessor_config(&self.files)?,
+            PresetFormat::Transformers => None,
+        };
+        let config = saved.unwrap_or_else(|| self.default_preprocessor_config());
+        Ok(Gpt2CausalLmPreprocessor::new(self.tokenizer()?, config)?)
+    }
+
+    /// The model without its head.
+    ///
+    /// # Errors
+    ///
+    /// As [`backbone_with_report`](Self::backbone_with_report).
+    pub fn backbone(&self, options: impl Into<LoadOptions>) -> Result<Gpt2Backbone, PresetError> {
+        Ok(self.backbone_with_report(options)?.0)
+    }
+
+    /// The model without its head, and what became of each tensor of its checkpoint.
+    ///
+    /// The names and shapes of all tensors are checked against the config first. Then each one is
+    /// read, checked and given to the model, so that no weight is in memory twice.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the files, [`PresetError::IncompleteWeights`],
+    /// [`PresetError::TensorShape`], [`PresetError::UnsupportedElementType`],
+    /// [`PresetError::ConflictingHead`], [`PresetError::NonFiniteWeight`].
+    pub fn backbone_with_report(
+        &self,
+        options: impl Into<LoadOptions>,
+    ) -> Result<(Gpt2Backbone, LoadReport), PresetError> {
+        let options = options.into();
+        if !options.load_weights {
+            let backbone = Gpt2Backbone::new(&self.config, options.seed, &options.device)?;
+            return Ok((backbone, LoadReport::default()));
+        }
+        let checkpoint =
+            Checkpoint::open(&self.files, self.format, &self.name, options.memory_map)?;
+        load(&self.config, checkpoint, &options)
+    }
+
+    /// The causal language model: backbone and preprocessor.
+    ///
+    /// Settings in `task.json` go before those in `preprocessor.json`, as in KerasHub; a task that
+    /// was saved without preprocessor is loaded without.
+    ///
+    /// # Errors
+    ///
+    /// As [`backbone`](Self::backbone) and [`preprocessor`](Self::preprocessor).
+    pub fn causal_lm(&self, options: impl Into<LoadOptions>) -> Result<Gpt2CausalLm, PresetError> {
+        // The preprocessor first: what is wrong with it shows before the weights are read.
+        let task = match self.format {
+            PresetFormat::Keras => keras_config::task_preprocessor(&self.files)?,
+            PresetFormat::Transformers => TaskPreprocessor::Unsaid,
+        };
+        let preprocessor = match task {
+            TaskPreprocessor::Unsaid => Some(self.preprocessor()?),
+            TaskPreprocessor::Absent => None,
+            TaskPreprocessor::Saved(config) => {
+                Some(Gpt2CausalLmPreprocessor::new(self.tokenizer()?, config)?)
+            }
+        };
+        Ok(Gpt2CausalLm::new(self.backbone(options)?, preprocessor)?)
+    }
+
+    fn default_preprocessor_config(&self) -> PreprocessorConfig {
+        let default = PreprocessorConfig::default();
+        let sequence_length = default.sequence_length.min(self.config.max_sequence_length);
+        PreprocessorConfig { sequence_length, ..default }
+    }
+}
+
+#[cfg(feature = "bundled")]
+fn bundled_files(_preset: &str) -> Result<PresetFiles, PresetError> {
+    Ok(PresetFiles::Embedded(crate::bundled::FILES))
+}
+
+#[cfg(not(feature = "bundled"))]
+fn bundled_files(preset: &str) -> Result<PresetFiles, PresetError> {
+    Err(PresetError::NotBundled { preset: preset.to_owned() })
+}

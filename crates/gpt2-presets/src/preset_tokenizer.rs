@@ -1,0 +1,70 @@
+//! Stage 4c: the tokenizer of a preset.
+
+use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Vocabulary};
+use serde_json::Value;
+
+use crate::PresetError;
+use crate::files::PresetFiles;
+use crate::format::{PresetFormat, read_object};
+use crate::keras_config;
+
+const KERAS_VOCABULARY: &str = "assets/tokenizer/vocabulary.json";
+const KERAS_MERGES: &str = "assets/tokenizer/merges.txt";
+const VOCABULARY: &str = "vocab.json";
+const MERGES: &str = "merges.txt";
+const TOKENIZER: &str = "tokenizer.json";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+
+/// Reads the tokenizer in the way of the preset's format.
+pub(crate) fn tokenizer(
+    files: &PresetFiles,
+    format: PresetFormat,
+    preset: &str,
+) -> Result<Gpt2Tokenizer, PresetError> {
+    match format {
+        PresetFormat::Keras => {
+            let wanted = [keras_config::TOKENIZER_CONFIG_FILE, KERAS_VOCABULARY, KERAS_MERGES];
+            if let Some(file) = wanted.iter().find(|file| !files.has(file)) {
+                return Err(missing(preset, file));
+            }
+            let config = keras_config::tokenizer_config(files)?;
+            from_tables(files, KERAS_VOCABULARY, KERAS_MERGES, config)
+        }
+        PresetFormat::Transformers if files.has(VOCABULARY) && files.has(MERGES) => {
+            from_tables(files, VOCABULARY, MERGES, transformers_settings(files)?)
+        }
+        PresetFormat::Transformers if files.has(TOKENIZER) => {
+            Ok(Gpt2Tokenizer::from_tokenizer_json(&files.read_text(TOKENIZER)?)?)
+        }
+        PresetFormat::Transformers => {
+            Err(missing(preset, "vocab.json` with `merges.txt`, or `tokenizer.json"))
+        }
+    }
+}
+
+fn from_tables(
+    files: &PresetFiles,
+    vocabulary: &str,
+    merges: &str,
+    config: Gpt2TokenizerConfig,
+) -> Result<Gpt2Tokenizer, PresetError> {
+    let vocabulary = Vocabulary::from_json(&files.read_text(vocabulary)?)?;
+    let merges = Merges::parse(&files.read_text(merges)?)?;
+    Ok(Gpt2Tokenizer::new(vocabulary, merges, config)?)
+}
+
+/// The one setting of `tokenizer_config.json` that is not fixed for GPT-2.
+fn transformers_settings(files: &PresetFiles) -> Result<Gpt2TokenizerConfig, PresetError> {
+    let config = Gpt2TokenizerConfig::new();
+    if !files.has(TOKENIZER_CONFIG) {
+        return Ok(config);
+    }
+    let json = read_object(files, TOKENIZER_CONFIG)?;
+    let add_prefix_space = matches!(json.get("add_prefix_space"), Some(Value::Bool(true)));
+    Ok(config.with_add_prefix_space(add_prefix_space))
+}
+
+fn missing(preset: &str, file: &str) -> PresetError {
+    let remedy = "the tokenizer needs it; download or save the preset again";
+    PresetError::MissingFile { preset: preset.to_owned(), file: file.to_owned(), remedy }
+}

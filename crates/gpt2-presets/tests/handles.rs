@@ -1,0 +1,118 @@
+//! What a user may pass as a preset.
+
+use std::fs;
+
+use gpt2_backbone::BackboneError;
+use gpt2_presets::{Preset, PresetError, PresetFormat, presets};
+
+use crate::support::*;
+
+const BUNDLED: &str = "gpt2_tiny_shakespeare";
+
+#[test]
+fn an_unknown_name_lists_the_known_ones() {
+    for name in ["gpt3", "./nowhere", "s3://bucket/gpt2", ""] {
+        let error = Preset::open(name).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("Unknown preset identifier. A preset must be a one of:\n"));
+        assert!(text.contains(BUNDLED) && text.contains("gpt2_extra_large_en"));
+        assert!(text.ends_with(&format!("Received: preset='{name}'")), "{text}");
+    }
+}
+
+#[test]
+fn hubs_are_known_and_refused() {
+    let handles = [
+        "kaggle://keras/gpt2/keras/gpt2_base_en/3",
+        "hf://openai-community/gpt2",
+        "modelscope://a/b",
+        "HF://a/b",
+    ];
+    let names = presets().iter().filter(|info| info.handle.is_some()).map(|info| info.name);
+    for handle in names.chain(handles) {
+        let error = Preset::open(handle).unwrap_err();
+        assert!(
+            matches!(&error, PresetError::DownloadUnsupported { preset, .. } if preset == handle)
+        );
+        assert!(error.to_string().contains("does not download"), "{error}");
+    }
+}
+
+#[test]
+fn folders_open_by_path_and_by_url() {
+    let folder = keras_folder(&tiny());
+    let path = folder.path().to_str().unwrap();
+    for handle in [path.to_owned(), format!("{path}/"), format!("file://{path}")] {
+        let preset = Preset::open(&handle).unwrap();
+        assert_eq!((preset.format(), preset.config()), (PresetFormat::Keras, &tiny()));
+        assert_eq!(preset.name(), handle);
+    }
+    let file = folder.path().join("config.json");
+    let error = Preset::open(file.to_str().unwrap()).unwrap_err();
+    assert!(matches!(&error, PresetError::NotADirectory { path } if *path == file));
+    fs::remove_file(file).unwrap();
+    let error = open(&folder).unwrap_err();
+    assert!(matches!(&error, PresetError::MissingFile { file, .. } if file == "config.json"));
+}
+
+#[cfg(unix)]
+#[test]
+fn only_regular_files_are_opened() {
+    for name in ["config.json", "model.safetensors", "vocab.json"] {
+        let folder = transformers_folder(&tiny());
+        let path = folder.path().join(name);
+        let _ = fs::remove_file(&path);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let error = within_seconds(10, move || match name {
+            "vocab.json" => open(&folder).unwrap().tokenizer().unwrap_err(),
+            _ => load(&folder).unwrap_err(),
+        });
+        assert!(matches!(&error, PresetError::NotAFile { path: found } if *found == path));
+    }
+    let folder = keras_folder(&tiny());
+    let path = folder.path().join("model.weights.h5");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let error = within_seconds(10, move || load(&folder).unwrap_err());
+    assert!(matches!(error, PresetError::NotAFile { .. }));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_read_is_named() {
+    let folder = keras_folder(&tiny());
+    let path = folder.path().join("config.json");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(matches!(open(&folder), Err(PresetError::NotAFile { .. })));
+    // A loop of links exists as a name only, and cannot be followed.
+    fs::remove_dir(&path).unwrap();
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    assert!(matches!(open(&folder), Err(PresetError::MissingFile { .. })));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn errors_of_the_operating_system_name_the_file() {
+    let folder = keras_folder(&tiny());
+    let path = folder.path().join("config.json");
+    fs::remove_file(&path).unwrap();
+    // A regular file by its type, whose first page nobody can read.
+    std::os::unix::fs::symlink("/proc/self/mem", &path).unwrap();
+    let error = open(&folder).unwrap_err();
+    assert!(matches!(&error, PresetError::Io { path: found, .. } if *found == path), "{error}");
+}
+
+#[cfg(not(feature = "bundled"))]
+#[test]
+fn the_bundled_preset_asks_for_its_feature() {
+    assert!(matches!(Preset::open(BUNDLED), Err(PresetError::NotBundled { .. })));
+}
+
+#[test]
+fn errors_of_the_backbone_pass_through() {
+    let folder = keras_folder(&tiny().with_num_heads(3));
+    let error = open(&folder).unwrap_err();
+    let inner = BackboneError::HeadsDoNotDivideHidden { hidden_dim: 4, num_heads: 3 };
+    assert_eq!(error.to_string(), inner.to_string());
+    assert!(matches!(error, PresetError::Backbone(found) if found == inner));
+}
