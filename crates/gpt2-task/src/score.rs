@@ -72,3 +72,52 @@ impl Gpt2CausalLm {
         Ok(-log_probabilities.gather(2, targets.unsqueeze_dim(2)).squeeze_dim::<2>(2))
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "flex")]
+mod tests {
+    use burn::tensor::{Device, Distribution};
+    use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, InterceptPoint};
+
+    use super::*;
+
+    /// The loss of one row when `direction`, times `step`, is added to its embeddings; and the
+    /// embeddings that the loss was computed from.
+    fn loss(model: &Gpt2CausalLm, direction: &Tensor<3>, step: f64) -> (Tensor<1>, Tensor<3>) {
+        let tokens = TokenBatch::unpadded(vec![vec![1, 2, 3, 4]]).unwrap();
+        let mut watched = None;
+        let mut watch = |x: Tensor<3>, point| {
+            if point != InterceptPoint::Embeddings {
+                return x;
+            }
+            let x = (x + direction.clone() * step).detach().require_grad();
+            watched = Some(x.clone());
+            x
+        };
+        let loss = model.score_loss(&tokens, &[vec![2, 3, 4, 5]], Some(&mut watch)).unwrap();
+        (loss.sum(), watched.unwrap())
+    }
+
+    #[test]
+    fn the_loss_is_differentiable_in_what_the_intercept_sees() {
+        let device = Device::flex().autodiff();
+        let config = Gpt2BackboneConfig::new(10, 2, 2, 8, 16).with_max_sequence_length(4);
+        let backbone = Gpt2Backbone::new(&config, 1, &device).unwrap();
+        let model = Gpt2CausalLm::new(backbone, None).unwrap();
+        let direction = Tensor::random([1, 4, 8], Distribution::Uniform(-1.0, 1.0), &device);
+
+        let (value, embeddings) = loss(&model, &direction, 0.0);
+        let gradient = embeddings.grad(&value.backward()).unwrap();
+        let slope: f32 = (gradient * direction.clone().inner()).sum().into_scalar();
+
+        let step = 1e-3;
+        let [above, below] = [step, -step].map(|step| {
+            let (loss, _) = loss(&model, &direction, step);
+            loss.into_scalar::<f32>()
+        });
+        let expected = (above - below) / (2.0 * step as f32);
+        assert!(slope.abs() > 1e-3, "the slope {slope} says something");
+        // Two losses of size ten differ by a few hundred roundings.
+        assert!((slope - expected).abs() < 0.05 * slope.abs(), "{slope} is not {expected}");
+    }
+}

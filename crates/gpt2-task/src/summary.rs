@@ -102,4 +102,30 @@ mod tests {
             assert_eq!(grouped(number), text);
         }
     }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_table_adds_up() {
+        let expected = "\
+Preprocessor: \"gpt2_causal_lm_preprocessor\"
+┌────────────────┬────────────────┐
+│ Layer (type)   │ Config         │
+├────────────────┼────────────────┤
+│ gpt2_tokenizer │ Vocab size: 46 │
+└────────────────┴────────────────┘
+Model: \"gpt2_causal_lm\"
+┌──────────────────────────────────────────┬───────────────────────┬─────────┐
+│ Layer (type)                             │ Output Shape          │ Param # │
+├──────────────────────────────────────────┼───────────────────────┼─────────┤
+│ token_embedding (ReversibleEmbedding)    │ (batch, sequence, 4)  │     184 │
+│ position_embedding (PositionEmbedding)   │ (batch, sequence, 4)  │      32 │
+│ transformer_layer_0 (TransformerDecoder) │ (batch, sequence, 4)  │     172 │
+│ transformer_layer_1 (TransformerDecoder) │ (batch, sequence, 4)  │     172 │
+│ layer_norm (LayerNormalization)          │ (batch, sequence, 4)  │       8 │
+│ logits (token_embedding in reverse)      │ (batch, sequence, 46) │       0 │
+└──────────────────────────────────────────┴───────────────────────┴─────────┘
+ Total params: 568 (0.00 MB in float32)
+";
+        assert_eq!(crate::testing::model().summary(), expected);
+    }
 }
