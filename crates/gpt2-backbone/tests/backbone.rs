@@ -246,3 +246,23 @@ fn an_empty_input_is_an_error() {
     let error = backbone(&device).forward(Tensor::ones([1, 0], &device), None).unwrap_err();
     assert!(matches!(error, BackboneError::EmptyInput { .. }), "{error}");
 }
+
+/// Runs with `--features ndarray`: the backend is no default.
+#[cfg(feature = "ndarray")]
+#[test]
+fn ndarray_computes_what_flex_computes() {
+    let outputs = ["flex", "ndarray"].map(|name| {
+        let device = gpt2_backbone::parse_device(name).unwrap();
+        let backbone = backbone(&device);
+        let token_ids = ids(&[[1, 2, 3, 4, 5, 6], [9, 8, 7, 6, 5, 4]], &device);
+        let mut cache = backbone.new_cache(2, 6).unwrap();
+        let mut pieces = Vec::new();
+        for (start, part) in [(0, 3), (3, 1), (4, 2)] {
+            let piece = token_ids.clone().narrow(1, start, part);
+            let options = ForwardOptions { cache: Some(&mut cache), ..Default::default() };
+            pieces.push(backbone.forward_with(piece, options).unwrap());
+        }
+        values(backbone.logits(Tensor::cat(pieces, 1)))
+    });
+    assert_close(&outputs[0], &outputs[1]);
+}

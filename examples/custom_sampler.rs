@@ -1,0 +1,34 @@
+//! A sampler of one's own: greedy search with some tokens forbidden, as in KerasHub's documentation.
+//!
+//! Run: `cargo run --release --example custom_sampler`
+
+use gpt2_presets::{FromPreset, FromPresetOnDevice};
+use gpt2_task::{Draw, GenerateOptions, Gpt2CausalLm, Sampler, TokenId, argmax};
+use gpt2_tokenizer::Gpt2Tokenizer;
+
+struct Forbid(Vec<TokenId>);
+
+impl Sampler for Forbid {
+    fn get_next_token(&mut self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
+        for &token in &self.0 {
+            probabilities[token as usize] = 0.0;
+        }
+        argmax(probabilities) as TokenId
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let device = gpt2_backbone::parse_device("cpu")?;
+    let mut model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &device)?;
+    let options = GenerateOptions::new().with_max_length(40);
+
+    model.compile(gpt2_task::samplers::GreedySampler::new())?;
+    println!("Greedy: {}", model.generate("ROMEO:", &options)?);
+
+    let tokenizer = Gpt2Tokenizer::from_preset("gpt2_tiny_shakespeare")?;
+    let the = tokenizer.token_to_id("Ġthe")?;
+    let a = tokenizer.token_to_id("Ġa")?;
+    model.compile(Forbid(vec![the, a]))?;
+    println!("\nGreedy without articles: {}", model.generate("ROMEO:", &options)?);
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! The example `generate` as a command: its output, its options, its errors.
+
+use std::path::PathBuf;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+/// The example's program, which `cargo test` builds beside this test.
+fn generate() -> Command {
+    let test = std::env::current_exe().unwrap();
+    let mut program: PathBuf = test.parent().unwrap().parent().unwrap().join("examples/generate");
+    program.set_extension(std::env::consts::EXE_EXTENSION);
+    assert!(program.exists(), "{} is missing: run `cargo build --examples`", program.display());
+    Command::new(program)
+}
+
+fn json(arguments: &[&str], input: &str) -> Value {
+    let output = generate().arg("--json").args(arguments).write_stdin(input).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn error(arguments: &[&str]) -> String {
+    let output = generate().args(arguments).write_stdin("").output().unwrap();
+    assert!(!output.status.success(), "{arguments:?} was accepted");
+    assert!(output.stdout.is_empty());
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(!message.contains("panicked"), "{message}");
+    message
+}
+
+#[test]
+fn a_prompt_gives_its_text_and_nothing_else() {
+    let output = generate().args(["--sampler", "greedy", "--max-length", "20", "ROMEO:"]).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("ROMEO:\n"), "{text}");
+    assert!(output.stderr.is_empty(), "it is quiet where it is not on a terminal");
+}
+
+#[test]
+fn json_tells_everything() {
+    let arguments = ["--sampler", "greedy", "--max-length", "12", "ROMEO:", "What"];
+    let object = json(&arguments, "");
+    let outputs = object["outputs"].as_array().unwrap();
+    assert_eq!(outputs.len(), 2);
+    assert_eq!(outputs[0]["prompt"], "ROMEO:");
+    assert!(outputs[0]["text"].as_str().unwrap().starts_with("ROMEO:"));
+    let ids = outputs[0]["token_ids"].as_array().unwrap();
+    let new_tokens = outputs[0]["new_tokens"].as_u64().unwrap() as usize;
+    let all_new: u64 = outputs.iter().map(|one| one["new_tokens"].as_u64().unwrap()).sum();
+    assert_eq!(ids.len(), 12);
+    assert_eq!(ids[0], 1023, "the start token comes first");
+    assert_eq!(object["prompt_tokens"].as_u64().unwrap() + all_new, 24);
+    assert!(new_tokens > 0 && new_tokens < 12);
+    assert!(object["seconds_to_first_token"].as_f64().unwrap() > 0.0);
+    assert!(object["tokens_per_second"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn prompts_come_from_standard_input_too() {
+    let arguments = ["--sampler", "greedy", "--max-length", "12"];
+    let piped = json(&arguments, "ROMEO:\n\nWhat\n");
+    let given = json(&[&arguments[..], &["ROMEO:", "What"]].concat(), "");
+    assert_eq!(piped["outputs"], given["outputs"]);
+}
+
+#[test]
+fn a_seed_makes_random_samplers_repeat_themselves() {
+    for sampler in ["top_k", "top_p:p=0.9", "random:temperature=0.8"] {
+        let run =
+            |seed| json(&["--sampler", sampler, "--seed", seed, "--max-length", "30", "A"], "");
+        assert_eq!(run("1")["outputs"], run("1")["outputs"]);
+        assert_ne!(run("1")["outputs"], run("2")["outputs"]);
+    }
+}
+
+#[test]
+fn options_reach_the_generation() {
+    let greedy = ["--sampler", "greedy", "--max-length", "20", "ROMEO:"];
+    let whole = json(&greedy, "")["outputs"][0].clone();
+    let stripped = json(&[&["--strip-prompt"], &greedy[..]].concat(), "")["outputs"][0].clone();
+    let text = |output: &Value| output["text"].as_str().unwrap().to_owned();
+    assert_eq!(format!("ROMEO:{}", text(&stripped)), text(&whole));
+    assert_eq!(stripped["token_ids"], whole["token_ids"]);
+
+    // 198 is the line break, the first token that follows.
+    let stopped = json(&[&["--stop-token-ids", "198"], &greedy[..]].concat(), "");
+    assert_eq!(stopped["outputs"][0]["new_tokens"], 1);
+
+    let beams = "beam:num_beams=3,return_all_beams=true";
+    let beams = json(&["--sampler", beams, "--max-length", "20", "ROMEO:"], "");
+    let beams = beams["outputs"][0]["beams"].as_array().unwrap().clone();
+    let scores: Vec<f64> =
+        beams.iter().map(|beam| beam["log_probability"].as_f64().unwrap()).collect();
+    assert_eq!(scores.len(), 3);
+    assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+}
+
+#[test]
+fn mistakes_are_explained() {
+    for (arguments, expected) in [
+        (&[][..], "no prompt"),
+        (&["--preset", "gpt3", "a"], "Unknown preset identifier"),
+        (&["--preset", "hf://openai-community/gpt2", "a"], "download"),
+        (&["--device", "abacus", "a"], "`abacus` is not a device"),
+        (&["--device", "cuda:0", "a"], "--features cuda"),
+        (&["--sampler", "topk", "a"], "expected one of `beam`"),
+        (&["--sampler", "top_k:k=0", "a"], "`k` must be between 1 and 1024, found 0"),
+        (&["--sampler", "random:temperature=0", "a"], "`temperature` must be"),
+        (&["--max-length", "0", "a"], "`max_length` must be between 1 and 128, found 0"),
+        (&["--max-length", "129", "a"], "between 1 and 128, found 129"),
+        (&["--max-length", "3", "What is the matter?"], "more than the `max_length` of 3"),
+        (&["--stop-token-ids", "1024", "a"], "`stop_token_ids` holds the token id 1024"),
+        (&["--stop-token-ids", "x", "a"], "expected `auto`, `none`, or token ids"),
+    ] {
+        let message = error(arguments);
+        assert!(message.contains(expected), "{arguments:?}: {message}");
+    }
+}

@@ -1,0 +1,13 @@
+//! What crosses crates: presets to numbers and texts, compared with KerasHub and transformers.
+
+mod bad_input;
+mod forward;
+mod generation;
+mod golden;
+mod keras_hub;
+mod preprocessor;
+mod presets;
+mod real_checkpoint;
+mod samplers;
+mod tiny;
+mod tokenizer;

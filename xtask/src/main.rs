@@ -1,0 +1,38 @@
+//! The workspace's own commands: `cargo xtask check`, `cargo xtask verify-preset`.
+
+mod arrows;
+mod check;
+mod reference;
+mod tidy;
+mod verify_preset;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Commands for this workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The gate: tidy, crate arrows, fmt, clippy, docs; the cheapest first
+    Check,
+    /// Compares a preset with a reference file; exits 1 beyond the tolerance, 2 on an error
+    VerifyPreset(verify_preset::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Check => check::run(),
+        Command::VerifyPreset(arguments) => verify_preset::run(&arguments),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}

@@ -1,0 +1,131 @@
+//! What rustfmt and clippy cannot see: file headers, leftovers, and who may open files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+/// A text that must not occur, and the files in which it may.
+struct Rule {
+    text: &'static str,
+    /// Folder to which the rule applies.
+    within: &'static str,
+    /// Paths that are exempt; a folder ends in `/`.
+    except: &'static [&'static str],
+    why: &'static str,
+}
+
+const RULES: &[Rule] = &[
+    Rule {
+        text: "#[ignore",
+        within: "",
+        except: &[],
+        why: "gate a slow test by an environment variable",
+    },
+    Rule { text: "// TODO", within: "", except: &[], why: "finish it, or say it in an issue" },
+    Rule { text: "// FIXME", within: "", except: &[], why: "finish it, or say it in an issue" },
+    Rule { text: "todo!(", within: "", except: &[], why: "finish it" },
+    Rule { text: "dbg!(", within: "", except: &[], why: "a leftover of debugging" },
+    Rule { text: "Device::default()", within: "", except: &[], why: "a library takes a `&Device`" },
+    Rule { text: "println!(", within: "crates/", except: TESTS, why: "a library does not print" },
+    Rule {
+        text: "std::fs",
+        within: "crates/",
+        except: FILES,
+        why: "only presets and the tokenizer's assets open files",
+    },
+    Rule {
+        text: "std::net",
+        within: "crates/",
+        except: PRESETS,
+        why: "only presets opens sockets",
+    },
+    Rule {
+        text: "unsafe {",
+        within: "",
+        except: MAPS,
+        why: "only kernels and the memory map of presets are unsafe",
+    },
+];
+
+const TESTS: &[&str] = &["crates/gpt2-tokenizer/tests/", "crates/gpt2-presets/tests/"];
+const PRESETS: &[&str] = &["crates/gpt2-presets/"];
+const FILES: &[&str] = &[
+    "crates/gpt2-presets/",
+    "crates/gpt2-tokenizer/src/assets.rs",
+    "crates/gpt2-tokenizer/tests/",
+];
+const MAPS: &[&str] = &["crates/gpt2-presets/src/safetensors_file.rs", "crates/gpt2-kernels/"];
+
+/// Reads every Rust file of the workspace.
+pub fn check() -> anyhow::Result<()> {
+    let mut problems = Vec::new();
+    for folder in ["crates", "examples", "tests", "xtask"] {
+        for path in rust_files(Path::new(folder))? {
+            let name = path.to_string_lossy().replace('\\', "/");
+            let text = fs::read_to_string(&path).with_context(|| format!("reading {name}"))?;
+            problems.extend(problems_of(&name, &text));
+        }
+    }
+    if !problems.is_empty() {
+        bail!("{}", problems.join("\n"));
+    }
+    Ok(())
+}
+
+fn problems_of(name: &str, text: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    if !text.starts_with("//! ") && !text.starts_with("#![doc = ") {
+        problems.push(format!("{name}:1: the first line says what the file is for, `//! …`"));
+    }
+    if !text.ends_with('\n') || text.ends_with("\n\n") {
+        problems.push(format!("{name}: ends in one line break"));
+    }
+    // This file holds the texts that it looks for.
+    if name == "xtask/src/tidy.rs" {
+        return problems;
+    }
+    for (index, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("///") || line.starts_with("//!") {
+            // An example in the documentation is a user's program.
+            continue;
+        }
+        for rule in RULES {
+            let exempt = rule.except.iter().any(|path| name.starts_with(path));
+            if name.starts_with(rule.within) && !exempt && line.contains(rule.text) {
+                let number = index + 1;
+                problems.push(format!("{name}:{number}: `{}`: {}", rule.text, rule.why));
+            }
+        }
+    }
+    problems
+}
+
+fn rust_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let entries = fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(rust_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leftovers_and_missing_headers_are_found() {
+        let found = problems_of("crates/gpt2-task/src/a.rs", "fn main() { todo!() }");
+        assert_eq!(found.len(), 3, "{found:?}");
+        let text = "//! A file.\nuse std::fs;\n";
+        assert_eq!(problems_of("crates/gpt2-task/src/a.rs", text).len(), 1);
+        assert!(problems_of("crates/gpt2-presets/src/a.rs", text).is_empty());
+    }
+}

@@ -1,0 +1,117 @@
+//! `cargo xtask verify-preset` as a command: what passes, what fails, what is refused.
+
+use std::path::PathBuf;
+
+use assert_cmd::Command;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+
+fn golden(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(path)
+}
+
+fn verify(preset: &str, reference: &PathBuf, more: &[&str]) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.arg("verify-preset").arg(golden(preset)).arg("--reference").arg(reference);
+    command.args(more).output().unwrap()
+}
+
+/// A copy of a golden reference in which one tensor is changed.
+fn changed(name: &str, change: impl Fn(&mut Vec<u8>)) -> (tempfile::TempDir, PathBuf) {
+    let bytes = std::fs::read(golden("air_small/expected.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = file
+        .iter()
+        .map(|(name, view)| {
+            (name.to_owned(), view.dtype(), view.shape().to_vec(), view.data().to_vec())
+        })
+        .collect();
+    let (_, _, _, data) = tensors.iter_mut().find(|(found, ..)| found == name).unwrap();
+    change(data);
+    let views = tensors.iter().map(|(name, dtype, shape, data)| {
+        (name, TensorView::new(*dtype, shape.clone(), data).unwrap())
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("changed.safetensors");
+    std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn both_formats_of_a_golden_case_pass() {
+    let reference = golden("air_small/expected.safetensors");
+    for preset in ["air_small/keras", "air_small/transformers"] {
+        let output = verify(preset, &reference, &["--json"]);
+        assert_eq!(output.status.code(), Some(0));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["passed"], true);
+        let names: Vec<&str> = report["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|result| result["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, ["hidden", "logits", "score_loss"]);
+        for result in report["results"].as_array().unwrap() {
+            assert!(result["max_abs_difference"].as_f64().unwrap() < 1e-4);
+        }
+    }
+    let output = verify("air_small/keras", &reference, &[]);
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("logits") && table.contains("ok"), "{table}");
+}
+
+#[test]
+fn a_difference_beyond_the_tolerance_exits_1() {
+    // The first position is real, so its first value counts.
+    let (_folder, path) =
+        changed("hidden", |data| data[..4].copy_from_slice(&100f32.to_le_bytes()));
+    let output = verify("air_small/keras", &path, &["--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&report["passed"], &report["results"][0]["passed"]),
+        (&false.into(), &false.into())
+    );
+    assert_eq!(report["results"][1]["passed"], true);
+    assert_eq!(verify("air_small/keras", &path, &["--tolerance", "1000"]).status.code(), Some(0));
+
+    let (_folder, path) =
+        changed("logits", |data| data[..4].copy_from_slice(&f32::NAN.to_le_bytes()));
+    let output = verify("air_small/keras", &path, &["--tolerance", "1e30"]);
+    assert_eq!(output.status.code(), Some(1), "NaN never passes");
+
+    // The last position of the last row is padding.
+    let (_folder, path) = changed("hidden", |data| {
+        let end = data.len();
+        data[end - 4..].copy_from_slice(&100f32.to_le_bytes());
+    });
+    assert_eq!(verify("air_small/keras", &path, &[]).status.code(), Some(0));
+}
+
+#[test]
+fn what_cannot_be_compared_exits_2() {
+    let missing = golden("no.safetensors");
+    let not_safetensors = golden("air_small/expected.json");
+    let other_model = golden("air_wide/expected.safetensors");
+    let (_a, negative) =
+        changed("token_ids", |data| data[..4].copy_from_slice(&(-1i32).to_le_bytes()));
+    let (_b, too_large) =
+        changed("token_ids", |data| data[..4].copy_from_slice(&46i32.to_le_bytes()));
+    let (_c, not_a_mask) =
+        changed("padding_mask", |data| data[..4].copy_from_slice(&2i32.to_le_bytes()));
+    for (reference, expected) in [
+        (missing, "no.safetensors"),
+        (not_safetensors, "is not a safetensors file"),
+        (other_model, "32 is past"),
+        (negative, "negative or too large"),
+        (too_large, "token id 46"),
+        (not_a_mask, "must hold 0 and 1 only"),
+    ] {
+        let output = verify("air_small/keras", &reference, &[]);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(expected), "{message}");
+    }
+}
