@@ -236,6 +236,9 @@ fn read_prompts(arguments: Vec<String>) -> anyhow::Result<Vec<String>> {
     if !arguments.is_empty() {
         return Ok(arguments);
     }
+    if io::stdin().is_terminal() {
+        eprintln!("Prompts, one a line; Ctrl-D ends:");
+    }
     let lines: Vec<String> =
         io::stdin().lock().lines().collect::<Result<_, _>>().context("reading standard input")?;
     let prompts: Vec<String> = lines.into_iter().filter(|line| !line.is_empty()).collect();

@@ -473,11 +473,14 @@ fn the_answer_has_the_shape_of_the_question() {
     let expected = strings(&case.json["generation"]["greedy"]["texts"]);
     // The preprocessor's length is the case's, so none needs to be given.
     let one: String = model.generate(prompts[0].as_str(), &options).unwrap();
-    assert_eq!(one, expected[0]);
+    let owned: String = model.generate(&prompts[0], &options).unwrap();
+    assert_eq!((&one, &owned), (&expected[0], &expected[0]));
     let slice: Vec<String> = model.generate(prompts.as_slice(), &options).unwrap();
     let vector: Vec<String> = model.generate(&prompts, &options).unwrap();
     let array: Vec<String> = model.generate([&prompts[0], &prompts[1]], &options).unwrap();
     assert_eq!((&slice, &vector, &array[..]), (&expected, &expected, &expected[..2]));
+    let owned: Vec<String> = model.generate(prompts.clone(), &options).unwrap();
+    assert_eq!(owned, expected);
     let batches = [&prompts[..2], &prompts[2..]];
     let batches: Result<Vec<_>, _> = model.generate_batches(batches, &options).collect();
     assert_eq!(batches.unwrap().concat(), expected);

@@ -141,28 +141,29 @@ impl<S: AsRef<str>> GenerateInput for &[S] {
     }
 }
 
-impl<S: AsRef<str>, const N: usize> GenerateInput for [S; N] {
-    type Output = Vec<String>;
+/// Inputs that are used as another one is: owned texts, and the other kinds of lists.
+macro_rules! generate_as {
+    ($(impl[$($generics:tt)*] $input:ty: $method:ident -> $output:ty;)*) => {$(
+        impl<$($generics)*> GenerateInput for $input {
+            type Output = $output;
 
-    fn generate(
-        self,
-        model: &mut Gpt2CausalLm,
-        options: &GenerateOptions,
-    ) -> Result<Vec<String>, TaskError> {
-        self.as_slice().generate(model, options)
-    }
+            fn generate(
+                self,
+                model: &mut Gpt2CausalLm,
+                options: &GenerateOptions,
+            ) -> Result<$output, TaskError> {
+                self.$method().generate(model, options)
+            }
+        }
+    )*};
 }
 
-impl<S: AsRef<str>> GenerateInput for &Vec<S> {
-    type Output = Vec<String>;
-
-    fn generate(
-        self,
-        model: &mut Gpt2CausalLm,
-        options: &GenerateOptions,
-    ) -> Result<Vec<String>, TaskError> {
-        self.as_slice().generate(model, options)
-    }
+generate_as! {
+    impl[] &String: as_str -> String;
+    impl[S: AsRef<str>] Vec<S>: as_slice -> Vec<String>;
+    impl[S: AsRef<str>] &Vec<S>: as_slice -> Vec<String>;
+    impl[S: AsRef<str>, const N: usize] [S; N]: as_slice -> Vec<String>;
+    impl[S: AsRef<str>, const N: usize] &[S; N]: as_slice -> Vec<String>;
 }
 
 /// Token ids in, token ids out: KerasHub's way without a preprocessor. The rows keep their width.
@@ -189,7 +190,7 @@ impl GenerateInput for &TokenBatch {
 }
 
 impl Gpt2CausalLm {
-    /// Generates from a text (`&str`), several texts (`&[S]`, `[S; N]`, `&Vec<S>`), which are one
+    /// Generates from a text (`&str`), several texts (a slice, an array, a `Vec`), which are one
     /// batch, or right-padded token ids (`&TokenBatch`), with the compiled sampler.
     ///
     /// ```
