@@ -1,4 +1,4 @@
-//! What can go wrong between a preset's handle and a model.
+//! What can go wrong between a preset's handle and a model, and on the way back.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use gpt2_backbone::BackboneError;
 use gpt2_task::TaskError;
 use gpt2_tokenizer::TokenizerError;
 
-/// Why a preset cannot be opened or loaded.
+/// Why a preset cannot be opened, loaded or saved.
 ///
 /// Every message names the thing, what was expected, what was found and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -289,6 +289,37 @@ pub enum PresetError {
         max_token_id: u32,
         /// Rows of the token embedding.
         vocabulary_size: usize,
+    },
+
+    /// A file or folder cannot be written.
+    #[error(
+        "cannot write `{}`: {source}; check the path, its permissions and the free space. What \
+         stood there is unchanged",
+        path.display()
+    )]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system answered.
+        source: std::io::Error,
+    },
+
+    /// The format that was asked for has no place for a setting.
+    #[error(
+        "{format} cannot express `{setting}` = {found}, expected {expected}, which it takes for \
+         granted; {remedy}"
+    )]
+    Inexpressible {
+        /// The format.
+        format: &'static str,
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        found: String,
+        /// The only value that a loader of the format knows.
+        expected: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
 
     /// The config, or the device.

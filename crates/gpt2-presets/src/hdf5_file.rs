@@ -1,4 +1,4 @@
-//! Stage 6d: the tensors of a Keras weights file. The only module that knows HDF5.
+//! Stage 6d: the tensors of a Keras weights file. With `hdf5_writer.rs`, all that knows HDF5.
 //!
 //! HDF5 can name other files, declare any size and hide data behind filters. Keras uses none of
 //! that, so it is refused: links other than hard ones, datasets that are not one contiguous

@@ -13,6 +13,7 @@ use crate::format::{CONFIG_FILE, invalid_json, read_object};
 pub(crate) const TOKENIZER_CONFIG_FILE: &str = "tokenizer.json";
 pub(crate) const PREPROCESSOR_CONFIG_FILE: &str = "preprocessor.json";
 pub(crate) const TASK_CONFIG_FILE: &str = "task.json";
+pub(crate) const METADATA_FILE: &str = "metadata.json";
 
 /// The backbone in `config.json`.
 pub(crate) fn backbone_config(

@@ -13,6 +13,7 @@ pub(crate) const KERAS: WeightMap = WeightMap {
     layer: LAYER,
     layer_prefix,
     canonical,
+    file_name,
     is_buffer,
 };
 
@@ -72,6 +73,25 @@ fn canonical(name: &str) -> String {
         name = name.replace(&format!("/_{dense}/"), &format!("/{dense}/"));
     }
     name
+}
+
+/// What KerasHub 0.32 writes.
+fn file_name(tensor: &str) -> String {
+    format!("layers/{tensor}")
+}
+
+/// The layer's name, which Keras writes beside the variables of a group and never reads.
+pub(crate) fn layer_name(group: &str) -> &str {
+    let layer = group.strip_suffix("/vars").unwrap_or(group);
+    match layer.rsplit_once('/').map_or(layer, |(_, layer)| layer) {
+        "reversible_embedding" => "token_embedding",
+        "layer_normalization" => "layer_norm",
+        "query_dense" => "query",
+        "key_dense" => "key",
+        "value_dense" => "value",
+        "output_dense" => "attention_output",
+        other => other.trim_start_matches('_'),
+    }
 }
 
 /// The states of random generators and of an optimizer.

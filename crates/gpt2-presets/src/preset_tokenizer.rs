@@ -8,12 +8,12 @@ use crate::files::PresetFiles;
 use crate::format::{PresetFormat, read_object};
 use crate::keras_config;
 
-const KERAS_VOCABULARY: &str = "assets/tokenizer/vocabulary.json";
-const KERAS_MERGES: &str = "assets/tokenizer/merges.txt";
-const VOCABULARY: &str = "vocab.json";
-const MERGES: &str = "merges.txt";
-const TOKENIZER: &str = "tokenizer.json";
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+pub(crate) const KERAS_VOCABULARY: &str = "assets/tokenizer/vocabulary.json";
+pub(crate) const KERAS_MERGES: &str = "assets/tokenizer/merges.txt";
+pub(crate) const VOCABULARY: &str = "vocab.json";
+pub(crate) const MERGES: &str = "merges.txt";
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
+pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 
 /// Reads the tokenizer in the way of the preset's format.
 pub(crate) fn tokenizer(

@@ -16,6 +16,7 @@ pub(crate) const TRANSFORMERS: WeightMap = WeightMap {
     layer: LAYER,
     layer_prefix,
     canonical,
+    file_name,
     is_buffer,
 };
 
@@ -58,6 +59,11 @@ fn layer_prefix(layer: usize) -> String {
 /// `GPT2LMHeadModel` puts everything but the output layer below `transformer.`, `GPT2Model` does not.
 fn canonical(name: &str) -> String {
     name.strip_prefix("transformer.").unwrap_or(name).to_owned()
+}
+
+/// As in `GPT2LMHeadModel`.
+fn file_name(tensor: &str) -> String {
+    if tensor == HEAD.tensor { tensor.to_owned() } else { format!("transformer.{tensor}") }
 }
 
 /// The causal mask and its fill value, which older versions stored with every layer.

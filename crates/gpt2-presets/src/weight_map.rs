@@ -95,6 +95,8 @@ pub(crate) struct WeightMap {
     pub(crate) layer_prefix: fn(layer: usize) -> String,
     /// The name in this map of a tensor in a file: older spellings and prefixes undone.
     pub(crate) canonical: fn(name: &str) -> String,
+    /// The name in a file that this crate writes of a tensor with this canonical name.
+    pub(crate) file_name: fn(tensor: &str) -> String,
     /// Whether a tensor with this canonical name is no parameter, and known.
     pub(crate) is_buffer: fn(name: &str) -> bool,
 }

@@ -1,0 +1,87 @@
+//! Stage 12b: KerasHub's `export_to_transformers` on the types themselves.
+
+use std::path::Path;
+
+use gpt2_backbone::Gpt2Backbone;
+use gpt2_task::Gpt2CausalLm;
+use gpt2_tokenizer::Gpt2Tokenizer;
+
+use crate::expressible::check_transformers_tokenizer;
+use crate::format::CONFIG_FILE;
+use crate::preset_tokenizer::{MERGES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY};
+use crate::staging::Staging;
+use crate::{PresetError, safetensors_writer, transformers_objects};
+
+/// What can be saved for the transformers library.
+///
+/// ```
+/// # #[cfg(feature = "bundled")] {
+/// use burn::tensor::Device;
+/// use gpt2_presets::{ExportToTransformers, FromPresetOnDevice, Preset, PresetFormat};
+/// use gpt2_task::Gpt2CausalLm;
+///
+/// let model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &Device::flex())?;
+/// let folder = tempfile::tempdir()?;
+/// model.export_to_transformers(folder.path())?;
+/// let saved = Preset::open(folder.path().to_str().unwrap())?;
+/// assert_eq!(saved.format(), PresetFormat::Transformers);
+/// assert_eq!(saved.config(), model.backbone().config());
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait ExportToTransformers {
+    /// Writes the files of a `GPT2LMHeadModel`, of its tokenizer, or of both.
+    ///
+    /// Every setting of a backbone is written, unlike in KerasHub. The settings of a preprocessor
+    /// have no place in this format. Files are replaced as by
+    /// [`save_to_preset`](crate::SaveToPreset::save_to_preset).
+    ///
+    /// # Errors
+    ///
+    /// [`PresetError::Write`], and [`PresetError::Inexpressible`] for an option of the tokenizer
+    /// that the format does not have; nothing is written then.
+    fn export_to_transformers(&self, folder: impl AsRef<Path>) -> Result<(), PresetError>;
+}
+
+impl ExportToTransformers for Gpt2CausalLm {
+    fn export_to_transformers(&self, folder: impl AsRef<Path>) -> Result<(), PresetError> {
+        let tokenizer = self.preprocessor().map(|preprocessor| preprocessor.tokenizer());
+        export(folder.as_ref(), Some(self.backbone()), tokenizer)
+    }
+}
+
+impl ExportToTransformers for Gpt2Backbone {
+    fn export_to_transformers(&self, folder: impl AsRef<Path>) -> Result<(), PresetError> {
+        export(folder.as_ref(), Some(self), None)
+    }
+}
+
+impl ExportToTransformers for Gpt2Tokenizer {
+    fn export_to_transformers(&self, folder: impl AsRef<Path>) -> Result<(), PresetError> {
+        export(folder.as_ref(), None, Some(self))
+    }
+}
+
+fn export(
+    folder: &Path,
+    backbone: Option<&Gpt2Backbone>,
+    tokenizer: Option<&Gpt2Tokenizer>,
+) -> Result<(), PresetError> {
+    tokenizer.map_or(Ok(()), check_transformers_tokenizer)?;
+    let mut files = Staging::new(folder)?;
+    if let Some(tokenizer) = tokenizer {
+        let positions = backbone.map(|backbone| backbone.config().max_sequence_length);
+        let config = transformers_objects::tokenizer_config(tokenizer, positions);
+        files.text(VOCABULARY, &tokenizer.get_vocabulary().to_json())?;
+        files.text(MERGES, &tokenizer.merges().to_text())?;
+        files.json(TOKENIZER, &transformers_objects::tokenizer(tokenizer))?;
+        files.json(TOKENIZER_CONFIG, &config)?;
+    }
+    if let Some(backbone) = backbone {
+        files.file("model.safetensors", |_, file| safetensors_writer::write(file, backbone))?;
+        let generation = transformers_objects::generation_config(tokenizer);
+        files.json("generation_config.json", &generation)?;
+        files.json(CONFIG_FILE, &transformers_objects::config(backbone.config(), tokenizer))?;
+    }
+    files.commit()
+}

@@ -1,0 +1,45 @@
+//! How a preset of KerasHub is saved.
+
+/// How [`SaveToPreset`](crate::SaveToPreset) saves.
+///
+/// ```
+/// # #[cfg(feature = "bundled")] {
+/// use burn::tensor::Device;
+/// use gpt2_backbone::Gpt2Backbone;
+/// use gpt2_presets::{FromPresetOnDevice, SaveOptions, SaveToPreset};
+///
+/// let backbone = Gpt2Backbone::from_preset("gpt2_tiny_shakespeare", &Device::flex())?;
+/// let folder = tempfile::tempdir()?;
+/// let options = SaveOptions::new().with_max_shard_size(1024 * 1024);
+/// backbone.save_to_preset_with(folder.path(), &options)?;
+/// assert!(folder.path().join("model_00000.weights.h5").exists());
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaveOptions {
+    pub(crate) max_shard_size: u64,
+}
+
+impl SaveOptions {
+    /// KerasHub's defaults.
+    pub fn new() -> Self {
+        Self { max_shard_size: 10 * 1024 * 1024 * 1024 }
+    }
+
+    /// The size in bytes up to which the weights go into one file: 10 GiB, more than GPT-2 XL has.
+    ///
+    /// Larger ones are split into files of about that size: the variables of one layer stay
+    /// together, and headers are not counted.
+    #[must_use]
+    pub fn with_max_shard_size(mut self, max_shard_size: u64) -> Self {
+        self.max_shard_size = max_shard_size;
+        self
+    }
+}
+
+impl Default for SaveOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,148 @@
+//! Stage 12a: KerasHub's `save_to_preset` on the types themselves.
+
+use std::path::Path;
+
+use gpt2_backbone::Gpt2Backbone;
+use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor};
+use gpt2_tokenizer::Gpt2Tokenizer;
+
+use crate::format::CONFIG_FILE;
+use crate::keras_config::{
+    METADATA_FILE, PREPROCESSOR_CONFIG_FILE, TASK_CONFIG_FILE, TOKENIZER_CONFIG_FILE,
+};
+use crate::preset_tokenizer::{KERAS_MERGES, KERAS_VOCABULARY};
+use crate::staging::Staging;
+use crate::{PresetError, SaveOptions, hdf5_writer, keras_objects, keras_shards};
+
+/// What can be saved as a preset of KerasHub.
+///
+/// ```
+/// # #[cfg(feature = "bundled")] {
+/// use burn::tensor::Device;
+/// use gpt2_presets::{FromPresetOnDevice, SaveToPreset};
+/// use gpt2_task::Gpt2CausalLm;
+///
+/// let model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &Device::flex())?;
+/// let folder = tempfile::tempdir()?;
+/// model.save_to_preset(folder.path())?;
+/// let saved = folder.path().to_str().unwrap();
+/// let again = Gpt2CausalLm::from_preset(saved, &Device::flex())?;
+/// assert_eq!(again.backbone().config(), model.backbone().config());
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait SaveToPreset {
+    /// Writes the files that KerasHub 0.32 writes for this, under KerasHub's defaults.
+    ///
+    /// # Errors
+    ///
+    /// As [`save_to_preset_with`](Self::save_to_preset_with).
+    fn save_to_preset(&self, folder: impl AsRef<Path>) -> Result<(), PresetError> {
+        self.save_to_preset_with(folder, &SaveOptions::default())
+    }
+
+    /// Writes the files that KerasHub 0.32 writes for this. The options are about weights, so a
+    /// tokenizer or a preprocessor ignores them.
+    ///
+    /// The folder is created if need be; other files in it stay. All files are written under
+    /// temporary names first, then renamed, `config.json` last: where it is new, the preset is
+    /// complete. On an error the old files are as they were.
+    ///
+    /// # Errors
+    ///
+    /// [`PresetError::Write`], and [`PresetError::Inexpressible`] for a setting that KerasHub does
+    /// not have; nothing is written then.
+    fn save_to_preset_with(
+        &self,
+        folder: impl AsRef<Path>,
+        options: &SaveOptions,
+    ) -> Result<(), PresetError>;
+}
+
+impl SaveToPreset for Gpt2CausalLm {
+    fn save_to_preset_with(
+        &self,
+        folder: impl AsRef<Path>,
+        options: &SaveOptions,
+    ) -> Result<(), PresetError> {
+        let task = keras_objects::task(self)?;
+        let mut files = Staging::new(folder.as_ref())?;
+        files.json(TASK_CONFIG_FILE, &task)?;
+        if let Some(preprocessor) = self.preprocessor() {
+            stage_preprocessor(&mut files, preprocessor)?;
+        }
+        stage_backbone(&mut files, self.backbone(), options)?;
+        files.commit()
+    }
+}
+
+impl SaveToPreset for Gpt2Backbone {
+    fn save_to_preset_with(
+        &self,
+        folder: impl AsRef<Path>,
+        options: &SaveOptions,
+    ) -> Result<(), PresetError> {
+        keras_objects::backbone(self.config())?;
+        let mut files = Staging::new(folder.as_ref())?;
+        stage_backbone(&mut files, self, options)?;
+        files.commit()
+    }
+}
+
+impl SaveToPreset for Gpt2CausalLmPreprocessor {
+    fn save_to_preset_with(
+        &self,
+        folder: impl AsRef<Path>,
+        _options: &SaveOptions,
+    ) -> Result<(), PresetError> {
+        keras_objects::preprocessor(self)?;
+        let mut files = Staging::new(folder.as_ref())?;
+        stage_preprocessor(&mut files, self)?;
+        files.commit()
+    }
+}
+
+impl SaveToPreset for Gpt2Tokenizer {
+    fn save_to_preset_with(
+        &self,
+        folder: impl AsRef<Path>,
+        _options: &SaveOptions,
+    ) -> Result<(), PresetError> {
+        keras_objects::tokenizer(self)?;
+        let mut files = Staging::new(folder.as_ref())?;
+        stage_tokenizer(&mut files, self)?;
+        files.commit()
+    }
+}
+
+fn stage_backbone(
+    files: &mut Staging,
+    backbone: &Gpt2Backbone,
+    options: &SaveOptions,
+) -> Result<(), PresetError> {
+    files.json(METADATA_FILE, &keras_objects::metadata(backbone.config()))?;
+    let shards = keras_shards::plan(backbone.config(), options.max_shard_size);
+    for shard in &shards {
+        files.file(&shard.name, |path, _| hdf5_writer::write(path, backbone, shard))?;
+    }
+    if shards.len() > 1 {
+        files.json(keras_shards::INDEX, &keras_shards::index(&shards))?;
+        // Every loader looks for it first.
+        files.obsolete(keras_shards::WHOLE)?;
+    }
+    files.json(CONFIG_FILE, &keras_objects::backbone(backbone.config())?)
+}
+
+fn stage_preprocessor(
+    files: &mut Staging,
+    preprocessor: &Gpt2CausalLmPreprocessor,
+) -> Result<(), PresetError> {
+    files.json(PREPROCESSOR_CONFIG_FILE, &keras_objects::preprocessor(preprocessor)?)?;
+    stage_tokenizer(files, preprocessor.tokenizer())
+}
+
+fn stage_tokenizer(files: &mut Staging, tokenizer: &Gpt2Tokenizer) -> Result<(), PresetError> {
+    files.text(KERAS_VOCABULARY, &tokenizer.get_vocabulary().to_json())?;
+    files.text(KERAS_MERGES, &keras_objects::merges(tokenizer.merges()))?;
+    files.json(TOKENIZER_CONFIG_FILE, &keras_objects::tokenizer(tokenizer)?)
+}

@@ -1,0 +1,98 @@
+//! A save that fails says why and changes nothing.
+
+use std::fs;
+
+use gpt2_presets::{ExportToTransformers, PresetError, PresetFormat, SaveToPreset};
+use gpt2_tokenizer::{Gpt2TokenizerConfig, SpecialText, SplitPattern, UnknownBytes};
+
+use crate::saving::{KERAS_FILES, TRANSFORMERS_FILES, files, model, names, older, save, saved};
+use crate::support::*;
+
+#[test]
+fn options_of_a_tokenizer_that_no_file_holds_are_refused() {
+    let tokenizer = open(&transformers_folder(&tiny())).unwrap().tokenizer().unwrap();
+    let new = Gpt2TokenizerConfig::new;
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |result: Result<(), PresetError>, setting: &str| {
+        let error = result.unwrap_err();
+        assert!(
+            matches!(&error, PresetError::Inexpressible { setting: found, .. } if *found == setting),
+            "{error}"
+        );
+        assert!(names(&folder).is_empty());
+    };
+    for (setting, config) in [
+        ("split", new().with_split(SplitPattern::KerasHub)),
+        ("special_text", new().with_special_text(SpecialText::Error)),
+        ("unknown", new().with_unknown(UnknownBytes::Drop)),
+    ] {
+        let tokenizer = tokenizer.with_config(config).unwrap();
+        refused(tokenizer.save_to_preset(folder.path()), setting);
+        refused(tokenizer.export_to_transformers(folder.path()), setting);
+    }
+    for (setting, config) in [
+        ("sequence_length", new().with_sequence_length(3)),
+        ("unsplittable_tokens", new().with_unsplittable_tokens(["ab"])),
+    ] {
+        let tokenizer = tokenizer.with_config(config).unwrap();
+        refused(tokenizer.export_to_transformers(folder.path()), setting);
+    }
+}
+
+#[test]
+fn a_save_that_fails_changes_nothing() {
+    let (older, model) = (older(), model(&tiny()));
+    for (format, names) in [
+        (PresetFormat::Keras, &KERAS_FILES[..]),
+        (PresetFormat::Transformers, &TRANSFORMERS_FILES[..]),
+    ] {
+        for name in names {
+            // A folder stands where the file must go; all others are there, and older.
+            let folder = saved(&older, format);
+            let path = folder.path().join(name);
+            fs::remove_file(&path).unwrap();
+            fs::create_dir(&path).unwrap();
+            let before = files(folder.path());
+            let error = save(&model, format, folder.path()).unwrap_err();
+            assert!(matches!(&error, PresetError::Write { path: found, .. } if *found == path));
+            assert!(error.to_string().contains("is a directory"), "{error}");
+            assert!(files(folder.path()) == before, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_file_in_place_of_a_folder_is_an_error() {
+    let model = model(&tiny());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "mine").unwrap();
+    let error = model.save_to_preset(&file).unwrap_err();
+    assert!(error.to_string().contains("not a directory"), "{error}");
+    assert!(matches!(
+        model.export_to_transformers(file.join("in")),
+        Err(PresetError::Write { .. })
+    ));
+    fs::write(folder.path().join("assets"), "mine").unwrap();
+    let error = model.save_to_preset(folder.path()).unwrap_err();
+    assert!(
+        matches!(&error, PresetError::Write { path, .. } if path.ends_with("assets/tokenizer"))
+    );
+    assert_eq!(names(&folder), ["assets", "file"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_may_not_be_written_is_an_error() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = saved(&older(), PresetFormat::Keras);
+    let before = files(folder.path());
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    // To the superuser, nothing is read-only.
+    if fs::write(folder.path().join("probe"), "").is_err() {
+        let error = model(&tiny()).save_to_preset(folder.path()).unwrap_err();
+        assert!(matches!(&error, PresetError::Write { .. }), "{error}");
+        assert!(files(folder.path()) == before);
+    }
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+}

@@ -1,0 +1,139 @@
+//! KerasHub and transformers load what is saved, and compute the same. Needs their Pythons.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use burn::tensor::TensorData;
+use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig, ParameterSource, ParameterSpec};
+use gpt2_presets::{
+    ExportToTransformers, FromPreset, FromPresetOnDevice, PresetError, SaveOptions, SaveToPreset,
+};
+use gpt2_task::samplers::GreedySampler;
+use gpt2_task::{GenerateOptions, Gpt2CausalLm, Gpt2CausalLmPreprocessor, TokenBatch};
+use serde_json::json;
+
+use crate::support::device;
+
+const BUNDLED: &str = "gpt2_tiny_shakespeare";
+
+/// Saves models, and lets the library of which `variable` names the Python check the folders.
+fn check(
+    library: &str,
+    variable: &str,
+    models: impl FnOnce() -> Vec<(&'static str, Gpt2CausalLm)>,
+    save: impl Fn(&Gpt2CausalLm, &Path),
+) {
+    let Some(python) = std::env::var_os(variable) else {
+        println!("skipped: {variable} names no Python with {library}");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/check_interop.py");
+    let mut command = Command::new(python);
+    command.arg(script).arg(library);
+    for (name, mut model) in models() {
+        let preset = folder.path().join(name);
+        save(&model, &preset);
+        let expected = expectations(&mut model).to_string();
+        fs::write(folder.path().join(format!("{name}.json")), expected).unwrap();
+        command.arg(preset);
+    }
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    print!("{}", text(&output.stdout));
+}
+
+fn expectations(model: &mut Gpt2CausalLm) -> serde_json::Value {
+    let text = "What, art thou mad?\nIs not the truth the truth?";
+    let (prompt, max_length) = ("ROMEO:", 24);
+    let tokenizer = model.preprocessor().unwrap().tokenizer().clone();
+    let text_ids = tokenizer.tokenize(text).unwrap();
+    let batch = TokenBatch::unpadded(vec![text_ids.clone()]).unwrap();
+    let logits = model.score_logits(&batch, None).unwrap();
+    let vocabulary_size = model.backbone().config().vocabulary_size;
+    let logits: Vec<f32> = logits.into_data().try_to_vec().unwrap();
+    let logits: Vec<_> = logits.chunks(vocabulary_size).collect();
+    model.compile(GreedySampler::new()).unwrap();
+    let options = GenerateOptions::new().with_max_length(max_length);
+    let generated = model.generate(prompt, &options).unwrap();
+    json!({
+        "text": text,
+        "text_ids": text_ids,
+        "token_ids": [text_ids],
+        "logits": [logits],
+        "end_token_id": tokenizer.end_token_id(),
+        "sequence_length": model.preprocessor().unwrap().sequence_length(),
+        "prompt": prompt,
+        "max_length": max_length,
+        "generated": generated,
+    })
+}
+
+fn bundled() -> Gpt2CausalLm {
+    Gpt2CausalLm::from_preset(BUNDLED, &device()).unwrap()
+}
+
+/// Gives every parameter values of its own, of both signs and far from zero.
+struct Waves {
+    count: usize,
+}
+
+impl ParameterSource for Waves {
+    type Error = PresetError;
+
+    fn parameter(&mut self, parameter: &ParameterSpec<'_>) -> Result<TensorData, PresetError> {
+        let start = self.count;
+        self.count += parameter.shape.iter().product::<usize>();
+        let values: Vec<_> =
+            (start..self.count).map(|index| (index as f32 * 0.37).sin() * 0.5).collect();
+        Ok(TensorData::new(values, parameter.shape.to_vec()))
+    }
+}
+
+fn with_config(config: &Gpt2BackboneConfig) -> Gpt2CausalLm {
+    let backbone = Gpt2Backbone::from_source(config, &mut Waves { count: 0 }, &device()).unwrap();
+    let preprocessor = Gpt2CausalLmPreprocessor::from_preset(BUNDLED).unwrap();
+    Gpt2CausalLm::new(backbone, Some(preprocessor)).unwrap()
+}
+
+fn small() -> Gpt2BackboneConfig {
+    Gpt2BackboneConfig::new(1024, 2, 2, 8, 12).with_max_sequence_length(128)
+}
+
+#[test]
+fn keras_hub_loads_what_is_saved() {
+    let models = || vec![("bundled", bundled()), ("small", with_config(&small()))];
+    check("keras", "GPT2_KERAS_PYTHON", models, |model, folder| {
+        model.save_to_preset(folder).unwrap();
+    });
+    let models = || vec![("split", bundled())];
+    let options = SaveOptions::new().with_max_shard_size(1_000_000);
+    check("keras", "GPT2_KERAS_PYTHON", models, |model, folder| {
+        model.save_to_preset_with(folder, &options).unwrap();
+        assert!(folder.join("model_00003.weights.h5").exists());
+    });
+}
+
+#[test]
+fn transformers_loads_what_is_exported() {
+    let models = || {
+        let variants = [
+            ("small", small()),
+            ("untied", Gpt2BackboneConfig { tie_weights: false, ..small() }),
+            ("relu", Gpt2BackboneConfig { activation: Activation::Relu, ..small() }),
+            ("gelu", Gpt2BackboneConfig { activation: Activation::Gelu, ..small() }),
+            ("silu", Gpt2BackboneConfig { activation: Activation::Silu, ..small() }),
+            ("tanh", Gpt2BackboneConfig { activation: Activation::Tanh, ..small() }),
+            ("epsilon", Gpt2BackboneConfig { layer_norm_epsilon: 0.1, ..small() }),
+            ("unscaled", Gpt2BackboneConfig { scale_attention: false, ..small() }),
+            ("by_layer", Gpt2BackboneConfig { scale_attention_by_layer: true, ..small() }),
+        ];
+        let variants = variants.map(|(name, config)| (name, with_config(&config)));
+        [("bundled", bundled())].into_iter().chain(variants).collect()
+    };
+    check("transformers", "GPT2_TRANSFORMERS_PYTHON", models, |model, folder| {
+        model.export_to_transformers(folder).unwrap();
+    });
+}
