@@ -1,7 +1,8 @@
-//! The workspace's own commands: `cargo xtask check`, `cargo xtask verify-preset`.
+//! The workspace's own commands: `check`, `convert-preset`, `verify-preset`.
 
 mod arrows;
 mod check;
+mod convert_preset;
 mod reference;
 mod tidy;
 mod verify_preset;
@@ -22,6 +23,8 @@ struct Arguments {
 enum Command {
     /// The gate: tidy, crate arrows, fmt, clippy, docs; the cheapest first
     Check,
+    /// Writes a preset in Keras' or transformers' format
+    ConvertPreset(convert_preset::Arguments),
     /// Compares a preset with a reference file; exits 1 beyond the tolerance, 2 on an error
     VerifyPreset(verify_preset::Arguments),
 }
@@ -29,6 +32,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Check => check::run(),
+        Command::ConvertPreset(arguments) => convert_preset::run(&arguments),
         Command::VerifyPreset(arguments) => verify_preset::run(&arguments),
     };
     result.unwrap_or_else(|error| {

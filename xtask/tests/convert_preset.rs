@@ -1,0 +1,79 @@
+//! `cargo xtask convert-preset` as a command: what appears, and what is left alone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+
+fn golden(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(path)
+}
+
+fn convert(source: &Path, destination: &Path, more: &[&str]) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.arg("convert-preset").arg(source).arg(destination).args(more).output().unwrap()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn there_and_back_computes_what_keras_hub_computes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (there, back) = (folder.path().join("transformers"), folder.path().join("keras"));
+    let output = convert(&golden("air_small/keras"), &there, &["--verify"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(there.join("model.safetensors").exists());
+    assert!(convert(&there, &back, &["--verify"]).status.success());
+    assert!(back.join("model.weights.h5").exists());
+    assert_eq!(names(folder.path()), ["keras", "transformers"], "nothing else is left behind");
+    for preset in [&there, &back] {
+        let mut verify = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        verify.arg("verify-preset").arg(preset);
+        verify.arg("--reference").arg(golden("air_small/expected.safetensors")).assert().success();
+    }
+}
+
+#[test]
+fn an_existing_destination_is_replaced_by_force_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let destination = folder.path().join("preset");
+    fs::create_dir(&destination).unwrap();
+    fs::write(destination.join("mine.txt"), "mine").unwrap();
+    let source = golden("air_small/keras");
+    let output = convert(&source, &destination, &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--force"));
+    assert_eq!(names(&destination), ["mine.txt"]);
+
+    assert!(convert(&source, &destination, &["--force", "--to", "keras"]).status.success());
+    assert!(destination.join("config.json").exists());
+    assert!(!destination.join("mine.txt").exists());
+    assert_eq!(names(folder.path()), ["preset"]);
+}
+
+#[test]
+fn what_the_format_cannot_express_is_an_error_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    fs::create_dir(&source).unwrap();
+    let original = golden("air_small/transformers");
+    for name in names(&original) {
+        fs::copy(original.join(&name), source.join(&name)).unwrap();
+    }
+    let config = fs::read_to_string(source.join("config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["layer_norm_epsilon"] = 1e-3.into();
+    fs::write(source.join("config.json"), config.to_string()).unwrap();
+
+    let output = convert(&source, &folder.path().join("keras"), &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("layer_norm_epsilon"), "{message}");
+    assert_eq!(names(folder.path()), ["source"]);
+}
