@@ -46,3 +46,8 @@ pub use load_options::LoadOptions;
 pub use preset::Preset;
 pub use save_options::SaveOptions;
 pub use save_to_preset::SaveToPreset;
+
+/// Compiles the program in the workspace's README.
+#[cfg(all(doctest, feature = "bundled"))]
+#[doc = include_str!("../../../README.md")]
+struct WorkspaceReadme;
