@@ -59,7 +59,7 @@ fn place(
     }
     if !missing.is_empty() {
         let wanted = wanted(&placements);
-        let known = |tensor: &str| wanted.contains(tensor) || (checkpoint.map.is_buffer)(tensor);
+        let known = |tensor: &str| wanted.contains(tensor) || is_spare(checkpoint, config, tensor);
         let unused = checkpoint.tensors().filter(|(tensor, _)| !known(tensor));
         let unused = unused.map(|(_, name)| name.to_owned()).collect();
         let missing = missing.into_iter().collect();
@@ -83,14 +83,12 @@ fn account(
     placements: &HashMap<String, Placement>,
 ) -> Result<LoadReport, PresetError> {
     let wanted = wanted(placements);
-    let repeated = checkpoint.map.head_repeats.filter(|_| config.tie_weights);
-    let head = checkpoint.map.head.tensor;
     let mut report = LoadReport::default();
     let mut unused = Vec::new();
     for (tensor, name) in checkpoint.tensors() {
         let list = if wanted.contains(tensor) {
             &mut report.applied
-        } else if (checkpoint.map.is_buffer)(tensor) || (repeated.is_some() && tensor == head) {
+        } else if is_spare(checkpoint, config, tensor) {
             &mut report.skipped
         } else {
             &mut unused
@@ -100,11 +98,21 @@ fn account(
     if !unused.is_empty() {
         return Err(PresetError::IncompleteWeights { missing: Vec::new(), unused });
     }
-    match repeated {
-        Some(embedding) if checkpoint.has(head) => check_repeated(checkpoint, head, embedding)?,
+    let head = checkpoint.map.head.tensor;
+    match checkpoint.map.head_repeats {
+        Some(embedding) if config.tie_weights && checkpoint.has(head) => {
+            check_repeated(checkpoint, head, embedding)?;
+        }
         _ => {}
     }
     Ok(report)
+}
+
+/// Whether a tensor is known and not needed: a buffer, or a tied output layer.
+fn is_spare(checkpoint: &Checkpoint, config: &Gpt2BackboneConfig, tensor: &str) -> bool {
+    let map = checkpoint.map;
+    let repeats = config.tie_weights && map.head_repeats.is_some();
+    (map.is_buffer)(tensor) || (repeats && tensor == map.head.tensor)
 }
 
 fn wanted(placements: &HashMap<String, Placement>) -> BTreeSet<&str> {

@@ -29,6 +29,19 @@ fn missing_and_unused_tensors_are_all_listed() {
 }
 
 #[test]
+fn a_copy_of_the_tied_head_is_not_called_unused() {
+    let folder = transformers_folder(&tiny());
+    let mut tensors = transformers_tensors(&tiny(), &tiny_model(&tiny()));
+    let embedding = tensors["transformer.wte.weight"].clone();
+    tensors.insert("lm_head.weight".to_owned(), embedding);
+    tensors.remove("transformer.ln_f.bias").unwrap();
+    fs::write(folder.path().join("model.safetensors"), safetensors(&tensors, Stored::F32)).unwrap();
+    let error = load(&folder).unwrap_err();
+    assert!(matches!(&error, PresetError::IncompleteWeights { missing, unused }
+        if missing.len() == 1 && unused.is_empty()));
+}
+
+#[test]
 fn an_unused_tensor_alone_is_an_error() {
     let error = error_of(|tensors| {
         tensors.insert("transformer.h.2.ln_1.bias".into(), (vec![4], vec![0.0; 4]));
