@@ -7,8 +7,8 @@ use gpt2_task::samplers::{
     self, BeamSampler, ContrastiveSampler, GreedySampler, RandomSampler, TopKSampler, TopPSampler,
 };
 use gpt2_task::{
-    Decoded, Decoding, Draw, DrawSource, GenerateOptions, Gpt2CausalLm, HiddenStates, Matrix,
-    NextToken, Sampler, SearchStrategy, StopTokenIds, TaskError, TokenId, argmax, softmax, top_k,
+    Decoded, Decoding, Draw, DrawSource, GenerateOptions, Gpt2CausalLm, Matrix, NextToken, Sampler,
+    SearchStrategy, StopTokenIds, TaskError, TokenId, argmax, softmax, top_k,
 };
 use serde_json::Value;
 
@@ -302,9 +302,8 @@ where
         Ok(Matrix::new(logits.repeat(rows.len()), ALPHABET))
     }
 
-    fn hidden_states(&mut self) -> Result<HiddenStates, TaskError> {
-        let rows = self.fresh.clone().expect("`next` was called before");
-        Ok(HiddenStates { rows, hidden_dim: 2 })
+    fn hidden_states(&mut self) -> Result<Matrix, TaskError> {
+        Ok(self.fresh.clone().expect("`next` was called before"))
     }
 
     fn select_rows(&mut self, _rows: &[usize]) {}

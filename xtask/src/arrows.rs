@@ -1,10 +1,11 @@
 //! Which crate may depend on which: the arrows of ARCHITECTURE.md.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
+
+use crate::check::cargo_command;
 
 /// Every crate of the workspace that users depend on, and what of interest it may depend on.
 const ALLOWED: [(&str, &[&str]); 4] = [
@@ -35,8 +36,7 @@ fn is_of_interest(dependency: &str) -> bool {
 
 /// Compares the manifests with the table; dependencies of tests are free.
 pub fn check() -> anyhow::Result<()> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let output = Command::new(cargo)
+    let output = cargo_command()
         .args(["metadata", "--no-deps", "--format-version", "1"])
         .output()
         .context("starting cargo metadata")?;

@@ -6,7 +6,7 @@ use gpt2_backbone::{ForwardOptions, Gpt2Backbone, KeyValueCache};
 use gpt2_tokenizer::TokenId;
 
 use crate::TaskError;
-use crate::decoding::{HiddenStates, Matrix, NextToken};
+use crate::decoding::{Matrix, NextToken};
 use crate::token_batch::ids_to_tensor;
 
 /// Feeds the backbone the tokens that its cache does not hold yet.
@@ -45,11 +45,10 @@ impl NextToken for CachedModel {
         Ok(Matrix::new(to_f32(self.backbone.logits(last)), self.vocabulary_size()))
     }
 
-    fn hidden_states(&mut self) -> Result<HiddenStates, TaskError> {
+    fn hidden_states(&mut self) -> Result<Matrix, TaskError> {
         let hidden_states = self.hidden_states.clone().expect("`next` was called before");
         let [_, positions, hidden_dim] = hidden_states.dims();
-        let rows = Matrix::new(to_f32(hidden_states), positions * hidden_dim);
-        Ok(HiddenStates { rows, hidden_dim })
+        Ok(Matrix::new(to_f32(hidden_states), positions * hidden_dim))
     }
 
     fn select_rows(&mut self, rows: &[usize]) {

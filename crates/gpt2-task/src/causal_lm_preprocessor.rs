@@ -3,7 +3,7 @@
 use gpt2_tokenizer::{Gpt2Tokenizer, TokenId};
 use serde::{Deserialize, Serialize};
 
-use crate::start_end_packer::{StartEndPacker, check_length};
+use crate::start_end_packer::{MAX_SEQUENCE_LENGTH, StartEndPacker, check_length};
 use crate::{TaskError, TokenBatch};
 use std::ops::Range;
 
@@ -107,7 +107,7 @@ impl Gpt2CausalLmPreprocessor {
         sequence_length: Option<usize>,
     ) -> Result<TrainingBatch, TaskError> {
         let sequence_length = sequence_length.unwrap_or(self.config.sequence_length);
-        check_length(sequence_length)?;
+        check_length("sequence_length", sequence_length, MAX_SEQUENCE_LENGTH)?;
         // One token more than the model sees: the last one is only a target.
         let rows = self.tokenize(texts)?;
         let packed = self.packer(sequence_length + 1, true).pack(&rows)?;

@@ -25,7 +25,7 @@ pub trait NextToken {
     /// # Errors
     ///
     /// Whatever keeps the model from giving them.
-    fn hidden_states(&mut self) -> Result<HiddenStates, TaskError>;
+    fn hidden_states(&mut self) -> Result<Matrix, TaskError>;
 
     /// Makes row `i` a copy of the former row `rows[i]`.
     fn select_rows(&mut self, rows: &[usize]);
@@ -67,25 +67,11 @@ impl Matrix {
         &self.values[row * self.width..(row + 1) * self.width]
     }
 
-    /// All values, row by row.
-    pub fn values(&self) -> &[f32] {
-        &self.values
-    }
-
     /// The rows `rows`, in that order.
     pub fn select(&self, rows: &[usize]) -> Self {
         let values = rows.iter().flat_map(|&row| self.row(row).iter().copied()).collect();
         Self { values, width: self.width }
     }
-}
-
-/// Hidden states of the newest positions.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HiddenStates {
-    /// A row each, `[positions * hidden_dim]`.
-    pub rows: Matrix,
-    /// Length of one vector.
-    pub hidden_dim: usize,
 }
 
 /// One token as it is made.
@@ -221,7 +207,7 @@ impl<'a> Decoding<'a> {
     /// # Errors
     ///
     /// The model's.
-    pub fn hidden_states(&mut self) -> Result<HiddenStates, TaskError> {
+    pub fn hidden_states(&mut self) -> Result<Matrix, TaskError> {
         self.model.hidden_states()
     }
 

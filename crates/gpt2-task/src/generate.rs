@@ -7,6 +7,7 @@ use gpt2_tokenizer::TokenId;
 use crate::cached_model::CachedModel;
 use crate::causal_lm::Gpt2CausalLm;
 use crate::decoding::{Decoded, Decoding, OnToken, TokenEvent};
+use crate::start_end_packer::check_length;
 use crate::token_batch::check_ids;
 use crate::{TaskError, TokenBatch, Truncate};
 
@@ -345,11 +346,4 @@ impl Gpt2CausalLm {
         }
         Ok(generations)
     }
-}
-
-fn check_length(name: &'static str, found: usize, limit: usize) -> Result<(), TaskError> {
-    if (1..=limit).contains(&found) {
-        return Ok(());
-    }
-    Err(TaskError::InvalidLength { name, found, limit })
 }

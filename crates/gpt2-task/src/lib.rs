@@ -22,9 +22,7 @@ pub use causal_lm::Gpt2CausalLm;
 pub use causal_lm_preprocessor::{
     Gpt2CausalLmPreprocessor, PreprocessorConfig, TrainingBatch, Truncate,
 };
-pub use decoding::{
-    Beam, Decoded, Decoding, DrawSource, HiddenStates, Matrix, NextToken, OnToken, TokenEvent,
-};
+pub use decoding::{Beam, Decoded, Decoding, DrawSource, Matrix, NextToken, OnToken, TokenEvent};
 pub use draw::Draw;
 pub use error::TaskError;
 pub use generate::{GenerateInput, GenerateOptions, GeneratedBeam, Generation, StopTokenIds};

@@ -5,7 +5,7 @@ use gpt2_tokenizer::TokenId;
 use crate::{TaskError, TokenBatch};
 
 /// Longer rows than any model sees: a length beyond it is a mistake, not a wish.
-const MAX_SEQUENCE_LENGTH: usize = 1 << 24;
+pub(crate) const MAX_SEQUENCE_LENGTH: usize = 1 << 24;
 
 /// Adds start and end values, cuts what is too long, pads what is too short
 /// (`keras_hub/src/layers/preprocessing/start_end_packer.py`).
@@ -91,7 +91,7 @@ impl StartEndPacker {
     pub fn pack(&self, rows: &[Vec<TokenId>]) -> Result<TokenBatch, TaskError> {
         let special = self.start_value.len() + self.end_value.len();
         let found = self.sequence_length;
-        check_length(found)?;
+        check_length("sequence_length", found, MAX_SEQUENCE_LENGTH)?;
         let too_short = TaskError::SequenceLengthTooShort { found, special };
         let room = found.checked_sub(special).ok_or(too_short)?;
         let (token_ids, padding_mask) = rows.iter().map(|row| self.pack_row(row, room)).unzip();
@@ -111,13 +111,16 @@ impl StartEndPacker {
     }
 }
 
-/// Refuses a length of 0, and one that no memory holds.
-pub(crate) fn check_length(sequence_length: usize) -> Result<(), TaskError> {
-    if (1..=MAX_SEQUENCE_LENGTH).contains(&sequence_length) {
+/// Refuses a length of 0, and one above `limit`.
+pub(crate) fn check_length(
+    name: &'static str,
+    found: usize,
+    limit: usize,
+) -> Result<(), TaskError> {
+    if (1..=limit).contains(&found) {
         return Ok(());
     }
-    let limit = MAX_SEQUENCE_LENGTH;
-    Err(TaskError::InvalidLength { name: "sequence_length", found: sequence_length, limit })
+    Err(TaskError::InvalidLength { name, found, limit })
 }
 
 #[cfg(test)]

@@ -2,13 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SearchStrategy, check_count, check_temperature};
+use super::{MAX_BRANCHES, SearchStrategy, check_count, check_temperature};
 use crate::TaskError;
 use crate::decoding::{Beam, Decoding};
 use crate::probabilities::{softmax, token, top_k};
-
-/// More beams than that need more memory than they can be worth.
-const MAX_BEAMS: usize = 1024;
 
 /// Keeps the `num_beams` most probable continuations at every step
 /// (`keras_hub/src/samplers/beam_sampler.py`).
@@ -150,7 +147,7 @@ impl SearchStrategy for BeamSampler {
     }
 
     fn validate(&self, vocabulary_size: usize) -> Result<(), TaskError> {
-        check_count("beam", "num_beams", self.num_beams, MAX_BEAMS.min(vocabulary_size))?;
+        check_count("beam", "num_beams", self.num_beams, MAX_BRANCHES.min(vocabulary_size))?;
         check_temperature("beam", self.temperature)
     }
 }

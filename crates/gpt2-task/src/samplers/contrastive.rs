@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SearchStrategy, check, check_count, check_temperature};
+use super::{MAX_BRANCHES, SearchStrategy, check, check_count, check_temperature};
 use crate::TaskError;
-use crate::decoding::{Beam, Decoding, HiddenStates, Matrix};
+use crate::decoding::{Beam, Decoding, Matrix};
 use crate::probabilities::{argmax, softmax, token, top_k};
 
 /// Contrastive search ([Su et al., 2022](https://arxiv.org/abs/2202.06417);
@@ -46,7 +46,7 @@ impl ContrastiveSampler {
     fn choose(
         &self,
         probabilities: &[f32],
-        candidates: &HiddenStates,
+        candidates: &Matrix,
         context: &[Vec<f32>],
     ) -> Vec<usize> {
         let rows = context.iter().enumerate();
@@ -54,7 +54,7 @@ impl ContrastiveSampler {
             let first = row * self.k;
             let scores: Vec<f32> = (first..first + self.k)
                 .map(|candidate| {
-                    let hidden = candidates.rows.row(candidate);
+                    let hidden = candidates.row(candidate);
                     let similarity = largest_similarity(context, hidden);
                     (1.0 - self.alpha) * probabilities[candidate] - self.alpha * similarity
                 })
@@ -89,7 +89,7 @@ impl SearchStrategy for ContrastiveSampler {
         let mut logits = decoding.next_logits()?;
         // The hidden states of every token so far, row by row.
         let mut context: Vec<Vec<f32>> =
-            decoding.hidden_states()?.rows.rows().map(<[f32]>::to_vec).collect();
+            decoding.hidden_states()?.rows().map(<[f32]>::to_vec).collect();
         while !decoding.is_done() {
             let (tokens, probabilities) = self.candidates(&mut logits);
             decoding.select_rows(&repeated);
@@ -102,14 +102,14 @@ impl SearchStrategy for ContrastiveSampler {
             decoding.announce();
             logits = candidate_logits.select(&chosen);
             for (context, &candidate) in context.iter_mut().zip(&chosen) {
-                context.extend_from_slice(hidden.rows.row(candidate));
+                context.extend_from_slice(hidden.row(candidate));
             }
         }
         Ok(None)
     }
 
     fn validate(&self, vocabulary_size: usize) -> Result<(), TaskError> {
-        check_count("contrastive", "k", self.k, vocabulary_size.min(1024))?;
+        check_count("contrastive", "k", self.k, MAX_BRANCHES.min(vocabulary_size))?;
         let valid = (0.0..=1.0).contains(&self.alpha);
         check(valid, "contrastive", "alpha", "between 0 and 1", self.alpha)?;
         check_temperature("contrastive", self.temperature)

@@ -136,6 +136,10 @@ impl SearchStrategy for Box<dyn SearchStrategy> {
     }
 }
 
+/// Rows that a search keeps of one prompt, at most: each has a cache of its own, and more need
+/// more memory than they can be worth.
+const MAX_BRANCHES: usize = 1024;
+
 /// Refuses an argument of a sampler unless `valid`.
 fn check(
     valid: bool,
