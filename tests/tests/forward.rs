@@ -227,7 +227,7 @@ fn a_padding_mask_through_the_cache_equals_the_same_mask_at_once() {
             let options = ForwardOptions {
                 padding_mask: Some(mask.clone().narrow(1, 0, end)),
                 cache: Some(&mut cache),
-                intercept: None,
+                ..Default::default()
             };
             let chunk = token_ids.clone().narrow(1, start, end - start);
             backbone.forward_with(chunk, options).unwrap()

@@ -1,11 +1,14 @@
 //! The model: token ids to hidden states.
 
 use std::convert::Infallible;
+use std::ops::Range;
 
 use burn::module::Module;
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::{Bool, DType, Device, Int, Tensor};
 
 use crate::attention_mask::AttentionMask;
+use crate::dropout::{Dropout, DropoutSeed, Place};
+use crate::forward_pass::ForwardPass;
 use crate::key_value_cache::KeyValueCache;
 use crate::layer_normalization::LayerNormalization;
 use crate::parameter::{ParameterReader, ParameterSource, RandomParameters};
@@ -37,6 +40,8 @@ pub struct ForwardOptions<'a> {
     pub cache: Option<&'a mut KeyValueCache>,
     /// Called with the activations of every layer.
     pub intercept: Option<&'a mut LayerIntercept<'a>>,
+    /// Drops activations at the config's rate; unset in inference.
+    pub dropout: Option<DropoutSeed>,
 }
 
 /// GPT-2 without a head ([Radford et al., 2019](https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf);
@@ -143,6 +148,19 @@ impl Gpt2Backbone {
         &self.config
     }
 
+    /// Changes the dropout rate, which has an effect in training only.
+    ///
+    /// # Errors
+    ///
+    /// [`BackboneError::InvalidConfig`] for a rate that is not between 0 and 1; the model is
+    /// unchanged then.
+    pub fn set_dropout(&mut self, dropout: f64) -> Result<(), BackboneError> {
+        let config = self.config.clone().with_dropout(dropout);
+        config.validate()?;
+        self.config = config;
+        Ok(())
+    }
+
     /// The device on which the parameters are.
     pub fn device(&self) -> Device {
         self.layer_norm.gamma.device()
@@ -186,27 +204,79 @@ impl Gpt2Backbone {
         token_ids: Tensor<2, Int>,
         options: ForwardOptions<'_>,
     ) -> Result<Tensor<3>, BackboneError> {
-        let ForwardOptions { padding_mask, mut cache, mut intercept } = options;
+        let ForwardOptions { padding_mask, mut cache, mut intercept, dropout } = options;
+        self.check_inputs(token_ids.dims(), padding_mask.as_ref(), cache.as_deref())?;
         let [_, sequence_length] = token_ids.dims();
         let start = cache.as_ref().map_or(0, |cache| cache.len());
-        self.check_inputs(token_ids.dims(), padding_mask.as_ref(), cache.as_deref())?;
-
-        let mask = AttentionMask::causal(start, sequence_length, padding_mask, &token_ids.device());
-        let mut x = self.token_embedding.forward(token_ids)
-            + self.position_embedding.forward(start, sequence_length);
+        let pass = self.begin(&token_ids, start, padding_mask, dropout);
         let mut call = |x, point| match &mut intercept {
             Some(intercept) => intercept(x, point),
             None => x,
         };
-        x = call(x, InterceptPoint::Embeddings);
-        for (index, layer) in self.transformer_layers.iter().enumerate() {
-            x = layer.forward(x, &mask, cache.as_mut().map(|cache| cache.layer(index)));
+        let mut x = call(self.embed(token_ids, &pass), InterceptPoint::Embeddings);
+        for index in 0..self.transformer_layers.len() {
+            x = self.transform(index, x, &pass, cache.as_deref_mut());
             x = call(x, InterceptPoint::TransformerLayer(index));
         }
         if let Some(cache) = cache {
             cache.advance(sequence_length);
         }
         Ok(self.layer_norm.forward(x))
+    }
+
+    /// What all layers of a pass over these tokens share.
+    pub(crate) fn begin(
+        &self,
+        token_ids: &Tensor<2, Int>,
+        start: usize,
+        padding_mask: Option<Tensor<2, Bool>>,
+        dropout: Option<DropoutSeed>,
+    ) -> ForwardPass {
+        let [_, queries] = token_ids.dims();
+        ForwardPass {
+            mask: AttentionMask::causal(start, queries, padding_mask, &token_ids.device()),
+            start,
+            dropout: Dropout::new(self.config.dropout, dropout),
+            compute_dtype: None,
+        }
+    }
+
+    /// The first stage: token ids to the sum of their embeddings.
+    pub(crate) fn embed(&self, token_ids: Tensor<2, Int>, pass: &ForwardPass) -> Tensor<3> {
+        let [_, sequence_length] = token_ids.dims();
+        let mut x = self.token_embedding.forward(token_ids)
+            + self.position_embedding.forward(pass.start, sequence_length);
+        if let Some(dtype) = pass.compute_dtype {
+            x = x.cast(dtype);
+        }
+        pass.drop(x, Place::Embeddings)
+    }
+
+    /// One layer.
+    pub(crate) fn transform(
+        &self,
+        index: usize,
+        x: Tensor<3>,
+        pass: &ForwardPass,
+        cache: Option<&mut KeyValueCache>,
+    ) -> Tensor<3> {
+        let cache = cache.map(|cache| cache.layer(index));
+        self.transformer_layers[index].forward(x, index, pass, cache)
+    }
+
+    /// Some layers, and what comes before the first and behind the last of them.
+    pub(crate) fn run_layers(
+        &self,
+        layers: Range<usize>,
+        input: Option<Tensor<3>>,
+        token_ids: &Tensor<2, Int>,
+        pass: &ForwardPass,
+    ) -> Tensor<3> {
+        let mut x = input.unwrap_or_else(|| self.embed(token_ids.clone(), pass));
+        for index in layers.clone() {
+            x = self.transform(index, x, pass, None);
+        }
+        if layers.end == self.transformer_layers.len() { self.layer_norm.forward(x) } else { x }
     }
 
     /// Logits of hidden states.
@@ -231,7 +301,19 @@ impl Gpt2Backbone {
         KeyValueCache::new(&self.config, batch_size, max_length, &self.device())
     }
 
-    fn check_inputs(
+    /// Refuses a float type that the device does not have.
+    pub(crate) fn check_float_type(&self, dtype: DType) -> Result<(), BackboneError> {
+        let device = self.device();
+        if device.supports_dtype(dtype) {
+            return Ok(());
+        }
+        Err(BackboneError::UnsupportedFloatType {
+            device: format!("{device:?}"),
+            dtype: format!("{dtype:?}"),
+        })
+    }
+
+    pub(crate) fn check_inputs(
         &self,
         [batch_size, sequence_length]: [usize; 2],
         padding_mask: Option<&Tensor<2, Bool>>,

@@ -4,8 +4,9 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::Gpt2BackboneConfig;
-use crate::attention_mask::AttentionMask;
 use crate::dense::Dense;
+use crate::dropout::Place;
+use crate::forward_pass::ForwardPass;
 use crate::key_value_cache::LayerCache;
 use crate::parameter::{ParameterReader, ParameterSource};
 
@@ -34,9 +35,12 @@ impl CachedMultiHeadAttention {
     ) -> Result<Self, S::Error> {
         let hidden = config.hidden_dim;
         Ok(Self {
-            query_dense: Dense::read(reader.module("query_dense"), hidden, hidden)?,
-            key_dense: Dense::read(reader.module("key_dense"), hidden, hidden)?,
-            value_dense: Dense::read(reader.module("value_dense"), hidden, hidden)?,
+            query_dense: Dense::read(reader.module("query_dense"), hidden, hidden)?
+                .with_groups(config.num_heads),
+            key_dense: Dense::read(reader.module("key_dense"), hidden, hidden)?
+                .with_groups(config.num_heads),
+            value_dense: Dense::read(reader.module("value_dense"), hidden, hidden)?
+                .with_groups(config.num_heads),
             output_dense: Dense::read(reader.module("output_dense"), hidden, hidden)?,
             num_heads: config.num_heads,
             query_scale: config.query_scale(layer),
@@ -51,7 +55,8 @@ impl CachedMultiHeadAttention {
     pub(crate) fn forward(
         &self,
         input: Tensor<3>,
-        mask: &AttentionMask,
+        layer: usize,
+        pass: &ForwardPass,
         cache: Option<(&mut LayerCache, usize)>,
     ) -> Tensor<3> {
         let [batch_size, sequence_length, hidden_dim] = input.dims();
@@ -63,7 +68,8 @@ impl CachedMultiHeadAttention {
             Some((cache, start)) => cache.append(start, key, value),
             None => (key, value),
         };
-        let weights = mask.softmax(query.matmul(key.swap_dims(2, 3)));
+        let weights = pass.mask.softmax(query.matmul(key.swap_dims(2, 3)));
+        let weights = pass.drop(weights, Place::Probabilities(layer));
         let joined = weights.matmul(value).swap_dims(1, 2).reshape([
             batch_size,
             sequence_length,

@@ -109,4 +109,39 @@ pub enum BackboneError {
         /// How many devices the backend finds.
         found: usize,
     },
+
+    /// A name that no part of the model has.
+    #[error(
+        "`{name}` names no layer of this model; the names are: {}", known.join(", ")
+    )]
+    UnknownLayer {
+        /// The name.
+        name: String,
+        /// The names that would have been accepted.
+        known: Vec<String>,
+    },
+
+    /// A LoRA whose rank cannot be.
+    #[error("the LoRA rank must be between 1 and `hidden_dim` ({limit}), found {found}")]
+    InvalidLoraRank {
+        /// The rank.
+        found: usize,
+        /// The largest rank: a larger one has more parameters than the kernel.
+        limit: usize,
+    },
+
+    /// LoRA was enabled before.
+    #[error(
+        "lora is already enabled, which can only be done once; call `merge_lora` first to keep what it learned, or load the model again"
+    )]
+    LoraAlreadyEnabled,
+
+    /// The device cannot compute in this float type.
+    #[error("the device {device} does not support {dtype}; use 32-bit floats or another device")]
+    UnsupportedFloatType {
+        /// The device.
+        device: String,
+        /// The float type.
+        dtype: String,
+    },
 }

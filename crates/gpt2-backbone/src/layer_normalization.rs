@@ -1,7 +1,7 @@
 //! Layer normalisation over the hidden axis.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, module::layer_norm};
+use burn::tensor::{DType, Tensor, module::layer_norm};
 
 use crate::parameter::{Initializer, ParameterReader, ParameterSource};
 
@@ -29,12 +29,15 @@ impl LayerNormalization {
         })
     }
 
-    /// Normalises every position by itself.
+    /// Normalises every position by itself, in 32-bit floats whatever the input has, as Keras does.
     ///
     /// # Shapes
     ///
     /// `[batch_size, sequence_length, hidden_dim]`, unchanged.
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        layer_norm(input, self.gamma.val(), Some(self.beta.val()), self.epsilon)
+        let dtype = input.dtype();
+        let input = if dtype == DType::F32 { input } else { input.cast(DType::F32) };
+        let output = layer_norm(input, self.gamma.val(), Some(self.beta.val()), self.epsilon);
+        if dtype == DType::F32 { output } else { output.cast(dtype) }
     }
 }

@@ -3,29 +3,39 @@
 
 mod attention_mask;
 mod backbone;
+mod backward_pass;
 mod cached_multi_head_attention;
 mod config;
 mod dense;
 mod device;
+mod dropout;
 mod error;
+mod forward_pass;
 mod key_value_cache;
 mod layer_normalization;
+mod lora;
 mod parameter;
 mod position_embedding;
 mod reversible_embedding;
+mod trainable;
 mod transformer_decoder;
 
 pub use backbone::{ForwardOptions, Gpt2Backbone, InterceptPoint, LayerIntercept};
+pub use backward_pass::{BackwardPass, ParameterGradients, TrainingOptions};
 pub use cached_multi_head_attention::CachedMultiHeadAttention;
 pub use config::{Activation, Gpt2BackboneConfig};
 pub use dense::Dense;
 pub use device::parse_device;
+pub use dropout::DropoutSeed;
 pub use error::BackboneError;
 pub use key_value_cache::KeyValueCache;
 pub use layer_normalization::LayerNormalization;
+pub use lora::Lora;
 pub use parameter::{
-    Initializer, ParameterSource, ParameterSpec, RandomParameters, visit_parameters,
+    Initializer, ParameterSource, ParameterSpec, ParameterView, RandomParameters,
+    update_parameters, visit_parameters, visit_tensors,
 };
 pub use position_embedding::PositionEmbedding;
 pub use reversible_embedding::ReversibleEmbedding;
+pub use trainable::{KERAS_LORA_TARGETS, keras_shape};
 pub use transformer_decoder::TransformerDecoder;

@@ -3,9 +3,10 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, activation};
 
-use crate::attention_mask::AttentionMask;
 use crate::cached_multi_head_attention::CachedMultiHeadAttention;
 use crate::dense::Dense;
+use crate::dropout::Place;
+use crate::forward_pass::ForwardPass;
 use crate::key_value_cache::LayerCache;
 use crate::layer_normalization::LayerNormalization;
 use crate::parameter::{ParameterReader, ParameterSource};
@@ -75,13 +76,29 @@ impl TransformerDecoder {
     pub(crate) fn forward(
         &self,
         input: Tensor<3>,
-        mask: &AttentionMask,
+        layer: usize,
+        pass: &ForwardPass,
         cache: Option<(&mut LayerCache, usize)>,
     ) -> Tensor<3> {
         let normalized = self.self_attention_layer_norm.forward(input.clone());
-        let x = input + self.self_attention_layer.forward(normalized, mask, cache);
+        let attended = self.self_attention_layer.forward(normalized, layer, pass, cache);
+        let x = input + pass.drop(attended, Place::Attention(layer));
         let normalized = self.feedforward_layer_norm.forward(x.clone());
-        x + self.feed_forward(normalized)
+        let transformed = self.feed_forward(normalized);
+        x + pass.drop(transformed, Place::FeedForward(layer))
+    }
+
+    /// The dense layers, in the order of a pass.
+    pub(crate) fn dense_layers_mut(&mut self) -> [&mut Dense; 6] {
+        let attention = &mut self.self_attention_layer;
+        [
+            &mut attention.query_dense,
+            &mut attention.key_dense,
+            &mut attention.value_dense,
+            &mut attention.output_dense,
+            &mut self.feedforward_intermediate_dense,
+            &mut self.feedforward_output_dense,
+        ]
     }
 
     fn feed_forward(&self, input: Tensor<3>) -> Tensor<3> {

@@ -31,7 +31,8 @@ impl Gpt2CausalLm {
         let backbone = self.backbone();
         let (token_ids, padding_mask) =
             tokens.to_tensors(backbone.config().vocabulary_size, &backbone.device())?;
-        let options = ForwardOptions { padding_mask: Some(padding_mask), cache: None, intercept };
+        let padding_mask = Some(padding_mask);
+        let options = ForwardOptions { padding_mask, intercept, ..Default::default() };
         Ok(backbone.logits(backbone.forward_with(token_ids, options)?))
     }
 

@@ -1,0 +1,202 @@
+//! The forward pass in training, and the way back: gradients of every trainable parameter.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Bool, DType, Int, Tensor};
+
+use crate::backbone::Gpt2Backbone;
+use crate::dropout::DropoutSeed;
+use crate::forward_pass::ForwardPass;
+use crate::{BackboneError, Dense};
+
+/// Gradients by the path of their parameter, each as a flat tensor of 32-bit floats.
+pub type ParameterGradients = BTreeMap<String, Tensor<1>>;
+
+/// How a forward pass in training is computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct TrainingOptions {
+    /// Drops activations at the config's rate.
+    pub dropout: Option<DropoutSeed>,
+    /// Whether only the inputs of the layers are kept, and each layer is computed again on the
+    /// way back: a layer's memory in place of all layers', for a third more time
+    /// ([Chen et al., 2016](https://arxiv.org/abs/1604.06174)).
+    pub gradient_checkpointing: bool,
+    /// The float type of products and activations, where it is not that of the parameters.
+    pub compute_dtype: Option<DType>,
+}
+
+/// A forward pass in training, which waits for the gradient of its result.
+pub struct BackwardPass {
+    backbone: Gpt2Backbone,
+    token_ids: Tensor<2, Int>,
+    pass: ForwardPass,
+    tape: Tape,
+}
+
+/// What was kept of the forward pass.
+enum Tape {
+    /// All of it.
+    Recorded(Box<Segment>),
+    /// The input of each segment, the first of which has token ids only.
+    Inputs(Vec<(Range<usize>, Option<Tensor<3>>)>),
+}
+
+/// Some layers of the model, computed with everything that their gradients need.
+struct Segment {
+    /// Parameters that keep their gradients.
+    leaves: Gpt2Backbone,
+    input: Option<Tensor<3>>,
+    output: Tensor<3>,
+}
+
+impl Gpt2Backbone {
+    /// Hidden states, as [`forward_with`](Self::forward_with) gives them, and the way back.
+    ///
+    /// The model may be on any device; gradients are computed by burn's automatic differentiation
+    /// in there, and the model itself is unchanged.
+    ///
+    /// # Shapes
+    ///
+    /// As [`forward`](Self::forward). The hidden states are 32-bit floats.
+    ///
+    /// # Errors
+    ///
+    /// As [`forward_with`](Self::forward_with), and [`BackboneError::UnsupportedFloatType`].
+    pub fn forward_for_training(
+        &self,
+        token_ids: Tensor<2, Int>,
+        padding_mask: Option<Tensor<2, Bool>>,
+        options: TrainingOptions,
+    ) -> Result<(Tensor<3>, BackwardPass), BackboneError> {
+        self.check_inputs(token_ids.dims(), padding_mask.as_ref(), None)?;
+        if let Some(dtype) = options.compute_dtype {
+            self.check_float_type(dtype)?;
+        }
+        let backbone = self.clone().valid();
+        let mut pass = backbone.begin(&token_ids, 0, padding_mask, options.dropout);
+        pass.compute_dtype = options.compute_dtype.filter(|dtype| *dtype != DType::F32);
+        let layers = self.transformer_layers.len();
+        let (output, tape) = if options.gradient_checkpointing {
+            let compute = cast_kernels(backbone.clone(), &pass);
+            let mut segments = Vec::with_capacity(layers);
+            let mut x = None;
+            for layer in 0..layers {
+                let range = layer..layer + 1;
+                let output = compute.run_layers(range.clone(), x.clone(), &token_ids, &pass);
+                segments.push((range, x.replace(output)));
+            }
+            (x.expect("a model has layers"), Tape::Inputs(segments))
+        } else {
+            let segment = backbone.record(0..layers, None, &token_ids, &pass);
+            (segment.output.clone().inner(), Tape::Recorded(Box::new(segment)))
+        };
+        Ok((output.cast(DType::F32), BackwardPass { backbone, token_ids, pass, tape }))
+    }
+
+    /// Computes some layers on an autodiff device.
+    fn record(
+        &self,
+        layers: Range<usize>,
+        input: Option<Tensor<3>>,
+        token_ids: &Tensor<2, Int>,
+        pass: &ForwardPass,
+    ) -> Segment {
+        let leaves = self.clone().train();
+        let compute = cast_kernels(leaves.clone(), pass);
+        let input = input.map(|input| input.autodiff().require_grad());
+        let output = compute.run_layers(layers, input.clone(), token_ids, pass);
+        Segment { leaves, input, output }
+    }
+}
+
+impl BackwardPass {
+    /// Gradients of all trainable parameters that the hidden states depend on, given the hidden
+    /// states' own.
+    ///
+    /// # Shapes
+    ///
+    /// `hidden_gradient`: `[batch_size, sequence_length, hidden_dim]`.
+    pub fn backward(self, hidden_gradient: Tensor<3>) -> ParameterGradients {
+        let mut gradients = ParameterGradients::new();
+        match self.tape {
+            Tape::Recorded(segment) => drop(segment.backward(hidden_gradient, &mut gradients)),
+            Tape::Inputs(segments) => {
+                let mut gradient = hidden_gradient;
+                for (layers, input) in segments.into_iter().rev() {
+                    let segment = self.backbone.record(layers, input, &self.token_ids, &self.pass);
+                    match segment.backward(gradient, &mut gradients) {
+                        Some(next) => gradient = next,
+                        None => break,
+                    }
+                }
+            }
+        }
+        gradients
+    }
+}
+
+impl Segment {
+    /// Collects the gradients of the parameters, and returns the input's.
+    fn backward(
+        self,
+        output_gradient: Tensor<3>,
+        collected: &mut ParameterGradients,
+    ) -> Option<Tensor<3>> {
+        if !self.output.is_tracked() {
+            return None;
+        }
+        // The gradient of this sum by the output is what was given.
+        let gradient = Tensor::from_inner(output_gradient.cast(self.output.dtype()));
+        let mut gradients = (self.output * gradient).sum().backward();
+        let input = self.input.and_then(|input| input.grad_remove(&mut gradients));
+        let mut collect = Collector { path: Vec::new(), gradients: &mut gradients, collected };
+        self.leaves.visit(&mut collect);
+        input
+    }
+}
+
+/// Takes the gradients of a module's parameters out of burn's.
+struct Collector<'a> {
+    path: Vec<String>,
+    gradients: &'a mut burn::tensor::Gradients,
+    collected: &'a mut ParameterGradients,
+}
+
+impl ModuleVisitor for Collector<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad_remove(self.gradients) {
+            let gradient = gradient.reshape([-1]);
+            self.collected.insert(self.path.join("."), gradient);
+        }
+    }
+}
+
+/// The model with kernels and biases in the float type of the pass; gradients flow through the
+/// cast. Embeddings and normalisations stay: their results are cast.
+fn cast_kernels(backbone: Gpt2Backbone, pass: &ForwardPass) -> Gpt2Backbone {
+    struct Cast(DType);
+    impl ModuleMapper for Cast {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|tensor| tensor.cast(self.0))
+        }
+    }
+    let Some(dtype) = pass.compute_dtype else { return backbone };
+    let mut backbone = backbone;
+    for layer in &mut backbone.transformer_layers {
+        for dense in layer.dense_layers_mut() {
+            let taken: Dense = dense.clone();
+            *dense = taken.map(&mut Cast(dtype));
+        }
+    }
+    backbone
+}
