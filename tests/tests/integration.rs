@@ -1,6 +1,7 @@
 //! What crosses crates: presets to numbers and texts, compared with KerasHub and transformers.
 
 mod bad_input;
+mod fit;
 mod forward;
 mod generation;
 mod golden;
@@ -9,5 +10,7 @@ mod preprocessor;
 mod presets;
 mod real_checkpoint;
 mod samplers;
+mod schedules;
 mod tiny;
 mod tokenizer;
+mod training;

@@ -230,6 +230,11 @@ fn mask(ones: usize) -> Vec<bool> {
     (0..8).map(|position| position < ones).collect()
 }
 
+/// Weights of which the first `ones` are 1 and the others 0.
+fn weights(ones: usize) -> Vec<f32> {
+    (0..8).map(|position| if position < ones { 1.0 } else { 0.0 }).collect()
+}
+
 #[test]
 fn texts_are_packed_between_start_and_end() {
     let mut preprocessor = preprocessor(true, true);
@@ -237,7 +242,7 @@ fn texts_are_packed_between_start_and_end() {
     assert_eq!(batch.x.token_ids(), [[1, 4, 16, 26, 25, 18, 1, 0]]);
     assert_eq!(batch.x.padding_mask(), [mask(7)]);
     assert_eq!(batch.y, [[4, 16, 26, 25, 18, 1, 0, 0]]);
-    assert_eq!(batch.sample_weight, [mask(6)]);
+    assert_eq!(batch.sample_weight, [weights(6)]);
 
     preprocessor.set_sequence_length(17).unwrap();
     let batch = preprocessor.preprocess(&["airplane at airport"], None).unwrap();
@@ -254,7 +259,7 @@ fn start_and_end_can_be_left_out() {
     assert_eq!(batch.x.token_ids(), [[4, 16, 26, 25, 18, 0, 0, 0]; 4]);
     assert_eq!(batch.x.padding_mask(), vec![mask(5); 4]);
     assert_eq!(batch.y, [[16, 26, 25, 18, 0, 0, 0, 0]; 4]);
-    assert_eq!(batch.sample_weight, vec![mask(4); 4]);
+    assert_eq!(batch.sample_weight, vec![weights(4); 4]);
 }
 
 #[test]

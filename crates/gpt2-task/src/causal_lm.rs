@@ -1,11 +1,16 @@
 //! A GPT-2 with a head: the model that users work with.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Tensor;
-use gpt2_backbone::Gpt2Backbone;
+use gpt2_backbone::{Gpt2Backbone, ParameterGradients};
+use serde_json::Value;
 
 use crate::decoding::DrawSource;
-use crate::samplers::{SearchStrategy, TopKSampler};
-use crate::{Gpt2CausalLmPreprocessor, TaskError};
+use crate::optimizers::Optimizer;
+use crate::samplers::SearchStrategy;
+use crate::training::compile::TrainingSetup;
+use crate::{CompileOptions, Gpt2CausalLmPreprocessor, TaskError};
 
 /// GPT-2 as a causal language model (`keras_hub/src/models/gpt2/gpt2_causal_lm.py`).
 ///
@@ -13,56 +18,130 @@ use crate::{Gpt2CausalLmPreprocessor, TaskError};
 /// the token embedding in reverse.
 #[doc(alias = "GPT2CausalLM")]
 pub struct Gpt2CausalLm {
-    backbone: Gpt2Backbone,
+    /// Absent only while its weights are replaced: they are written in place, which takes the only
+    /// reference.
+    backbone: Option<Gpt2Backbone>,
     preprocessor: Option<Gpt2CausalLmPreprocessor>,
     sampler: Box<dyn SearchStrategy>,
+    training: TrainingSetup,
     seed: u64,
     /// Generations since the model was compiled: each draws other numbers.
     calls: u32,
 }
 
 impl Gpt2CausalLm {
-    /// A model with KerasHub's default sampler, `top_k`.
+    /// A model that is compiled with KerasHub's defaults; see [`CompileOptions`].
     ///
     /// # Errors
     ///
     /// [`TaskError::VocabularyMismatch`] if the tokenizer has tokens that the backbone does not
-    /// have, and what [`compile`](Self::compile) refuses.
+    /// have.
     pub fn new(
         backbone: Gpt2Backbone,
         preprocessor: Option<Gpt2CausalLmPreprocessor>,
     ) -> Result<Self, TaskError> {
-        // A vocabulary of fewer than five tokens has no five best.
-        let k = TopKSampler::default().k.min(backbone.config().vocabulary_size);
-        let sampler = Box::new(TopKSampler::new(k));
-        let mut model =
-            Self { backbone, preprocessor: None, sampler, seed: rand::random(), calls: 0 };
+        let vocabulary_size = backbone.config().vocabulary_size;
+        let (sampler, training) = CompileOptions::new().into_parts(vocabulary_size);
+        let mut model = Self {
+            backbone: Some(backbone),
+            preprocessor: None,
+            sampler,
+            training,
+            seed: rand::random(),
+            calls: 0,
+        };
         model.set_preprocessor(preprocessor)?;
         Ok(model)
     }
 
-    /// Sets the sampler, whose random numbers start anew.
+    /// Sets how the model generates and how it is trained: [`CompileOptions`], or a sampler alone.
+    /// The sampler's random numbers start anew, and so does the optimizer.
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidSamplerArgument`] if the sampler's arguments are out of range, or do
-    /// not suit the model's vocabulary. The model keeps its sampler then.
-    pub fn compile(&mut self, sampler: impl SearchStrategy + 'static) -> Result<(), TaskError> {
-        sampler.validate(self.backbone.config().vocabulary_size)?;
+    /// [`TaskError::InvalidSamplerArgument`] or [`TaskError::InvalidTrainingArgument`] for an
+    /// argument that is out of range, or does not suit the model's vocabulary. The model is
+    /// unchanged then.
+    pub fn compile(&mut self, options: impl Into<CompileOptions>) -> Result<(), TaskError> {
+        let vocabulary_size = self.backbone().config().vocabulary_size;
+        let (sampler, training) = options.into().into_parts(vocabulary_size);
+        sampler.validate(vocabulary_size)?;
+        training.optimizer.validate()?;
         self.seed = sampler.seed().unwrap_or_else(rand::random);
         self.calls = 0;
-        self.sampler = Box::new(sampler);
+        self.sampler = sampler;
+        self.training = training;
         Ok(())
     }
 
     /// The model without its head.
     pub fn backbone(&self) -> &Gpt2Backbone {
-        &self.backbone
+        self.backbone.as_ref().expect("only an update of the weights takes the backbone")
     }
 
-    /// Gives the backbone back, to train or to save it.
+    /// Gives the backbone back, to use or to save it by itself.
     pub fn into_backbone(self) -> Gpt2Backbone {
-        self.backbone
+        self.backbone.expect("only an update of the weights takes the backbone")
+    }
+
+    /// Replaces the backbone, such as by one with better weights. The optimizer keeps its state.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::VocabularyMismatch`]; the model is unchanged then.
+    pub fn set_backbone(&mut self, backbone: Gpt2Backbone) -> Result<(), TaskError> {
+        check_vocabulary(&backbone, self.preprocessor.as_ref())?;
+        self.backbone = Some(backbone);
+        Ok(())
+    }
+
+    /// Adds LoRA to some dense layers and freezes all other parameters; see
+    /// [`Gpt2Backbone::enable_lora`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Gpt2Backbone::enable_lora`]; the model is unchanged then.
+    pub fn enable_lora(
+        &mut self,
+        rank: usize,
+        target_layer_names: Option<&[&str]>,
+        seed: u64,
+    ) -> Result<(), TaskError> {
+        Ok(self.backbone_mut().enable_lora(rank, target_layer_names, seed)?)
+    }
+
+    /// Adds what the LoRA has learned to the kernels; see [`Gpt2Backbone::merge_lora`].
+    pub fn merge_lora(&mut self) {
+        self.backbone_mut().merge_lora();
+    }
+
+    /// Freezes the parameters under these names, or has them trained again; see
+    /// [`Gpt2Backbone::set_trainable`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Gpt2Backbone::set_trainable`]; the model is unchanged then.
+    pub fn set_trainable(&mut self, names: &[&str], trainable: bool) -> Result<(), TaskError> {
+        Ok(self.backbone_mut().set_trainable(names, trainable)?)
+    }
+
+    /// The learning rate of the next training step.
+    pub fn learning_rate(&self) -> f64 {
+        self.training.optimizer.learning_rate()
+    }
+
+    /// Sets a constant learning rate.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimizer::set_learning_rate`](crate::optimizers::Optimizer::set_learning_rate).
+    pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), TaskError> {
+        self.training.optimizer.set_learning_rate(learning_rate)
+    }
+
+    /// The optimizer that the model was compiled with.
+    pub fn optimizer(&self) -> &Optimizer {
+        &self.training.optimizer
     }
 
     /// What turns text into token ids, if any.
@@ -79,13 +158,7 @@ impl Gpt2CausalLm {
         &mut self,
         preprocessor: Option<Gpt2CausalLmPreprocessor>,
     ) -> Result<(), TaskError> {
-        if let Some(preprocessor) = &preprocessor {
-            let max_token_id = preprocessor.tokenizer().max_token_id();
-            let vocabulary_size = self.backbone.config().vocabulary_size;
-            if max_token_id as usize >= vocabulary_size {
-                return Err(TaskError::VocabularyMismatch { max_token_id, vocabulary_size });
-            }
-        }
+        check_vocabulary(self.backbone(), preprocessor.as_ref())?;
         self.preprocessor = preprocessor;
         Ok(())
     }
@@ -112,6 +185,45 @@ impl Gpt2CausalLm {
         self.preprocessor.as_ref().ok_or(TaskError::NoPreprocessor { operation })
     }
 
+    pub(crate) fn training_setup(&self) -> &TrainingSetup {
+        &self.training
+    }
+
+    /// From which dropout follows outside of `fit`.
+    pub(crate) fn training_seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// One step of the optimizer, in place.
+    pub(crate) fn apply_gradients(&mut self, gradients: ParameterGradients) {
+        if let Some(backbone) = self.backbone.take() {
+            self.backbone = Some(self.training.optimizer.apply(backbone, gradients));
+        }
+    }
+
+    /// The end of a training: averages take the weights' place, if they are kept.
+    pub(crate) fn finalize_weights(&mut self) {
+        if let Some(backbone) = self.backbone.take() {
+            self.backbone = Some(self.training.optimizer.finalize_variable_values(backbone));
+        }
+    }
+
+    /// Puts weights and optimizer into the state of a checkpoint.
+    pub(crate) fn restore_training(
+        &mut self,
+        backbone: Gpt2Backbone,
+        counters: &Value,
+        tensors: BTreeMap<String, Tensor<1>>,
+    ) -> Result<(), TaskError> {
+        self.training.optimizer.restore(counters, tensors, &backbone)?;
+        self.backbone = Some(backbone);
+        Ok(())
+    }
+
+    fn backbone_mut(&mut self) -> &mut Gpt2Backbone {
+        self.backbone.as_mut().expect("only an update of the weights takes the backbone")
+    }
+
     pub(crate) fn sampler_mut(&mut self) -> &mut dyn SearchStrategy {
         self.sampler.as_mut()
     }
@@ -122,4 +234,17 @@ impl Gpt2CausalLm {
         self.calls = self.calls.wrapping_add(1);
         DrawSource { seed: self.seed, call }
     }
+}
+
+fn check_vocabulary(
+    backbone: &Gpt2Backbone,
+    preprocessor: Option<&Gpt2CausalLmPreprocessor>,
+) -> Result<(), TaskError> {
+    let Some(preprocessor) = preprocessor else { return Ok(()) };
+    let max_token_id = preprocessor.tokenizer().max_token_id();
+    let vocabulary_size = backbone.config().vocabulary_size;
+    if max_token_id as usize >= vocabulary_size {
+        return Err(TaskError::VocabularyMismatch { max_token_id, vocabulary_size });
+    }
+    Ok(())
 }

@@ -4,7 +4,8 @@ use gpt2_tokenizer::{Gpt2Tokenizer, TokenId};
 use serde::{Deserialize, Serialize};
 
 use crate::start_end_packer::{MAX_SEQUENCE_LENGTH, StartEndPacker, check_length};
-use crate::{TaskError, TokenBatch};
+use crate::training::dataset::weights_of_mask;
+use crate::{TaskError, TokenBatch, TrainingBatch};
 use std::ops::Range;
 
 /// Settings of a [`Gpt2CausalLmPreprocessor`], under KerasHub's keys and with its defaults.
@@ -32,17 +33,6 @@ pub enum Truncate {
     Left,
     /// Drops tokens at its end, as KerasHub does in silence.
     Right,
-}
-
-/// What [`Gpt2CausalLmPreprocessor::preprocess`] makes of a batch of texts: KerasHub's `(x, y, sample_weight)`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrainingBatch {
-    /// The model's input.
-    pub x: TokenBatch,
-    /// The token that follows each one of `x`, `[batch_size][sequence_length]`.
-    pub y: Vec<Vec<TokenId>>,
-    /// True where `y` is real, `[batch_size][sequence_length]`.
-    pub sample_weight: Vec<Vec<bool>>,
 }
 
 /// Tokenizes and packs texts for training and for generation
@@ -117,7 +107,7 @@ impl Gpt2CausalLmPreprocessor {
                 columns(packed.padding_mask(), 0..sequence_length),
             )?,
             y: columns(packed.token_ids(), 1..sequence_length + 1),
-            sample_weight: columns(packed.padding_mask(), 1..sequence_length + 1),
+            sample_weight: weights_of_mask(&columns(packed.padding_mask(), 1..sequence_length + 1)),
         })
     }
 

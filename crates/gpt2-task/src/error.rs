@@ -195,6 +195,82 @@ pub enum TaskError {
         position: usize,
     },
 
+    /// A weight of a training example that cannot be one.
+    #[error(
+        "`sample_weight` must hold finite numbers that are not negative, found {found} (row {row}, position {position})"
+    )]
+    InvalidSampleWeight {
+        /// The row.
+        row: usize,
+        /// The position in the row.
+        position: usize,
+        /// The weight.
+        found: f32,
+    },
+
+    /// An argument of an optimizer, a schedule, a callback or `fit` is out of range.
+    #[error("`{owner}`: `{argument}` must be {expected}, found {found}")]
+    InvalidTrainingArgument {
+        /// What has the argument.
+        owner: String,
+        /// The argument.
+        argument: &'static str,
+        /// What would have been accepted.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+
+    /// Data without an example.
+    #[error("the {name} have no examples; pass at least one")]
+    EmptyTrainingData {
+        /// Which data.
+        name: &'static str,
+    },
+
+    /// Every parameter is frozen.
+    #[error("no parameter is trainable: unfreeze some with `set_trainable`, or enable LoRA")]
+    NothingToTrain,
+
+    /// The loss became NaN or infinite.
+    #[error(
+        "the loss of epoch {epoch}, batch {batch} is {loss}: lower the learning rate or clip the gradients; the last checkpoint is from before"
+    )]
+    NonFiniteLoss {
+        /// The epoch, counted from 0.
+        epoch: usize,
+        /// The batch, counted from 0 in its epoch.
+        batch: usize,
+        /// The loss.
+        loss: f64,
+    },
+
+    /// A checkpoint is of another training.
+    #[error(
+        "the checkpoint does not belong to this training: {what}; train with the same settings, or remove the checkpoint to begin anew"
+    )]
+    ResumeMismatch {
+        /// What differs.
+        what: String,
+    },
+
+    /// A checkpoint cannot be written, read or removed.
+    #[error("the checkpoint of the training failed: {0}")]
+    Checkpoint(#[source] crate::BoxError),
+
+    /// The training data cannot be read.
+    #[error("the training data cannot be read: {0}")]
+    Data(#[source] crate::BoxError),
+
+    /// A callback failed, and ended the training.
+    #[error("the callback `{name}` ended the training: {source}")]
+    Callback {
+        /// The callback's name.
+        name: String,
+        /// What went wrong.
+        source: crate::BoxError,
+    },
+
     /// From the tokenizer.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),

@@ -2,12 +2,14 @@
 #![forbid(unsafe_code)]
 
 mod cached_model;
+pub mod callbacks;
 mod causal_lm;
 mod causal_lm_preprocessor;
 mod decoding;
 mod draw;
 mod error;
 mod generate;
+pub mod optimizers;
 mod probabilities;
 pub mod samplers;
 mod score;
@@ -17,11 +19,11 @@ mod summary;
 #[doc(hidden)]
 pub mod testing;
 mod token_batch;
+mod training;
 
+pub use callbacks::{BoxError, Callback};
 pub use causal_lm::Gpt2CausalLm;
-pub use causal_lm_preprocessor::{
-    Gpt2CausalLmPreprocessor, PreprocessorConfig, TrainingBatch, Truncate,
-};
+pub use causal_lm_preprocessor::{Gpt2CausalLmPreprocessor, PreprocessorConfig, Truncate};
 pub use decoding::{Beam, Decoded, Decoding, DrawSource, Matrix, NextToken, OnToken, TokenEvent};
 pub use draw::Draw;
 pub use error::TaskError;
@@ -31,3 +33,17 @@ pub use probabilities::{argmax, softmax, top_k};
 pub use samplers::{Sampler, SearchStrategy};
 pub use start_end_packer::{PaddingSide, StartEndPacker};
 pub use token_batch::TokenBatch;
+pub use training::checkpoint::{CheckpointStore, TrainingCheckpoint};
+pub use training::compile::{CompileOptions, Precision};
+pub use training::dataset::{BatchIterator, Dataset, TrainingBatch, TrainingData};
+pub use training::fit_options::{FitOptions, ValidationFreq};
+pub use training::history::History;
+pub use training::logs::Logs;
+pub use training::loss::{Reduction, SparseCategoricalCrossentropy};
+pub use training::metrics::Metric;
+pub use training::plot::plot;
+pub use training::schedule::{
+    CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, LearningRate,
+    PiecewiseConstantDecay, PolynomialDecay,
+};
+pub use training::trainer::Trainer;

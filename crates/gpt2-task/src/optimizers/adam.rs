@@ -1,0 +1,112 @@
+//! Adam and AdamW.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::rule::{UpdateRule, UpdateStep, check_fraction, check_positive, elements};
+use crate::TaskError;
+
+/// Adam ([Kingma and Ba, 2014](https://arxiv.org/abs/1412.6980); `keras/src/optimizers/adam.py`).
+///
+/// Keras adds `epsilon` before the bias of the second moment is corrected, other libraries after.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Adam {
+    /// Decay of the mean of gradients: 0.9.
+    pub beta_1: f64,
+    /// Decay of the mean of squared gradients: 0.999.
+    pub beta_2: f64,
+    /// Keeps the divisor above zero: 1e-7.
+    pub epsilon: f64,
+    /// Whether the largest second moment so far is used.
+    pub amsgrad: bool,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Self { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad: false }
+    }
+}
+
+impl UpdateRule for Adam {
+    fn name(&self) -> String {
+        let Self { beta_1, beta_2, epsilon, amsgrad } = self;
+        format!("adam:beta_1={beta_1},beta_2={beta_2},epsilon={epsilon},amsgrad={amsgrad}")
+    }
+
+    fn slots(&self, shape: &[usize]) -> Vec<(&'static str, usize)> {
+        let names = ["momentum", "velocity", "velocity_hat"];
+        let count = if self.amsgrad { 3 } else { 2 };
+        names[..count].iter().map(|name| (*name, elements(shape))).collect()
+    }
+
+    fn update(
+        &self,
+        variable: Tensor<1>,
+        gradient: Tensor<1>,
+        slots: &mut [Tensor<1>],
+        _shape: &[usize],
+        step: UpdateStep,
+    ) -> Tensor<1> {
+        // In 32-bit floats as Keras: 1 - 0.999 alone differs there in the fifth digit.
+        let power = |beta: f64| (beta as f32).powf(step.step);
+        let correction = (1.0 - power(self.beta_2)).sqrt() / (1.0 - power(self.beta_1));
+        let alpha = step.learning_rate * correction;
+        slots[0].inplace(|momentum| {
+            let change = (gradient.clone() - momentum.clone()) * (1.0 - self.beta_1);
+            momentum + change
+        });
+        slots[1].inplace(|velocity| {
+            let change = (gradient.clone() * gradient - velocity.clone()) * (1.0 - self.beta_2);
+            velocity + change
+        });
+        let mut velocity = slots[1].clone();
+        if let [_, _, largest] = slots {
+            largest.inplace(|largest| largest.max_pair(velocity));
+            velocity = largest.clone();
+        }
+        let update = slots[0].clone() * alpha / (velocity.sqrt() + self.epsilon);
+        variable - update
+    }
+
+    fn validate(&self) -> Result<(), TaskError> {
+        check_fraction("adam", "beta_1", self.beta_1)?;
+        check_fraction("adam", "beta_2", self.beta_2)?;
+        check_positive("adam", "epsilon", self.epsilon)
+    }
+}
+
+/// Adam with a weight decay of 0.004 unless told otherwise
+/// ([Loshchilov and Hutter, 2017](https://arxiv.org/abs/1711.05101); `keras/src/optimizers/adamw.py`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AdamW(pub Adam);
+
+impl UpdateRule for AdamW {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn slots(&self, shape: &[usize]) -> Vec<(&'static str, usize)> {
+        self.0.slots(shape)
+    }
+
+    fn update(
+        &self,
+        variable: Tensor<1>,
+        gradient: Tensor<1>,
+        slots: &mut [Tensor<1>],
+        shape: &[usize],
+        step: UpdateStep,
+    ) -> Tensor<1> {
+        self.0.update(variable, gradient, slots, shape, step)
+    }
+
+    fn default_weight_decay(&self) -> Option<f64> {
+        Some(0.004)
+    }
+
+    fn validate(&self) -> Result<(), TaskError> {
+        self.0.validate()
+    }
+}

@@ -1,0 +1,128 @@
+//! How one step changes one variable.
+
+use std::fmt;
+
+use burn::tensor::Tensor;
+
+use crate::TaskError;
+
+/// The step that an [`UpdateRule`] computes, in the 32-bit floats of Keras.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UpdateStep {
+    /// The learning rate at this step.
+    pub learning_rate: f32,
+    /// Number of the step, counted from 1.
+    pub step: f32,
+}
+
+/// The formula of an optimizer: Keras' `update_step`.
+///
+/// ```
+/// use burn::tensor::Tensor;
+/// use gpt2_task::optimizers::{Optimizer, UpdateRule, UpdateStep};
+///
+/// #[derive(Debug)]
+/// struct SignDescent;
+///
+/// impl UpdateRule for SignDescent {
+///     fn name(&self) -> String {
+///         "sign_descent".to_owned()
+///     }
+///     fn update(
+///         &self,
+///         variable: Tensor<1>,
+///         gradient: Tensor<1>,
+///         _slots: &mut [Tensor<1>],
+///         _shape: &[usize],
+///         step: UpdateStep,
+///     ) -> Tensor<1> {
+///         variable - gradient.sign() * step.learning_rate
+///     }
+/// }
+///
+/// let optimizer = Optimizer::new(SignDescent, 1e-4);
+/// assert_eq!(optimizer.name(), "sign_descent");
+/// ```
+pub trait UpdateRule: fmt::Debug + Send {
+    /// The optimizer's name, with the arguments that tell two of a kind apart: a resumed training
+    /// must have the same.
+    fn name(&self) -> String;
+
+    /// What is kept for a variable of this shape from step to step: names and numbers of
+    /// elements. All begin at zero.
+    fn slots(&self, shape: &[usize]) -> Vec<(&'static str, usize)> {
+        let _ = shape;
+        Vec::new()
+    }
+
+    /// The new values of a variable.
+    ///
+    /// Everything is flat, in row-major order; `shape` is the variable's in Keras, where heads are
+    /// an axis of their own. The slots are those of [`slots`](Self::slots), in their order. Of
+    /// variable and slots no other reference is held, so that burn writes them in place.
+    fn update(
+        &self,
+        variable: Tensor<1>,
+        gradient: Tensor<1>,
+        slots: &mut [Tensor<1>],
+        shape: &[usize],
+        step: UpdateStep,
+    ) -> Tensor<1>;
+
+    /// The weight decay that the optimizer has unless told otherwise.
+    fn default_weight_decay(&self) -> Option<f64> {
+        None
+    }
+
+    /// Refuses arguments that are out of range.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::InvalidTrainingArgument`].
+    fn validate(&self) -> Result<(), TaskError> {
+        Ok(())
+    }
+}
+
+/// Number of elements of a shape.
+pub(crate) fn elements(shape: &[usize]) -> usize {
+    shape.iter().product()
+}
+
+/// Refuses a number outside of `0 <= x < 1`.
+pub(crate) fn check_fraction(
+    owner: &str,
+    argument: &'static str,
+    found: f64,
+) -> Result<(), TaskError> {
+    if (0.0..1.0).contains(&found) {
+        return Ok(());
+    }
+    Err(invalid(owner, argument, "at least 0 and below 1", found))
+}
+
+/// Refuses a number that is not above 0.
+pub(crate) fn check_positive(
+    owner: &str,
+    argument: &'static str,
+    found: f64,
+) -> Result<(), TaskError> {
+    if found > 0.0 && found.is_finite() {
+        return Ok(());
+    }
+    Err(invalid(owner, argument, "a positive number", found))
+}
+
+pub(crate) fn invalid(
+    owner: &str,
+    argument: &'static str,
+    expected: &str,
+    found: impl ToString,
+) -> TaskError {
+    TaskError::InvalidTrainingArgument {
+        owner: owner.to_owned(),
+        argument,
+        expected: expected.to_owned(),
+        found: found.to_string(),
+    }
+}

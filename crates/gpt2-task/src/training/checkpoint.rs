@@ -1,0 +1,180 @@
+//! All that a training needs to go on as if it had never been stopped.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor};
+use gpt2_backbone::{Gpt2Backbone, update_parameters, visit_tensors};
+use serde_json::{Value, json};
+
+use super::fit::FitState;
+use crate::callbacks::{BoxError, Callback, CallbackState};
+use crate::{Gpt2CausalLm, TaskError};
+
+/// The state of a training between two steps.
+#[derive(Debug, Clone, Default)]
+pub struct TrainingCheckpoint {
+    /// Settings, counters, positions and sums.
+    pub state: Value,
+    /// Weights (`weights/…`), the optimizer's moments (`optimizer/…`) and what callbacks keep
+    /// (`callbacks/…`), each as a flat tensor.
+    pub tensors: BTreeMap<String, Tensor<1>>,
+}
+
+/// Where `fit` keeps its last checkpoint. `gpt2-presets` has one in a folder.
+pub trait CheckpointStore {
+    /// Replaces the last checkpoint by this one, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being written; the last one is then as it was.
+    fn save(&mut self, checkpoint: &TrainingCheckpoint) -> Result<(), BoxError>;
+
+    /// The last checkpoint, if there is one, with its tensors on `device`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being read.
+    fn load(&mut self, device: &Device) -> Result<Option<TrainingCheckpoint>, BoxError>;
+
+    /// Removes the last checkpoint: the training has ended.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being removed.
+    fn clear(&mut self) -> Result<(), BoxError>;
+}
+
+impl TrainingCheckpoint {
+    /// The state of a training.
+    pub(crate) fn of(
+        model: &Gpt2CausalLm,
+        settings: &Value,
+        fit: &FitState,
+        callbacks: &[&mut dyn Callback],
+    ) -> Self {
+        let optimizer = &model.training_setup().optimizer;
+        let mut tensors = BTreeMap::new();
+        let mut keep = |prefix: &str, backbone: &Gpt2Backbone| {
+            visit_tensors(backbone, |path, parameter| {
+                tensors.insert(format!("{prefix}/{path}"), parameter.values);
+            });
+        };
+        keep("weights", model.backbone());
+        let mut states = Vec::new();
+        for (index, callback) in callbacks.iter().enumerate() {
+            let CallbackState { json, weights } = callback.state();
+            if let Some(weights) = &weights {
+                keep(&format!("callbacks/{index}"), weights);
+            }
+            states.push(json!({
+                "name": callback.name(),
+                "state": json,
+                "weights": weights.is_some(),
+            }));
+        }
+        for (name, tensor) in optimizer.tensors(model.backbone()) {
+            tensors.insert(format!("optimizer/{name}"), tensor);
+        }
+        let state = json!({
+            "settings": settings,
+            "fit": fit,
+            "optimizer": optimizer.counters(),
+            "callbacks": states,
+        });
+        Self { state, tensors }
+    }
+
+    /// Puts a model, its optimizer and the callbacks into this state, and says how far the
+    /// training is.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::ResumeMismatch`] for another model, optimizer, data or settings; nothing has
+    /// changed then.
+    pub(crate) fn restore(
+        mut self,
+        model: &mut Gpt2CausalLm,
+        settings: &Value,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<FitState, TaskError> {
+        compare(&self.state["settings"], settings)?;
+        let fit = serde_json::from_value(self.state["fit"].take())
+            .map_err(|error| mismatch(format!("the state of the training ({error})")))?;
+        let states = self.callback_states(callbacks, model)?;
+        let backbone = self.weights("weights", model.backbone())?;
+        let prefix = "optimizer/";
+        let optimizer = self.tensors.split_off(prefix);
+        let strip =
+            |(name, tensor): (String, _)| Some((name.strip_prefix(prefix)?.to_owned(), tensor));
+        let optimizer = optimizer.into_iter().filter_map(strip).collect();
+        let counters = self.state["optimizer"].take();
+        model.restore_training(backbone, &counters, optimizer)?;
+        for (callback, state) in callbacks.iter_mut().zip(states) {
+            callback.restore(state).map_err(|source| TaskError::Callback {
+                name: callback.name().to_owned(),
+                source,
+            })?;
+        }
+        Ok(fit)
+    }
+
+    fn callback_states(
+        &mut self,
+        callbacks: &[&mut dyn Callback],
+        model: &Gpt2CausalLm,
+    ) -> Result<Vec<CallbackState>, TaskError> {
+        let Value::Array(states) = self.state["callbacks"].take() else {
+            return Err(mismatch("the callbacks".to_owned()));
+        };
+        let names = states.iter().map(|state| state["name"].as_str().unwrap_or_default());
+        if !names.eq(callbacks.iter().map(|callback| callback.name())) {
+            return Err(mismatch("the callbacks or their order".to_owned()));
+        }
+        let mut restored = Vec::new();
+        for (index, mut state) in states.into_iter().enumerate() {
+            let weights = match state["weights"].as_bool() {
+                Some(true) => Some(self.weights(&format!("callbacks/{index}"), model.backbone())?),
+                _ => None,
+            };
+            restored.push(CallbackState { json: state["state"].take(), weights });
+        }
+        Ok(restored)
+    }
+
+    /// The model with the tensors under a prefix.
+    fn weights(&mut self, prefix: &str, like: &Gpt2Backbone) -> Result<Gpt2Backbone, TaskError> {
+        let mut problem = None;
+        let backbone = update_parameters(like.clone(), |path, _, old| {
+            let name = format!("{prefix}/{path}");
+            match self.tensors.remove(&name) {
+                Some(tensor) if tensor.dims() == old.dims() => tensor,
+                Some(_) => {
+                    problem = Some(format!("the size of `{name}`"));
+                    old
+                }
+                None => {
+                    problem = Some(format!("the tensor `{name}`, which is missing"));
+                    old
+                }
+            }
+        });
+        problem.map_or(Ok(backbone), |what| Err(mismatch(what)))
+    }
+}
+
+fn mismatch(what: String) -> TaskError {
+    TaskError::ResumeMismatch { what }
+}
+
+/// Names the first setting that differs.
+fn compare(stored: &Value, present: &Value) -> Result<(), TaskError> {
+    for (name, present) in present.as_object().into_iter().flatten() {
+        let stored = &stored[name];
+        // What was left to chance then is taken from the checkpoint.
+        let chance = name == "seed" && present.is_null();
+        if stored != present && !chance {
+            return Err(mismatch(format!("{name}: it was {stored} and is now {present}")));
+        }
+    }
+    Ok(())
+}

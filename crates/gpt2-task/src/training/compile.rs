@@ -1,0 +1,153 @@
+//! What `compile` sets: how a model generates, and how it is trained.
+
+use burn::tensor::DType;
+use serde::{Deserialize, Serialize};
+
+use super::loss::SparseCategoricalCrossentropy;
+use super::metrics::Metric;
+use crate::optimizers::{LossScale, Optimizer};
+use crate::samplers::{SearchStrategy, TopKSampler};
+
+/// The float type of products and activations; weights stay 32-bit floats.
+///
+/// Normalisations, the softmax of the loss and the optimizer compute in 32-bit floats always, as
+/// under Keras' policies of these names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floats throughout.
+    #[default]
+    Float32,
+    /// bfloat16.
+    MixedBfloat16,
+    /// float16, with a dynamic loss scale unless the optimizer has one.
+    MixedFloat16,
+}
+
+impl Precision {
+    pub(crate) fn compute_dtype(self) -> Option<DType> {
+        match self {
+            Self::Float32 => None,
+            Self::MixedBfloat16 => Some(DType::BF16),
+            Self::MixedFloat16 => Some(DType::F16),
+        }
+    }
+}
+
+/// KerasHub's arguments of `compile`, and its defaults: Adam with a learning rate of 2e-5, the
+/// cross-entropy of the next token, its accuracy, and the sampler `top_k`.
+///
+/// ```
+/// # use gpt2_task::testing::model;
+/// use gpt2_task::optimizers::{AdamW, Optimizer};
+/// use gpt2_task::samplers::GreedySampler;
+/// use gpt2_task::{CompileOptions, Metric};
+///
+/// let mut model = model();
+/// model.compile(
+///     CompileOptions::new()
+///         .with_optimizer(Optimizer::new(AdamW::default(), 1e-4))
+///         .with_weighted_metrics([Metric::SparseCategoricalAccuracy, Metric::Perplexity])
+///         .with_sampler(GreedySampler::new()),
+/// )?;
+/// // A sampler alone leaves the rest at its defaults.
+/// model.compile(GreedySampler::new())?;
+/// # Ok::<(), gpt2_task::TaskError>(())
+/// ```
+pub struct CompileOptions {
+    pub(crate) sampler: Option<Box<dyn SearchStrategy>>,
+    pub(crate) training: TrainingSetup,
+}
+
+/// The part of [`CompileOptions`] that training needs.
+pub(crate) struct TrainingSetup {
+    pub(crate) optimizer: Optimizer,
+    pub(crate) loss: SparseCategoricalCrossentropy,
+    pub(crate) weighted_metrics: Vec<Metric>,
+    pub(crate) gradient_checkpointing: bool,
+    pub(crate) precision: Precision,
+}
+
+impl CompileOptions {
+    /// KerasHub's defaults.
+    pub fn new() -> Self {
+        let training = TrainingSetup {
+            optimizer: Optimizer::default(),
+            loss: SparseCategoricalCrossentropy::default(),
+            weighted_metrics: vec![Metric::SparseCategoricalAccuracy],
+            gradient_checkpointing: false,
+            precision: Precision::default(),
+        };
+        Self { sampler: None, training }
+    }
+
+    /// Sets how gradients change the weights.
+    #[must_use]
+    pub fn with_optimizer(mut self, optimizer: Optimizer) -> Self {
+        self.training.optimizer = optimizer;
+        self
+    }
+
+    /// Sets the loss.
+    #[must_use]
+    pub fn with_loss(mut self, loss: SparseCategoricalCrossentropy) -> Self {
+        self.training.loss = loss;
+        self
+    }
+
+    /// Sets what is measured besides the loss.
+    #[must_use]
+    pub fn with_weighted_metrics(mut self, metrics: impl IntoIterator<Item = Metric>) -> Self {
+        self.training.weighted_metrics = metrics.into_iter().collect();
+        self
+    }
+
+    /// Sets how generation chooses tokens.
+    #[must_use]
+    pub fn with_sampler(mut self, sampler: impl SearchStrategy + 'static) -> Self {
+        self.sampler = Some(Box::new(sampler));
+        self
+    }
+
+    /// Whether a training step keeps only the inputs of the layers, and computes each layer again
+    /// on the way back: less memory, a third more time, the same numbers.
+    #[must_use]
+    pub fn with_gradient_checkpointing(mut self, gradient_checkpointing: bool) -> Self {
+        self.training.gradient_checkpointing = gradient_checkpointing;
+        self
+    }
+
+    /// Sets the float type of products and activations in training.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.training.precision = precision;
+        self
+    }
+
+    /// The sampler, for a vocabulary of this size, and the rest.
+    pub(crate) fn into_parts(
+        mut self,
+        vocabulary_size: usize,
+    ) -> (Box<dyn SearchStrategy>, TrainingSetup) {
+        let sampler = self.sampler.unwrap_or_else(|| {
+            // A vocabulary of fewer than five tokens has no five best.
+            Box::new(TopKSampler::new(TopKSampler::default().k.min(vocabulary_size)))
+        });
+        if self.training.precision == Precision::MixedFloat16 {
+            self.training.optimizer.default_loss_scale(LossScale::dynamic());
+        }
+        (sampler, self.training)
+    }
+}
+
+impl Default for CompileOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: SearchStrategy + 'static> From<S> for CompileOptions {
+    fn from(sampler: S) -> Self {
+        Self::new().with_sampler(sampler)
+    }
+}

@@ -1,0 +1,256 @@
+//! What a model is trained on: examples by index, or batches from an iterator.
+
+use std::sync::Arc;
+
+use gpt2_tokenizer::TokenId;
+
+use crate::token_batch::check_rows;
+use crate::{Gpt2CausalLmPreprocessor, TaskError, TokenBatch};
+
+/// KerasHub's `(x, y, sample_weight)`: inputs, the token that follows each one, and its weight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingBatch {
+    /// The model's input.
+    pub x: TokenBatch,
+    /// The token that follows each one of `x`, `[batch_size][sequence_length]`.
+    pub y: Vec<Vec<TokenId>>,
+    /// How much each target counts, `[batch_size][sequence_length]`; 0 where `y` is padding.
+    pub sample_weight: Vec<Vec<f32>>,
+}
+
+impl TrainingBatch {
+    /// Checks that targets and weights fit the inputs. Without weights every real token of `x`
+    /// counts as 1 and padding as 0.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::BatchSize`], [`TaskError::RowLength`], or [`TaskError::InvalidSampleWeight`]
+    /// for a weight that is negative or not finite.
+    pub fn new(
+        x: TokenBatch,
+        y: Vec<Vec<TokenId>>,
+        sample_weight: Option<Vec<Vec<f32>>>,
+    ) -> Result<Self, TaskError> {
+        let (batch_size, length) = (x.batch_size(), x.sequence_length());
+        check_rows("y", &y, batch_size, length)?;
+        let sample_weight = sample_weight.unwrap_or_else(|| weights_of_mask(x.padding_mask()));
+        check_rows("sample_weight", &sample_weight, batch_size, length)?;
+        for (row, weights) in sample_weight.iter().enumerate() {
+            let bad = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0));
+            if let Some(position) = bad {
+                let found = weights[position];
+                return Err(TaskError::InvalidSampleWeight { row, position, found });
+            }
+        }
+        Ok(Self { x, y, sample_weight })
+    }
+
+    /// Number of rows.
+    pub fn batch_size(&self) -> usize {
+        self.x.batch_size()
+    }
+
+    /// The rows with these indices.
+    fn rows(&self, indices: &[usize]) -> Result<Self, TaskError> {
+        let ids = pick(self.x.token_ids(), indices);
+        Ok(Self {
+            x: TokenBatch::new(ids, pick(self.x.padding_mask(), indices))?,
+            y: pick(&self.y, indices),
+            sample_weight: pick(&self.sample_weight, indices),
+        })
+    }
+}
+
+/// 1 where the mask is true.
+pub(crate) fn weights_of_mask(mask: &[Vec<bool>]) -> Vec<Vec<f32>> {
+    let weights = |row: &Vec<bool>| row.iter().map(|&real| f32::from(u8::from(real))).collect();
+    mask.iter().map(weights).collect()
+}
+
+fn pick<T: Clone>(rows: &[T], indices: &[usize]) -> Vec<T> {
+    indices.iter().map(|&index| rows[index].clone()).collect()
+}
+
+/// Examples that can be asked for in any order, so that they can be shuffled, split and resumed.
+///
+/// The examples need not be in memory: a batch is made when it is asked for.
+pub trait Dataset: Send + Sync {
+    /// Number of examples.
+    fn len(&self) -> usize;
+
+    /// Whether there are no examples.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The examples with these indices, all below [`len`](Self::len), as one batch.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the examples from being read or tokenized.
+    fn batch(&self, indices: &[usize]) -> Result<TrainingBatch, TaskError>;
+
+    /// What tells this data from other data, so that a resumed training can refuse the wrong one.
+    fn fingerprint(&self) -> String {
+        format!("{} examples", self.len())
+    }
+}
+
+/// Texts, tokenized and packed batch by batch.
+pub(crate) struct TextDataset<'a> {
+    texts: Vec<&'a str>,
+    preprocessor: Gpt2CausalLmPreprocessor,
+}
+
+impl Dataset for TextDataset<'_> {
+    fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    fn batch(&self, indices: &[usize]) -> Result<TrainingBatch, TaskError> {
+        self.preprocessor.preprocess(&pick(&self.texts, indices), None)
+    }
+
+    fn fingerprint(&self) -> String {
+        let bytes: usize = self.texts.iter().map(|text| text.len()).sum();
+        format!("{} texts, {bytes} bytes", self.texts.len())
+    }
+}
+
+/// The rows of one large batch are examples too.
+impl Dataset for TrainingBatch {
+    fn len(&self) -> usize {
+        self.batch_size()
+    }
+
+    fn batch(&self, indices: &[usize]) -> Result<TrainingBatch, TaskError> {
+        self.rows(indices)
+    }
+}
+
+impl<D: Dataset + ?Sized> Dataset for &D {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn batch(&self, indices: &[usize]) -> Result<TrainingBatch, TaskError> {
+        (**self).batch(indices)
+    }
+
+    fn fingerprint(&self) -> String {
+        (**self).fingerprint()
+    }
+}
+
+/// Some examples of another dataset: a validation split.
+pub(crate) struct Subset<'a> {
+    pub(crate) whole: Arc<dyn Dataset + 'a>,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Dataset for Subset<'_> {
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    fn batch(&self, indices: &[usize]) -> Result<TrainingBatch, TaskError> {
+        let indices: Vec<usize> = indices.iter().map(|index| self.start + index).collect();
+        self.whole.batch(&indices)
+    }
+
+    fn fingerprint(&self) -> String {
+        format!("{} of {}", self.end - self.start, self.whole.fingerprint())
+    }
+}
+
+/// Batches in the order in which they come.
+pub type BatchIterator<'a> = Box<dyn Iterator<Item = Result<TrainingBatch, TaskError>> + 'a>;
+
+/// What `fit` and `evaluate` work on.
+///
+/// Made from texts, a [`TrainingBatch`], a [`Dataset`], or a function that starts an iterator.
+#[derive(Clone)]
+pub enum TrainingData<'a> {
+    /// Texts, for a model with a preprocessor.
+    Texts(Vec<&'a str>),
+    /// Examples by index.
+    Dataset(Arc<dyn Dataset + 'a>),
+    /// Ready-made batches; called at the beginning, and again when the iterator ends.
+    Batches(Arc<dyn Fn() -> BatchIterator<'a> + 'a>),
+}
+
+impl<'a> TrainingData<'a> {
+    /// Examples by index.
+    pub fn dataset(dataset: impl Dataset + 'a) -> Self {
+        Self::Dataset(Arc::new(dataset))
+    }
+
+    /// Batches from an iterator, which `start` begins anew for every epoch.
+    ///
+    /// They come in the iterator's order: nothing is shuffled, split or cut into other batches.
+    pub fn batches<I>(start: impl Fn() -> I + 'a) -> Self
+    where
+        I: IntoIterator<Item = Result<TrainingBatch, TaskError>>,
+        I::IntoIter: 'a,
+    {
+        Self::Batches(Arc::new(move || Box::new(start().into_iter())))
+    }
+
+    /// The examples, or the batches where there are no examples.
+    pub(crate) fn resolve(
+        self,
+        preprocessor: Option<&Gpt2CausalLmPreprocessor>,
+        operation: &'static str,
+    ) -> Result<Self, TaskError> {
+        let Self::Texts(texts) = self else { return Ok(self) };
+        let preprocessor = preprocessor.ok_or(TaskError::NoPreprocessor { operation })?.clone();
+        Ok(Self::dataset(TextDataset { texts, preprocessor }))
+    }
+
+    /// All examples as one batch, or the first batch of an iterator.
+    pub(crate) fn into_batch(
+        self,
+        preprocessor: Option<&Gpt2CausalLmPreprocessor>,
+        operation: &'static str,
+    ) -> Result<TrainingBatch, TaskError> {
+        let batch = match self.resolve(preprocessor, operation)? {
+            Self::Dataset(dataset) if !dataset.is_empty() => {
+                Some(dataset.batch(&(0..dataset.len()).collect::<Vec<_>>()))
+            }
+            Self::Batches(start) => start().next(),
+            _ => None,
+        };
+        batch.unwrap_or(Err(TaskError::EmptyTrainingData { name: "data" }))
+    }
+}
+
+impl<'a, S: AsRef<str>> From<&'a [S]> for TrainingData<'a> {
+    fn from(texts: &'a [S]) -> Self {
+        Self::Texts(texts.iter().map(AsRef::as_ref).collect())
+    }
+}
+
+impl<'a, S: AsRef<str>> From<&'a Vec<S>> for TrainingData<'a> {
+    fn from(texts: &'a Vec<S>) -> Self {
+        texts.as_slice().into()
+    }
+}
+
+impl<'a, S: AsRef<str>, const N: usize> From<&'a [S; N]> for TrainingData<'a> {
+    fn from(texts: &'a [S; N]) -> Self {
+        texts.as_slice().into()
+    }
+}
+
+impl<'a> From<&'a TrainingBatch> for TrainingData<'a> {
+    fn from(batch: &'a TrainingBatch) -> Self {
+        Self::dataset(batch)
+    }
+}
+
+impl From<TrainingBatch> for TrainingData<'_> {
+    fn from(batch: TrainingBatch) -> Self {
+        Self::dataset(batch)
+    }
+}

@@ -1,0 +1,16 @@
+//! Training: data to batches, batches to gradients, gradients to better weights.
+
+pub(crate) mod batches;
+pub(crate) mod checkpoint;
+pub(crate) mod compile;
+pub(crate) mod dataset;
+pub(crate) mod fit;
+pub(crate) mod fit_options;
+pub(crate) mod history;
+pub(crate) mod logs;
+pub(crate) mod loss;
+pub(crate) mod metrics;
+pub(crate) mod plot;
+pub(crate) mod schedule;
+pub(crate) mod train_step;
+pub(crate) mod trainer;

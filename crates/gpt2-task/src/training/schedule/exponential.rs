@@ -1,0 +1,54 @@
+//! The same factor every so many steps.
+
+use serde::{Deserialize, Serialize};
+
+use super::{check_number, check_steps};
+use crate::TaskError;
+
+/// `initial_learning_rate * decay_rate ^ (step / decay_steps)`
+/// (`ExponentialDecay` in `keras/src/optimizers/schedules/learning_rate_schedule.py`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExponentialDecay {
+    /// The rate of step 0.
+    pub initial_learning_rate: f64,
+    /// Steps in which the rate is multiplied by `decay_rate` once.
+    pub decay_steps: u64,
+    /// The factor.
+    pub decay_rate: f64,
+    /// Whether the rate changes only every `decay_steps` steps: no.
+    #[serde(default)]
+    pub staircase: bool,
+}
+
+impl ExponentialDecay {
+    /// A rate that changes at every step.
+    pub fn new(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64) -> Self {
+        Self { initial_learning_rate, decay_steps, decay_rate, staircase: false }
+    }
+
+    /// Sets whether the rate changes only every `decay_steps` steps.
+    pub fn with_staircase(mut self, staircase: bool) -> Self {
+        self.staircase = staircase;
+        self
+    }
+
+    /// The learning rate of a step, counted from 0.
+    pub fn at(&self, step: u64) -> f64 {
+        let periods = step as f32 / self.decay_steps as f32;
+        let periods = if self.staircase { periods.floor() } else { periods };
+        f64::from(self.initial_learning_rate as f32 * (self.decay_rate as f32).powf(periods))
+    }
+
+    /// Checks the arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::InvalidTrainingArgument`].
+    pub fn validate(&self) -> Result<(), TaskError> {
+        let owner = "ExponentialDecay";
+        check_number(owner, "initial_learning_rate", self.initial_learning_rate)?;
+        check_steps(owner, "decay_steps", self.decay_steps)?;
+        check_number(owner, "decay_rate", self.decay_rate)
+    }
+}

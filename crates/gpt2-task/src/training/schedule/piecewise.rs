@@ -1,0 +1,47 @@
+//! A constant for each stretch of steps.
+
+use serde::{Deserialize, Serialize};
+
+use super::{check, check_number};
+use crate::TaskError;
+
+/// `values[0]` up to and including step `boundaries[0]`, then `values[1]`, and so on
+/// (`PiecewiseConstantDecay` in `keras/src/optimizers/schedules/learning_rate_schedule.py`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PiecewiseConstantDecay {
+    /// The last step of every stretch but the last one, rising.
+    pub boundaries: Vec<u64>,
+    /// The rate of every stretch.
+    pub values: Vec<f64>,
+}
+
+impl PiecewiseConstantDecay {
+    /// Stretches that end at `boundaries`, with one value more.
+    pub fn new(boundaries: impl Into<Vec<u64>>, values: impl Into<Vec<f64>>) -> Self {
+        Self { boundaries: boundaries.into(), values: values.into() }
+    }
+
+    /// The learning rate of a step, counted from 0.
+    pub fn at(&self, step: u64) -> f64 {
+        let stretch = self.boundaries.partition_point(|&boundary| boundary < step);
+        f64::from(self.values[stretch] as f32)
+    }
+
+    /// Checks the arguments.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::InvalidTrainingArgument`] if there is not one value more than boundaries, or
+    /// the boundaries do not rise.
+    pub fn validate(&self) -> Result<(), TaskError> {
+        let owner = "PiecewiseConstantDecay";
+        let (boundaries, values) = (self.boundaries.len(), self.values.len());
+        let expected = format!("{} long, one more than `boundaries`", boundaries + 1);
+        check(values == boundaries + 1, owner, "values", &expected, values)?;
+        let rising = self.boundaries.is_sorted_by(|low, high| low < high);
+        let found = format!("{:?}", self.boundaries);
+        check(rising, owner, "boundaries", "strictly increasing", found)?;
+        self.values.iter().try_for_each(|&value| check_number(owner, "values", value))
+    }
+}

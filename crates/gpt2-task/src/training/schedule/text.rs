@@ -1,0 +1,177 @@
+//! A learning rate written as text.
+
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+
+use super::LearningRate;
+use crate::TaskError;
+
+impl LearningRate {
+    /// A number, or the name of a schedule and its arguments, such as
+    /// `cosine:warmup_steps=100,decay_steps=1000`; lists stand in brackets.
+    ///
+    /// The names are `constant`, `cosine`, `cosine_restarts`, `exponential`, `inverse_time`,
+    /// `linear` (a polynomial of power 1), `piecewise` and `polynomial`. `learning_rate` is the
+    /// highest rate unless the text says another: `initial_learning_rate`, or with a warmup
+    /// `warmup_target`, to which the rate then rises from 0.
+    ///
+    /// ```
+    /// use gpt2_task::{CosineDecay, LearningRate, PiecewiseConstantDecay};
+    ///
+    /// let found = LearningRate::from_text("cosine:warmup_steps=100,decay_steps=1000", 3e-4)?;
+    /// assert_eq!(found, CosineDecay::new(0.0, 1000).with_warmup(3e-4, 100).into());
+    /// let found = LearningRate::from_text("piecewise:boundaries=[100],values=[0.1,0.01]", 0.0)?;
+    /// assert_eq!(found, PiecewiseConstantDecay::new([100], [0.1, 0.01]).into());
+    /// assert_eq!(LearningRate::from_text("1e-3", 0.0)?, 1e-3.into());
+    /// # Ok::<(), gpt2_task::TaskError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::InvalidTrainingArgument`] for an unknown name or argument, and for what
+    /// [`validate`](Self::validate) refuses.
+    pub fn from_text(text: &str, learning_rate: f64) -> Result<Self, TaskError> {
+        let rate = match text.trim().parse::<f64>() {
+            Ok(constant) => constant.into(),
+            Err(_) => parse(text, learning_rate).map_err(|reason| invalid(text, &reason))?,
+        };
+        rate.validate()?;
+        Ok(rate)
+    }
+}
+
+/// [`from_text`](LearningRate::from_text) with 0.001, the learning rate of Keras' Adam.
+impl FromStr for LearningRate {
+    type Err = TaskError;
+
+    fn from_str(text: &str) -> Result<Self, TaskError> {
+        Self::from_text(text, 0.001)
+    }
+}
+
+fn invalid(text: &str, reason: &str) -> TaskError {
+    TaskError::InvalidTrainingArgument {
+        owner: "LearningRate".to_owned(),
+        argument: "text",
+        expected: format!(
+            "a number, or `name:argument=value,…` such as `cosine:warmup_steps=100,decay_steps=1000` ({reason})"
+        ),
+        found: format!("`{text}`"),
+    }
+}
+
+/// A schedule, or what is wrong with the text.
+fn parse(text: &str, learning_rate: f64) -> Result<LearningRate, String> {
+    let (name, arguments) = text.split_once(':').unwrap_or((text, ""));
+    let mut object = Map::from_iter([("name".to_owned(), Value::from(name.trim()))]);
+    for argument in split(arguments).filter(|argument| !argument.trim().is_empty()) {
+        let (name, value) = argument
+            .split_once('=')
+            .ok_or_else(|| format!("`{argument}` is not of the form `name=value`"))?;
+        let (name, value) = (name.trim(), value.trim());
+        // What is not JSON is a word, which no argument of a schedule is: serde says so.
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+        if object.insert(name.to_owned(), value).is_some() {
+            return Err(format!("`{name}` is given twice"));
+        }
+    }
+    if name.trim() == "linear" && object.contains_key("power") {
+        return Err("`linear` has the power 1; take `polynomial` for another".to_owned());
+    }
+    complete(&mut object, learning_rate);
+    serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())
+}
+
+/// The parts between the commas that are in no bracket.
+fn split(arguments: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0;
+    arguments.split(move |character| {
+        match character {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            _ => {}
+        }
+        character == ',' && depth == 0
+    })
+}
+
+/// Adds the rates that are not given.
+fn complete(object: &mut Map<String, Value>, learning_rate: f64) {
+    let warmup = object.contains_key("warmup_steps") || object.contains_key("warmup_target");
+    let defaults: &[(&str, f64)] = match object["name"].as_str() {
+        Some("constant") => &[("learning_rate", learning_rate)],
+        Some("cosine") if warmup => {
+            &[("initial_learning_rate", 0.0), ("warmup_target", learning_rate)]
+        }
+        Some("piecewise") => &[],
+        _ => &[("initial_learning_rate", learning_rate)],
+    };
+    for &(name, value) in defaults {
+        object.entry(name).or_insert_with(|| value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, PolynomialDecay,
+    };
+
+    #[test]
+    fn every_schedule_can_be_given_as_text() {
+        let cosine = CosineDecay::new(0.0, 1000).with_warmup(0.001, 100).with_alpha(0.1);
+        let restarts = CosineDecayRestarts::new(0.001, 10).with_t_mul(1.0).with_m_mul(0.5);
+        let polynomial = PolynomialDecay::new(0.1, 10).with_power(2.0).with_cycle(true);
+        let linear = PolynomialDecay::new(0.001, 10).with_end_learning_rate(0.0);
+        for (text, expected) in [
+            ("constant", 0.001.into()),
+            ("constant:learning_rate=0.5", 0.5.into()),
+            (" 3e-4 ", 3e-4.into()),
+            ("cosine:warmup_steps=100,decay_steps=1000,alpha=0.1", cosine.into()),
+            ("cosine: decay_steps = 10", CosineDecay::new(0.001, 10).into()),
+            ("cosine_restarts:first_decay_steps=10,t_mul=1,m_mul=0.5", restarts.into()),
+            (
+                "exponential:decay_steps=10,decay_rate=0.5,staircase=true",
+                ExponentialDecay::new(0.001, 10, 0.5).with_staircase(true).into(),
+            ),
+            (
+                "inverse_time:decay_steps=10,decay_rate=0.5",
+                InverseTimeDecay::new(0.001, 10, 0.5).into(),
+            ),
+            (
+                "polynomial:initial_learning_rate=0.1,decay_steps=10,power=2,cycle=true",
+                polynomial.into(),
+            ),
+            ("linear:decay_steps=10,end_learning_rate=0", linear.into()),
+        ] {
+            assert_eq!(text.parse::<LearningRate>().unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_name_what_exists() {
+        for (text, expected) in [
+            (
+                "cosin:decay_steps=10",
+                "unknown variant `cosin`, expected one of `constant`, `cosine`",
+            ),
+            ("", "unknown variant ``"),
+            ("constant:rate=1", "unknown field `rate`, expected `learning_rate`"),
+            ("cosine:steps=10", "unknown field `steps`, expected one of `initial_learning_rate`"),
+            ("cosine", "missing field `decay_steps`"),
+            ("cosine:decay_steps=-1", "expected u64"),
+            ("cosine:decay_steps=ten", "expected u64"),
+            ("cosine:decay_steps=0", "`decay_steps` must be at least 1, found 0"),
+            ("cosine:decay_steps", "`decay_steps` is not of the form `name=value`"),
+            ("cosine:decay_steps=1,decay_steps=2", "`decay_steps` is given twice"),
+            ("linear:decay_steps=10,power=2", "take `polynomial`"),
+            ("piecewise:boundaries=[1]", "missing field `values`"),
+            ("nan", "found NaN"),
+        ] {
+            let message = text.parse::<LearningRate>().unwrap_err().to_string();
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! One batch: its loss, its gradients, and the step that they ask for.
+
+use gpt2_backbone::{DropoutSeed, ForwardOptions, ParameterGradients, TrainingOptions};
+use gpt2_tokenizer::TokenId;
+
+use super::loss::{GradientRequest, HeadOutput, Targets, head};
+use super::metrics::{BatchOutcome, MetricSums};
+use crate::token_batch::check_ids;
+use crate::{Gpt2CausalLm, Logs, TaskError, TrainingBatch, TrainingData};
+
+impl Gpt2CausalLm {
+    /// Trains on one batch, texts or a [`TrainingBatch`], and returns its loss and metrics: Keras'
+    /// `train_on_batch`, except that the metrics are those of this batch and not means over all
+    /// batches so far.
+    ///
+    /// ```
+    /// # use gpt2_task::testing::model;
+    /// let mut model = model();
+    /// let texts = ["a plane", "airport"];
+    /// let before = model.test_on_batch(&texts)?.get("loss");
+    /// for _ in 0..10 {
+    ///     model.train_on_batch(&texts)?;
+    /// }
+    /// assert!(model.test_on_batch(&texts)?.get("loss") < before);
+    /// # Ok::<(), gpt2_task::TaskError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::NoPreprocessor`] for text without a preprocessor,
+    /// [`TaskError::EmptyTrainingData`], [`TaskError::TokenOutOfRange`], [`TaskError::Backbone`]
+    /// for rows longer than the model's positions or an unsupported float type,
+    /// [`TaskError::NothingToTrain`].
+    pub fn train_on_batch<'a>(
+        &mut self,
+        data: impl Into<TrainingData<'a>>,
+    ) -> Result<Logs, TaskError> {
+        let batch = data.into().into_batch(self.preprocessor(), "train_on_batch")?;
+        let outcome = self.train_step(&batch, self.training_seed())?;
+        Ok(self.logs_of(&outcome))
+    }
+
+    /// Loss and metrics of one batch, without dropout: Keras' `test_on_batch`.
+    ///
+    /// # Errors
+    ///
+    /// As [`train_on_batch`](Self::train_on_batch).
+    pub fn test_on_batch<'a>(&self, data: impl Into<TrainingData<'a>>) -> Result<Logs, TaskError> {
+        let batch = data.into().into_batch(self.preprocessor(), "test_on_batch")?;
+        Ok(self.logs_of(&self.test_step(&batch)?))
+    }
+
+    /// Gradients of the loss of one batch, by the path of their parameter, flat; without dropout.
+    ///
+    /// # Errors
+    ///
+    /// As [`train_on_batch`](Self::train_on_batch).
+    pub fn gradients(
+        &self,
+        batch: &TrainingBatch,
+    ) -> Result<(Logs, ParameterGradients), TaskError> {
+        let (outcome, gradients) = self.gradients_of(batch, None, 1.0)?;
+        Ok((self.logs_of(&outcome), gradients))
+    }
+
+    fn logs_of(&self, outcome: &BatchOutcome) -> Logs {
+        let mut sums = MetricSums::default();
+        sums.add(outcome);
+        sums.logs(&self.training_setup().weighted_metrics, "")
+    }
+
+    /// One step of the optimizer. Dropout follows from the seed and the optimizer's iterations.
+    pub(crate) fn train_step(
+        &mut self,
+        batch: &TrainingBatch,
+        seed: u64,
+    ) -> Result<BatchOutcome, TaskError> {
+        let optimizer = &self.training_setup().optimizer;
+        let dropout = DropoutSeed { seed, step: optimizer.iterations() };
+        let scale = optimizer.loss_scale_factor();
+        let (outcome, gradients) = self.gradients_of(batch, Some(dropout), scale)?;
+        self.apply_gradients(gradients);
+        Ok(outcome)
+    }
+
+    fn gradients_of(
+        &self,
+        batch: &TrainingBatch,
+        dropout: Option<DropoutSeed>,
+        loss_scale: f64,
+    ) -> Result<(BatchOutcome, ParameterGradients), TaskError> {
+        let (setup, backbone) = (self.training_setup(), self.backbone());
+        let vocabulary_size = backbone.config().vocabulary_size;
+        check_ids("y", &batch.y, vocabulary_size)?;
+        let (token_ids, mask) = batch.x.to_tensors(vocabulary_size, &backbone.device())?;
+        let trainable = backbone.trainable_parameters();
+        if trainable.is_empty() {
+            return Err(TaskError::NothingToTrain);
+        }
+        let options = TrainingOptions {
+            dropout,
+            gradient_checkpointing: setup.gradient_checkpointing,
+            compute_dtype: setup.precision.compute_dtype(),
+        };
+        let (hidden, back) = backbone.forward_for_training(token_ids, Some(mask), options)?;
+        let table = if backbone.config().tie_weights {
+            "token_embedding.embeddings"
+        } else {
+            "token_embedding.reverse_embeddings"
+        };
+        let request =
+            GradientRequest { loss_scale, table: trainable.iter().any(|path| path == table) };
+        let (ids, weights) = (batch.y.concat(), batch.sample_weight.concat());
+        let targets = Targets { ids: &ids, weights: &weights };
+        let output =
+            head(backbone, hidden, &targets, setup.loss, Some(request), options.compute_dtype);
+        let (outcome, head_gradients) = outcome(batch, output, weights);
+        let head_gradients = head_gradients.expect("gradients were asked for");
+        let mut gradients = back.backward(head_gradients.hidden);
+        if let Some((path, gradient)) = head_gradients.table {
+            // A tied table is used at both ends of the model.
+            let sum = match gradients.remove(path) {
+                Some(other) => other + gradient,
+                None => gradient,
+            };
+            gradients.insert(path.to_owned(), sum);
+        }
+        Ok((outcome, gradients))
+    }
+
+    /// Loss and metrics of one batch, without dropout.
+    pub(crate) fn test_step(&self, batch: &TrainingBatch) -> Result<BatchOutcome, TaskError> {
+        let backbone = self.backbone();
+        let vocabulary_size = backbone.config().vocabulary_size;
+        check_ids("y", &batch.y, vocabulary_size)?;
+        let (token_ids, mask) = batch.x.to_tensors(vocabulary_size, &backbone.device())?;
+        let options = ForwardOptions { padding_mask: Some(mask), ..Default::default() };
+        let hidden = backbone.forward_with(token_ids, options)?;
+        let (ids, weights): (Vec<TokenId>, Vec<f32>) =
+            (batch.y.concat(), batch.sample_weight.concat());
+        let targets = Targets { ids: &ids, weights: &weights };
+        let output = head(backbone, hidden, &targets, self.training_setup().loss, None, None);
+        Ok(outcome(batch, output, weights).0)
+    }
+}
+
+fn outcome(
+    batch: &TrainingBatch,
+    output: HeadOutput,
+    weights: Vec<f32>,
+) -> (BatchOutcome, Option<super::loss::HeadGradients>) {
+    let HeadOutput { loss, losses, hits, gradients } = output;
+    (BatchOutcome { rows: batch.batch_size(), loss, losses, hits, weights }, gradients)
+}
