@@ -217,6 +217,35 @@ pub enum TokenizerError {
         /// The largest id in the vocabulary.
         max_token_id: TokenId,
     },
+    /// A vocabulary of this size cannot be learnt.
+    #[error(
+        "the vocabulary to learn: expected between {least} tokens (256 bytes and \
+         `<|endoftext|>`) and {most}, found {found}; choose another `vocabulary_size`"
+    )]
+    InvalidVocabularySize {
+        /// The smallest that is accepted.
+        least: usize,
+        /// The largest that is accepted.
+        most: usize,
+        /// What was asked for.
+        found: usize,
+    },
+    /// A vocabulary was to be learnt from nothing.
+    #[error(
+        "the text to learn a vocabulary from: expected at least one word, found none; pass text"
+    )]
+    NoTrainingText,
+    /// A vocabulary was to be learnt from more text than can be counted.
+    #[error(
+        "the text to learn a vocabulary from: expected each pair of bytes at most {limit} times, \
+         found one {found} times; a sample of the text gives nearly the same vocabulary"
+    )]
+    TooMuchTrainingText {
+        /// The most that can be counted.
+        limit: u64,
+        /// How often the most frequent pair occurs.
+        found: u64,
+    },
     /// A token is not in the vocabulary.
     #[error(
         "Token {token:?} is not in the vocabulary; write tokens as the vocabulary does, a space \

@@ -7,6 +7,7 @@ mod assets;
 mod byte_alphabet;
 mod char_class;
 mod config;
+mod cut;
 mod decode;
 mod decode_stream;
 mod encode;
@@ -16,13 +17,16 @@ mod reserved;
 mod split;
 mod tokenizer;
 mod tokenizer_json;
+mod train;
 mod vocabulary;
 
 pub use config::{Gpt2TokenizerConfig, SpecialText, SplitPattern, UnknownBytes};
+pub use cut::last_word_break;
 pub use decode_stream::DecodeStream;
 pub use error::{Result, TokenizerError};
 pub use merges::Merges;
 pub use tokenizer::Gpt2Tokenizer;
+pub use train::TokenizerTrainer;
 pub use vocabulary::Vocabulary;
 
 /// The number of a token in its vocabulary.

@@ -21,3 +21,5 @@ mod keras_hub;
 mod prose;
 #[path = "tokenizer/tokenizer_json.rs"]
 mod tokenizer_json;
+#[path = "tokenizer/training.rs"]
+mod training;
