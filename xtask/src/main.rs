@@ -1,10 +1,11 @@
-//! The workspace's own commands: `check`, `convert-preset`, `verify-preset`.
+//! The workspace's own commands: `check`, `convert-preset`, `train-tokenizer`, `verify-preset`.
 
 mod arrows;
 mod check;
 mod convert_preset;
 mod reference;
 mod tidy;
+mod train_tokenizer;
 mod verify_preset;
 
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ enum Command {
     Check,
     /// Writes a preset in Keras' or transformers' format
     ConvertPreset(convert_preset::Arguments),
+    /// Learns a vocabulary from text
+    TrainTokenizer(train_tokenizer::Arguments),
     /// Compares a preset with a reference file; exits 1 beyond the tolerance, 2 on an error
     VerifyPreset(verify_preset::Arguments),
 }
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Check => check::run(),
         Command::ConvertPreset(arguments) => convert_preset::run(&arguments),
+        Command::TrainTokenizer(arguments) => train_tokenizer::run(&arguments),
         Command::VerifyPreset(arguments) => verify_preset::run(&arguments),
     };
     result.unwrap_or_else(|error| {

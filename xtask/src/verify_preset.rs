@@ -6,21 +6,33 @@ use std::process::ExitCode;
 use anyhow::{Context, bail, ensure};
 use burn::tensor::Tensor;
 use gpt2_presets::Preset;
-use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
+use gpt2_task::optimizers::{Adam, Optimizer};
+use gpt2_task::{CompileOptions, Gpt2CausalLm, TokenBatch, TokenId, TrainingBatch};
 use serde_json::{Value, json};
 
 use crate::reference::Reference;
 
 /// Names of the inputs in a reference file.
-const INPUTS: [&str; 3] = ["token_ids", "padding_mask", "score_targets"];
+const INPUTS: [&str; 8] = [
+    "token_ids",
+    "padding_mask",
+    "score_targets",
+    "train.token_ids",
+    "train.padding_mask",
+    "train.targets",
+    "train.sample_weight",
+    "train.learning_rate",
+];
 
-/// Compares hidden states, logits and score losses with those of a reference file.
+/// Compares hidden states, logits, score losses and training losses with those of a reference file.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Built-in name, or a folder in Keras' or transformers' format
     preset: String,
     /// safetensors file: `token_ids` and `padding_mask` [B, T], and any of `hidden` [B, T, C],
-    /// `logits` [B, T, V], `score_targets` with `score_loss` [B, T]
+    /// `logits` [B, T, V], `score_targets` with `score_loss` [B, T], or `train.losses` [n] of n
+    /// steps of Adam on `train.token_ids`, `train.padding_mask`, `train.targets`,
+    /// `train.sample_weight` [B, T] at `train.learning_rate`, without dropout
     #[arg(long, value_name = "FILE")]
     reference: PathBuf,
     /// The largest absolute difference that passes
@@ -46,12 +58,15 @@ struct Comparison {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     ensure!(arguments.tolerance >= 0.0, "--tolerance must not be negative");
     let reference = Reference::open(&arguments.reference)?;
-    let tokens = read_tokens(&reference)?;
     let device = gpt2_backbone::parse_device(&arguments.device)?;
     let backbone = Preset::open(&arguments.preset)?.backbone(&device)?;
-    let model = Gpt2CausalLm::new(backbone, None)?;
+    let mut model = Gpt2CausalLm::new(backbone, None)?;
 
-    let comparisons = compare(&model, &tokens, &reference)?;
+    let mut comparisons = compare(&model, &reference)?;
+    comparisons.extend(compare_training(&mut model, &reference)?);
+    if comparisons.is_empty() {
+        bail!("the reference has none of `hidden`, `logits`, `score_loss` and `train.losses`");
+    }
     let passed = comparisons.iter().all(|one| one.difference <= arguments.tolerance);
     let checked: Vec<&str> = comparisons.iter().map(|one| one.name).collect();
     let not_checked: Vec<String> = reference
@@ -67,13 +82,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn read_tokens(reference: &Reference) -> anyhow::Result<TokenBatch> {
-    let ids = reference.integers("token_ids")?.context("the reference has no `token_ids`")?;
-    let mask =
-        reference.integers("padding_mask")?.context("the reference has no `padding_mask`")?;
+fn read_tokens(reference: &Reference, prefix: &str) -> anyhow::Result<TokenBatch> {
+    let read = |name: &str| {
+        let name = format!("{prefix}{name}");
+        let rows = reference.integers(&name)?;
+        rows.with_context(|| format!("the reference has no `{name}`"))
+    };
+    let (ids, mask) = (read("token_ids")?, read("padding_mask")?);
     ensure!(
         mask.iter().flatten().all(|value| matches!(value, 0 | 1)),
-        "`padding_mask` must hold 0 and 1 only"
+        "`{prefix}padding_mask` must hold 0 and 1 only"
     );
     let mask = mask.into_iter().map(|row| row.into_iter().map(|value| value == 1).collect());
     Ok(TokenBatch::new(token_ids("token_ids", ids)?, mask.collect())?)
@@ -86,12 +104,14 @@ fn token_ids(name: &str, rows: Vec<Vec<i64>>) -> anyhow::Result<Vec<Vec<TokenId>
         .with_context(|| format!("`{name}` holds an id that is negative or too large"))
 }
 
-fn compare(
-    model: &Gpt2CausalLm,
-    tokens: &TokenBatch,
-    reference: &Reference,
-) -> anyhow::Result<Vec<Comparison>> {
+fn compare(model: &Gpt2CausalLm, reference: &Reference) -> anyhow::Result<Vec<Comparison>> {
     let mut comparisons = Vec::new();
+    let outputs = ["hidden", "logits", "score_loss"];
+    let names = reference.names()?;
+    if !names.iter().any(|name| outputs.contains(&name.as_str())) {
+        return Ok(comparisons);
+    }
+    let tokens = &read_tokens(reference, "")?;
     if let Some(expected) = reference.floats("hidden")? {
         let backbone = model.backbone();
         let (ids, mask) =
@@ -110,10 +130,41 @@ fn compare(
         let found = model.score_loss(tokens, &token_ids("score_targets", targets)?, None)?;
         comparisons.push(difference("score_loss", found, expected, tokens)?);
     }
-    if comparisons.is_empty() {
-        bail!("the reference has none of `hidden`, `logits` and `score_loss`");
-    }
     Ok(comparisons)
+}
+
+/// Trains on one batch with Keras' Adam, and compares the loss before each step.
+fn compare_training(
+    model: &mut Gpt2CausalLm,
+    reference: &Reference,
+) -> anyhow::Result<Option<Comparison>> {
+    let Some((expected, shape)) = reference.floats("train.losses")? else { return Ok(None) };
+    let floats = |name: &str| -> anyhow::Result<Vec<f64>> {
+        let found = reference.floats(name)?;
+        Ok(found.with_context(|| format!("the reference has no `{name}`"))?.0)
+    };
+    let x = read_tokens(reference, "train.")?;
+    let targets = reference.integers("train.targets")?;
+    let targets = targets.context("the reference has `train.losses` but no `train.targets`")?;
+    let weights = floats("train.sample_weight")?;
+    let weights: Vec<f32> = weights.into_iter().map(|weight| weight as f32).collect();
+    let rows = weights.chunks(x.sequence_length()).map(<[f32]>::to_vec).collect();
+    let batch = TrainingBatch::new(x, token_ids("train.targets", targets)?, Some(rows))?;
+    let rate = floats("train.learning_rate")?;
+    let &[rate] = rate.as_slice() else { bail!("`train.learning_rate` must be one number") };
+
+    let mut backbone = model.backbone().clone();
+    backbone.set_dropout(0.0)?;
+    model.set_backbone(backbone)?;
+    let optimizer = Optimizer::new(Adam::default(), rate);
+    model.compile(CompileOptions::new().with_optimizer(optimizer))?;
+    let mut difference = 0f64;
+    for expected in expected {
+        let found = model.train_on_batch(&batch)?.get("loss").context("a step has a loss")?;
+        let one = (found - expected).abs();
+        difference = if one.is_nan() { f64::INFINITY } else { difference.max(one) };
+    }
+    Ok(Some(Comparison { name: "train.losses", shape, difference }))
 }
 
 fn difference<const D: usize>(

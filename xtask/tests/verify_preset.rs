@@ -115,3 +115,44 @@ fn what_cannot_be_compared_exits_2() {
         assert!(message.contains(expected), "{message}");
     }
 }
+
+/// KerasHub's ten steps of Adam as a reference file; the last loss is off by `error`.
+fn training_reference(error: f32) -> (tempfile::TempDir, PathBuf) {
+    let bytes = std::fs::read(golden("training/expected.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let json = std::fs::read(golden("training/expected.json")).unwrap();
+    let case = serde_json::from_slice::<Value>(&json).unwrap()["steps"]["adam"].clone();
+    let losses = case["losses"].as_array().unwrap().iter();
+    let mut losses: Vec<f32> = losses.map(|loss| loss.as_f64().unwrap() as f32).collect();
+    *losses.last_mut().unwrap() += error;
+    let losses: Vec<u8> = losses.into_iter().flat_map(f32::to_le_bytes).collect();
+    let rate = 1e-3f32.to_le_bytes();
+    let views = ["token_ids", "padding_mask", "targets", "sample_weight"]
+        .into_iter()
+        .map(|name| (format!("train.{name}"), file.tensor(name).unwrap()))
+        .chain([
+            ("train.losses".to_owned(), TensorView::new(Dtype::F32, vec![10], &losses).unwrap()),
+            (
+                "train.learning_rate".to_owned(),
+                TensorView::new(Dtype::F32, vec![1], &rate).unwrap(),
+            ),
+        ]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("training.safetensors");
+    std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn training_losses_are_compared_without_dropout() {
+    let (_folder, path) = training_reference(0.0);
+    let output = verify("air_small/keras", &path, &["--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["results"][0]["name"], "train.losses");
+    assert!(report["results"][0]["max_abs_difference"].as_f64().unwrap() < 2e-5, "{report}");
+    assert_eq!(report["not_checked"].as_array().unwrap().len(), 0);
+    assert_eq!(output.status.code(), Some(0));
+
+    let (_folder, path) = training_reference(1e-3);
+    assert_eq!(verify("air_small/keras", &path, &[]).status.code(), Some(1));
+}

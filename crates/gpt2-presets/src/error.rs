@@ -322,6 +322,252 @@ pub enum PresetError {
         remedy: &'static str,
     },
 
+    /// A number is too large for the float type that was asked for.
+    #[error(
+        "tensor `{tensor}` holds {value} at element {index}, more than {dtype} can express; export \
+         the model with another `ExportDtype`"
+    )]
+    Overflow {
+        /// The first such tensor.
+        tensor: String,
+        /// Index of its first such element, in row-major order.
+        index: usize,
+        /// The element.
+        value: f32,
+        /// The float type.
+        dtype: &'static str,
+    },
+
+    // LoRA and training.
+    //
+    /// The model has no LoRA to save.
+    #[error(
+        "There are no lora-enabled layers in this model. Make sure to call `.enable_lora(rank)` \
+         first."
+    )]
+    LoraNotEnabled,
+
+    /// The end of a file's name does not say which format its LoRA has.
+    #[error(
+        "The filename must end in `.lora.h5`, for KerasHub's format, or in `.safetensors`, for one \
+         that keeps the biases too. Received: filepath={}",
+        path.display()
+    )]
+    LoraFileName {
+        /// The path.
+        path: PathBuf,
+    },
+
+    /// A file's LoRA has another rank than the model's.
+    #[error(
+        "The Lora rank expected by file '{}' is rank={expected}, but the model was called with \
+         `.enable_lora(rank={found})`. Both ranks must match.",
+        path.display()
+    )]
+    LoraRankMismatch {
+        /// The file.
+        path: PathBuf,
+        /// The file's rank.
+        expected: usize,
+        /// The model's rank.
+        found: usize,
+    },
+
+    /// A file's LoRA belongs to other layers than the model's.
+    #[error(
+        "`{}` and the model have their LoRA in different layers; only in the file: {}; only in the \
+         model: {}; call `enable_lora` with the `target_layer_names` of the file, or not at all",
+        path.display(), first_few(in_file), first_few(in_model)
+    )]
+    LoraLayerMismatch {
+        /// The file.
+        path: PathBuf,
+        /// The layers that only the file has.
+        in_file: Vec<String>,
+        /// The layers that only the model has.
+        in_model: Vec<String>,
+    },
+
+    /// A file holds no LoRA, or one of another model.
+    #[error(
+        "`{}` holds no LoRA for this model: `{object}` must be {expected}, found {found}; load a \
+         file that was saved from a model of this size",
+        path.display()
+    )]
+    InvalidLoraFile {
+        /// The file.
+        path: PathBuf,
+        /// The tensor or setting at fault.
+        object: String,
+        /// What would have been accepted.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+
+    /// The file of a training checkpoint is not what `CheckpointFolder` writes.
+    ///
+    /// That cannot come from a process that was killed while it saved.
+    #[error(
+        "the training checkpoint `{}` is damaged: {detail}; remove it to begin the training anew",
+        path.display()
+    )]
+    DamagedCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and found.
+        detail: String,
+    },
+
+    /// A callback cannot save the model.
+    #[error("ModelCheckpoint cannot save the model in `{}`: {source}", path.display())]
+    ModelCheckpoint {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: Box<PresetError>,
+    },
+
+    // Training data.
+    //
+    /// There is no file to train on.
+    #[error(
+        "no files to train on in `{}`: expected text files, `.jsonl` files or `.bin` files of token \
+         ids whose names do not begin with a dot",
+        path.display()
+    )]
+    NoTrainingFiles {
+        /// The folder; empty if no path was given.
+        path: PathBuf,
+    },
+
+    /// The files to train on give no token at all.
+    #[error("no token in `{}` and {} more files: expected text in one of them", path.display(), files - 1)]
+    NoTrainingTokens {
+        /// The first file.
+        path: PathBuf,
+        /// How many there are.
+        files: usize,
+    },
+
+    /// A file to train on is no UTF-8 text.
+    #[error(
+        "`{}` is not text: expected UTF-8, found the byte {byte:#04x} at offset {offset}; convert \
+         the file to UTF-8, or leave it out",
+        path.display()
+    )]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// Where the byte is.
+        offset: u64,
+        /// A byte that is invalid there, or zero.
+        byte: u8,
+    },
+
+    /// A line of a JSONL file has no text.
+    #[error(
+        "line {line} of `{}`: expected a JSON object with the string `{key}`, found {found}; \
+         correct the line, or set the key of the text",
+        path.display()
+    )]
+    InvalidJsonLine {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The key of the text.
+        key: String,
+        /// What is there.
+        found: String,
+    },
+
+    /// A text to train on cannot be tokenized.
+    #[error("cannot tokenize the text at {at} of `{}`: {source}", path.display())]
+    Untokenizable {
+        /// The file.
+        path: PathBuf,
+        /// Line or byte where the text begins, from which the tokenizer counts.
+        at: String,
+        /// What the tokenizer says.
+        source: TokenizerError,
+    },
+
+    /// A file was written to while it was tokenized.
+    #[error("`{}` has changed while it was read: begin again when it is complete", path.display())]
+    CorpusChanged {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// A file of token ids is damaged, or of another format.
+    #[error("`{}` is no file of token ids: {field} must be {expected}, found {found}; write it again", path.display())]
+    InvalidTokenShard {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        field: &'static str,
+        /// What would have been accepted.
+        expected: String,
+        /// What is there.
+        found: u64,
+    },
+
+    /// A folder of token ids holds data for training and for validation.
+    #[error(
+        "`{}` holds files for training (`{training}`) and for validation (`{validation}`): pass \
+         the files themselves, not the folder",
+        path.display()
+    )]
+    MixedTokenShards {
+        /// The folder.
+        path: PathBuf,
+        /// A file with `train` in its name.
+        training: String,
+        /// A file with `val` or `test` in its name.
+        validation: String,
+    },
+
+    /// Token ids are not those of the model's vocabulary.
+    #[error(
+        "`{}` holds the token id {token_id} at position {position}, expected ids below \
+         {vocabulary_size}: use the tokenizer that the file was made with",
+        path.display()
+    )]
+    ShardTokenOutOfRange {
+        /// The file.
+        path: PathBuf,
+        /// Which of its tokens, from 0.
+        position: u64,
+        /// The id.
+        token_id: u32,
+        /// Size of the vocabulary.
+        vocabulary_size: usize,
+    },
+
+    /// The data does not fill one window.
+    #[error(
+        "the training data has {found} tokens, expected at least {needed} for one example: add \
+         text, or lower `sequence_length`"
+    )]
+    TooFewTokens {
+        /// Tokens there are.
+        found: u64,
+        /// `sequence_length` + 1.
+        needed: u64,
+    },
+
+    /// An option of the training data is out of range.
+    #[error("`{option}` of the training data must be {expected}, found {found}")]
+    InvalidDataOption {
+        /// The option.
+        option: &'static str,
+        /// What would have been accepted.
+        expected: &'static str,
+        /// What was given.
+        found: usize,
+    },
+
     /// The config, or the device.
     #[error(transparent)]
     Backbone(#[from] BackboneError),

@@ -8,9 +8,13 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 
 use crate::expressible::check_transformers_tokenizer;
 use crate::format::CONFIG_FILE;
+use crate::placed_parameters::merged;
 use crate::preset_tokenizer::{MERGES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY};
 use crate::staging::Staging;
-use crate::{PresetError, safetensors_writer, transformers_objects};
+use crate::{ExportOptions, PresetError, safetensors_writer, transformers_objects};
+
+/// The one file with the weights.
+const WEIGHTS: &str = "model.safetensors";
 
 /// What can be saved for the transformers library.
 ///
@@ -33,32 +37,59 @@ pub trait ExportToTransformers {
     /// Writes the files of a `GPT2LMHeadModel`, of its tokenizer, or of both.
     ///
     /// Every setting of a backbone is written, unlike in KerasHub. The settings of a preprocessor
-    /// have no place in this format. Files are replaced as by
+    /// have no place in this format. A LoRA is added to the kernels, and files are replaced, as by
     /// [`save_to_preset`](crate::SaveToPreset::save_to_preset).
     ///
     /// # Errors
     ///
-    /// [`PresetError::Write`], and [`PresetError::Inexpressible`] for an option of the tokenizer
-    /// that the format does not have; nothing is written then.
-    fn export_to_transformers(&self, folder: impl AsRef<Path>) -> Result<(), PresetError>;
+    /// As [`export_to_transformers_with`](Self::export_to_transformers_with).
+    fn export_to_transformers(&self, folder: impl AsRef<Path>) -> Result<(), PresetError> {
+        self.export_to_transformers_with(folder, &ExportOptions::default())
+    }
+
+    /// As [`export_to_transformers`](Self::export_to_transformers), with a float type of your
+    /// choice. The options are about weights, so a tokenizer ignores them.
+    ///
+    /// # Errors
+    ///
+    /// [`PresetError::Write`], [`PresetError::Inexpressible`] for an option of the tokenizer that
+    /// the format does not have, and [`PresetError::Overflow`] for a weight that the float type
+    /// does not have. The old files are as they were then.
+    fn export_to_transformers_with(
+        &self,
+        folder: impl AsRef<Path>,
+        options: &ExportOptions,
+    ) -> Result<(), PresetError>;
 }
 
 impl ExportToTransformers for Gpt2CausalLm {
-    fn export_to_transformers(&self, folder: impl AsRef<Path>) -> Result<(), PresetError> {
+    fn export_to_transformers_with(
+        &self,
+        folder: impl AsRef<Path>,
+        options: &ExportOptions,
+    ) -> Result<(), PresetError> {
         let tokenizer = self.preprocessor().map(|preprocessor| preprocessor.tokenizer());
-        export(folder.as_ref(), Some(self.backbone()), tokenizer)
+        export(folder.as_ref(), Some(self.backbone()), tokenizer, options)
     }
 }
 
 impl ExportToTransformers for Gpt2Backbone {
-    fn export_to_transformers(&self, folder: impl AsRef<Path>) -> Result<(), PresetError> {
-        export(folder.as_ref(), Some(self), None)
+    fn export_to_transformers_with(
+        &self,
+        folder: impl AsRef<Path>,
+        options: &ExportOptions,
+    ) -> Result<(), PresetError> {
+        export(folder.as_ref(), Some(self), None, options)
     }
 }
 
 impl ExportToTransformers for Gpt2Tokenizer {
-    fn export_to_transformers(&self, folder: impl AsRef<Path>) -> Result<(), PresetError> {
-        export(folder.as_ref(), None, Some(self))
+    fn export_to_transformers_with(
+        &self,
+        folder: impl AsRef<Path>,
+        options: &ExportOptions,
+    ) -> Result<(), PresetError> {
+        export(folder.as_ref(), None, Some(self), options)
     }
 }
 
@@ -66,6 +97,7 @@ fn export(
     folder: &Path,
     backbone: Option<&Gpt2Backbone>,
     tokenizer: Option<&Gpt2Tokenizer>,
+    options: &ExportOptions,
 ) -> Result<(), PresetError> {
     tokenizer.map_or(Ok(()), check_transformers_tokenizer)?;
     let mut files = Staging::new(folder)?;
@@ -78,10 +110,15 @@ fn export(
         files.json(TOKENIZER_CONFIG, &config)?;
     }
     if let Some(backbone) = backbone {
-        files.file("model.safetensors", |_, file| safetensors_writer::write(file, backbone))?;
-        let generation = transformers_objects::generation_config(tokenizer);
-        files.json("generation_config.json", &generation)?;
-        files.json(CONFIG_FILE, &transformers_objects::config(backbone.config(), tokenizer))?;
+        let (merged, dtype) = (merged(backbone), options.dtype);
+        let target = folder.join(WEIGHTS);
+        files.fallible_file(WEIGHTS, |_, file| {
+            safetensors_writer::write(&target, file, &merged, dtype)
+        })?;
+        files
+            .json("generation_config.json", &transformers_objects::generation_config(tokenizer))?;
+        let config = transformers_objects::config(backbone.config(), tokenizer, dtype);
+        files.json(CONFIG_FILE, &config)?;
     }
     files.commit()
 }

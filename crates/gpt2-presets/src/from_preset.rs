@@ -4,9 +4,11 @@ use gpt2_backbone::Gpt2Backbone;
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor};
 use gpt2_tokenizer::Gpt2Tokenizer;
 
+use crate::preset_tokenizer::tokenizer_alone;
 use crate::{LoadOptions, Preset, PresetError};
 
-/// What a preset gives without a device.
+/// What a preset gives without a device. A tokenizer also comes from a folder that holds nothing
+/// else.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -51,7 +53,10 @@ pub trait FromPresetOnDevice: Sized {
 
 impl FromPreset for Gpt2Tokenizer {
     fn from_preset(preset: &str) -> Result<Self, PresetError> {
-        Preset::open(preset)?.tokenizer()
+        match tokenizer_alone(preset)? {
+            Some(tokenizer) => Ok(tokenizer),
+            None => Preset::open(preset)?.tokenizer(),
+        }
     }
 }
 

@@ -64,6 +64,24 @@ impl Hdf5File {
         }
     }
 
+    /// Reads a single integer, such as Keras' rank of a LoRA.
+    pub(crate) fn read_integer(&self, name: &str) -> Result<i64, PresetError> {
+        let dataset = self.dataset(name)?;
+        self.check_storage(name, &dataset)?;
+        let fail = |error: rust_hdf5::Hdf5Error| self.invalid(name, error.to_string());
+        let datatype = dataset.datatype().map_err(fail)?;
+        // numpy's default integer has 32 bits on some systems.
+        let is_integer = [DatatypeMessage::i64_type(), DatatypeMessage::i32_type()];
+        if !is_integer.contains(&datatype) || !dataset.shape().is_empty() {
+            let shape = dataset.shape();
+            let detail = format!("expected one integer, found {datatype} of shape {shape:?}");
+            return Err(self.invalid(name, detail));
+        }
+        let values = dataset.read_numeric_as::<i64>().map_err(fail)?;
+        let first = values.first().copied();
+        first.ok_or_else(|| self.invalid(name, "it has no data".to_owned()))
+    }
+
     /// Opens a dataset that is reached through hard links alone. Only they stay in the file.
     fn dataset(&self, name: &str) -> Result<H5Dataset, PresetError> {
         let root = self.file.root_group();

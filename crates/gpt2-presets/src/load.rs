@@ -178,7 +178,7 @@ impl ParameterSource for Loader<'_> {
 }
 
 /// The index of the first element that is infinite or not a number.
-fn first_non_finite(values: &[f32]) -> Option<usize> {
+pub(crate) fn first_non_finite(values: &[f32]) -> Option<usize> {
     const BLOCK: usize = 4096;
     // Whole blocks without an early exit: the compiler makes vector instructions of that.
     let bad = |block: &[f32]| block.iter().fold(false, |bad, value| bad | !value.is_finite());

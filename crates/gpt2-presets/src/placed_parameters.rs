@@ -6,6 +6,15 @@ use gpt2_backbone::{Gpt2Backbone, visit_parameters};
 
 use crate::weight_map::{Placement, WeightMap};
 
+/// The model with its LoRA, if it has one, added to the kernels: no checkpoint has a place for both.
+///
+/// All tensors but these kernels are shared with the model, which is as it was.
+pub(crate) fn merged(backbone: &Gpt2Backbone) -> Gpt2Backbone {
+    let mut merged = backbone.clone();
+    merged.merge_lora();
+    merged
+}
+
 /// Calls `write` with the place and the values of every parameter, until one fails.
 ///
 /// One parameter is in memory at a time, beside the model.

@@ -5,11 +5,14 @@ use serde_json::Value;
 
 use crate::PresetError;
 use crate::files::PresetFiles;
-use crate::format::{PresetFormat, read_object};
+use crate::format::{CONFIG_FILE, PresetFormat, read_object};
+use crate::handle::{Location, locate};
 use crate::keras_config;
 
 pub(crate) const KERAS_VOCABULARY: &str = "assets/tokenizer/vocabulary.json";
 pub(crate) const KERAS_MERGES: &str = "assets/tokenizer/merges.txt";
+/// What `Gpt2Tokenizer::save_assets` writes beside `merges.txt`.
+const ASSET_VOCABULARY: &str = "vocabulary.json";
 pub(crate) const VOCABULARY: &str = "vocab.json";
 pub(crate) const MERGES: &str = "merges.txt";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
@@ -40,6 +43,28 @@ pub(crate) fn tokenizer(
             Err(missing(preset, "vocab.json` with `merges.txt`, or `tokenizer.json"))
         }
     }
+}
+
+/// The tokenizer of a folder that holds no model: what a tokenizer alone is saved as, in either
+/// format or by `save_assets`. None where `preset` is something else.
+pub(crate) fn tokenizer_alone(preset: &str) -> Result<Option<Gpt2Tokenizer>, PresetError> {
+    let Location::Folder(folder) = locate(preset)? else { return Ok(None) };
+    let files = PresetFiles::Folder(folder);
+    if files.has(CONFIG_FILE) {
+        return Ok(None);
+    }
+    if files.has(KERAS_VOCABULARY) {
+        return tokenizer(&files, PresetFormat::Keras, preset).map(Some);
+    }
+    if files.has(VOCABULARY) || files.has(TOKENIZER) {
+        return tokenizer(&files, PresetFormat::Transformers, preset).map(Some);
+    }
+    if files.has(ASSET_VOCABULARY) && files.has(MERGES) {
+        let config = Gpt2TokenizerConfig::new();
+        return from_tables(&files, ASSET_VOCABULARY, MERGES, config).map(Some);
+    }
+    let file = "config.json`, `assets/tokenizer/vocabulary.json`, `vocab.json`, `vocabulary.json";
+    Err(missing(preset, file))
 }
 
 fn from_tables(

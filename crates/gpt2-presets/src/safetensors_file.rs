@@ -52,6 +52,23 @@ impl SafetensorsFile {
         Ok(Self { display, blob, shared, header })
     }
 
+    /// What the file says about itself.
+    pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
+        self.header.metadata.get(key).map(String::as_str)
+    }
+
+    /// The bytes of a one-dimensional tensor of them; none if there is no such tensor.
+    pub(crate) fn read_bytes(&mut self, name: &str) -> Result<Option<Vec<u8>>, PresetError> {
+        let info = self.header.tensors.get(name);
+        let Some(info) = info.filter(|info| info.dtype == Dtype::U8).cloned() else {
+            return Ok(None);
+        };
+        let mut bytes = vec![0; info.shape.iter().product()];
+        let read = self.copy(&info, Part::Whole, &mut bytes);
+        read.map_err(|error| io_error(Path::new(&self.display))(error))?;
+        Ok(Some(bytes))
+    }
+
     /// The tensor in place, if it lies there as 32-bit floats must.
     fn share(&self, info: &TensorInfo) -> Option<Bytes> {
         let shared = self.shared.as_ref()?;

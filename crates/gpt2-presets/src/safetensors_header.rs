@@ -8,7 +8,7 @@ use std::fmt;
 
 use safetensors::tensor::TensorInfo;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::PresetError;
 
@@ -18,6 +18,10 @@ pub(crate) const PREFIX: u64 = 8;
 const MAX_HEADER: u64 = 16 * 1024 * 1024;
 /// Most tensors accepted: a GPT-2 XL has 580.
 const MAX_TENSORS: usize = 65_536;
+/// Most entries of the metadata accepted: files have a handful.
+const MAX_METADATA: usize = 1024;
+/// The key of the metadata, between the tensors.
+pub(crate) const METADATA: &str = "__metadata__";
 
 /// Where the tensors of a file are.
 pub(crate) struct Header {
@@ -25,6 +29,8 @@ pub(crate) struct Header {
     pub(crate) data_start: u64,
     /// The tensors, whose ranges fill the rest of the file without gap or overlap.
     pub(crate) tensors: BTreeMap<String, TensorInfo>,
+    /// What the file says about itself.
+    pub(crate) metadata: BTreeMap<String, String>,
 }
 
 /// Length of the header in bytes, from the first eight bytes of a file of `size` bytes.
@@ -46,11 +52,11 @@ pub(crate) fn parse(header: &[u8], size: u64, file: &str) -> Result<Header, Pres
     if !text.starts_with('{') {
         return Err(invalid(file, "header", "expected `{` as its first byte".to_owned()));
     }
-    let RawHeader(tensors) =
+    let RawHeader { tensors, metadata } =
         serde_json::from_str(text).map_err(|error| invalid(file, "header", error.to_string()))?;
     let data_start = PREFIX + header.len() as u64;
     check_ranges(&tensors, size.saturating_sub(data_start), file)?;
-    Ok(Header { data_start, tensors })
+    Ok(Header { data_start, tensors, metadata })
 }
 
 /// Each tensor must begin where the one before ends, be as large as its shape says, and the last
@@ -90,7 +96,10 @@ fn invalid(file: &str, field: &str, detail: String) -> PresetError {
 }
 
 /// The JSON object, each name once.
-struct RawHeader(BTreeMap<String, TensorInfo>);
+struct RawHeader {
+    tensors: BTreeMap<String, TensorInfo>,
+    metadata: BTreeMap<String, String>,
+}
 
 impl<'de> Deserialize<'de> for RawHeader {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -109,22 +118,62 @@ impl<'de> Visitor<'de> for HeaderVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawHeader, A::Error> {
         let mut tensors = BTreeMap::new();
+        let mut metadata = BTreeMap::new();
         while let Some(name) = map.next_key::<String>()? {
-            if name == "__metadata__" {
-                map.next_value::<IgnoredAny>()?;
+            if name == METADATA {
+                Metadata(metadata) = map.next_value()?;
                 continue;
             }
-            if tensors.len() == MAX_TENSORS {
-                return Err(A::Error::custom(format!("more than {MAX_TENSORS} tensors")));
-            }
-            let info: TensorInfo = map
-                .next_value()
-                .map_err(|error| A::Error::custom(format!("tensor `{name}`: {error}")))?;
-            if tensors.contains_key(&name) {
-                return Err(A::Error::custom(format!("tensor `{name}` occurs twice")));
-            }
-            tensors.insert(name, info);
+            let info = |map: &mut A| {
+                map.next_value()
+                    .map_err(|error| A::Error::custom(format!("tensor `{name}`: {error}")))
+            };
+            insert_once(&mut tensors, MAX_TENSORS, "tensor", &name, info(&mut map)?)?;
         }
-        Ok(RawHeader(tensors))
+        Ok(RawHeader { tensors, metadata })
+    }
+}
+
+/// The file's notes on itself, strings by name.
+struct Metadata(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MetadataVisitor)
+    }
+}
+
+struct MetadataVisitor;
+
+impl<'de> Visitor<'de> for MetadataVisitor {
+    type Value = Metadata;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object from names to strings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
+        let mut metadata = BTreeMap::new();
+        while let Some((name, value)) = map.next_entry::<String, String>()? {
+            insert_once(&mut metadata, MAX_METADATA, "metadata", &name, value)?;
+        }
+        Ok(Metadata(metadata))
+    }
+}
+
+/// Adds an entry whose name must be new, to a map that must not grow beyond a limit.
+fn insert_once<V, E: Error>(
+    map: &mut BTreeMap<String, V>,
+    limit: usize,
+    what: &str,
+    name: &str,
+    value: V,
+) -> Result<(), E> {
+    if map.len() == limit {
+        return Err(E::custom(format!("more than {limit} entries of kind {what}")));
+    }
+    match map.insert(name.to_owned(), value) {
+        Some(_) => Err(E::custom(format!("{what} `{name}` occurs twice"))),
+        None => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ use crate::format::CONFIG_FILE;
 use crate::keras_config::{
     METADATA_FILE, PREPROCESSOR_CONFIG_FILE, TASK_CONFIG_FILE, TOKENIZER_CONFIG_FILE,
 };
+use crate::placed_parameters::merged;
 use crate::preset_tokenizer::{KERAS_MERGES, KERAS_VOCABULARY};
 use crate::staging::Staging;
 use crate::{PresetError, SaveOptions, hdf5_writer, keras_objects, keras_shards};
@@ -33,6 +34,9 @@ use crate::{PresetError, SaveOptions, hdf5_writer, keras_objects, keras_shards};
 /// ```
 pub trait SaveToPreset {
     /// Writes the files that KerasHub 0.32 writes for this, under KerasHub's defaults.
+    ///
+    /// What a LoRA has learned is added to the kernels in the file, as KerasHub does; the model keeps
+    /// its LoRA. To save that apart, see [`LoraWeights`](crate::LoraWeights).
     ///
     /// # Errors
     ///
@@ -122,8 +126,9 @@ fn stage_backbone(
 ) -> Result<(), PresetError> {
     files.json(METADATA_FILE, &keras_objects::metadata(backbone.config()))?;
     let shards = keras_shards::plan(backbone.config(), options.max_shard_size);
+    let merged = merged(backbone);
     for shard in &shards {
-        files.file(&shard.name, |path, _| hdf5_writer::write(path, backbone, shard))?;
+        files.file(&shard.name, |path, _| hdf5_writer::write(path, &merged, shard))?;
     }
     if shards.len() > 1 {
         files.json(keras_shards::INDEX, &keras_shards::index(&shards))?;

@@ -2,7 +2,11 @@
 //!
 //! Nearly all that can go wrong (no space, no permission, something in the way) goes wrong before
 //! the first old file is replaced, so that a folder holds the old preset or the new one.
+//!
+//! A process that is killed leaves its temporary files behind. The next one that saves files of the
+//! same names removes them, unless another process is saving into the folder just then.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +16,9 @@ use serde_json::Value;
 
 use crate::PresetError;
 
+/// How the names of temporary files end.
+const TEMPORARY_SUFFIX: &str = ".tmp";
+
 /// The files of a preset on their way to the disk.
 pub(crate) struct Staging {
     folder: PathBuf,
@@ -19,6 +26,8 @@ pub(crate) struct Staging {
     files: Vec<StagedFile>,
     /// What must go, because a loader would prefer it to the new files.
     obsolete: Vec<PathBuf>,
+    /// The folder, locked while nobody else saves into it: temporary files there are abandoned.
+    alone: Option<File>,
 }
 
 /// A file under its temporary name, which it loses when it is dropped.
@@ -31,7 +40,8 @@ impl Staging {
     /// Files for this folder, which is created if need be.
     pub(crate) fn new(folder: &Path) -> Result<Self, PresetError> {
         create_folder(folder)?;
-        Ok(Self { folder: folder.into(), files: Vec::new(), obsolete: Vec::new() })
+        let alone = lock_alone(folder);
+        Ok(Self { folder: folder.into(), files: Vec::new(), obsolete: Vec::new(), alone })
     }
 
     /// Stages a JSON file.
@@ -52,15 +62,28 @@ impl Staging {
         write: impl FnOnce(&Path, &mut File) -> io::Result<()>,
     ) -> Result<(), PresetError> {
         let target = self.folder.join(name);
+        self.fallible_file(name, |path, file| write(path, file).map_err(write_error(&target)))
+    }
+
+    /// As [`file`](Self::file), where `write` may fail for reasons of its own.
+    pub(crate) fn fallible_file(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&Path, &mut File) -> Result<(), PresetError>,
+    ) -> Result<(), PresetError> {
+        let target = self.folder.join(name);
         if let Some(parent) = target.parent() {
             create_folder(parent)?;
         }
         if target.is_dir() {
             return Err(write_error(&target)(io::ErrorKind::IsADirectory.into()));
         }
+        if self.alone.is_some() {
+            remove_temporaries(&target);
+        }
         let (staged, mut file) = StagedFile::create(target)?;
-        let written = write(&staged.temporary, &mut file).and_then(|()| file.sync_all());
-        written.map_err(write_error(&staged.target))?;
+        write(&staged.temporary, &mut file)?;
+        file.sync_all().map_err(write_error(&staged.target))?;
         self.files.push(staged);
         Ok(())
     }
@@ -86,7 +109,11 @@ impl Staging {
         for path in &self.obsolete {
             fs::remove_file(path).map_err(write_error(path))?;
         }
-        last.put()
+        last.put()?;
+        let folders: BTreeSet<_> =
+            self.files.iter().filter_map(|file| file.target.parent()).collect();
+        folders.into_iter().for_each(sync_folder);
+        Ok(())
     }
 }
 
@@ -94,8 +121,8 @@ impl StagedFile {
     fn create(target: PathBuf) -> Result<(Self, File), PresetError> {
         static FILES: AtomicU64 = AtomicU64::new(0);
         let number = FILES.fetch_add(1, Ordering::Relaxed);
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let name = format!(".{name}.{}-{number}.tmp", std::process::id());
+        let prefix = temporary_prefix(&target);
+        let name = format!("{prefix}{}-{number}{TEMPORARY_SUFFIX}", std::process::id());
         let temporary = target.with_file_name(name);
         let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
         let file = file.map_err(write_error(&target))?;
@@ -115,6 +142,55 @@ impl Drop for StagedFile {
     }
 }
 
+/// Removes what killed processes have left of their attempts to write this file, unless someone
+/// is saving into its folder just now.
+pub(crate) fn remove_abandoned(target: &Path) {
+    if let Some(_alone) = target.parent().and_then(lock_alone) {
+        remove_temporaries(target);
+    }
+}
+
+/// Makes what was renamed or removed in a folder survive a loss of power.
+///
+/// Not every file system can do that for a folder; on those it happens when it happens.
+pub(crate) fn sync_folder(folder: &Path) {
+    let _ = open_folder(folder).and_then(|folder| folder.sync_all());
+}
+
+/// Locks the folder if nobody else has. The system releases the lock of a process that is killed.
+fn lock_alone(folder: &Path) -> Option<File> {
+    let folder = open_folder(folder).ok()?;
+    folder.try_lock().ok().map(|()| folder)
+}
+
+fn open_folder(folder: &Path) -> io::Result<File> {
+    // A bare file name has an empty parent.
+    File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+}
+
+/// Removes the temporary files of `target`, and nothing whose name is not exactly theirs.
+fn remove_temporaries(target: &Path) {
+    let prefix = temporary_prefix(target);
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let Ok(entries) = fs::read_dir(parent.unwrap_or(Path::new("."))) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| {
+            name.strip_prefix(&prefix)?.strip_suffix(TEMPORARY_SUFFIX)?.split_once('-')
+        });
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if number.is_some_and(|(process, file)| digits(process) && digits(file)) {
+            // Where that fails the file stays, which is the lesser fault.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// How the names of the temporary files of `target` begin.
+fn temporary_prefix(target: &Path) -> String {
+    format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy())
+}
+
 fn create_folder(folder: &Path) -> Result<(), PresetError> {
     if folder.exists() && !folder.is_dir() {
         return Err(write_error(folder)(io::ErrorKind::NotADirectory.into()));
@@ -122,7 +198,7 @@ fn create_folder(folder: &Path) -> Result<(), PresetError> {
     fs::create_dir_all(folder).map_err(write_error(folder))
 }
 
-fn write_error(path: &Path) -> impl FnOnce(io::Error) -> PresetError {
+pub(crate) fn write_error(path: &Path) -> impl FnOnce(io::Error) -> PresetError {
     let path = path.to_owned();
     move |source| PresetError::Write { path, source }
 }

@@ -4,14 +4,21 @@ use gpt2_backbone::Gpt2BackboneConfig;
 use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Value, json};
 
+use crate::ExportDtype;
+
 /// `config.json`.
 ///
 /// KerasHub's exporter writes 50256 for the start and end ids of any vocabulary that comes
 /// without a tokenizer; here they are null then.
-pub(crate) fn config(config: &Gpt2BackboneConfig, tokenizer: Option<&Gpt2Tokenizer>) -> Value {
+pub(crate) fn config(
+    config: &Gpt2BackboneConfig,
+    tokenizer: Option<&Gpt2Tokenizer>,
+    dtype: ExportDtype,
+) -> Value {
     json!({
         "architectures": ["GPT2LMHeadModel"],
         "model_type": "gpt2",
+        "dtype": dtype.name(),
         "vocab_size": config.vocabulary_size,
         "n_positions": config.max_sequence_length,
         "n_embd": config.hidden_dim,

@@ -4,15 +4,20 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use burn::tensor::TensorData;
-use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig, ParameterSource, ParameterSpec};
+use burn::tensor::{Tensor, TensorData};
+use gpt2_backbone::{
+    Activation, Gpt2Backbone, Gpt2BackboneConfig, Initializer, ParameterSource, ParameterSpec,
+    update_parameters,
+};
 use gpt2_presets::{
-    ExportToTransformers, FromPreset, FromPresetOnDevice, PresetError, SaveOptions, SaveToPreset,
+    ExportDtype, ExportOptions, ExportToTransformers, FromPreset, FromPresetOnDevice, LoraWeights,
+    PresetError, SaveOptions, SaveToPreset,
 };
 use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{GenerateOptions, Gpt2CausalLm, Gpt2CausalLmPreprocessor, TokenBatch};
 use serde_json::json;
 
+use crate::lora::ALL;
 use crate::support::device;
 
 const BUNDLED: &str = "gpt2_tiny_shakespeare";
@@ -114,6 +119,64 @@ fn keras_hub_loads_what_is_saved() {
         model.save_to_preset_with(folder, &options).unwrap();
         assert!(folder.join("model_00003.weights.h5").exists());
     });
+}
+
+/// The small model with a LoRA that changes what it computes.
+fn adapted(targets: &[&str]) -> Gpt2CausalLm {
+    let mut backbone = with_config(&small()).into_backbone();
+    backbone.enable_lora(3, Some(targets), 1).unwrap();
+    let mut waves = Waves { count: 0 };
+    let backbone = update_parameters(backbone, |path, shape, old| {
+        if !path.contains("lora") {
+            // The biases too, which the file does not keep.
+            return old;
+        }
+        let initializer = Initializer::Zeros;
+        let data = waves.parameter(&ParameterSpec { path, shape, initializer }).unwrap();
+        Tensor::from_data(
+            TensorData::new(data.try_into_vec::<f32>().unwrap(), old.dims()),
+            &device(),
+        )
+    });
+    let preprocessor = Gpt2CausalLmPreprocessor::from_preset(BUNDLED).unwrap();
+    Gpt2CausalLm::new(backbone, Some(preprocessor)).unwrap()
+}
+
+#[test]
+fn keras_hub_loads_a_lora() {
+    for (name, targets) in [("lora", &["query", "value"][..]), ("lora_all", &ALL)] {
+        let models = || vec![(name, adapted(targets))];
+        check("keras", "GPT2_KERAS_PYTHON", models, |model, folder| {
+            with_config(&small()).save_to_preset(folder).unwrap();
+            model.save_lora_weights(folder.with_extension("lora.h5")).unwrap();
+            let targets = json!({"rank": 3, "targets": targets}).to_string();
+            fs::write(folder.with_extension("lora.json"), targets).unwrap();
+        });
+        // And with the LoRA in the kernels.
+        let models = || vec![("merged", adapted(targets))];
+        check("keras", "GPT2_KERAS_PYTHON", models, |model, folder| {
+            model.save_to_preset(folder).unwrap();
+        });
+    }
+}
+
+#[test]
+fn transformers_loads_floats_of_16_bits() {
+    for (name, dtype) in [("float16", ExportDtype::F16), ("bfloat16", ExportDtype::Bf16)] {
+        let options = ExportOptions::new().with_dtype(dtype);
+        let models = || {
+            // Rounded, as the other side has it.
+            let folder = tempfile::tempdir().unwrap();
+            with_config(&small()).export_to_transformers_with(folder.path(), &options).unwrap();
+            let path = folder.path().to_str().unwrap();
+            let rounded = Gpt2Backbone::from_preset(path, &device()).unwrap();
+            let preprocessor = Gpt2CausalLmPreprocessor::from_preset(BUNDLED).unwrap();
+            vec![(name, Gpt2CausalLm::new(rounded, Some(preprocessor)).unwrap())]
+        };
+        check("transformers", "GPT2_TRANSFORMERS_PYTHON", models, |model, folder| {
+            model.export_to_transformers_with(folder, &options).unwrap();
+        });
+    }
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 #[cfg(feature = "bundled")]
 mod bundled;
+mod checkpoints;
 mod configs;
+mod exporting;
 mod failed_saves;
 mod handles;
 mod hostile_hdf5;
@@ -10,8 +12,11 @@ mod hostile_safetensors;
 mod hostile_shards;
 #[cfg(feature = "bundled")]
 mod interop;
+mod killed_saves;
 mod loading;
+mod lora;
 mod memory_map;
+mod model_checkpoint;
 mod saving;
 mod support;
 mod tokenizers;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use gpt2_presets::{FromPreset, PresetError};
+use gpt2_presets::{ExportToTransformers, FromPreset, PresetError, SaveToPreset};
 use gpt2_task::{Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Value, json};
@@ -112,4 +112,25 @@ fn errors_of_tokenizer_and_task_pass_through() {
     let object = keras_object("GPT2CausalLMPreprocessor", json!({"sequence_length": 0}));
     write_json(folder.path(), "preprocessor.json", &object);
     assert!(matches!(open(&folder).unwrap().preprocessor(), Err(PresetError::Task(_))));
+}
+
+#[test]
+fn a_tokenizer_needs_no_model_beside_it() {
+    let original = open(&transformers_folder(&tiny())).unwrap().tokenizer().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    original.save_to_preset(path("keras")).unwrap();
+    original.export_to_transformers(path("transformers")).unwrap();
+    original.export_to_transformers(path("one_file")).unwrap();
+    fs::remove_file(path("one_file/vocab.json")).unwrap();
+    original.save_assets(path("assets")).unwrap();
+    for name in ["keras", "transformers", "one_file", "assets"] {
+        let tokenizer = Gpt2Tokenizer::from_preset(path(name).to_str().unwrap()).unwrap();
+        assert_eq!(tokenizer.get_vocabulary(), original.get_vocabulary(), "{name}");
+        assert_eq!(tokenizer.tokenize("aab").unwrap(), [0, 2], "{name}");
+    }
+    fs::remove_file(path("assets/merges.txt")).unwrap();
+    let error = Gpt2Tokenizer::from_preset(path("assets").to_str().unwrap()).unwrap_err();
+    assert!(matches!(&error, PresetError::MissingFile { .. }), "{error}");
+    assert!(error.to_string().contains("`vocab.json`"), "{error}");
 }

@@ -1,7 +1,8 @@
 """Loads a saved preset with the library that it was saved for, and compares.
 
 Usage: check_interop.py keras|transformers FOLDER..., with KerasHub or transformers and torch
-installed. The file FOLDER.json beside each folder holds what is expected of it.
+installed. The file FOLDER.json beside each folder holds what is expected of it; FOLDER.lora.h5, if
+it exists, is a LoRA to be loaded, for the layers in FOLDER.lora.json.
 """
 
 import json
@@ -18,6 +19,13 @@ def keras(folder, expected):
     import keras_hub
 
     model = keras_hub.models.GPT2CausalLM.from_preset(folder)
+    if os.path.exists(folder + ".lora.h5"):
+        with open(folder + ".lora.json") as file:
+            lora = json.load(file)
+        # Without a LoRA, KerasHub adds one to queries and values, whatever is in the file.
+        if sorted(lora["targets"]) != ["query", "value"]:
+            model.backbone.enable_lora(lora["rank"], target_layer_names=lora["targets"])
+        model.backbone.load_lora_weights(folder + ".lora.h5")
     ids = np.array(expected["token_ids"], "int32")
     inputs = {"token_ids": ids, "padding_mask": np.ones_like(ids)}
     logits = model(inputs)
@@ -35,6 +43,9 @@ def transformers(folder, expected):
 
     model, report = GPT2LMHeadModel.from_pretrained(folder, output_loading_info=True)
     assert not any(report.values()), report
+    # Rounded weights; what is computed with them in 32 bits can be compared.
+    assert str(model.dtype) == "torch." + json.load(open(folder + "/config.json"))["dtype"]
+    model = model.float()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     assert model.generation_config.eos_token_id == expected["end_token_id"]
     assert tokenizer.eos_token_id == expected["end_token_id"]

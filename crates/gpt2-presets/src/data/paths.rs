@@ -1,0 +1,104 @@
+//! Which files a path stands for.
+
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+
+use crate::PresetError;
+use crate::files::io_error;
+
+/// Metadata of a regular file. Asked before it is opened: to open a pipe would wait for its end.
+pub(crate) fn regular_file(path: &Path) -> Result<Metadata, PresetError> {
+    let metadata = fs::metadata(path).map_err(io_error(path))?;
+    if metadata.is_file() { Ok(metadata) } else { Err(PresetError::NotAFile { path: path.into() }) }
+}
+
+/// The file, or the files in the folder and those below it, sorted.
+///
+/// In a folder, names that begin with a dot are passed over, and links to folders are not followed.
+///
+/// # Errors
+///
+/// [`PresetError::Io`], [`PresetError::NotAFile`] for a pipe or the like, and
+/// [`PresetError::NoTrainingFiles`] for a folder without files.
+pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, PresetError> {
+    if !fs::metadata(path).map_err(io_error(path))?.is_dir() {
+        regular_file(path)?;
+        return Ok(vec![path.into()]);
+    }
+    let mut files = Vec::new();
+    collect(path, &mut files)?;
+    files.sort();
+    if files.is_empty() {
+        return Err(PresetError::NoTrainingFiles { path: path.into() });
+    }
+    Ok(files)
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), PresetError> {
+    for entry in fs::read_dir(folder).map_err(io_error(folder))? {
+        let entry = entry.map_err(io_error(folder))?;
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        let kind = entry.file_type().map_err(io_error(&path))?;
+        if kind.is_dir() {
+            collect(&path, files)?;
+        } else if !(kind.is_symlink() && path.is_dir()) {
+            regular_file(&path)?;
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file's name ends in `.extension`, in any case.
+pub(crate) fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_walked_in_sorted_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        fs::create_dir_all(path.join("b/c")).unwrap();
+        fs::create_dir(path.join(".git")).unwrap();
+        for name in ["z.md", "b/2.txt", "b/c/1.txt", "a.txt", ".hidden", ".git/x"] {
+            fs::write(path.join(name), name).unwrap();
+        }
+        let expected = ["a.txt", "b/2.txt", "b/c/1.txt", "z.md"].map(|name| path.join(name));
+        assert_eq!(files_of(path).unwrap(), expected);
+        assert_eq!(files_of(&path.join("z.md")).unwrap(), [path.join("z.md")]);
+    }
+
+    #[test]
+    fn what_is_absent_or_empty_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let absent = folder.path().join("absent");
+        let error = files_of(&absent).unwrap_err();
+        assert!(matches!(&error, PresetError::Io { path, .. } if *path == absent), "{error}");
+        let error = files_of(folder.path()).unwrap_err();
+        assert!(matches!(error, PresetError::NoTrainingFiles { .. }), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_cannot_loop_and_pipes_cannot_block() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        fs::write(path.join("a.txt"), "a").unwrap();
+        symlink(path, path.join("loop")).unwrap();
+        symlink(path.join("a.txt"), path.join("b.txt")).unwrap();
+        assert_eq!(files_of(path).unwrap(), [path.join("a.txt"), path.join("b.txt")]);
+
+        assert!(matches!(files_of(Path::new("/dev/null")), Err(PresetError::NotAFile { .. })));
+        let socket = std::os::unix::net::UnixListener::bind(path.join("socket")).unwrap();
+        assert!(matches!(files_of(path), Err(PresetError::NotAFile { .. })));
+        drop(socket);
+    }
+}

@@ -1,0 +1,174 @@
+//! A process is killed while it saves, at any moment: what it saved last is there, and whole.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use burn::tensor::Tensor;
+use gpt2_backbone::update_parameters;
+use gpt2_presets::{CheckpointFolder, FromPresetOnDevice, SaveToPreset};
+use gpt2_task::{CheckpointStore, Gpt2CausalLm};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::checkpoints::{FILE, checkpoint};
+use crate::saving::{KERAS_FILES, files, model};
+use crate::support::*;
+
+/// Names the folder in which the test below, in a process of its own, saves until it is killed.
+const FOLDER: &str = "GPT2_TEST_KILLED_FOLDER";
+/// The number with which it begins.
+const FIRST: &str = "GPT2_TEST_KILLED_FIRST";
+/// Set for a run with 200 kills.
+const LONG: &str = "GPT2_LONG_TESTS";
+
+/// Elements of each tensor of the checkpoint: enough for a save to take its time.
+const ELEMENTS: usize = 1_000_000;
+
+#[test]
+fn saves_until_it_is_killed() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let first: u32 = std::env::var(FIRST).unwrap().parse().unwrap();
+    let mut store = CheckpointFolder::new(Path::new(&folder).join("checkpoint"));
+    let mut model = model(&tiny().with_max_sequence_length(20_000));
+    for step in first..first + 100_000 {
+        store.save(&checkpoint(step, ELEMENTS)).unwrap();
+        // Fails once nobody reads it, so that the process does not outlive the test.
+        println!("checkpoint {step}");
+        let filled = update_parameters(model.backbone().clone(), |_, _, old| {
+            Tensor::full(old.dims(), step as f32, &device())
+        });
+        model.set_backbone(filled).unwrap();
+        model.save_to_preset(Path::new(&folder).join("preset")).unwrap();
+        println!("preset {step}");
+    }
+}
+
+/// The numbers that a process says it has saved.
+#[derive(Debug, Clone, Copy, Default)]
+struct Saved {
+    checkpoint: u32,
+    preset: u32,
+}
+
+impl Saved {
+    /// Takes note of a line; others than ours are the test harness'.
+    fn note(&mut self, line: &str) {
+        // The harness begins the line that the first of ours ends.
+        let mut words = line.rsplit(' ');
+        let (Some(number), Some(what)) = (words.next(), words.next()) else { return };
+        match (what, number.parse()) {
+            ("checkpoint", Ok(number)) => self.checkpoint = number,
+            ("preset", Ok(number)) => self.preset = number,
+            _ => {}
+        }
+    }
+}
+
+fn start(folder: &Path, first: u32) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "killed_saves::saves_until_it_is_killed", "--nocapture"])
+        .env(FOLDER, folder)
+        .env(FIRST, first.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Runs a process that saves, kills it some time after its first preset, and returns what it said.
+fn run_and_kill(folder: &Path, first: u32, delay: Duration) -> Saved {
+    let mut child = start(folder, first);
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (began, begins) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        let mut saved = Saved::default();
+        for line in lines.map_while(Result::ok) {
+            saved.note(&line);
+            if saved.preset == first {
+                let _ = began.send(());
+            }
+        }
+        saved
+    });
+    let waited = begins.recv_timeout(Duration::from_secs(60));
+    thread::sleep(delay);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    waited.expect("the process saves");
+    reader.join().unwrap()
+}
+
+/// The number of the checkpoint, every element of which must be it.
+fn checkpoint_step(folder: &Path) -> u32 {
+    let loaded = CheckpointFolder::new(folder).load(&device()).unwrap().unwrap();
+    let step = loaded.state["step"].as_u64().unwrap() as u32;
+    assert_eq!(loaded.tensors.len(), 3);
+    for (name, tensor) in loaded.tensors {
+        let values: Vec<f32> = tensor.into_data().try_into_vec().unwrap();
+        assert_eq!(values.len(), ELEMENTS);
+        assert!(values.iter().all(|value| *value == step as f32), "{name} is of another step");
+    }
+    step
+}
+
+/// The number of the preset, every element of which must be it.
+fn preset_step(folder: &Path) -> u32 {
+    let loaded = Gpt2CausalLm::from_preset(folder.to_str().unwrap(), &device()).unwrap();
+    let parameters = parameters(loaded.backbone());
+    let step = parameters["layer_norm.beta"].1[0];
+    for (name, (_, values)) in parameters {
+        assert!(values.iter().all(|value| *value == step), "{name} is of another step");
+    }
+    step as u32
+}
+
+fn is_temporary(name: &str) -> bool {
+    name.ends_with(".tmp")
+}
+
+#[test]
+fn a_killed_process_leaves_what_it_saved_last() {
+    let kills = if std::env::var_os(LONG).is_some() { 200 } else { 10 };
+    let folder = tempfile::tempdir().unwrap();
+    let (training, preset) = (folder.path().join("checkpoint"), folder.path().join("preset"));
+    let mut rng = ChaCha8Rng::seed_from_u64(28);
+    let mut interrupted = [0, 0];
+    let mut first = 1;
+    for _ in 0..kills {
+        let delay = Duration::from_micros(rng.random_range(0..150_000));
+        let said = run_and_kill(folder.path(), first, delay);
+        let left = |folder: &Path| {
+            fs::read_dir(folder)
+                .unwrap()
+                .flatten()
+                .any(|entry| is_temporary(entry.file_name().to_str().unwrap()))
+        };
+        interrupted[0] += usize::from(left(&training));
+        interrupted[1] += usize::from(left(&preset));
+        // It may have died before it could say so.
+        let found = checkpoint_step(&training);
+        assert!(found == said.checkpoint || found == said.checkpoint + 1, "{said:?}, {found}");
+        let found_preset = preset_step(&preset);
+        assert!(
+            found_preset == said.preset || found_preset == said.preset + 1,
+            "{said:?}, {found_preset}"
+        );
+        let names: Vec<_> = files(&training).into_keys().collect();
+        assert_eq!(names, [FILE], "loading removes what was left");
+        let names: Vec<_> = files(&preset).into_keys().collect();
+        let lasting: Vec<_> = names.iter().filter(|name| !is_temporary(name)).collect();
+        assert_eq!(lasting, KERAS_FILES.iter().collect::<Vec<_>>());
+        assert!(names.len() <= 2 * KERAS_FILES.len(), "the next save removes what was left");
+        first = found + 1;
+    }
+    model(&tiny()).save_to_preset(&preset).unwrap();
+    assert_eq!(files(&preset).into_keys().collect::<Vec<_>>(), KERAS_FILES);
+    println!(
+        "{kills} kills, {} of them while a checkpoint was written, {} while a preset was",
+        interrupted[0], interrupted[1]
+    );
+}

@@ -1,0 +1,53 @@
+//! `cargo xtask train-tokenizer`: text to a vocabulary of its own.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use gpt2_presets::{Corpus, ExportToTransformers};
+use gpt2_tokenizer::TokenizerTrainer;
+
+/// Learns a byte-level BPE vocabulary as GPT-2 has one.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Text files, `.jsonl` files, or folders of them
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The most tokens that it may have: 256 bytes, merges, and `<|endoftext|>`
+    #[arg(long, value_name = "N")]
+    vocabulary_size: usize,
+    /// How often a pair of tokens must occur to become one
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    min_frequency: u64,
+    /// Key of the text in the objects of `.jsonl` files
+    #[arg(long, default_value = "text", value_name = "KEY")]
+    text_key: String,
+    /// Folder to write, in transformers' format: `vocab.json`, `merges.txt`, `tokenizer.json`
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// Replace a vocabulary in the folder
+    #[arg(long)]
+    force: bool,
+}
+
+/// Counts words, learns merges, writes the files.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { files, vocabulary_size, min_frequency, text_key, output, force } = arguments;
+    if output.join("vocab.json").exists() && !force {
+        bail!("{} has a vocabulary already; pass --force to replace it", output.display());
+    }
+    let trainer = TokenizerTrainer::new(*vocabulary_size)?;
+    let mut trainer = trainer.with_min_frequency(*min_frequency);
+    let corpus = Corpus::open(files)?.with_text_key(text_key);
+    for part in corpus.document_parts() {
+        trainer.feed(&part?);
+    }
+    let tokenizer = trainer.train().context("learning the vocabulary")?;
+    tokenizer.export_to_transformers(output)?;
+    let (tokens, merges) = (tokenizer.vocabulary_size(), tokenizer.merges().len());
+    println!("{tokens} tokens, {merges} of them merges -> {}", output.display());
+    if tokens < *vocabulary_size {
+        println!("fewer than {vocabulary_size}: no other pair occurs {min_frequency} times");
+    }
+    Ok(ExitCode::SUCCESS)
+}
