@@ -114,13 +114,33 @@ impl TransformerDecoder {
     }
 }
 
+const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
+const CUBIC: f64 = 0.044715;
+
 /// GPT-2's GELU, `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
 ///
 /// burn's own cubes with `powf`, a scalar library call for each number; two products are exact to
 /// the last bit or two and many times faster.
 fn gelu_new(x: Tensor<3>) -> Tensor<3> {
-    const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
-    let cubic = x.clone() * x.clone() * x.clone() * 0.044715;
-    let inner = (x.clone() + cubic) * SQRT_2_OVER_PI;
-    x * (inner.tanh() + 1.0) * 0.5
+    if !x.is_tracked() {
+        let tanh = gelu_tanh(x.clone());
+        return x * (tanh + 1.0) * 0.5;
+    }
+    // Automatic differentiation would keep seven intermediate results and compute the hyperbolic
+    // tangent, of all that a scalar library call, a second time. Only the slope is kept: `x - x0`
+    // is zero, and its gradient one.
+    let x0 = x.clone().inner();
+    let tanh = gelu_tanh(x0.clone());
+    let half = (tanh.clone() + 1.0) * 0.5;
+    let inner_slope = x0.clone() * x0.clone() * (3.0 * CUBIC) + 1.0;
+    let slope = (-(tanh.clone() * tanh.clone()) + 1.0) * x0.clone() * inner_slope;
+    let slope = slope * (0.5 * SQRT_2_OVER_PI) + half;
+    let value = x0.clone() * (tanh + 1.0) * 0.5;
+    (x - Tensor::from_inner(x0)) * Tensor::from_inner(slope) + Tensor::from_inner(value)
+}
+
+/// `tanh(sqrt(2 / pi) (x + 0.044715 x^3))`
+fn gelu_tanh(x: Tensor<3>) -> Tensor<3> {
+    let cubic = x.clone() * x.clone() * x.clone() * CUBIC;
+    ((x + cubic) * SQRT_2_OVER_PI).tanh()
 }
