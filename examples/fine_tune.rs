@@ -1,0 +1,374 @@
+//! Trains a preset on text files, or a new model from nothing, and writes a preset.
+//!
+//! Run: `cargo run --release --example fine_tune -- --train my_text.txt --output my_preset`
+//!
+//! Stop it at any moment and start it again with the same command: it goes on from its last
+//! checkpoint, and on the CPU ends with the same bits as if it had never been stopped.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail, ensure};
+use burn::tensor::Device;
+use clap::{Parser, ValueEnum};
+use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
+use gpt2_presets::{
+    CheckpointFolder, FromPreset, FromPresetOnDevice, LoadOptions, PackedDataset, SaveToPreset,
+    TokenizeOptions, TrainingDataOptions, open_training_data,
+};
+use gpt2_task::callbacks::{EarlyStopping, JsonlLogger, LambdaCallback, ProgressBar, StepHistory};
+use gpt2_task::optimizers::{self, Optimizer};
+use gpt2_task::{
+    Callback, CheckpointStore, CompileOptions, Dataset, FitOptions, Gpt2CausalLm,
+    Gpt2CausalLmPreprocessor, History, LearningRate, Metric, Precision, PreprocessorConfig,
+    TrainingData, plot,
+};
+use gpt2_tokenizer::Gpt2Tokenizer;
+use indicatif::{ProgressBar as Bar, ProgressStyle};
+use serde_json::{Map, Value, json};
+
+/// Train a GPT-2 on text files.
+#[derive(Parser)]
+struct Arguments {
+    /// What to start from: a built-in name, or a folder in Keras' or transformers' format
+    #[arg(long, default_value = "gpt2_tiny_shakespeare", conflicts_with = "config")]
+    preset: String,
+    /// Start from nothing: a JSON file with KerasHub's arguments of `GPT2Backbone`
+    #[arg(long, requires = "tokenizer", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// With --config: the preset or the folder with the vocabulary
+    #[arg(long, value_name = "DIR")]
+    tokenizer: Option<String>,
+    /// Text files, .jsonl files, .bin files of token ids, or folders of them
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    train: Vec<PathBuf>,
+    /// The same, to evaluate on after every epoch
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    validation: Vec<PathBuf>,
+    /// Tokens of an example [default: the preset's, or the model's positions]
+    #[arg(long, value_name = "N")]
+    sequence_length: Option<usize>,
+    /// Tokens between the beginnings of two examples; fewer than the length let them overlap
+    #[arg(long, value_name = "N")]
+    stride: Option<usize>,
+    /// Examples of a step
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    batch_size: usize,
+    /// Passes over the training data [default: 1]
+    #[arg(long, conflicts_with = "steps", value_name = "N")]
+    epochs: Option<usize>,
+    /// Steps in all, in place of epochs
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+    /// Steps of an epoch, after which the model is evaluated [default: a pass over the data]
+    #[arg(long, value_name = "N")]
+    steps_per_epoch: Option<usize>,
+    /// The highest learning rate
+    #[arg(long, default_value_t = 2e-5, value_name = "X")]
+    learning_rate: f64,
+    /// constant, cosine, linear, …, with arguments as in `cosine:warmup_steps=100,alpha=0.1`
+    #[arg(long, default_value = "constant", value_name = "S")]
+    schedule: String,
+    /// adam, adamw, sgd, adafactor, lion or rmsprop, with arguments as in `adamw:weight_decay=0.1`
+    #[arg(long, default_value = "adam", value_name = "NAME")]
+    optimizer: String,
+    /// Train low-rank additions to queries and values only
+    #[arg(long, value_name = "R")]
+    lora_rank: Option<usize>,
+    /// Dropout rate [default: the config's]
+    #[arg(long, value_name = "X")]
+    dropout: Option<f64>,
+    /// End after so many epochs without a better validation loss, and keep the best weights
+    #[arg(long, requires = "validation", value_name = "EPOCHS")]
+    early_stopping: Option<usize>,
+    /// Recompute layers on the way back: less memory, a third more time
+    #[arg(long)]
+    gradient_checkpointing: bool,
+    /// Float type of products and activations
+    #[arg(long, default_value = "float32")]
+    precision: PrecisionName,
+    /// From which initialisation, order of examples and dropout follow
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Steps between two checkpoints
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    save_every: usize,
+    /// cpu, auto, wgpu, vulkan:0, cuda:0, …; others than cpu need their cargo feature
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Folder for the trained preset; checkpoint and log go into its folder `training`
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// Replace a preset that is in the folder
+    #[arg(long)]
+    force: bool,
+    /// Draw the curves: training/curves.svg
+    #[arg(long)]
+    plot: bool,
+    /// Print one JSON object at the end
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PrecisionName {
+    Float32,
+    MixedBfloat16,
+    MixedFloat16,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let folder = arguments.output.join("training");
+    let mut checkpoint = CheckpointFolder::new(&folder);
+    ensure!(
+        arguments.force
+            || checkpoint.path().exists()
+            || !arguments.output.join("config.json").exists(),
+        "{} holds a preset already; pass --force to replace it",
+        arguments.output.display()
+    );
+    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    let device = gpt2_backbone::parse_device(&arguments.device)?;
+    let mut model = start(&arguments, &device)?;
+    let training = open(&arguments.train, &model, &arguments, &folder)?;
+    let validation = match arguments.validation.as_slice() {
+        [] => None,
+        paths => Some(open(paths, &model, &arguments, &folder)?),
+    };
+    let plan = Plan::new(&arguments, training.len());
+    compile(&mut model, &arguments, plan)?;
+
+    let begin = Instant::now();
+    let mut steps = StepHistory::new();
+    let history = fit(
+        &mut model,
+        training,
+        validation.as_ref().map(|data| data as &dyn Dataset),
+        &arguments,
+        plan,
+        &mut steps,
+        &mut checkpoint,
+    )?;
+    model.merge_lora();
+    model.save_to_preset(&arguments.output)?;
+    if arguments.plot {
+        let path = folder.join("curves.svg");
+        fs::write(&path, plot(&history, Some(&steps)))
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    checkpoint.clear().map_err(anyhow::Error::from_boxed)?;
+    report(&arguments, &model, &history, validation.as_ref(), begin)
+}
+
+/// The model before training: a preset's, or a new one.
+fn start(arguments: &Arguments, device: &Device) -> anyhow::Result<Gpt2CausalLm> {
+    let (mut backbone, tokenizer) = match &arguments.config {
+        None => {
+            let options = LoadOptions::new(device);
+            let model = Gpt2CausalLm::from_preset(&arguments.preset, options)?;
+            let preprocessor = model.preprocessor().context("the preset has no tokenizer")?;
+            let tokenizer = preprocessor.tokenizer().clone();
+            (model.into_backbone(), tokenizer)
+        }
+        Some(path) => {
+            let text =
+                fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+            let config: Gpt2BackboneConfig = serde_json::from_str(&text)
+                .with_context(|| format!("{} is not a backbone's config", path.display()))?;
+            let source = arguments.tokenizer.as_deref().unwrap_or_default();
+            let tokenizer = Gpt2Tokenizer::from_preset(source)?;
+            (Gpt2Backbone::new(&config, arguments.seed, device)?, tokenizer)
+        }
+    };
+    if let Some(dropout) = arguments.dropout {
+        backbone.set_dropout(dropout)?;
+    }
+    let positions = backbone.config().max_sequence_length;
+    let sequence_length = arguments.sequence_length.unwrap_or(positions);
+    let config = PreprocessorConfig { sequence_length, ..Default::default() };
+    let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer, config)?;
+    let mut model = Gpt2CausalLm::new(backbone, Some(preprocessor))?;
+    if let Some(rank) = arguments.lora_rank {
+        model.enable_lora(rank, None, arguments.seed)?;
+    }
+    Ok(model)
+}
+
+/// Files as examples; texts are tokenized once, behind a bar where standard error is a terminal.
+fn open(
+    paths: &[PathBuf],
+    model: &Gpt2CausalLm,
+    arguments: &Arguments,
+    folder: &Path,
+) -> anyhow::Result<PackedDataset> {
+    let preprocessor = model.preprocessor().context("the model has a tokenizer")?;
+    let style = ProgressStyle::with_template("tokenizing {bar:30} {bytes} of {total_bytes}")?;
+    let bar = Bar::new(0).with_style(style);
+    let shown = bar.clone();
+    let tokenize =
+        TokenizeOptions::new(folder.join("tokens")).with_on_progress(move |done, total| {
+            shown.set_length(total);
+            shown.set_position(done);
+        });
+    let mut options = TrainingDataOptions::new(preprocessor.sequence_length(), tokenize);
+    if let Some(stride) = arguments.stride {
+        options = options.with_stride(stride);
+    }
+    let data = open_training_data(paths, preprocessor.tokenizer(), &options)?;
+    bar.finish_and_clear();
+    Ok(data)
+}
+
+/// How long the training is.
+#[derive(Clone, Copy)]
+struct Plan {
+    epochs: usize,
+    steps_per_epoch: usize,
+    steps: usize,
+}
+
+impl Plan {
+    fn new(arguments: &Arguments, examples: usize) -> Self {
+        let pass = examples.div_ceil(arguments.batch_size.max(1));
+        let steps_per_epoch = arguments.steps_per_epoch.unwrap_or(pass).max(1);
+        match arguments.steps {
+            Some(steps) => {
+                let steps_per_epoch = steps_per_epoch.min(steps.max(1));
+                Self { epochs: steps.div_ceil(steps_per_epoch), steps_per_epoch, steps }
+            }
+            None => {
+                let epochs = arguments.epochs.unwrap_or(1);
+                Self { epochs, steps_per_epoch, steps: epochs * steps_per_epoch }
+            }
+        }
+    }
+}
+
+fn compile(model: &mut Gpt2CausalLm, arguments: &Arguments, plan: Plan) -> anyhow::Result<()> {
+    let optimizer: Optimizer =
+        optimizers::get(&arguments.optimizer)?.with_learning_rate(learning_rate(arguments, plan)?);
+    let precision = match arguments.precision {
+        PrecisionName::Float32 => Precision::Float32,
+        PrecisionName::MixedBfloat16 => Precision::MixedBfloat16,
+        PrecisionName::MixedFloat16 => Precision::MixedFloat16,
+    };
+    let options = CompileOptions::new()
+        .with_optimizer(optimizer)
+        .with_weighted_metrics([Metric::SparseCategoricalAccuracy, Metric::Perplexity])
+        .with_gradient_checkpointing(arguments.gradient_checkpointing)
+        .with_precision(precision);
+    Ok(model.compile(options)?)
+}
+
+/// The schedule, which decays until the end of the training unless it says otherwise.
+fn learning_rate(arguments: &Arguments, plan: Plan) -> anyhow::Result<LearningRate> {
+    let mut text = arguments.schedule.clone();
+    let decays = ["cosine", "linear", "polynomial"];
+    let name = text.split(':').next().unwrap_or_default();
+    if decays.contains(&name) && !text.contains("decay_steps") {
+        let warmup = text.split([':', ',']).find_map(|part| part.strip_prefix("warmup_steps="));
+        let warmup: usize = warmup.map_or(Ok(0), str::parse).context("warmup_steps")?;
+        let decay = plan.steps.saturating_sub(warmup).max(1);
+        let separator = if text.contains(':') { ',' } else { ':' };
+        text = format!("{text}{separator}decay_steps={decay}");
+    }
+    Ok(LearningRate::from_text(&text, arguments.learning_rate)?)
+}
+
+fn fit<'a>(
+    model: &mut Gpt2CausalLm,
+    training: PackedDataset,
+    validation: Option<&'a dyn Dataset>,
+    arguments: &Arguments,
+    plan: Plan,
+    steps: &'a mut StepHistory,
+    checkpoint: &'a mut CheckpointFolder,
+) -> anyhow::Result<History> {
+    let path = arguments.output.join("training/log.jsonl");
+    let log = OpenOptions::new().create(true).append(true).open(&path);
+    let log: File = log.with_context(|| format!("opening {}", path.display()))?;
+    let mut log = JsonlLogger::new(log);
+    let mut progress = ProgressBar::new();
+    let total = plan.steps as u64;
+    let mut end = LambdaCallback::new().with_on_train_batch_end(move |_, _, trainer| {
+        if trainer.model().optimizer().iterations() >= total {
+            trainer.stop_training();
+        }
+        Ok(())
+    });
+    let mut stopping = arguments.early_stopping.map(|patience| {
+        EarlyStopping::new("val_loss").with_patience(patience).with_restore_best_weights(true)
+    });
+    let mut options = FitOptions::new()
+        .with_batch_size(arguments.batch_size)
+        .with_epochs(plan.epochs)
+        .with_steps_per_epoch(plan.steps_per_epoch)
+        .with_seed(arguments.seed)
+        .with_callback(&mut end)
+        .with_callback(&mut progress)
+        .with_callback(steps)
+        .with_callback(&mut log);
+    if let Some(validation) = validation {
+        options = options.with_validation_data(TrainingData::dataset(validation));
+    }
+    if let Some(stopping) = &mut stopping {
+        options = options.with_callback(stopping as &mut dyn Callback);
+    }
+    options =
+        options.with_backup(checkpoint, Some(arguments.save_every)).with_delete_checkpoint(false);
+    Ok(model.fit(TrainingData::dataset(training), options)?)
+}
+
+fn report(
+    arguments: &Arguments,
+    model: &Gpt2CausalLm,
+    history: &History,
+    validation: Option<&PackedDataset>,
+    begin: Instant,
+) -> anyhow::Result<()> {
+    let mut object = json!({
+        "output": arguments.output,
+        "epoch": history.epoch,
+        "history": history.history.iter().map(|(name, values)| (name.clone(), json!(values))).collect::<Map<String, Value>>(),
+        "steps": model.optimizer().iterations(),
+        "seconds": begin.elapsed().as_secs_f64(),
+    });
+    if let Some(data) = validation {
+        let (loss, bits) = bits_per_byte(model, data, arguments.batch_size)?;
+        object["val_loss"] = loss.into();
+        object["val_bits_per_byte"] = bits.into();
+    }
+    if arguments.json {
+        println!("{object:#}");
+    } else {
+        if let Some(bits) = object["val_bits_per_byte"].as_f64() {
+            let loss = object["val_loss"].as_f64().unwrap_or_default();
+            eprintln!("validation: {loss:.4} nats a token, {bits:.4} bits a byte");
+        }
+        println!("{}", arguments.output.display());
+    }
+    Ok(())
+}
+
+/// The loss of the finished model, in nats a token and in bits a byte of text: the latter does not
+/// depend on the vocabulary.
+fn bits_per_byte(
+    model: &Gpt2CausalLm,
+    data: &PackedDataset,
+    batch_size: usize,
+) -> anyhow::Result<(f64, f64)> {
+    let source: &dyn Dataset = data;
+    let logs = model.evaluate(TrainingData::dataset(source), batch_size, None)?;
+    let Some(loss) = logs.get("loss") else { bail!("an evaluation has a loss") };
+    let tokenizer = model.preprocessor().context("the model has a tokenizer")?.tokenizer();
+    let (mut tokens, mut bytes) = (0, 0);
+    for index in 0..data.len() {
+        let targets = data.batch(&[index])?.y.concat();
+        tokens += targets.len();
+        bytes += tokenizer.decode_bytes(&targets)?.len();
+    }
+    let nats = loss * tokens as f64;
+    Ok((loss, nats / bytes as f64 / std::f64::consts::LN_2))
+}
