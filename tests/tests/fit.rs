@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use burn::optim::{LambConfig, SgdConfig};
 use burn::tensor::Device;
 use gpt2_task::callbacks::{EarlyStopping, ReduceLrOnPlateau};
-use gpt2_task::optimizers::{Adam, ExponentialMovingAverage, Optimizer};
+use gpt2_task::optimizers::{Adam, BurnOptimizer, ExponentialMovingAverage, Optimizer, Sgd};
 use gpt2_task::{
     BoxError, Callback, CheckpointStore, CompileOptions, Dataset, FitOptions, Gpt2CausalLm,
     History, Logs, Metric, Precision, Reduction, SparseCategoricalCrossentropy, TaskError,
@@ -355,6 +356,38 @@ fn an_interrupted_training_ends_with_the_same_bits() {
 }
 
 #[test]
+fn burns_optimizers_train_and_are_resumed() {
+    let gradient_descent = |optimizer| {
+        let mut model = testing::model();
+        compile(&mut model, optimizer);
+        let options = FitOptions::new().with_batch_size(2).with_epochs(2).with_seed(1);
+        model.fit(&TEXTS, options).unwrap();
+        parameters(&model)
+    };
+    let burns = BurnOptimizer::new("sgd", SgdConfig::new().build());
+    assert_eq!(
+        gradient_descent(Optimizer::new(burns, 0.1)),
+        gradient_descent(Optimizer::new(Sgd::default(), 0.1))
+    );
+
+    let train = |store: &mut Memory, steps_left: usize| {
+        let mut model = testing::model();
+        let lamb = BurnOptimizer::new("lamb", LambConfig::new().build());
+        compile(&mut model, Optimizer::new(lamb, 1e-2));
+        let mut interruption = Interruption { steps_left };
+        let options = FitOptions::new().with_batch_size(2).with_epochs(2).with_seed(1);
+        let options = options.with_callback(&mut interruption).with_backup(store, Some(1));
+        model.fit(&TEXTS, options).map(|history| (history, parameters(&model)))
+    };
+    let expected = train(&mut Memory::default(), usize::MAX).unwrap();
+    for steps in [1, 4] {
+        let mut store = Memory::default();
+        train(&mut store, steps).unwrap_err();
+        assert!(train(&mut store, usize::MAX).unwrap() == expected, "after {steps} steps");
+    }
+}
+
+#[test]
 fn another_training_is_not_resumed() {
     let mut store = Memory::default();
     train(&mut store, 3, false).err().expect("it is interrupted");
@@ -584,7 +617,7 @@ fn a_loss_that_is_no_number_ends_the_training_and_keeps_the_checkpoint() {
     let mut store = Memory::default();
     let mut model = testing::model();
     // Weights of 1e30 overflow in the next step.
-    compile(&mut model, Optimizer::new(gpt2_task::optimizers::Sgd::default(), 1e30));
+    compile(&mut model, Optimizer::new(Sgd::default(), 1e30));
     let options = FitOptions::new().with_batch_size(2).with_epochs(3).with_shuffle(false);
     let error = model.fit(&TEXTS, options.with_backup(&mut store, None)).unwrap_err();
     assert!(matches!(error, TaskError::NonFiniteLoss { epoch: 0, .. }), "{error}");

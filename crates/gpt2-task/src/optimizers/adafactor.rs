@@ -48,13 +48,12 @@ impl Adafactor {
         &self,
         gradient: &Tensor<1>,
         slots: &mut [Tensor<1>],
-        shape: &[usize],
-        step: UpdateStep,
+        step: UpdateStep<'_>,
     ) -> Tensor<1> {
         let beta_2 = 1.0 - step.step.powf(self.beta_2_decay as f32);
         let blend = |old: Tensor<1>, new: Tensor<1>| old * beta_2 + new * (1.0 - beta_2);
         let square = gradient.clone() * gradient.clone() + self.epsilon_1;
-        let Some([others, rows, columns]) = factors(shape) else {
+        let Some([others, rows, columns]) = factors(step.keras_shape) else {
             slots[0].inplace(|velocity| blend(velocity, square));
             return slots[0].clone();
         };
@@ -84,16 +83,15 @@ impl UpdateRule for Adafactor {
     }
 
     fn update(
-        &self,
+        &mut self,
         variable: Tensor<1>,
         gradient: Tensor<1>,
         slots: &mut [Tensor<1>],
-        shape: &[usize],
-        step: UpdateStep,
+        step: UpdateStep<'_>,
     ) -> Tensor<1> {
         let rho = step.learning_rate.min(1.0 / step.step.sqrt());
         let alpha = root_mean_square(variable.clone()).clamp_min(self.epsilon_2) * rho;
-        let velocity = self.velocity(&gradient, slots, shape, step);
+        let velocity = self.velocity(&gradient, slots, step);
         let update = gradient / velocity.sqrt();
         let clip = (root_mean_square(update.clone()) / self.clip_threshold).clamp_min(1.0);
         variable - update / clip * alpha

@@ -41,12 +41,11 @@ impl UpdateRule for Adam {
     }
 
     fn update(
-        &self,
+        &mut self,
         variable: Tensor<1>,
         gradient: Tensor<1>,
         slots: &mut [Tensor<1>],
-        _shape: &[usize],
-        step: UpdateStep,
+        step: UpdateStep<'_>,
     ) -> Tensor<1> {
         // In 32-bit floats as Keras: 1 - 0.999 alone differs there in the fifth digit.
         let power = |beta: f64| (beta as f32).powf(step.step);
@@ -92,14 +91,13 @@ impl UpdateRule for AdamW {
     }
 
     fn update(
-        &self,
+        &mut self,
         variable: Tensor<1>,
         gradient: Tensor<1>,
         slots: &mut [Tensor<1>],
-        shape: &[usize],
-        step: UpdateStep,
+        step: UpdateStep<'_>,
     ) -> Tensor<1> {
-        self.0.update(variable, gradient, slots, shape, step)
+        self.0.update(variable, gradient, slots, step)
     }
 
     fn default_weight_decay(&self) -> Option<f64> {

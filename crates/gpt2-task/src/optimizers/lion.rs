@@ -33,12 +33,11 @@ impl UpdateRule for Lion {
     }
 
     fn update(
-        &self,
+        &mut self,
         variable: Tensor<1>,
         gradient: Tensor<1>,
         slots: &mut [Tensor<1>],
-        _shape: &[usize],
-        step: UpdateStep,
+        step: UpdateStep<'_>,
     ) -> Tensor<1> {
         // Keras casts the betas first, and subtracts in 32-bit floats.
         let (beta_1, beta_2) = (self.beta_1 as f32, self.beta_2 as f32);

@@ -3,6 +3,7 @@
 
 mod adafactor;
 mod adam;
+mod burn_optimizer;
 mod config;
 mod gradient_clipping;
 mod lion;
@@ -14,11 +15,12 @@ mod sgd;
 
 pub use adafactor::Adafactor;
 pub use adam::{Adam, AdamW};
+pub use burn_optimizer::BurnOptimizer;
 pub use config::get;
 pub use lion::Lion;
 pub use loss_scale::LossScale;
 pub use optimizer::{ExponentialMovingAverage, Optimizer};
 pub use rmsprop::RmsProp;
 pub(crate) use rule::invalid;
-pub use rule::{UpdateRule, UpdateStep};
+pub use rule::{RuleState, UpdateRule, UpdateStep};
 pub use sgd::Sgd;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use gpt2_backbone::{
     Gpt2Backbone, ParameterGradients, keras_shape, update_parameters, visit_tensors,
 };
@@ -11,8 +11,13 @@ use serde_json::{Value, json};
 
 use super::gradient_clipping::{GradientClipping, global_norm};
 use super::loss_scale::LossScale;
-use super::rule::{UpdateRule, UpdateStep, check_fraction, check_positive, elements, invalid};
+use super::rule::{
+    RuleState, UpdateRule, UpdateStep, check_fraction, check_positive, elements, invalid,
+};
 use crate::{LearningRate, TaskError};
+
+/// In front of the names of what a rule keeps besides its slots. No path begins like this.
+const RULE: &str = "~rule/";
 
 /// An average of the weights over the last steps, which often is better than the last weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -289,27 +294,26 @@ impl Optimizer {
         if let Some(clipping) = self.clipping {
             clipping.apply(&mut gradients);
         }
-        let step = UpdateStep {
-            learning_rate: self.learning_rate() as f32,
-            step: (self.updates() + 1) as f32,
-        };
+        let learning_rate = self.learning_rate() as f32;
+        let step = (self.updates() + 1) as f32;
         let config = backbone.config().clone();
         update_parameters(backbone, |path, shape, variable| {
             let Some(gradient) = gradients.remove(path) else { return variable };
             let variable = match self.weight_decay {
                 Some(decay) if self.decays(path) => {
-                    variable.clone() - variable * decay * step.learning_rate
+                    variable.clone() - variable * decay * learning_rate
                 }
                 _ => variable,
             };
-            let shape = keras_shape(&config, path, shape);
+            let keras_shape = keras_shape(&config, path, shape);
             let state = self.variables.entry(path.to_owned()).or_default();
             if state.slots.is_empty() {
-                let slots = self.rule.slots(&shape).into_iter();
+                let slots = self.rule.slots(&keras_shape).into_iter();
                 let device = variable.device();
                 state.slots = slots.map(|(_, count)| Tensor::zeros([count], &device)).collect();
             }
-            self.rule.update(variable, gradient, &mut state.slots, &shape, step)
+            let step = UpdateStep { learning_rate, step, path, shape, keras_shape: &keras_shape };
+            self.rule.update(variable, gradient, &mut state.slots, step)
         })
     }
 
@@ -376,17 +380,27 @@ impl Optimizer {
         })
     }
 
+    /// What the rule keeps besides its slots.
+    pub(crate) fn rule_state(&self, device: &Device) -> RuleState {
+        self.rule.state(device)
+    }
+
     /// What changes from step to step, besides the tensors.
-    pub(crate) fn counters(&self) -> Value {
+    pub(crate) fn counters(&self, rule: &RuleState) -> Value {
         json!({
             "iterations": self.iterations,
             "loss_scale": self.loss_scale,
             "learning_rate": self.learning_rate,
+            "rule": rule.json,
         })
     }
 
     /// All tensors, under the path of their variable and their own name.
-    pub(crate) fn tensors(&self, backbone: &Gpt2Backbone) -> BTreeMap<String, Tensor<1>> {
+    pub(crate) fn tensors(
+        &self,
+        rule: RuleState,
+        backbone: &Gpt2Backbone,
+    ) -> BTreeMap<String, Tensor<1>> {
         let mut tensors = BTreeMap::new();
         let config = backbone.config();
         visit_tensors(backbone, |path, parameter| {
@@ -399,6 +413,8 @@ impl Optimizer {
                 tensors.insert(format!("{path}/{name}"), tensor.clone());
             }
         });
+        let own = rule.tensors.into_iter();
+        tensors.extend(own.map(|(name, tensor)| (format!("{RULE}{name}"), tensor)));
         tensors
     }
 
@@ -418,6 +434,7 @@ impl Optimizer {
             iterations: u64,
             loss_scale: Option<LossScale>,
             learning_rate: LearningRate,
+            rule: Value,
         }
         let mismatch = |what: String| TaskError::ResumeMismatch { what };
         let counters: Counters = serde_json::from_value(counters.clone())
@@ -442,11 +459,18 @@ impl Optimizer {
                 variables.insert(path.to_owned(), VariableState { slots, accumulated, average });
             }
         });
+        let own = tensors.split_off(RULE).into_iter();
+        let own =
+            own.filter_map(|(name, tensor)| Some((name.strip_prefix(RULE)?.to_owned(), tensor)));
+        let own = RuleState { tensors: own.collect(), json: counters.rule };
         if let Some(name) = tensors.keys().next() {
             problem = Some(format!("the tensor `{name}`, which the model does not have"));
         }
         match problem {
             Some(what) => Err(mismatch(what)),
+            None if !self.rule.restore(own, &backbone.device()) => {
+                Err(mismatch("the state of the optimizer".to_owned()))
+            }
             None => {
                 self.variables = variables;
                 self.iterations = counters.iterations;

@@ -40,12 +40,11 @@ impl UpdateRule for RmsProp {
     }
 
     fn update(
-        &self,
+        &mut self,
         variable: Tensor<1>,
         gradient: Tensor<1>,
         slots: &mut [Tensor<1>],
-        _shape: &[usize],
-        step: UpdateStep,
+        step: UpdateStep<'_>,
     ) -> Tensor<1> {
         let blend = |old: Tensor<1>, new: Tensor<1>| old * self.rho + new * (1.0 - self.rho);
         slots[0].inplace(|velocity| blend(velocity, gradient.clone() * gradient.clone()));

@@ -1,18 +1,35 @@
 //! How one step changes one variable.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
+use serde_json::Value;
 
 use crate::TaskError;
 
-/// The step that an [`UpdateRule`] computes, in the 32-bit floats of Keras.
+/// The step that an [`UpdateRule`] computes, in the 32-bit floats of Keras, and for what.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct UpdateStep {
+pub struct UpdateStep<'a> {
     /// The learning rate at this step.
     pub learning_rate: f32,
     /// Number of the step, counted from 1.
     pub step: f32,
+    /// The path of the variable.
+    pub path: &'a str,
+    /// Its shape.
+    pub shape: &'a [usize],
+    /// Its shape in Keras, where heads are an axis of their own; the elements lie as in `shape`.
+    pub keras_shape: &'a [usize],
+}
+
+/// What a rule keeps besides its slots.
+#[derive(Debug, Clone, Default)]
+pub struct RuleState {
+    /// Flat tensors by name.
+    pub tensors: BTreeMap<String, Tensor<1>>,
+    /// Everything else.
+    pub json: Value,
 }
 
 /// The formula of an optimizer: Keras' `update_step`.
@@ -29,12 +46,11 @@ pub struct UpdateStep {
 ///         "sign_descent".to_owned()
 ///     }
 ///     fn update(
-///         &self,
+///         &mut self,
 ///         variable: Tensor<1>,
 ///         gradient: Tensor<1>,
 ///         _slots: &mut [Tensor<1>],
-///         _shape: &[usize],
-///         step: UpdateStep,
+///         step: UpdateStep<'_>,
 ///     ) -> Tensor<1> {
 ///         variable - gradient.sign() * step.learning_rate
 ///     }
@@ -48,7 +64,7 @@ pub trait UpdateRule: fmt::Debug + Send {
     /// must have the same.
     fn name(&self) -> String;
 
-    /// What is kept for a variable of this shape from step to step: names and numbers of
+    /// What is kept for a variable of this shape in Keras from step to step: names and numbers of
     /// elements. All begin at zero.
     fn slots(&self, shape: &[usize]) -> Vec<(&'static str, usize)> {
         let _ = shape;
@@ -57,17 +73,28 @@ pub trait UpdateRule: fmt::Debug + Send {
 
     /// The new values of a variable.
     ///
-    /// Everything is flat, in row-major order; `shape` is the variable's in Keras, where heads are
-    /// an axis of their own. The slots are those of [`slots`](Self::slots), in their order. Of
-    /// variable and slots no other reference is held, so that burn writes them in place.
+    /// Everything is flat, in row-major order. The slots are those of [`slots`](Self::slots), in
+    /// their order. Of variable and slots no other reference is held, so that burn writes them in
+    /// place.
     fn update(
-        &self,
+        &mut self,
         variable: Tensor<1>,
         gradient: Tensor<1>,
         slots: &mut [Tensor<1>],
-        shape: &[usize],
-        step: UpdateStep,
+        step: UpdateStep<'_>,
     ) -> Tensor<1>;
+
+    /// What the rule keeps besides its slots, on this device, for a checkpoint.
+    fn state(&self, device: &Device) -> RuleState {
+        let _ = device;
+        RuleState::default()
+    }
+
+    /// Takes what [`state`](Self::state) gave; false if it is not of this rule.
+    fn restore(&mut self, state: RuleState, device: &Device) -> bool {
+        let _ = device;
+        state.tensors.is_empty()
+    }
 
     /// The weight decay that the optimizer has unless told otherwise.
     fn default_weight_decay(&self) -> Option<f64> {

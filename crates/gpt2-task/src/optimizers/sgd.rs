@@ -26,12 +26,11 @@ impl UpdateRule for Sgd {
     }
 
     fn update(
-        &self,
+        &mut self,
         variable: Tensor<1>,
         gradient: Tensor<1>,
         slots: &mut [Tensor<1>],
-        _shape: &[usize],
-        step: UpdateStep,
+        step: UpdateStep<'_>,
     ) -> Tensor<1> {
         let descent = gradient * step.learning_rate;
         let [momentum] = slots else { return variable - descent };

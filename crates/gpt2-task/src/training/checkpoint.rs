@@ -72,13 +72,15 @@ impl TrainingCheckpoint {
                 "weights": weights.is_some(),
             }));
         }
-        for (name, tensor) in optimizer.tensors(model.backbone()) {
+        let rule = optimizer.rule_state(&model.backbone().device());
+        let counters = optimizer.counters(&rule);
+        for (name, tensor) in optimizer.tensors(rule, model.backbone()) {
             tensors.insert(format!("optimizer/{name}"), tensor);
         }
         let state = json!({
             "settings": settings,
             "fit": fit,
-            "optimizer": optimizer.counters(),
+            "optimizer": counters,
             "callbacks": states,
         });
         Self { state, tensors }
