@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
+use burn::tensor::DType;
 use clap::ValueEnum;
-use gpt2_presets::{ExportToTransformers, Preset, PresetFormat, SaveToPreset};
+use gpt2_backbone::{Gpt2Backbone, update_parameters};
+use gpt2_presets::{
+    ExportDtype, ExportOptions, ExportToTransformers, Preset, PresetFormat, SaveToPreset,
+};
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 
 /// Writes a preset in Keras' or transformers' format.
@@ -19,6 +23,9 @@ pub struct Arguments {
     /// Format to write [default: the one that the source is not]
     #[arg(long)]
     to: Option<Format>,
+    /// Element type of the weights; Keras' format is written in 32-bit floats only
+    #[arg(long, default_value = "f32")]
+    dtype: Dtype,
     /// Load the result and compare its logits with the source's before it gets its name
     #[arg(long)]
     verify: bool,
@@ -33,9 +40,36 @@ enum Format {
     Transformers,
 }
 
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Dtype {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Dtype {
+    fn export(self) -> ExportDtype {
+        match self {
+            Self::F32 => ExportDtype::F32,
+            Self::F16 => ExportDtype::F16,
+            Self::Bf16 => ExportDtype::Bf16,
+        }
+    }
+
+    /// The weights as this type holds them.
+    fn round(self, backbone: Gpt2Backbone) -> Gpt2Backbone {
+        let dtype = match self {
+            Self::F32 => return backbone,
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        };
+        update_parameters(backbone, |_, _, values| values.cast(dtype).cast(DType::F32))
+    }
+}
+
 /// Loads, writes beside the destination, and renames.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { source, destination, to, verify, force } = arguments;
+    let Arguments { source, destination, to, dtype, verify, force } = arguments;
     let exists = destination.symlink_metadata().is_ok();
     if exists && !force {
         bail!("{} exists already; pass --force to replace it", destination.display());
@@ -48,13 +82,22 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         PresetFormat::Transformers => Format::Keras,
     });
 
+    ensure!(
+        matches!(to, Format::Transformers) || *dtype == Dtype::F32,
+        "--dtype: Keras' format is written in 32-bit floats only; pass --to transformers"
+    );
+
     let staged = Staged::new(destination)?;
     match to {
         Format::Keras => model.save_to_preset(&staged.folder)?,
-        Format::Transformers => model.export_to_transformers(&staged.folder)?,
+        Format::Transformers => {
+            let options = ExportOptions::new().with_dtype(dtype.export());
+            model.export_to_transformers_with(&staged.folder, &options)?;
+        }
     }
     if *verify {
-        compare(&model, &staged.folder)?;
+        let rounded = Gpt2CausalLm::new(dtype.round(model.into_backbone()), None)?;
+        compare(&rounded, &staged.folder)?;
     }
     staged.commit(exists)?;
     println!("{} -> {}", source, destination.display());
@@ -111,7 +154,7 @@ fn beside(destination: &Path, what: &str) -> anyhow::Result<PathBuf> {
     Ok(destination.with_file_name(name))
 }
 
-/// Both formats hold 32-bit floats, so that not one bit may differ.
+/// Both formats hold the floats that they were given, so that not one bit may differ.
 fn compare(model: &Gpt2CausalLm, folder: &Path) -> anyhow::Result<()> {
     let device = gpt2_backbone::parse_device("cpu")?;
     let path = folder.to_str().context("the destination's path must be UTF-8 to verify it")?;

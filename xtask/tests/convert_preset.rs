@@ -40,6 +40,28 @@ fn there_and_back_computes_what_keras_hub_computes() {
 }
 
 #[test]
+fn sixteen_bits_halve_the_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let size = |dtype: &str| {
+        let destination = folder.path().join(dtype);
+        let output = convert(
+            &golden("air_small/keras"),
+            &destination,
+            &["--to", "transformers", "--dtype", dtype, "--verify", "--force"],
+        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        fs::metadata(destination.join("model.safetensors")).unwrap().len()
+    };
+    // A header of about 3,000 bytes stands before 7,000 of weights.
+    assert!(size("f16") < size("f32") * 3 / 4);
+    assert!(size("bf16") < size("f32") * 3 / 4);
+    let keras = ["--to", "keras", "--dtype", "f16"];
+    let output = convert(&golden("air_small/transformers"), &folder.path().join("k"), &keras);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--to transformers"));
+}
+
+#[test]
 fn an_existing_destination_is_replaced_by_force_alone() {
     let folder = tempfile::tempdir().unwrap();
     let destination = folder.path().join("preset");

@@ -2,15 +2,17 @@
 
 use std::fmt::Write as _;
 
+use gpt2_backbone::visit_tensors;
+
 use crate::causal_lm::Gpt2CausalLm;
 
 /// A row of the table: layer, output shape, parameters.
 type Row = [String; 3];
 
 impl Gpt2CausalLm {
-    /// The preprocessor, the layers with their output shapes and parameters, and the total.
+    /// The preprocessor, the layers with their output shapes and parameters, and how many there are
+    /// in all, trained and frozen. LoRA kernels count in the sums and not in the layers.
     pub fn summary(&self) -> String {
-        let config = self.backbone().config();
         let mut text = String::new();
         if let Some(preprocessor) = self.preprocessor() {
             let size = grouped(preprocessor.tokenizer().vocabulary_size() as u128);
@@ -21,9 +23,20 @@ impl Gpt2CausalLm {
         text += "Model: \"gpt2_causal_lm\"\n";
         let header = ["Layer (type)", "Output Shape", "Param #"].map(str::to_owned);
         text += &table(header, &self.layer_rows());
-        let total = config.parameter_count();
-        let mebibytes = total as f64 * 4.0 / f64::from(1 << 20);
-        let _ = writeln!(text, " Total params: {} ({mebibytes:.2} MB in float32)", grouped(total));
+        let (mut trainable, mut frozen) = (0, 0);
+        visit_tensors(self.backbone(), |_, parameter| {
+            let count = parameter.shape.iter().product::<usize>() as u128;
+            *(if parameter.trainable { &mut trainable } else { &mut frozen }) += count;
+        });
+        for (name, count) in [
+            ("Total params", trainable + frozen),
+            ("Trainable params", trainable),
+            ("Non-trainable params", frozen),
+        ] {
+            let mebibytes = count as f64 * 4.0 / f64::from(1 << 20);
+            let count = grouped(count);
+            let _ = writeln!(text, " {name}: {count} ({mebibytes:.2} MB in float32)");
+        }
         text
     }
 
@@ -125,7 +138,16 @@ Model: \"gpt2_causal_lm\"
 │ logits (token_embedding in reverse)      │ (batch, sequence, 46) │       0 │
 └──────────────────────────────────────────┴───────────────────────┴─────────┘
  Total params: 568 (0.00 MB in float32)
+ Trainable params: 568 (0.00 MB in float32)
+ Non-trainable params: 0 (0.00 MB in float32)
 ";
-        assert_eq!(crate::testing::model().summary(), expected);
+        let mut model = crate::testing::model();
+        assert_eq!(model.summary(), expected);
+        model.enable_lora(1, None, 0).unwrap();
+        // In two layers, of query and value each: A [4, 2 * 1], B [1, 2], bias [4].
+        assert!(model.summary().ends_with(
+            " Total params: 608 (0.00 MB in float32)\n Trainable params: 56 (0.00 MB in float32)\n \
+             Non-trainable params: 552 (0.00 MB in float32)\n"
+        ));
     }
 }
