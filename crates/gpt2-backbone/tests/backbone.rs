@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Bool, Device, Int, Tensor};
 use gpt2_backbone::{
-    BackboneError, ForwardOptions, Gpt2Backbone, Gpt2BackboneConfig, InterceptPoint,
-    ParameterSource, ParameterSpec, RandomParameters, visit_parameters,
+    BackboneError, DropoutSeed, ForwardOptions, Gpt2Backbone, Gpt2BackboneConfig, InterceptPoint,
+    ParameterSource, ParameterSpec, RandomParameters, TrainingOptions, visit_parameters,
 };
 
 /// Weights that are large enough for differences to show: KerasHub's own are near zero.
@@ -265,4 +265,60 @@ fn ndarray_computes_what_flex_computes() {
         values(backbone.logits(Tensor::cat(pieces, 1)))
     });
     assert_close(&outputs[0], &outputs[1]);
+}
+
+/// The hidden states of a pass in training, and the gradients of their weighted sum.
+fn train(device: &Device, options: TrainingOptions) -> (Vec<f32>, BTreeMap<String, Vec<f32>>) {
+    let mut backbone = backbone(device);
+    backbone.set_dropout(0.25).unwrap();
+    let token_ids = ids(&[[1, 2, 3, 4, 5, 6], [9, 8, 7, 6, 5, 4]], device);
+    let (hidden_states, back) = backbone.forward_for_training(token_ids, None, options).unwrap();
+    let weights = Tensor::arange(0..48, device).float().reshape([2, 6, 4]) * 0.1 - 2.0;
+    let gradients = back.backward(weights).into_iter();
+    let gradients = gradients.map(|(path, gradient)| (path, values(gradient))).collect();
+    (values(hidden_states), gradients)
+}
+
+#[test]
+fn layers_that_are_computed_again_have_the_same_gradients() {
+    let device = Device::flex();
+    let dropout = Some(DropoutSeed { seed: 3, step: 5 });
+    for dropout in [None, dropout] {
+        let options = |gradient_checkpointing| TrainingOptions {
+            dropout,
+            gradient_checkpointing,
+            ..Default::default()
+        };
+        let (hidden, gradients) = train(&device, options(false));
+        let (hidden_again, gradients_again) = train(&device, options(true));
+        assert_close(&hidden, &hidden_again);
+        assert_eq!(gradients.len(), 36);
+        assert_eq!(gradients.len(), gradients_again.len());
+        for (path, gradient) in gradients {
+            // Gradients of size ten.
+            for (one, other) in gradient.iter().zip(&gradients_again[&path]) {
+                assert!((one - other).abs() < 1e-4, "{path}: {one} is not {other}");
+            }
+        }
+    }
+    let (dropped, _) = train(&device, TrainingOptions { dropout, ..Default::default() });
+    let (kept, _) = train(&device, TrainingOptions::default());
+    assert_ne!(dropped, kept);
+}
+
+/// Runs with `--features ndarray`: the backend is no default.
+#[cfg(feature = "ndarray")]
+#[test]
+fn ndarray_trains_as_flex_does() {
+    let dropout = Some(DropoutSeed { seed: 3, step: 5 });
+    let [flex, ndarray] = ["flex", "ndarray"].map(|name| {
+        let device = gpt2_backbone::parse_device(name).unwrap();
+        train(&device, TrainingOptions { dropout, ..Default::default() })
+    });
+    assert_close(&flex.0, &ndarray.0);
+    for (path, gradient) in flex.1 {
+        for (one, other) in gradient.iter().zip(&ndarray.1[&path]) {
+            assert!((one - other).abs() < 1e-4, "{path}: {one} is not {other}");
+        }
+    }
 }
