@@ -481,7 +481,7 @@ fn padding_counts_in_keras_mean_and_not_in_the_other() {
         preprocessor.preprocess(&[" a plane", " port"], Some(length)).unwrap()
     };
     let loss = |reduction, length| {
-        model_with(reduction).test_on_batch(&batch(length)).unwrap().get("loss").unwrap()
+        model_with(reduction).test_on_batch(batch(length)).unwrap().get("loss").unwrap()
     };
     let count = |length: usize| {
         let real: f32 = batch(length).sample_weight.concat().iter().sum();

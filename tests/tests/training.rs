@@ -191,7 +191,7 @@ fn loss_metrics_and_every_gradient_are_keras_hubs() {
             let zero = path.ends_with("key_dense.bias");
             assert_eq!(zero, largest < 1e-6, "{path}: {largest}");
         }
-        let same = model.test_on_batch(&golden.batch(1)).unwrap();
+        let same = model.test_on_batch(golden.batch(1)).unwrap();
         // burn normalises in another order of operations where it keeps what gradients need.
         let difference = same.get("loss").unwrap() - logs.get("loss").unwrap();
         assert!(difference.abs() < 1e-6, "{difference}");
@@ -210,7 +210,7 @@ fn ten_steps_of_every_optimizer_are_keras() {
         for step in 0..10 {
             let batch = batches.map_or(1, |batches| batches[step].as_u64().unwrap());
             rates.push(model.learning_rate() as f32);
-            let logs = model.train_on_batch(&golden.batch(batch)).unwrap();
+            let logs = model.train_on_batch(golden.batch(batch)).unwrap();
             losses.push(logs.get("loss").unwrap() as f32);
         }
         check_within(

@@ -30,7 +30,7 @@ pub struct Arguments {
     /// Built-in name, or a folder in Keras' or transformers' format
     preset: String,
     /// safetensors file: `token_ids` and `padding_mask` [B, T], and any of `hidden` [B, T, C],
-    /// `logits` [B, T, V], `score_targets` with `score_loss` [B, T], or `train.losses` [n] of n
+    /// `logits` [B, T, V], `score_targets` with `score_loss` [B, T], or `train.losses` of n
     /// steps of Adam on `train.token_ids`, `train.padding_mask`, `train.targets`,
     /// `train.sample_weight` [B, T] at `train.learning_rate`, without dropout
     #[arg(long, value_name = "FILE")]
