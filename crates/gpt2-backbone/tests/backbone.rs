@@ -322,3 +322,112 @@ fn ndarray_trains_as_flex_does() {
         }
     }
 }
+
+/// Random parameters, some of which are made constant by the end of their path.
+struct Constant(RandomParameters, &'static [(&'static str, f32)]);
+
+impl ParameterSource for Constant {
+    type Error = BackboneError;
+
+    fn parameter(
+        &mut self,
+        parameter: &ParameterSpec<'_>,
+    ) -> Result<burn::tensor::TensorData, BackboneError> {
+        let Ok(data) = self.0.parameter(parameter);
+        let constant = self.1.iter().find(|(path, _)| parameter.path.ends_with(path));
+        Ok(match constant {
+            Some((_, value)) => {
+                let values = vec![*value; parameter.shape.iter().product()];
+                burn::tensor::TensorData::new(values, parameter.shape.to_vec())
+            }
+            None => data,
+        })
+    }
+}
+
+/// What the embeddings give, and what the only layer adds to it, under a dropout of a half.
+fn dropped(constants: &'static [(&'static str, f32)], seed: Option<u64>) -> [Vec<f32>; 2] {
+    let device = Device::flex();
+    let config = Gpt2BackboneConfig::new(10, 1, 1, 8, 8).with_max_sequence_length(6);
+    let config = config.with_dropout(0.5);
+    let mut source = Constant(RandomParameters::new(1), constants);
+    let backbone = Gpt2Backbone::from_source(&config, &mut source, &device).unwrap();
+    let mut seen = Vec::new();
+    let mut watch = |x: Tensor<3>, _: InterceptPoint| {
+        seen.push(values(x.clone()));
+        x
+    };
+    let options = ForwardOptions {
+        intercept: Some(&mut watch),
+        dropout: seed.map(|seed| DropoutSeed { seed, step: 0 }),
+        ..Default::default()
+    };
+    backbone.forward_with(ids(&[[1, 2, 3, 4, 5, 6]], &device), options).unwrap();
+    let [before, after] = <[Vec<f32>; 2]>::try_from(seen).unwrap();
+    let added = after.iter().zip(&before).map(|(after, before)| after - before).collect();
+    [before, added]
+}
+
+/// Counts the values near zero and those near `kept`, of which all must be one or the other.
+fn dropped_and_kept(values: &[f32], kept: f32) -> (usize, usize) {
+    let near = |value: &&f32, expected: f32| (**value - expected).abs() < 1e-5;
+    let zeros = values.iter().filter(|value| near(value, 0.0)).count();
+    let others = values.iter().filter(|value| near(value, kept)).count();
+    assert_eq!(zeros + others, values.len(), "{values:?}");
+    (zeros, others)
+}
+
+/// The places of `keras_hub/src/models/gpt2/gpt2_backbone.py` and `transformer_decoder.py`, each
+/// seen alone because the others have nothing to drop.
+#[test]
+fn dropout_is_where_keras_hub_has_it() {
+    let some_of_48 = |(dropped, kept): (usize, usize)| {
+        assert_eq!(dropped + kept, 48);
+        assert!(dropped > 8 && kept > 8, "a half of 48 is dropped: {dropped}");
+    };
+    // The sum of both embeddings, 1 + 2, is dropped as one number.
+    let embeddings = &[("token_embedding.embeddings", 1.0), ("position_embeddings", 2.0)];
+    some_of_48(dropped_and_kept(&dropped(embeddings, Some(3))[0], 6.0));
+    assert_eq!(dropped(embeddings, None)[0], [3.0; 48]);
+
+    // The attention adds its output's bias alone, the feed-forward network nothing.
+    let attention = &[
+        ("output_dense.kernel", 0.0),
+        ("self_attention_layer.output_dense.bias", 4.0),
+        ("feedforward_output_dense.bias", 0.0),
+    ];
+    some_of_48(dropped_and_kept(&dropped(attention, Some(3))[1], 8.0));
+    let feed_forward = &[
+        ("output_dense.kernel", 0.0),
+        ("self_attention_layer.output_dense.bias", 0.0),
+        ("feedforward_output_dense.bias", 4.0),
+    ];
+    some_of_48(dropped_and_kept(&dropped(feed_forward, Some(3))[1], 8.0));
+
+    // All values are 1, so that a position is told what is left of its probabilities: not all of
+    // it, and the same in every column, each of which is the sum of eight.
+    let probabilities = &[
+        ("value_dense.kernel", 0.0),
+        ("value_dense.bias", 1.0),
+        ("self_attention_layer.output_dense.kernel", 0.125),
+        ("self_attention_layer.output_dense.bias", 0.0),
+        ("feedforward_output_dense.kernel", 0.0),
+        ("feedforward_output_dense.bias", 0.0),
+    ];
+    let [_, whole] = dropped(probabilities, None);
+    assert!(whole.iter().all(|added| (added - 1.0).abs() < 1e-5));
+    let [_, added] = dropped(probabilities, Some(3));
+    let rows: Vec<f32> = added
+        .chunks(8)
+        .map(|row| {
+            let largest = row.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+            // Half of the outputs are dropped too, and the others doubled.
+            let (_, kept) = dropped_and_kept(row, largest);
+            assert!(largest < 1e-5 || kept > 0);
+            largest / 2.0
+        })
+        .collect();
+    // Six positions see one to six tokens: the first has all of its probability or none.
+    assert!(rows[0].abs() < 1e-5 || (rows[0] - 2.0).abs() < 1e-5, "{rows:?}");
+    assert!(rows.iter().any(|&left| (left - 1.0).abs() > 0.1), "{rows:?}");
+}
