@@ -12,13 +12,13 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
-use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
+use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{
     CheckpointFolder, FromPreset, FromPresetOnDevice, LoadOptions, PackedDataset, SaveToPreset,
     TokenizeOptions, TrainingDataOptions, open_training_data,
 };
 use gpt2_task::callbacks::{EarlyStopping, JsonlLogger, LambdaCallback, ProgressBar, StepHistory};
-use gpt2_task::optimizers::{self, Optimizer};
+use gpt2_task::optimizers;
 use gpt2_task::{
     Callback, CheckpointStore, CompileOptions, Dataset, FitOptions, Gpt2CausalLm,
     Gpt2CausalLmPreprocessor, History, LearningRate, Metric, Precision, PreprocessorConfig,
@@ -38,7 +38,7 @@ struct Arguments {
     #[arg(long, requires = "tokenizer", value_name = "FILE")]
     config: Option<PathBuf>,
     /// With --config: the preset or the folder with the vocabulary
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, requires = "config", value_name = "DIR")]
     tokenizer: Option<String>,
     /// Text files, .jsonl files, .bin files of token ids, or folders of them
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
@@ -49,7 +49,7 @@ struct Arguments {
     /// Tokens of an example [default: the preset's, or the model's positions]
     #[arg(long, value_name = "N")]
     sequence_length: Option<usize>,
-    /// Tokens between the beginnings of two examples; fewer than the length let them overlap
+    /// Tokens between the beginnings of two training examples; fewer than the length let them overlap
     #[arg(long, value_name = "N")]
     stride: Option<usize>,
     /// Examples of a step
@@ -64,9 +64,9 @@ struct Arguments {
     /// Steps of an epoch, after which the model is evaluated [default: a pass over the data]
     #[arg(long, value_name = "N")]
     steps_per_epoch: Option<usize>,
-    /// The highest learning rate
-    #[arg(long, default_value_t = 2e-5, value_name = "X")]
-    learning_rate: f64,
+    /// The highest learning rate [default: 2e-5]
+    #[arg(long, value_name = "X")]
+    learning_rate: Option<f64>,
     /// constant, cosine, linear, …, with arguments as in `cosine:warmup_steps=100,alpha=0.1`
     #[arg(long, default_value = "constant", value_name = "S")]
     schedule: String,
@@ -132,10 +132,10 @@ fn main() -> anyhow::Result<()> {
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     let device = gpt2_backbone::parse_device(&arguments.device)?;
     let mut model = start(&arguments, &device)?;
-    let training = open(&arguments.train, &model, &arguments, &folder)?;
+    let training = open(&arguments.train, arguments.stride, &model, &folder)?;
     let validation = match arguments.validation.as_slice() {
         [] => None,
-        paths => Some(open(paths, &model, &arguments, &folder)?),
+        paths => Some(open(paths, None, &model, &folder)?),
     };
     let plan = Plan::new(&arguments, training.len());
     compile(&mut model, &arguments, plan)?;
@@ -164,30 +164,32 @@ fn main() -> anyhow::Result<()> {
 
 /// The model before training: a preset's, or a new one.
 fn start(arguments: &Arguments, device: &Device) -> anyhow::Result<Gpt2CausalLm> {
-    let (mut backbone, tokenizer) = match &arguments.config {
+    let (mut backbone, tokenizer, mut config) = match &arguments.config {
         None => {
             let options = LoadOptions::new(device);
             let model = Gpt2CausalLm::from_preset(&arguments.preset, options)?;
             let preprocessor = model.preprocessor().context("the preset has no tokenizer")?;
-            let tokenizer = preprocessor.tokenizer().clone();
-            (model.into_backbone(), tokenizer)
+            let (tokenizer, config) =
+                (preprocessor.tokenizer().clone(), preprocessor.config().clone());
+            (model.into_backbone(), tokenizer, config)
         }
         Some(path) => {
             let text =
                 fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-            let config: Gpt2BackboneConfig = serde_json::from_str(&text)
+            let config = read_config(&text)
                 .with_context(|| format!("{} is not a backbone's config", path.display()))?;
             let source = arguments.tokenizer.as_deref().unwrap_or_default();
             let tokenizer = Gpt2Tokenizer::from_preset(source)?;
-            (Gpt2Backbone::new(&config, arguments.seed, device)?, tokenizer)
+            let backbone = Gpt2Backbone::new(&config, arguments.seed, device)?;
+            (backbone, tokenizer, PreprocessorConfig::default())
         }
     };
     if let Some(dropout) = arguments.dropout {
         backbone.set_dropout(dropout)?;
     }
     let positions = backbone.config().max_sequence_length;
-    let sequence_length = arguments.sequence_length.unwrap_or(positions);
-    let config = PreprocessorConfig { sequence_length, ..Default::default() };
+    let default = config.sequence_length.min(positions);
+    config.sequence_length = arguments.sequence_length.unwrap_or(default);
     let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer, config)?;
     let mut model = Gpt2CausalLm::new(backbone, Some(preprocessor))?;
     if let Some(rank) = arguments.lora_rank {
@@ -196,11 +198,32 @@ fn start(arguments: &Arguments, device: &Device) -> anyhow::Result<Gpt2CausalLm>
     Ok(model)
 }
 
+/// A config in which every key is known: a misspelt one would leave its default in silence.
+fn read_config(text: &str) -> anyhow::Result<Gpt2BackboneConfig> {
+    let given: Map<String, Value> = serde_json::from_str(text)?;
+    let config: Gpt2BackboneConfig = serde_json::from_str(text)?;
+    // All keys are written where no value is a default.
+    let all = Gpt2BackboneConfig {
+        layer_norm_epsilon: 1.0,
+        activation: Activation::Relu,
+        scale_attention: false,
+        scale_attention_by_layer: true,
+        tie_weights: false,
+        ..config.clone()
+    };
+    let known = serde_json::to_value(all)?;
+    if let Some(unknown) = given.keys().find(|key| known.get(key.as_str()).is_none()) {
+        let names: Vec<&String> = known.as_object().into_iter().flat_map(Map::keys).collect();
+        bail!("unknown key `{unknown}`, expected one of {names:?}");
+    }
+    Ok(config)
+}
+
 /// Files as examples; texts are tokenized once, behind a bar where standard error is a terminal.
 fn open(
     paths: &[PathBuf],
+    stride: Option<usize>,
     model: &Gpt2CausalLm,
-    arguments: &Arguments,
     folder: &Path,
 ) -> anyhow::Result<PackedDataset> {
     let preprocessor = model.preprocessor().context("the model has a tokenizer")?;
@@ -213,7 +236,7 @@ fn open(
             shown.set_position(done);
         });
     let mut options = TrainingDataOptions::new(preprocessor.sequence_length(), tokenize);
-    if let Some(stride) = arguments.stride {
+    if let Some(stride) = stride {
         options = options.with_stride(stride);
     }
     let data = open_training_data(paths, preprocessor.tokenizer(), &options)?;
@@ -240,15 +263,22 @@ impl Plan {
             }
             None => {
                 let epochs = arguments.epochs.unwrap_or(1);
-                Self { epochs, steps_per_epoch, steps: epochs * steps_per_epoch }
+                Self { epochs, steps_per_epoch, steps: epochs.saturating_mul(steps_per_epoch) }
             }
         }
     }
 }
 
 fn compile(model: &mut Gpt2CausalLm, arguments: &Arguments, plan: Plan) -> anyhow::Result<()> {
-    let optimizer: Optimizer =
-        optimizers::get(&arguments.optimizer)?.with_learning_rate(learning_rate(arguments, plan)?);
+    let optimizer = optimizers::get(&arguments.optimizer)?;
+    let named = arguments.optimizer.contains("learning_rate=");
+    ensure!(
+        !named || arguments.learning_rate.is_none(),
+        "the learning rate is given twice: by --learning-rate and by --optimizer"
+    );
+    let rate = if named { optimizer.learning_rate() } else { 2e-5 };
+    let rate = arguments.learning_rate.unwrap_or(rate);
+    let optimizer = optimizer.with_learning_rate(schedule(arguments, rate, plan)?);
     let precision = match arguments.precision {
         PrecisionName::Float32 => Precision::Float32,
         PrecisionName::MixedBfloat16 => Precision::MixedBfloat16,
@@ -263,7 +293,7 @@ fn compile(model: &mut Gpt2CausalLm, arguments: &Arguments, plan: Plan) -> anyho
 }
 
 /// The schedule, which decays until the end of the training unless it says otherwise.
-fn learning_rate(arguments: &Arguments, plan: Plan) -> anyhow::Result<LearningRate> {
+fn schedule(arguments: &Arguments, rate: f64, plan: Plan) -> anyhow::Result<LearningRate> {
     let mut text = arguments.schedule.clone();
     let decays = ["cosine", "linear", "polynomial"];
     let name = text.split(':').next().unwrap_or_default();
@@ -274,7 +304,7 @@ fn learning_rate(arguments: &Arguments, plan: Plan) -> anyhow::Result<LearningRa
         let separator = if text.contains(':') { ',' } else { ':' };
         text = format!("{text}{separator}decay_steps={decay}");
     }
-    Ok(LearningRate::from_text(&text, arguments.learning_rate)?)
+    Ok(LearningRate::from_text(&text, rate)?)
 }
 
 fn fit<'a>(
@@ -287,7 +317,10 @@ fn fit<'a>(
     checkpoint: &'a mut CheckpointFolder,
 ) -> anyhow::Result<History> {
     let path = arguments.output.join("training/log.jsonl");
-    let log = OpenOptions::new().create(true).append(true).open(&path);
+    // The log of a training goes on where it was interrupted; a new one begins anew.
+    let resumed = checkpoint.path().exists();
+    let mut open = OpenOptions::new();
+    let log = open.create(true).write(true).append(resumed).truncate(!resumed).open(&path);
     let log: File = log.with_context(|| format!("opening {}", path.display()))?;
     let mut log = JsonlLogger::new(log);
     let mut progress = ProgressBar::new();
@@ -367,7 +400,9 @@ fn bits_per_byte(
     for index in 0..data.len() {
         let targets = data.batch(&[index])?.y.concat();
         tokens += targets.len();
-        bytes += tokenizer.decode_bytes(&targets)?.len();
+        // What separates documents is no text.
+        let text = targets.into_iter().filter(|&id| id != tokenizer.end_token_id());
+        bytes += tokenizer.decode_bytes(&text.collect::<Vec<_>>())?.len();
     }
     let nats = loss * tokens as f64;
     Ok((loss, nats / bytes as f64 / std::f64::consts::LN_2))

@@ -146,6 +146,9 @@ fn mistakes_are_explained() {
     let path = |name: &str| world.path().join(name);
     fs::write(path("binary.txt"), b"\x00\x01\xff").unwrap();
     fs::write(path("empty.txt"), b"").unwrap();
+    let typo = r#"{"vocabulary_size": 1024, "num_layers": 1, "num_heads": 2, "hidden_dim": 16,
+        "intermediate_dim": 32, "max_sequence_length": 16, "dropuot": 0}"#;
+    fs::write(path("typo.json"), typo).unwrap();
     fs::write(path("bad.json"), b"{\"num_layers\": 1}").unwrap();
     let with = |arguments: &[&str]| {
         let mut command = program("fine_tune");
@@ -163,6 +166,34 @@ fn mistakes_are_explained() {
         (&["--train", "train.txt", "--sequence-length", "5000"], "5001"),
         (&["--train", "train.txt", "--sequence-length", "200"], "max_sequence_length"),
         (&["--train", "train.txt", "--dropout", "2"], "dropout"),
+        (&["--train", "train.txt", "--tokenizer", "x"], "--config"),
+        (
+            &["--train", "train.txt", "--learning-rate", "1", "--optimizer", "sgd:learning_rate=1"],
+            "given twice",
+        ),
+        // Its loss is a number still; the weights behind the only step are not.
+        (
+            &[
+                "--train",
+                "train.txt",
+                "--steps",
+                "1",
+                "--optimizer",
+                "sgd:learning_rate=1e30,weight_decay=1e30",
+            ],
+            "not finite",
+        ),
+        (
+            &[
+                "--train",
+                "train.txt",
+                "--config",
+                "typo.json",
+                "--tokenizer",
+                "gpt2_tiny_shakespeare",
+            ],
+            "unknown key `dropuot`",
+        ),
         (
             &[
                 "--train",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::optim::{LambConfig, SgdConfig};
 use burn::tensor::Device;
-use gpt2_task::callbacks::{EarlyStopping, ReduceLrOnPlateau};
+use gpt2_task::callbacks::{EarlyStopping, LambdaCallback, ReduceLrOnPlateau, TerminateOnNan};
 use gpt2_task::optimizers::{Adam, BurnOptimizer, ExponentialMovingAverage, Optimizer, Sgd};
 use gpt2_task::{
     BoxError, Callback, CheckpointStore, CompileOptions, Dataset, FitOptions, Gpt2CausalLm,
@@ -13,7 +13,7 @@ use gpt2_task::{
 };
 use serde_json::Value;
 
-use crate::golden::{check_within, floats, id_rows, mask_rows, preset, strings};
+use crate::golden::{check_within, floats, id_rows, mask_rows, preset, strings, values};
 use crate::training::{Golden, compile, parameters, start};
 
 /// The most by which a number of a history may differ: see `golden/training/README.md`.
@@ -622,4 +622,95 @@ fn a_loss_that_is_no_number_ends_the_training_and_keeps_the_checkpoint() {
     let error = model.fit(&TEXTS, options.with_backup(&mut store, None)).unwrap_err();
     assert!(matches!(error, TaskError::NonFiniteLoss { epoch: 0, .. }), "{error}");
     assert!(store.0.is_none(), "nothing was saved behind the damage");
+
+    // The loss of the first step is that of the weights before it, and so is a number.
+    let mut model = testing::model();
+    compile(&mut model, Optimizer::new(Sgd::default(), 1e30).with_weight_decay(1e30));
+    let options = FitOptions::new().with_backup(&mut store, Some(1));
+    let error = model.fit(&TEXTS, options).unwrap_err();
+    assert!(matches!(error, TaskError::NonFiniteWeights { step: 1 }), "{error}");
+    assert!(store.0.is_none());
+}
+
+#[test]
+fn a_training_that_is_ended_quietly_leaves_the_last_good_checkpoint() {
+    let mut model = testing::model();
+    compile(&mut model, adam(1e-3));
+    let mut store = Memory::default();
+    let mut backbone = model.backbone().clone();
+    backbone.layer_norm.gamma = backbone.layer_norm.gamma.map(|gamma| gamma * f32::NAN);
+    let mut spoil = LambdaCallback::new().with_on_epoch_begin(move |epoch, trainer| {
+        if epoch == 1 {
+            trainer.model_mut().set_backbone(backbone.clone())?;
+        }
+        Ok(())
+    });
+    let mut terminate = TerminateOnNan::new();
+    let options = FitOptions::new().with_epochs(3).with_seed(1);
+    let options = options.with_callback(&mut spoil).with_callback(&mut terminate);
+    model.fit(&TEXTS, options.with_backup(&mut store, Some(1))).unwrap();
+    assert_eq!(terminate.invalid_batch(), Some(0));
+    let kept = store.0.expect("the checkpoint is not removed");
+    assert_eq!(kept.state["fit"]["epoch"], 1);
+    let gamma: Vec<f32> =
+        kept.tensors["weights/layer_norm.gamma"].clone().try_into_vec_as().unwrap();
+    assert!(gamma.iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn another_lora_begins_without_what_was_known_of_the_first() {
+    let mut model = testing::model();
+    compile(&mut model, adam(1e-2));
+    for rank in [2, 2, 3] {
+        model.merge_lora();
+        model.enable_lora(rank, None, 1).unwrap();
+        model.fit(&TEXTS, FitOptions::new().with_seed(1)).unwrap();
+    }
+    assert_eq!(model.optimizer().iterations(), 3);
+}
+
+#[test]
+fn callbacks_may_end_a_training_before_it_begins() {
+    let mut model = testing::model();
+    let before = parameters(&model);
+    for at_train_begin in [true, false] {
+        let mut stop = match at_train_begin {
+            true => LambdaCallback::new().with_on_train_begin(|trainer| {
+                trainer.stop_training();
+                Ok(())
+            }),
+            false => LambdaCallback::new().with_on_epoch_begin(|_, trainer| {
+                trainer.stop_training();
+                Ok(())
+            }),
+        };
+        let history = model.fit(&TEXTS, FitOptions::new().with_callback(&mut stop)).unwrap();
+        assert!(history.epoch.is_empty());
+        assert_eq!(parameters(&model), before);
+    }
+}
+
+#[test]
+fn logits_come_batch_by_batch() {
+    let model = testing::model();
+    fn rows<'a>(model: &'a Gpt2CausalLm, data: impl Into<TrainingData<'a>>) -> Vec<usize> {
+        let batches = model.predict_batches(data, 3).unwrap();
+        batches.map(|logits| logits.unwrap().dims()[0]).collect()
+    }
+    assert_eq!(rows(&model, &TEXTS), [3, 3, 1]);
+    let ids = model.preprocessor().unwrap().preprocess(&TEXTS, None).unwrap();
+    assert_eq!(rows(&model, ids), [3, 3, 1]);
+    let whole = values(model.predict(&TEXTS).unwrap());
+    let pieces = model.predict_batches(&TEXTS, 3).unwrap();
+    let pieces: Vec<f32> = pieces.flat_map(|logits| values(logits.unwrap())).collect();
+    check_within(1e-5, 0.0, "pieces", &pieces, &whole);
+    assert!(model.predict_batches(&TEXTS, 0).is_err());
+}
+
+#[test]
+fn an_evaluation_ends_with_its_data() {
+    let model = testing::model();
+    let whole = model.evaluate(&TEXTS, 3, None).unwrap();
+    assert_eq!(model.evaluate(&TEXTS, 3, Some(9)).unwrap(), whole);
+    assert_ne!(model.evaluate(&TEXTS, 3, Some(2)).unwrap(), whole);
 }

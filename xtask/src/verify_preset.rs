@@ -139,6 +139,7 @@ fn compare_training(
     reference: &Reference,
 ) -> anyhow::Result<Option<Comparison>> {
     let Some((expected, shape)) = reference.floats("train.losses")? else { return Ok(None) };
+    ensure!(!expected.is_empty(), "`train.losses` is empty");
     let floats = |name: &str| -> anyhow::Result<Vec<f64>> {
         let found = reference.floats(name)?;
         Ok(found.with_context(|| format!("the reference has no `{name}`"))?.0)

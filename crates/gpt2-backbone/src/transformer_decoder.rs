@@ -132,8 +132,10 @@ fn gelu_new(x: Tensor<3>) -> Tensor<3> {
     let x0 = x.clone().inner();
     let tanh = gelu_tanh(x0.clone());
     let half = (tanh.clone() + 1.0) * 0.5;
-    let inner_slope = x0.clone() * x0.clone() * (3.0 * CUBIC) + 1.0;
-    let slope = (-(tanh.clone() * tanh.clone()) + 1.0) * x0.clone() * inner_slope;
+    // Beyond 10 the slope of the tangent is zero, and a square would overflow 16-bit floats.
+    let near = x0.clone().clamp(-10.0, 10.0);
+    let inner_slope = near.clone() * near.clone() * (3.0 * CUBIC) + 1.0;
+    let slope = (-(tanh.clone() * tanh.clone()) + 1.0) * near * inner_slope;
     let slope = slope * (0.5 * SQRT_2_OVER_PI) + half;
     let value = x0.clone() * (tanh + 1.0) * 0.5;
     (x - Tensor::from_inner(x0)) * Tensor::from_inner(slope) + Tensor::from_inner(value)

@@ -9,8 +9,10 @@ use serde_json::Value;
 use crate::decoding::DrawSource;
 use crate::optimizers::Optimizer;
 use crate::samplers::SearchStrategy;
+use crate::training::batches::{BatchPlan, Batches};
 use crate::training::compile::TrainingSetup;
-use crate::{CompileOptions, Gpt2CausalLmPreprocessor, TaskError};
+use crate::training::fit::check_count;
+use crate::{CompileOptions, Gpt2CausalLmPreprocessor, TaskError, TrainingBatch, TrainingData};
 
 /// GPT-2 as a causal language model (`keras_hub/src/models/gpt2/gpt2_causal_lm.py`).
 ///
@@ -84,7 +86,8 @@ impl Gpt2CausalLm {
         self.backbone.expect("only an update of the weights takes the backbone")
     }
 
-    /// Replaces the backbone, such as by one with better weights. The optimizer keeps its state.
+    /// Replaces the backbone, such as by one with better weights. The optimizer keeps what it knows of
+    /// parameters of the same path and size.
     ///
     /// # Errors
     ///
@@ -92,6 +95,7 @@ impl Gpt2CausalLm {
     pub fn set_backbone(&mut self, backbone: Gpt2Backbone) -> Result<(), TaskError> {
         check_vocabulary(&backbone, self.preprocessor.as_ref())?;
         self.backbone = Some(backbone);
+        self.forget_other_parameters();
         Ok(())
     }
 
@@ -107,12 +111,15 @@ impl Gpt2CausalLm {
         target_layer_names: Option<&[&str]>,
         seed: u64,
     ) -> Result<(), TaskError> {
-        Ok(self.backbone_mut().enable_lora(rank, target_layer_names, seed)?)
+        self.backbone_mut().enable_lora(rank, target_layer_names, seed)?;
+        self.forget_other_parameters();
+        Ok(())
     }
 
     /// Adds what the LoRA has learned to the kernels; see [`Gpt2Backbone::merge_lora`].
     pub fn merge_lora(&mut self) {
         self.backbone_mut().merge_lora();
+        self.forget_other_parameters();
     }
 
     /// Freezes the parameters under these names, or has them trained again; see
@@ -178,6 +185,42 @@ impl Gpt2CausalLm {
         self.score_logits(&batch.x, None)
     }
 
+    /// Logits of texts, token ids or an iterator's batches, batch by batch, each when it is asked
+    /// for: Keras' `predict`, which returns all at once.
+    ///
+    /// ```
+    /// # let model = gpt2_task::testing::model();
+    /// let texts = ["a plane", "airport", "the port"];
+    /// for logits in model.predict_batches(&texts, 2)? {
+    ///     assert_eq!(logits?.dims()[1..], [8, 46]);
+    /// }
+    /// # Ok::<(), gpt2_task::TaskError>(())
+    /// ```
+    ///
+    /// # Shapes
+    ///
+    /// Each `[rows, sequence_length, vocabulary_size]`; the last batch may have fewer rows.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::NoPreprocessor`], or [`TaskError::InvalidTrainingArgument`] for a batch size of
+    /// 0; each batch as [`score_logits`](Self::score_logits).
+    pub fn predict_batches<'a>(
+        &'a self,
+        data: impl Into<TrainingData<'a>>,
+        batch_size: usize,
+    ) -> Result<impl Iterator<Item = Result<Tensor<3>, TaskError>> + 'a, TaskError> {
+        check_count("predict_batches", "batch_size", batch_size)?;
+        let data = data.into().resolve(self.preprocessor(), "predict_batches")?;
+        let plan = BatchPlan { batch_size, steps: None, repeat: false, seed: None };
+        let mut batches = Batches::new(data, plan);
+        let logits = |batch: TrainingBatch| self.score_logits(&batch.x, None);
+        Ok((0..).map_while(move |number| match batches.get(0, number) {
+            Ok(batch) => batch.map(logits),
+            Err(error) => Some(Err(error)),
+        }))
+    }
+
     pub(crate) fn require_preprocessor(
         &self,
         operation: &'static str,
@@ -191,7 +234,7 @@ impl Gpt2CausalLm {
 
     /// From which dropout follows outside of `fit`.
     pub(crate) fn training_seed(&self) -> u64 {
-        self.seed
+        self.training.seed
     }
 
     /// One step of the optimizer, in place.
@@ -218,6 +261,12 @@ impl Gpt2CausalLm {
         self.training.optimizer.restore(counters, tensors, &backbone)?;
         self.backbone = Some(backbone);
         Ok(())
+    }
+
+    fn forget_other_parameters(&mut self) {
+        if let Some(backbone) = &self.backbone {
+            self.training.optimizer.forget_others(backbone);
+        }
     }
 
     fn backbone_mut(&mut self) -> &mut Gpt2Backbone {

@@ -234,7 +234,7 @@ pub enum TaskError {
 
     /// The loss became NaN or infinite.
     #[error(
-        "the loss of epoch {epoch}, batch {batch} is {loss}: lower the learning rate or clip the gradients; the last checkpoint is from before"
+        "the loss of epoch {epoch}, batch {batch} is {loss}: lower the learning rate or clip the gradients; a checkpoint that is kept is from before"
     )]
     NonFiniteLoss {
         /// The epoch, counted from 0.
@@ -243,6 +243,15 @@ pub enum TaskError {
         batch: usize,
         /// The loss.
         loss: f64,
+    },
+
+    /// An update made weights that are NaN or infinite.
+    #[error(
+        "step {step} made weights that are not finite numbers: lower the learning rate or clip the gradients; a checkpoint that is kept is from before"
+    )]
+    NonFiniteWeights {
+        /// Steps of the optimizer so far.
+        step: u64,
     },
 
     /// A checkpoint is of another training.

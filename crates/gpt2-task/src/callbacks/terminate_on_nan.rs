@@ -5,7 +5,8 @@ use crate::{Logs, Trainer};
 
 /// Ends the training when the loss is NaN or infinite (`keras/src/callbacks/terminate_on_nan.py`).
 ///
-/// Without it such a loss is an error of `fit`; with it the epoch is finished and `fit` returns.
+/// Without it such a loss is an error of `fit`; with it the epoch is finished and `fit` returns. A
+/// checkpoint that is kept stays as it was before.
 ///
 /// ```
 /// use gpt2_task::callbacks::TerminateOnNan;
@@ -67,6 +68,7 @@ impl Callback for TerminateOnNan {
                 if self.raise_error {
                     return Err(InvalidLoss { loss, batch }.into());
                 }
+                trainer.accept_non_finite_loss();
                 trainer.stop_training();
                 Ok(())
             }

@@ -83,7 +83,7 @@ pub struct AdamW(pub Adam);
 
 impl UpdateRule for AdamW {
     fn name(&self) -> String {
-        self.0.name()
+        self.0.name().replacen("adam", "adamw", 1)
     }
 
     fn slots(&self, shape: &[usize]) -> Vec<(&'static str, usize)> {

@@ -94,6 +94,10 @@ impl<O: BurnRule> UpdateRule for BurnOptimizer<O> {
         updated
     }
 
+    fn retain(&mut self, keep: &dyn Fn(&str) -> bool) {
+        self.states.retain(|path, _| keep(path));
+    }
+
     fn state(&self, device: &Device) -> RuleState {
         let mut sink = StateSink::default();
         let mut ranks = BTreeMap::new();

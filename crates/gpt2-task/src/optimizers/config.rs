@@ -58,9 +58,18 @@ pub fn get(identifier: &str) -> Result<Optimizer, TaskError> {
     let clipnorm = number("clipnorm")?;
     let global_clipnorm = number("global_clipnorm")?;
     let clipvalue = number("clipvalue")?;
-    let steps = number("gradient_accumulation_steps")?;
-    let (ema_momentum, ema_overwrite) =
-        (number("ema_momentum")?, number("ema_overwrite_frequency")?);
+    let ema_momentum = number("ema_momentum")?;
+    let mut count = |key: &'static str| -> Result<Option<u64>, TaskError> {
+        match arguments.remove(key) {
+            None => Ok(None),
+            Some(value) => match value.as_u64() {
+                Some(count) => Ok(Some(count)),
+                None => Err(invalid(name, key, "a whole number", value)),
+            },
+        }
+    };
+    let steps = count("gradient_accumulation_steps")?;
+    let ema_overwrite = count("ema_overwrite_frequency")?;
 
     let mut optimizer =
         Optimizer::from_rule(rule(name, arguments)?, LearningRate::from(learning_rate));
@@ -78,12 +87,12 @@ pub fn get(identifier: &str) -> Result<Optimizer, TaskError> {
         optimizer = optimizer.with_clipnorm(bound);
     }
     if let Some(steps) = steps {
-        optimizer = optimizer.with_gradient_accumulation_steps(steps as u64);
+        optimizer = optimizer.with_gradient_accumulation_steps(steps);
     }
     if ema_momentum.is_some() || ema_overwrite.is_some() {
         optimizer = optimizer.with_ema(ExponentialMovingAverage {
             momentum: ema_momentum.unwrap_or(0.99),
-            overwrite_frequency: ema_overwrite.map(|steps| steps as u64),
+            overwrite_frequency: ema_overwrite,
         });
     }
     optimizer.validate()?;
@@ -152,6 +161,7 @@ mod tests {
             ("adam:learning_rate=-1", "learning_rate"),
             ("adam:clipnorm=0", "clipnorm"),
             ("adam:gradient_accumulation_steps=0", "gradient_accumulation_steps"),
+            ("adam:gradient_accumulation_steps=2.5", "a whole number"),
             ("adam:ema_momentum=1", "ema_momentum"),
             ("sgd:momentum=0.9,momentum=0.8", "once"),
         ] {

@@ -9,6 +9,7 @@ mod gradient_clipping;
 mod lion;
 mod loss_scale;
 mod optimizer;
+mod optimizer_state;
 mod rmsprop;
 mod rule;
 mod sgd;

@@ -2,22 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use gpt2_backbone::{
     Gpt2Backbone, ParameterGradients, keras_shape, update_parameters, visit_tensors,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::gradient_clipping::{GradientClipping, global_norm};
 use super::loss_scale::LossScale;
-use super::rule::{
-    RuleState, UpdateRule, UpdateStep, check_fraction, check_positive, elements, invalid,
-};
+use super::rule::{UpdateRule, UpdateStep, check_fraction, check_positive, elements, invalid};
 use crate::{LearningRate, TaskError};
-
-/// In front of the names of what a rule keeps besides its slots. No path begins like this.
-const RULE: &str = "~rule/";
 
 /// An average of the weights over the last steps, which often is better than the last weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -42,25 +36,29 @@ pub struct ExponentialMovingAverage {
 /// ```
 #[derive(Debug)]
 pub struct Optimizer {
-    rule: Box<dyn UpdateRule>,
-    learning_rate: LearningRate,
-    weight_decay: Option<f64>,
-    excluded_from_weight_decay: Vec<String>,
-    clipping: Option<GradientClipping>,
-    accumulation_steps: Option<u64>,
-    ema: Option<ExponentialMovingAverage>,
-    loss_scale: Option<LossScale>,
+    pub(super) rule: Box<dyn UpdateRule>,
+    pub(super) learning_rate: LearningRate,
+    /// As the optimizer was made, whatever a callback has set since.
+    pub(super) given_learning_rate: LearningRate,
+    pub(super) weight_decay: Option<f64>,
+    pub(super) excluded_from_weight_decay: Vec<String>,
+    pub(super) clipping: Option<GradientClipping>,
+    pub(super) accumulation_steps: Option<u64>,
+    pub(super) ema: Option<ExponentialMovingAverage>,
+    pub(super) loss_scale: Option<LossScale>,
     /// Calls of [`apply`](Self::apply), accumulating ones included.
-    iterations: u64,
-    variables: BTreeMap<String, VariableState>,
+    pub(super) iterations: u64,
+    pub(super) variables: BTreeMap<String, VariableState>,
 }
 
 /// What is kept for one variable.
 #[derive(Debug, Default)]
-struct VariableState {
-    slots: Vec<Tensor<1>>,
-    accumulated: Option<Tensor<1>>,
-    average: Option<Tensor<1>>,
+pub(super) struct VariableState {
+    /// Elements of the variable.
+    pub(super) size: usize,
+    pub(super) slots: Vec<Tensor<1>>,
+    pub(super) accumulated: Option<Tensor<1>>,
+    pub(super) average: Option<Tensor<1>>,
 }
 
 impl Optimizer {
@@ -73,6 +71,7 @@ impl Optimizer {
         Self {
             weight_decay: rule.default_weight_decay(),
             rule,
+            given_learning_rate: learning_rate.clone(),
             learning_rate,
             excluded_from_weight_decay: Vec::new(),
             clipping: None,
@@ -88,6 +87,7 @@ impl Optimizer {
     #[must_use]
     pub fn with_learning_rate(mut self, learning_rate: impl Into<LearningRate>) -> Self {
         self.learning_rate = learning_rate.into();
+        self.given_learning_rate = self.learning_rate.clone();
         self
     }
 
@@ -272,7 +272,7 @@ impl Optimizer {
         let Some(steps) = self.accumulation_steps else { return true };
         let last = (self.iterations + 1).is_multiple_of(steps);
         for (path, gradient) in gradients.iter_mut() {
-            let state = self.variables.entry(path.clone()).or_default();
+            let state = state_of(&mut self.variables, path, gradient);
             let sum = match state.accumulated.take() {
                 Some(accumulated) => gradient.clone() + accumulated,
                 None => gradient.clone(),
@@ -306,7 +306,7 @@ impl Optimizer {
                 _ => variable,
             };
             let keras_shape = keras_shape(&config, path, shape);
-            let state = self.variables.entry(path.to_owned()).or_default();
+            let state = state_of(&mut self.variables, path, &variable);
             if state.slots.is_empty() {
                 let slots = self.rule.slots(&keras_shape).into_iter();
                 let device = variable.device();
@@ -339,7 +339,7 @@ impl Optimizer {
             if !trainable.contains(path) {
                 return variable;
             }
-            let state = self.variables.entry(path.to_owned()).or_default();
+            let state = state_of(&mut self.variables, path, &variable);
             let new = variable.clone() * (1.0 - momentum);
             let average = match state.average.take() {
                 Some(average) => average * momentum + new,
@@ -356,130 +356,40 @@ impl Optimizer {
         if self.ema.is_none() {
             return backbone;
         }
+        let trainable: BTreeSet<_> = backbone.trainable_parameters().into_iter().collect();
         update_parameters(backbone, |path, _, variable| {
-            let average = self.variables.get(path).and_then(|state| state.average.clone());
-            average.unwrap_or(variable)
+            let state = self.variables.get(path).filter(|_| trainable.contains(path));
+            state.and_then(|state| state.average.clone()).unwrap_or(variable)
         })
+    }
+
+    /// Forgets what it keeps for parameters that the model does not have any more, or has in
+    /// another size.
+    pub(crate) fn forget_others(&mut self, backbone: &Gpt2Backbone) {
+        let mut sizes = BTreeMap::new();
+        visit_tensors(backbone, |path, parameter| {
+            sizes.insert(path.to_owned(), elements(&parameter.shape));
+        });
+        self.variables.retain(|path, state| sizes.get(path) == Some(&state.size));
+        let variables = &self.variables;
+        self.rule.retain(&|path| variables.contains_key(path));
     }
 
     /// The average of a parameter's values, if one is kept.
     pub fn average_of(&self, path: &str) -> Option<Tensor<1>> {
         self.variables.get(path)?.average.clone()
     }
+}
 
-    /// Settings and counters, for a checkpoint.
-    pub(crate) fn state(&self) -> Value {
-        json!({
-            "rule": self.rule.name(),
-            "learning_rate": self.learning_rate,
-            "weight_decay": self.weight_decay,
-            "excluded_from_weight_decay": self.excluded_from_weight_decay,
-            "clipping": self.clipping,
-            "accumulation_steps": self.accumulation_steps,
-            "ema": self.ema,
-        })
-    }
-
-    /// What the rule keeps besides its slots.
-    pub(crate) fn rule_state(&self, device: &Device) -> RuleState {
-        self.rule.state(device)
-    }
-
-    /// What changes from step to step, besides the tensors.
-    pub(crate) fn counters(&self, rule: &RuleState) -> Value {
-        json!({
-            "iterations": self.iterations,
-            "loss_scale": self.loss_scale,
-            "learning_rate": self.learning_rate,
-            "rule": rule.json,
-        })
-    }
-
-    /// All tensors, under the path of their variable and their own name.
-    pub(crate) fn tensors(
-        &self,
-        rule: RuleState,
-        backbone: &Gpt2Backbone,
-    ) -> BTreeMap<String, Tensor<1>> {
-        let mut tensors = BTreeMap::new();
-        let config = backbone.config();
-        visit_tensors(backbone, |path, parameter| {
-            let Some(state) = self.variables.get(path) else { return };
-            let slots = self.rule.slots(&keras_shape(config, path, &parameter.shape));
-            let named = slots.iter().map(|(name, _)| *name).zip(&state.slots);
-            let others = [("accumulated", &state.accumulated), ("average", &state.average)];
-            let others = others.into_iter().filter_map(|(n, tensor)| Some((n, tensor.as_ref()?)));
-            for (name, tensor) in named.chain(others) {
-                tensors.insert(format!("{path}/{name}"), tensor.clone());
-            }
-        });
-        let own = rule.tensors.into_iter();
-        tensors.extend(own.map(|(name, tensor)| (format!("{RULE}{name}"), tensor)));
-        tensors
-    }
-
-    /// Takes what [`counters`](Self::counters) and [`tensors`](Self::tensors) gave.
-    ///
-    /// # Errors
-    ///
-    /// [`TaskError::ResumeMismatch`] for tensors that this optimizer and model do not have.
-    pub(crate) fn restore(
-        &mut self,
-        counters: &Value,
-        mut tensors: BTreeMap<String, Tensor<1>>,
-        backbone: &Gpt2Backbone,
-    ) -> Result<(), TaskError> {
-        #[derive(Deserialize)]
-        struct Counters {
-            iterations: u64,
-            loss_scale: Option<LossScale>,
-            learning_rate: LearningRate,
-            rule: Value,
-        }
-        let mismatch = |what: String| TaskError::ResumeMismatch { what };
-        let counters: Counters = serde_json::from_value(counters.clone())
-            .map_err(|error| mismatch(format!("the optimizer's counters ({error})")))?;
-        let mut variables = BTreeMap::new();
-        let mut problem = None;
-        let config = backbone.config();
-        visit_tensors(backbone, |path, parameter| {
-            let shape = keras_shape(config, path, &parameter.shape);
-            let mut take = |name: &str, count: usize| {
-                let tensor = tensors.remove(&format!("{path}/{name}"))?;
-                if tensor.dims() != [count] {
-                    problem = Some(format!("the size of `{path}/{name}`"));
-                }
-                Some(tensor)
-            };
-            let slots: Vec<_> =
-                self.rule.slots(&shape).into_iter().filter_map(|(n, c)| take(n, c)).collect();
-            let count = elements(&shape);
-            let (accumulated, average) = (take("accumulated", count), take("average", count));
-            if !slots.is_empty() || accumulated.is_some() || average.is_some() {
-                variables.insert(path.to_owned(), VariableState { slots, accumulated, average });
-            }
-        });
-        let own = tensors.split_off(RULE).into_iter();
-        let own =
-            own.filter_map(|(name, tensor)| Some((name.strip_prefix(RULE)?.to_owned(), tensor)));
-        let own = RuleState { tensors: own.collect(), json: counters.rule };
-        if let Some(name) = tensors.keys().next() {
-            problem = Some(format!("the tensor `{name}`, which the model does not have"));
-        }
-        match problem {
-            Some(what) => Err(mismatch(what)),
-            None if !self.rule.restore(own, &backbone.device()) => {
-                Err(mismatch("the state of the optimizer".to_owned()))
-            }
-            None => {
-                self.variables = variables;
-                self.iterations = counters.iterations;
-                self.loss_scale = counters.loss_scale;
-                self.learning_rate = counters.learning_rate;
-                Ok(())
-            }
-        }
-    }
+/// What is kept for a variable, which begins as nothing.
+fn state_of<'a>(
+    variables: &'a mut BTreeMap<String, VariableState>,
+    path: &str,
+    variable: &Tensor<1>,
+) -> &'a mut VariableState {
+    let state = variables.entry(path.to_owned()).or_default();
+    state.size = variable.dims()[0];
+    state
 }
 
 /// Keras' default for `compile`: Adam with a learning rate of 2e-5.

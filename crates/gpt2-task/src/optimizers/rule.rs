@@ -84,6 +84,11 @@ pub trait UpdateRule: fmt::Debug + Send {
         step: UpdateStep<'_>,
     ) -> Tensor<1>;
 
+    /// Forgets what the rule keeps besides its slots for the paths that are not to be kept.
+    fn retain(&mut self, keep: &dyn Fn(&str) -> bool) {
+        let _ = keep;
+    }
+
     /// What the rule keeps besides its slots, on this device, for a checkpoint.
     fn state(&self, device: &Device) -> RuleState {
         let _ = device;

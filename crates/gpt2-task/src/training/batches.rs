@@ -14,6 +14,8 @@ pub(crate) struct BatchPlan {
     pub(crate) batch_size: usize,
     /// Batches in an epoch; unset for all that the data have.
     pub(crate) steps: Option<usize>,
+    /// Whether data that end before their steps begin anew.
+    pub(crate) repeat: bool,
     /// From which the order follows; unset for the order of the data.
     pub(crate) seed: Option<u64>,
 }
@@ -80,7 +82,10 @@ impl<'a> Batches<'a> {
         // With a number of steps, an epoch goes on where the last one ended.
         let (pass, batch) = match self.plan.steps {
             Some(steps) => {
-                let all = epoch * steps + batch;
+                let all = epoch.saturating_mul(steps).saturating_add(batch);
+                if all >= per_pass && !self.plan.repeat {
+                    return Ok(None);
+                }
                 (all / per_pass, all % per_pass)
             }
             None if batch >= per_pass => return Ok(None),
@@ -101,7 +106,8 @@ impl<'a> Batches<'a> {
         epoch: usize,
         batch: usize,
     ) -> Result<Option<TrainingBatch>, TaskError> {
-        let wanted = self.plan.steps.map_or(batch, |steps| epoch * steps + batch);
+        let all = |steps: usize| epoch.saturating_mul(steps).saturating_add(batch);
+        let wanted = self.plan.steps.map_or(batch, all);
         let restart = match &self.stream {
             None => true,
             Some((_, next)) => *next != wanted,
@@ -111,7 +117,7 @@ impl<'a> Batches<'a> {
         }
         let Some((stream, next)) = &mut self.stream else { return Ok(None) };
         loop {
-            if stream.peek().is_none() && self.plan.steps.is_some() {
+            if stream.peek().is_none() && self.plan.steps.is_some() && self.plan.repeat {
                 // Data that end before their epoch begin anew.
                 *stream = start().peekable();
                 if stream.peek().is_none() {
@@ -163,7 +169,7 @@ mod tests {
     }
 
     fn plan(steps: Option<usize>, seed: Option<u64>) -> BatchPlan {
-        BatchPlan { batch_size: 2, steps, seed }
+        BatchPlan { batch_size: 2, steps, repeat: true, seed }
     }
 
     fn stream() -> TrainingData<'static> {
@@ -197,6 +203,14 @@ mod tests {
         assert_eq!(found, expected);
         let found = epochs(stream(), plan(Some(2), None), 3);
         assert_eq!(found, [[[0], [1]], [[2], [0]], [[1], [2]]]);
+    }
+
+    #[test]
+    fn an_evaluation_looks_at_nothing_twice() {
+        let plan = BatchPlan { repeat: false, ..plan(Some(5), None) };
+        let found = epochs(batch(&[0, 1, 2, 3, 4]).into(), plan, 1);
+        assert_eq!(found, [[vec![0, 1], vec![2, 3], vec![4]]]);
+        assert_eq!(epochs(stream(), plan, 1), [[[0], [1], [2]]]);
     }
 
     #[test]

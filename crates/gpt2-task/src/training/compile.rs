@@ -66,6 +66,8 @@ pub(crate) struct TrainingSetup {
     pub(crate) weighted_metrics: Vec<Metric>,
     pub(crate) gradient_checkpointing: bool,
     pub(crate) precision: Precision,
+    /// From which dropout follows in `train_on_batch`.
+    pub(crate) seed: u64,
 }
 
 impl CompileOptions {
@@ -77,6 +79,7 @@ impl CompileOptions {
             weighted_metrics: vec![Metric::SparseCategoricalAccuracy],
             gradient_checkpointing: false,
             precision: Precision::default(),
+            seed: rand::random(),
         };
         Self { sampler: None, training }
     }
@@ -121,6 +124,14 @@ impl CompileOptions {
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.training.precision = precision;
+        self
+    }
+
+    /// Sets from which dropout follows in `train_on_batch`: a random seed unless set. `fit` has
+    /// [a seed of its own](crate::FitOptions::with_seed).
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.training.seed = seed;
         self
     }
 

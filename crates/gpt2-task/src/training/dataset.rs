@@ -31,18 +31,25 @@ impl TrainingBatch {
         y: Vec<Vec<TokenId>>,
         sample_weight: Option<Vec<Vec<f32>>>,
     ) -> Result<Self, TaskError> {
-        let (batch_size, length) = (x.batch_size(), x.sequence_length());
-        check_rows("y", &y, batch_size, length)?;
         let sample_weight = sample_weight.unwrap_or_else(|| weights_of_mask(x.padding_mask()));
-        check_rows("sample_weight", &sample_weight, batch_size, length)?;
-        for (row, weights) in sample_weight.iter().enumerate() {
+        let batch = Self { x, y, sample_weight };
+        batch.check()?;
+        Ok(batch)
+    }
+
+    /// Checks what [`new`](Self::new) does: the fields may have been changed since.
+    pub(crate) fn check(&self) -> Result<(), TaskError> {
+        let (batch_size, length) = (self.x.batch_size(), self.x.sequence_length());
+        check_rows("y", &self.y, batch_size, length)?;
+        check_rows("sample_weight", &self.sample_weight, batch_size, length)?;
+        for (row, weights) in self.sample_weight.iter().enumerate() {
             let bad = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0));
             if let Some(position) = bad {
                 let found = weights[position];
                 return Err(TaskError::InvalidSampleWeight { row, position, found });
             }
         }
-        Ok(Self { x, y, sample_weight })
+        Ok(())
     }
 
     /// Number of rows.
@@ -112,8 +119,9 @@ impl Dataset for TextDataset<'_> {
     }
 
     fn fingerprint(&self) -> String {
-        let bytes: usize = self.texts.iter().map(|text| text.len()).sum();
-        format!("{} texts, {bytes} bytes", self.texts.len())
+        let config = self.preprocessor.config();
+        let bytes = self.texts.iter().flat_map(|text| text.bytes().chain([0]));
+        format!("{} texts, hash {:016x}, {config:?}", self.texts.len(), hash(bytes))
     }
 }
 
@@ -126,6 +134,21 @@ impl Dataset for TrainingBatch {
     fn batch(&self, indices: &[usize]) -> Result<TrainingBatch, TaskError> {
         self.rows(indices)
     }
+
+    fn fingerprint(&self) -> String {
+        let ids = self.x.token_ids().iter().chain(&self.y).flatten();
+        let weights = self.sample_weight.iter().flatten().map(|weight| weight.to_bits());
+        let bytes = ids.copied().chain(weights).flat_map(u32::to_le_bytes);
+        format!("{} examples, hash {:016x}", self.len(), hash(bytes))
+    }
+}
+
+/// The 64-bit FNV-1a hash ([RFC 9923](https://www.rfc-editor.org/rfc/rfc9923)), which is the same
+/// in every process.
+fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 impl<D: Dataset + ?Sized> Dataset for &D {

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use burn::tensor::Tensor;
+use gpt2_backbone::visit_tensors;
 use gpt2_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -92,7 +94,7 @@ impl Gpt2CausalLm {
         check_count("evaluate", "batch_size", batch_size)?;
         check_count("evaluate", "steps", steps.unwrap_or(1))?;
         let data = data.into().resolve(self.preprocessor(), "evaluate")?;
-        self.evaluate_batches(&data, BatchPlan { batch_size, steps, seed: None }, "")
+        self.evaluate_batches(&data, BatchPlan { batch_size, steps, repeat: false, seed: None }, "")
     }
 
     fn evaluate_batches(
@@ -126,6 +128,7 @@ impl Gpt2CausalLm {
             plan: BatchPlan {
                 batch_size: options.validation_batch_size.unwrap_or(options.batch_size),
                 steps: options.validation_steps,
+                repeat: false,
                 seed: None,
             },
             freq: options.validation_freq.clone(),
@@ -178,10 +181,11 @@ impl<'m, 'a> Run<'m, 'a> {
         if let Some(validation) = &validation {
             check_examples(&validation.data, "validation data")?;
         }
-        let settings = settings(model, &data, &options);
+        let settings = settings(model, &data, validation.as_ref(), &options);
         let plan = |seed: u64| BatchPlan {
             batch_size: options.batch_size,
             steps: options.steps_per_epoch,
+            repeat: true,
             seed: options.shuffle.then_some(seed),
         };
         let seed = options.seed.unwrap_or_else(rand::random);
@@ -194,6 +198,7 @@ impl<'m, 'a> Run<'m, 'a> {
             first_batch: 0,
             tokens: 0,
             stop: false,
+            accepts_non_finite: false,
             leaves_validation_out: false,
         };
         Ok(Self {
@@ -222,11 +227,20 @@ impl<'m, 'a> Run<'m, 'a> {
 
     fn run(mut self) -> Result<History, TaskError> {
         self.each_callback(|callback, trainer| callback.on_train_begin(trainer))?;
-        while self.state.epoch < self.trainer.epochs && !self.state.stopped {
+        let goes_on = |run: &Self| {
+            run.state.epoch < run.trainer.epochs && !run.state.stopped && !run.trainer.stop
+        };
+        while goes_on(&self) {
             self.epoch()?;
         }
-        self.trainer.model.finalize_weights();
+        if !self.state.history.epoch.is_empty() {
+            self.trainer.model.finalize_weights();
+        }
         self.each_callback(|callback, trainer| callback.on_train_end(trainer))?;
+        if self.trainer.accepts_non_finite {
+            return Ok(self.state.history);
+        }
+        self.check_weights()?;
         if let Some(backup) = &mut self.backup
             && backup.delete_checkpoint
         {
@@ -247,7 +261,8 @@ impl<'m, 'a> Run<'m, 'a> {
             self.batch(batch)?;
         }
         if self.state.batch == 0 {
-            return Err(TaskError::EmptyTrainingData { name: "training data" });
+            let nothing = TaskError::EmptyTrainingData { name: "training data" };
+            return if self.trainer.stop { Ok(()) } else { Err(nothing) };
         }
         let mut logs = self.logs();
         let due = |validation: &&Validation<'_>| validation.freq.includes(epoch);
@@ -285,7 +300,7 @@ impl<'m, 'a> Run<'m, 'a> {
         self.each_callback(|callback, trainer| {
             callback.on_train_batch_end(number, &logs, trainer)
         })?;
-        if !outcome.loss.is_finite() && !self.trainer.stop {
+        if !outcome.loss.is_finite() && !self.trainer.accepts_non_finite {
             let (epoch, loss) = (self.state.epoch, outcome.loss);
             return Err(TaskError::NonFiniteLoss { epoch, batch: number, loss });
         }
@@ -304,6 +319,10 @@ impl<'m, 'a> Run<'m, 'a> {
     }
 
     fn save(&mut self) -> Result<(), TaskError> {
+        if self.backup.is_none() || self.trainer.accepts_non_finite {
+            return Ok(());
+        }
+        self.check_weights()?;
         let Some(backup) = &mut self.backup else { return Ok(()) };
         let checkpoint = crate::TrainingCheckpoint::of(
             self.trainer.model,
@@ -312,6 +331,19 @@ impl<'m, 'a> Run<'m, 'a> {
             &self.callbacks,
         );
         backup.store.save(&checkpoint).map_err(TaskError::Checkpoint)
+    }
+
+    /// Refuses weights that the last update has made something else than numbers. The loss cannot
+    /// tell: it is that of the weights before.
+    fn check_weights(&self) -> Result<(), TaskError> {
+        let mut sums = Vec::new();
+        visit_tensors(self.trainer.model.backbone(), |_, parameter| {
+            sums.push(parameter.values.abs().sum());
+        });
+        if Tensor::cat(sums, 0).sum().into_scalar::<f32>().is_finite() {
+            return Ok(());
+        }
+        Err(TaskError::NonFiniteWeights { step: self.trainer.model.optimizer().iterations() })
     }
 
     fn each_callback(
@@ -329,27 +361,33 @@ impl<'m, 'a> Run<'m, 'a> {
 }
 
 /// What must not change when a training is resumed, by the name under which the user knows it.
-fn settings(model: &Gpt2CausalLm, data: &TrainingData<'_>, options: &FitOptions<'_>) -> Value {
+fn settings(
+    model: &Gpt2CausalLm,
+    data: &TrainingData<'_>,
+    validation: Option<&Validation<'_>>,
+    options: &FitOptions<'_>,
+) -> Value {
     let setup = model.training_setup();
-    let data = match data {
+    let fingerprint = |data: &TrainingData<'_>| match data {
         TrainingData::Dataset(dataset) => dataset.fingerprint(),
         _ => "batches of an iterator".to_owned(),
     };
-    let mut optimizer = setup.optimizer.state();
-    if optimizer["learning_rate"]["name"] == "constant" {
-        // A callback may have changed it.
-        optimizer["learning_rate"] = Value::Null;
-    }
+    let validation = validation.map(|validation| {
+        json!([fingerprint(&validation.data), validation.plan.batch_size, validation.plan.steps])
+    });
     json!({
         "model": model.backbone().config(),
         "trained parameters": model.backbone().trainable_parameters(),
         "LoRA rank": model.backbone().lora_rank(),
-        "training data": data,
+        "initial_epoch": options.initial_epoch,
+        "class_weight": options.class_weight,
         "batch_size": options.batch_size,
         "steps_per_epoch": options.steps_per_epoch,
         "shuffle": options.shuffle,
+        "training data": fingerprint(data),
+        "validation data": validation,
         "seed": options.seed,
-        "optimizer": optimizer,
+        "optimizer": setup.optimizer.state(),
         "loss": setup.loss,
         "weighted_metrics": setup.weighted_metrics,
         "precision": setup.precision,
@@ -387,6 +425,10 @@ fn check_examples(data: &TrainingData<'_>, name: &'static str) -> Result<(), Tas
     }
 }
 
-fn check_count(owner: &str, argument: &'static str, found: usize) -> Result<(), TaskError> {
+pub(crate) fn check_count(
+    owner: &str,
+    argument: &'static str,
+    found: usize,
+) -> Result<(), TaskError> {
     if found == 0 { Err(invalid(owner, argument, "at least 1", found)) } else { Ok(()) }
 }

@@ -133,17 +133,11 @@ pub(crate) fn head(
         let exponentials = exponents.exp();
         let sums = exponentials.clone().sum_dim(1);
         let losses = sums.clone().log() - target;
-        output.losses.extend(to_vec::<f32>(losses));
+        output.losses.extend(losses.into_data().iter::<f32>());
         let Some(request) = request else { continue };
 
-        // d loss / d logits = (softmax - one_hot) * weight.
         let scale = factor * request.loss_scale as f32;
-        let weights = targets.weights[start..end].iter().map(|weight| weight * scale);
-        let weights: Vec<f32> = weights.collect();
-        let weights =
-            Tensor::<2>::from_data(TensorData::new(weights, [end - start, 1]), &chunk.device());
-        let slope = exponentials * (weights.clone() / sums);
-        let slope = slope.scatter(1, ids, -weights, IndexingUpdateOp::Add);
+        let slope = slope(exponentials, sums, ids, &targets.weights[start..end], scale);
         hidden_gradients.push(product(slope.clone(), table.clone().transpose()));
         if request.table {
             let gradient = match tied {
@@ -166,6 +160,21 @@ pub(crate) fn head(
     output
 }
 
+/// The gradient by the logits: `(softmax - one_hot) * weight`, and a factor.
+fn slope(
+    exponentials: Tensor<2>,
+    sums: Tensor<2>,
+    ids: Tensor<2, Int>,
+    weights: &[f32],
+    factor: f32,
+) -> Tensor<2> {
+    let weights: Vec<f32> = weights.iter().map(|weight| weight * factor).collect();
+    let shape = [weights.len(), 1];
+    let weights = Tensor::<2>::from_data(TensorData::new(weights, shape), &sums.device());
+    let slope = exponentials * (weights.clone() / sums);
+    slope.scatter(1, ids, -weights, IndexingUpdateOp::Add)
+}
+
 /// A matrix in the float type of a pass.
 fn narrow(matrix: Tensor<2>, dtype: Option<DType>) -> Tensor<2> {
     match dtype {
@@ -185,8 +194,4 @@ fn column(ids: &[TokenId], like: &Tensor<2>) -> Tensor<2, Int> {
 fn hits(logits: &Tensor<2>, ids: &[TokenId]) -> Vec<bool> {
     let best: Vec<i64> = logits.clone().argmax(1).into_data().iter::<i64>().collect();
     best.iter().zip(ids).map(|(best, id)| *best == i64::from(*id)).collect()
-}
-
-fn to_vec<E: burn::tensor::Element>(tensor: Tensor<2>) -> Vec<E> {
-    tensor.into_data().iter::<E>().collect()
 }

@@ -69,6 +69,8 @@ impl MetricSums {
         for metric in metrics {
             let value = match metric {
                 Metric::SparseCategoricalAccuracy => mean(self.hits, self.weight),
+                // As KerasHub, 0 where nothing was weighed.
+                Metric::Perplexity if self.weight == 0.0 => 0.0,
                 Metric::Perplexity => mean(self.cross_entropy, self.weight).exp(),
             };
             logs.set(format!("{prefix}{}", metric.name()), value);

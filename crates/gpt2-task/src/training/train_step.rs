@@ -91,6 +91,7 @@ impl Gpt2CausalLm {
     ) -> Result<(BatchOutcome, ParameterGradients), TaskError> {
         let (setup, backbone) = (self.training_setup(), self.backbone());
         let vocabulary_size = backbone.config().vocabulary_size;
+        batch.check()?;
         check_ids("y", &batch.y, vocabulary_size)?;
         let (token_ids, mask) = batch.x.to_tensors(vocabulary_size, &backbone.device())?;
         let trainable = backbone.trainable_parameters();
@@ -132,6 +133,7 @@ impl Gpt2CausalLm {
     pub(crate) fn test_step(&self, batch: &TrainingBatch) -> Result<BatchOutcome, TaskError> {
         let backbone = self.backbone();
         let vocabulary_size = backbone.config().vocabulary_size;
+        batch.check()?;
         check_ids("y", &batch.y, vocabulary_size)?;
         let (token_ids, mask) = batch.x.to_tensors(vocabulary_size, &backbone.device())?;
         let options = ForwardOptions { padding_mask: Some(mask), ..Default::default() };

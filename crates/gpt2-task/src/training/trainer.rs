@@ -10,6 +10,8 @@ pub struct Trainer<'a> {
     pub(crate) first_batch: usize,
     pub(crate) tokens: u64,
     pub(crate) stop: bool,
+    /// Whether a loss that is no number ends the training without an error.
+    pub(crate) accepts_non_finite: bool,
     /// Whether the present epoch is not followed by a validation, though others are.
     pub(crate) leaves_validation_out: bool,
 }
@@ -49,6 +51,12 @@ impl Trainer<'_> {
     /// Whether there are validation data, which the present epoch's end does not look at.
     pub fn leaves_validation_out(&self) -> bool {
         self.leaves_validation_out
+    }
+
+    /// Has a loss that is no number end the training without an error. No checkpoint is written or
+    /// removed any more: the last one is from before.
+    pub fn accept_non_finite_loss(&mut self) {
+        self.accepts_non_finite = true;
     }
 
     /// Ends the training behind the present batch.
