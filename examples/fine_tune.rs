@@ -158,8 +158,9 @@ fn main() -> anyhow::Result<()> {
         fs::write(&path, plot(&history, Some(&steps)))
             .with_context(|| format!("writing {}", path.display()))?;
     }
-    checkpoint.clear().map_err(anyhow::Error::from_boxed)?;
-    report(&arguments, &model, &history, validation.as_ref(), begin)
+    report(&arguments, &model, &history, validation.as_ref(), begin)?;
+    // The last of all: until then the same command has something to go on from.
+    checkpoint.clear().map_err(anyhow::Error::from_boxed)
 }
 
 /// The model before training: a preset's, or a new one.

@@ -19,8 +19,8 @@ const PRESETS: [PresetInfo; 6] = [
     PresetInfo {
         name: "gpt2_tiny_shakespeare",
         description: "4-layer GPT-2 with a vocabulary of 1,024 tokens. Trained on tiny \
-                      Shakespeare; part of this library.",
-        parameter_count: 940_800,
+                      Shakespeare by this library, of which it is a part.",
+        parameter_count: 2_001_024,
         handle: None,
     },
     PresetInfo {

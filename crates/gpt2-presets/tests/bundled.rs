@@ -12,8 +12,8 @@ const BUNDLED: &str = "gpt2_tiny_shakespeare";
 #[test]
 fn the_bundled_preset_is_complete() {
     let preset = Preset::open(BUNDLED).unwrap();
-    assert_eq!(preset.config().parameter_count(), 940_800);
-    assert_eq!(presets()[0].parameter_count, 940_800);
+    assert_eq!(preset.config().parameter_count(), 2_001_024);
+    assert_eq!(presets()[0].parameter_count, 2_001_024);
     let tokenizer = Gpt2Tokenizer::from_preset(BUNDLED).unwrap();
     assert_eq!((tokenizer.vocabulary_size(), tokenizer.end_token_id()), (1024, 1023));
     let preprocessor = Gpt2CausalLmPreprocessor::from_preset(BUNDLED).unwrap();
