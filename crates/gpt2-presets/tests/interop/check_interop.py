@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 
+# Absolute, for logits of about 1; those of the bundled model reach 16, and their rounding grows with them.
 TOLERANCE = 1e-5
 
 
@@ -70,7 +71,8 @@ def main():
         difference = float(np.abs(logits - np.array(expected["logits"], "float32")).max())
         name = os.path.basename(folder)
         print(f"{library}: the logits of {name} differ by at most {difference:.2e}")
-        assert difference < TOLERANCE, difference
+        scale = max(1.0, float(np.abs(np.array(expected["logits"])).max()))
+        assert difference < TOLERANCE * scale, (difference, scale)
         assert text_ids == expected["text_ids"], (text_ids, expected["text_ids"])
         assert generated == expected["generated"], (generated, expected["generated"])
 
