@@ -432,9 +432,8 @@ pub enum PresetError {
     //
     /// There is no file to train on.
     #[error(
-        "no files to train on in `{}`: expected text files, `.jsonl` files or `.bin` files of token \
-         ids whose names do not begin with a dot",
-        path.display()
+        "no files to train on in {path:?}: expected text files, `.jsonl` files or `.bin` files of token \
+         ids whose names do not begin with a dot; pass others"
     )]
     NoTrainingFiles {
         /// The folder; empty if no path was given.
@@ -442,7 +441,10 @@ pub enum PresetError {
     },
 
     /// The files to train on give no token at all.
-    #[error("no token in `{}` and {} more files: expected text in one of them", path.display(), files - 1)]
+    #[error(
+        "no token in `{}`, the first of {files} files: expected text in one of them; pass others",
+        path.display()
+    )]
     NoTrainingTokens {
         /// The first file.
         path: PathBuf,
@@ -558,7 +560,7 @@ pub enum PresetError {
     },
 
     /// An option of the training data is out of range.
-    #[error("`{option}` of the training data must be {expected}, found {found}")]
+    #[error("`{option}` of the training data must be {expected}, found {found}; change it")]
     InvalidDataOption {
         /// The option.
         option: &'static str,

@@ -46,7 +46,7 @@ impl PackedDataset {
         vocabulary_size: usize,
     ) -> Result<Self, PresetError> {
         check_positive("sequence_length", sequence_length)?;
-        let (found, needed) = (shards.token_count(), sequence_length as u64 + 1);
+        let (found, needed) = (shards.token_count(), (sequence_length as u64).saturating_add(1));
         if found < needed {
             return Err(PresetError::TooFewTokens { found, needed });
         }

@@ -128,9 +128,12 @@ impl TrainingCheckpoint {
         let Value::Array(states) = self.state["callbacks"].take() else {
             return Err(mismatch("the callbacks".to_owned()));
         };
-        let names = states.iter().map(|state| state["name"].as_str().unwrap_or_default());
-        if !names.eq(callbacks.iter().map(|callback| callback.name())) {
-            return Err(mismatch("the callbacks or their order".to_owned()));
+        let stored = states.iter().map(|state| state["name"].as_str().unwrap_or_default());
+        let stored: Vec<&str> = stored.collect();
+        let present: Vec<&str> = callbacks.iter().map(|callback| callback.name()).collect();
+        if stored != present {
+            let what = format!("callbacks: they were {stored:?} and are now {present:?}");
+            return Err(mismatch(what));
         }
         let mut restored = Vec::new();
         for (index, mut state) in states.into_iter().enumerate() {

@@ -22,10 +22,12 @@ impl PiecewiseConstantDecay {
         Self { boundaries: boundaries.into(), values: values.into() }
     }
 
-    /// The learning rate of a step, counted from 0.
+    /// The learning rate of a step, counted from 0; the last one where
+    /// [`validate`](Self::validate) finds that values are missing.
     pub fn at(&self, step: u64) -> f64 {
         let stretch = self.boundaries.partition_point(|&boundary| boundary < step);
-        f64::from(self.values[stretch] as f32)
+        let value = self.values.get(stretch).or(self.values.last());
+        f64::from(value.copied().unwrap_or_default() as f32)
     }
 
     /// Checks the arguments.
