@@ -1,8 +1,9 @@
 //! The loss within the epochs, thinned to a curve of bounded size.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::{BoxError, Callback, CallbackState};
+use crate::training::history::number_or_nan;
 use crate::{Logs, Trainer};
 
 /// Some steps in a row, as one point of a curve.
@@ -60,11 +61,6 @@ struct Sum {
     #[serde(deserialize_with = "number_or_nan")]
     total: f64,
     count: u64,
-}
-
-/// JSON knows neither NaN nor infinities, and has null for them.
-fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 impl Default for Recorded {

@@ -7,6 +7,7 @@ use super::rule::invalid;
 use super::{
     Adafactor, Adam, AdamW, ExponentialMovingAverage, Lion, Optimizer, RmsProp, Sgd, UpdateRule,
 };
+use crate::arguments::read_arguments;
 use crate::{LearningRate, TaskError};
 
 /// The names, as Keras spells them, with the class' default learning rate.
@@ -101,15 +102,11 @@ pub fn get(identifier: &str) -> Result<Optimizer, TaskError> {
 
 fn parse_arguments(name: &str, arguments: &str) -> Result<Map<String, Value>, TaskError> {
     let mut object = Map::new();
-    for argument in arguments.split(',').filter(|argument| !argument.trim().is_empty()) {
-        let Some((key, value)) = argument.split_once('=') else {
-            return Err(invalid(name, "arguments", "of the form `name=value`", argument));
-        };
-        let value = serde_json::from_str(value.trim()).unwrap_or_else(|_| Value::from(value));
-        if object.insert(key.trim().to_owned(), value).is_some() {
-            return Err(invalid(name, "arguments", "given once each", argument));
-        }
-    }
+    let pieces = arguments.split(',').filter(|argument| !argument.trim().is_empty());
+    read_arguments(pieces, &mut object).map_err(|reason| {
+        let expected = format!("of the form `name=value`, given once each ({reason})");
+        invalid(name, "arguments", &expected, arguments)
+    })?;
     Ok(object)
 }
 

@@ -10,6 +10,7 @@ use super::{
     TopPSampler,
 };
 use crate::TaskError;
+use crate::arguments::read_arguments;
 
 /// Any of the samplers, to be stored, printed and parsed.
 ///
@@ -85,17 +86,8 @@ impl FromStr for SamplerConfig {
         };
         let (name, arguments) = identifier.split_once(':').unwrap_or((identifier, ""));
         let mut object = Map::from_iter([("name".to_owned(), Value::from(name))]);
-        for argument in arguments.split(',').filter(|argument| !argument.is_empty()) {
-            let Some((name, value)) = argument.split_once('=') else {
-                return Err(invalid(format!("`{argument}` is not of the form `name=value`")));
-            };
-            let (name, value) = (name.trim(), value.trim());
-            // What is not a number or a truth value is a word.
-            let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-            if object.insert(name.to_owned(), value).is_some() {
-                return Err(invalid(format!("`{name}` is given twice")));
-            }
-        }
+        let arguments = arguments.split(',').filter(|argument| !argument.is_empty());
+        read_arguments(arguments, &mut object).map_err(invalid)?;
         serde_json::from_value(Value::Object(object)).map_err(|error| invalid(error.to_string()))
     }
 }

@@ -15,12 +15,18 @@ pub struct History {
 }
 
 /// JSON knows neither NaN nor infinities, and has null for them.
+pub(crate) fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+/// The same for all numbers of a history.
 fn numbers_or_nan<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<(String, Vec<f64>)>, D::Error> {
-    let named = Vec::<(String, Vec<Option<f64>>)>::deserialize(deserializer)?;
-    let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
-    let numbers = |values: Vec<_>| values.into_iter().map(number).collect();
+    #[derive(Deserialize)]
+    struct Number(#[serde(deserialize_with = "number_or_nan")] f64);
+    let named = Vec::<(String, Vec<Number>)>::deserialize(deserializer)?;
+    let numbers = |values: Vec<Number>| values.into_iter().map(|Number(value)| value).collect();
     Ok(named.into_iter().map(|(name, values)| (name, numbers(values))).collect())
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::LearningRate;
 use crate::TaskError;
+use crate::arguments::read_arguments;
 
 impl LearningRate {
     /// A number, or the name of a schedule and its arguments, such as
@@ -65,17 +66,8 @@ fn invalid(text: &str, reason: &str) -> TaskError {
 fn parse(text: &str, learning_rate: f64) -> Result<LearningRate, String> {
     let (name, arguments) = text.split_once(':').unwrap_or((text, ""));
     let mut object = Map::from_iter([("name".to_owned(), Value::from(name.trim()))]);
-    for argument in split(arguments).filter(|argument| !argument.trim().is_empty()) {
-        let (name, value) = argument
-            .split_once('=')
-            .ok_or_else(|| format!("`{argument}` is not of the form `name=value`"))?;
-        let (name, value) = (name.trim(), value.trim());
-        // What is not JSON is a word, which no argument of a schedule is: serde says so.
-        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-        if object.insert(name.to_owned(), value).is_some() {
-            return Err(format!("`{name}` is given twice"));
-        }
-    }
+    let arguments = split(arguments).filter(|argument| !argument.trim().is_empty());
+    read_arguments(arguments, &mut object)?;
     if name.trim() == "linear" && object.contains_key("power") {
         return Err("`linear` has the power 1; take `polynomial` for another".to_owned());
     }
