@@ -11,8 +11,9 @@ pub struct PresetInfo {
     pub description: &'static str,
     /// Number of parameters, the tied output layer counted once.
     pub parameter_count: u64,
-    /// Where it is published; unset for a preset that is part of this library.
-    pub handle: Option<&'static str>,
+    /// Where it is published, the first place to look first; empty for a preset that is part of
+    /// this library.
+    pub sources: &'static [&'static str],
 }
 
 const PRESETS: [PresetInfo; 6] = [
@@ -21,38 +22,44 @@ const PRESETS: [PresetInfo; 6] = [
         description: "4-layer GPT-2 with a vocabulary of 1,024 tokens. Trained on tiny \
                       Shakespeare by this library, of which it is a part.",
         parameter_count: 2_001_024,
-        handle: None,
+        sources: &[],
     },
     PresetInfo {
         name: "gpt2_base_en",
         description: "12-layer GPT-2 model where case is maintained. Trained on WebText.",
         parameter_count: 124_439_808,
-        handle: Some("kaggle://keras/gpt2/keras/gpt2_base_en/3"),
+        sources: &["kaggle://keras/gpt2/keras/gpt2_base_en/3", "hf://keras/gpt2_base_en"],
     },
     PresetInfo {
         name: "gpt2_medium_en",
         description: "24-layer GPT-2 model where case is maintained. Trained on WebText.",
         parameter_count: 354_823_168,
-        handle: Some("kaggle://keras/gpt2/keras/gpt2_medium_en/3"),
+        sources: &["kaggle://keras/gpt2/keras/gpt2_medium_en/3", "hf://keras/gpt2_medium_en"],
     },
     PresetInfo {
         name: "gpt2_large_en",
         description: "36-layer GPT-2 model where case is maintained. Trained on WebText.",
         parameter_count: 774_030_080,
-        handle: Some("kaggle://keras/gpt2/keras/gpt2_large_en/3"),
+        sources: &["kaggle://keras/gpt2/keras/gpt2_large_en/3", "hf://keras/gpt2_large_en"],
     },
     PresetInfo {
         name: "gpt2_extra_large_en",
         description: "48-layer GPT-2 model where case is maintained. Trained on WebText.",
         parameter_count: 1_557_611_200,
-        handle: Some("kaggle://keras/gpt2/keras/gpt2_extra_large_en/3"),
+        sources: &[
+            "kaggle://keras/gpt2/keras/gpt2_extra_large_en/3",
+            "hf://keras/gpt2_extra_large_en",
+        ],
     },
     PresetInfo {
         name: "gpt2_base_en_cnn_dailymail",
         description: "12-layer GPT-2 model where case is maintained. Finetuned on the \
                       CNN/DailyMail summarization dataset.",
         parameter_count: 124_439_808,
-        handle: Some("kaggle://keras/gpt2/keras/gpt2_base_en_cnn_dailymail/3"),
+        sources: &[
+            "kaggle://keras/gpt2/keras/gpt2_base_en_cnn_dailymail/3",
+            "hf://keras/gpt2_base_en_cnn_dailymail",
+        ],
     },
 ];
 

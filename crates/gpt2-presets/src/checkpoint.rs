@@ -165,15 +165,15 @@ fn file_names(
             "export the model with `save_pretrained`, or load it without weights",
         ),
     };
-    if files.has(whole) {
+    if files.has(whole)? {
         return Ok(vec![whole.to_owned()]);
     }
-    if files.has(index) {
+    if files.has(index)? {
         return shard_names(files, index, preset);
     }
     if format == PresetFormat::Transformers {
         for file in ["pytorch_model.bin", "pytorch_model.bin.index.json"] {
-            if files.has(file) {
+            if files.has(file)? {
                 return Err(PresetError::PickledWeights { preset: preset.to_owned(), file });
             }
         }

@@ -12,11 +12,14 @@ use gpt2_tokenizer::TokenizerError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PresetError {
-    /// The handle is no built-in name and no folder.
+    /// The handle is no built-in name, no hub's handle and no path.
     #[error(
         "Unknown preset identifier. A preset must be a one of:\n1) a built-in preset identifier, \
-         one of {builtin:?}\n2) a path to a local preset directory like `'./gpt2_base_en'`\n\
-         Received: preset='{received}'"
+         one of {builtin:?}\n2) a Kaggle Models handle like \
+         `'kaggle://keras/gpt2/keras/gpt2_base_en'`\n3) a Hugging Face handle like \
+         `'hf://username/gpt2_base_en'`\n4) a Modelscope handle like \
+         `'modelscope://username/gpt2_base_en'`\n5) a path to a local preset directory like \
+         `'./gpt2_base_en'`\nReceived: preset='{received}'"
     )]
     UnknownPreset {
         /// The handle.
@@ -25,12 +28,21 @@ pub enum PresetError {
         builtin: Vec<&'static str>,
     },
 
-    /// The preset would have to be downloaded.
+    /// The handle names a hub, and no model of it.
+    #[error("{expected}. Received: preset={handle}")]
+    InvalidHandle {
+        /// The handle.
+        handle: String,
+        /// What would have been accepted.
+        expected: &'static str,
+    },
+
+    /// The preset would have to be downloaded, and the library was compiled without that.
     #[error(
-        "the preset `{preset}` is at `{handle}`, and this version does not download: get the \
-         folder with another tool, and pass its path"
+        "the preset `{preset}` is at `{handle}`, and downloads need the cargo feature `hub`: build \
+         with `--features hub`, or get the folder with another tool, and pass its path"
     )]
-    DownloadUnsupported {
+    HubDisabled {
         /// What was asked for.
         preset: String,
         /// Where it is.

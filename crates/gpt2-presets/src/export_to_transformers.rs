@@ -110,10 +110,10 @@ fn export(
         files.json(TOKENIZER_CONFIG, &config)?;
     }
     if let Some(backbone) = backbone {
-        let (merged, dtype) = (merged(backbone), options.dtype);
+        let (mut merged, dtype) = (merged(backbone), options.dtype);
         let target = folder.join(WEIGHTS);
         files.fallible_file(WEIGHTS, |_, file| {
-            safetensors_writer::write(&target, file, &merged, dtype)
+            safetensors_writer::write(&target, file, &mut merged, dtype)
         })?;
         files
             .json("generation_config.json", &transformers_objects::generation_config(tokenizer))?;

@@ -1,10 +1,13 @@
 //! Stage 2: the files of a preset, in a folder or inside this library.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::PresetError;
+use crate::handle::{HubHandle, Location, locate};
 
 /// Size in bytes above which a text file is refused unread. GPT-2's vocabulary has one megabyte.
 const MAX_TEXT_SIZE: u64 = 64 * 1024 * 1024;
@@ -14,9 +17,22 @@ const MAX_TEXT_SIZE: u64 = 64 * 1024 * 1024;
 pub(crate) enum PresetFiles {
     /// A folder on the disk.
     Folder(PathBuf),
+    /// A folder on a hub.
+    #[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "nothing is downloaded then"))]
+    Remote(Arc<dyn RemoteFolder>),
     /// Files inside this library: name and content.
     #[cfg_attr(not(feature = "bundled"), allow(dead_code, reason = "nothing is embedded then"))]
     Embedded(&'static [(&'static str, &'static [u8])]),
+}
+
+/// A preset's folder on a hub, of which a file is downloaded when it is asked for.
+pub(crate) trait RemoteFolder: fmt::Debug + Send + Sync {
+    /// What messages call a file.
+    fn display(&self, name: &str) -> String;
+
+    /// The path of the whole and verified file on the disk, downloaded if need be; none if the hub
+    /// does not have it. `name` may lead through folders, by `/`.
+    fn fetch(&self, name: &str) -> Result<Option<PathBuf>, PresetError>;
 }
 
 /// A file that may be large, ready to be read in parts.
@@ -29,26 +45,44 @@ pub(crate) enum Blob {
 }
 
 impl PresetFiles {
+    /// Finds the files of a preset.
+    pub(crate) fn find(preset: &str) -> Result<Self, PresetError> {
+        match locate(preset)? {
+            Location::Bundled => bundled(preset),
+            Location::Local(path) if path.is_dir() => Ok(Self::Folder(path)),
+            Location::Local(path) => Err(PresetError::NotADirectory { path }),
+            Location::Hub(sources) => remote(preset, &sources),
+        }
+    }
+
     /// What messages call a file.
     pub(crate) fn display(&self, name: &str) -> String {
         match self {
             Self::Folder(folder) => folder.join(name).display().to_string(),
+            Self::Remote(remote) => remote.display(name),
             Self::Embedded(_) => name.to_owned(),
         }
     }
 
-    /// Whether anything has this name.
-    pub(crate) fn has(&self, name: &str) -> bool {
+    /// Whether anything has this name. On a hub it is downloaded then.
+    pub(crate) fn has(&self, name: &str) -> Result<bool, PresetError> {
         match self {
-            Self::Folder(folder) => folder.join(name).exists(),
-            Self::Embedded(files) => files.iter().any(|(file, _)| *file == name),
+            Self::Folder(folder) => Ok(folder.join(name).exists()),
+            Self::Remote(remote) => Ok(remote.fetch(name)?.is_some()),
+            Self::Embedded(files) => Ok(files.iter().any(|(file, _)| *file == name)),
         }
     }
 
-    /// The path of a regular file in a folder; none for a file inside this library.
+    /// The path of a regular file; none for a file inside this library.
     pub(crate) fn path(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {
-        let Self::Folder(folder) = self else { return Ok(None) };
-        let path = folder.join(name);
+        let path = match self {
+            Self::Folder(folder) => folder.join(name),
+            Self::Remote(remote) => match remote.fetch(name)? {
+                Some(path) => path,
+                None => return Err(self.absent(name)),
+            },
+            Self::Embedded(_) => return Ok(None),
+        };
         // Asked before the file is opened: to open a pipe would wait for its other end.
         let metadata = fs::metadata(&path).map_err(io_error(&path))?;
         if metadata.is_file() { Ok(Some(path)) } else { Err(PresetError::NotAFile { path }) }
@@ -56,16 +90,20 @@ impl PresetFiles {
 
     /// Opens a file to read parts of it.
     pub(crate) fn open(&self, name: &str) -> Result<Blob, PresetError> {
+        if let Some(path) = self.path(name)? {
+            return Ok(Blob::File(File::open(&path).map_err(io_error(&path))?));
+        }
         match self {
-            Self::Folder(folder) => {
-                let path = self.path(name)?.unwrap_or_else(|| folder.join(name));
-                Ok(Blob::File(File::open(&path).map_err(io_error(&path))?))
-            }
             Self::Embedded(files) => match files.iter().find(|(file, _)| *file == name) {
                 Some((_, bytes)) => Ok(Blob::Embedded(bytes)),
-                None => Err(io_error(Path::new(name))(std::io::ErrorKind::NotFound.into())),
+                None => Err(self.absent(name)),
             },
+            _ => Err(self.absent(name)),
         }
+    }
+
+    fn absent(&self, name: &str) -> PresetError {
+        io_error(Path::new(&self.display(name)))(std::io::ErrorKind::NotFound.into())
     }
 
     /// Reads a whole text file of at most 64 MiB.
@@ -93,6 +131,7 @@ impl PresetFiles {
         if name.is_empty() || name.contains(['/', '\\', ':', '\0']) || name == "." || name == ".." {
             return refuse("it is empty, relative, or has separators");
         }
+        // A hub's file goes where the download puts it.
         let Self::Folder(folder) = self else { return Ok(()) };
         let (Ok(folder), Ok(target)) = (folder.canonicalize(), folder.join(name).canonicalize())
         else {
@@ -106,6 +145,21 @@ impl PresetFiles {
             refuse("it is a link out of the folder")
         }
     }
+}
+
+#[cfg(feature = "bundled")]
+fn bundled(_preset: &str) -> Result<PresetFiles, PresetError> {
+    Ok(PresetFiles::Embedded(crate::bundled::FILES))
+}
+
+#[cfg(not(feature = "bundled"))]
+fn bundled(preset: &str) -> Result<PresetFiles, PresetError> {
+    Err(PresetError::NotBundled { preset: preset.to_owned() })
+}
+
+fn remote(preset: &str, sources: &[HubHandle]) -> Result<PresetFiles, PresetError> {
+    let (preset, handle) = (preset.to_owned(), sources[0].to_string());
+    Err(PresetError::HubDisabled { preset, handle })
 }
 
 /// The folder of the files proper, if `folder` is a snapshot in the cache of Hugging Face.

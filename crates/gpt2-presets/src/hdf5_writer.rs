@@ -4,17 +4,33 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use gpt2_backbone::Gpt2Backbone;
 use rust_hdf5::{H5File, H5Group, Hdf5Error};
 
+use crate::PresetError;
 use crate::keras_shards::{Shard, group_and_variable};
 use crate::keras_weight_map::{KERAS, layer_name};
 use crate::named_tensor::NamedTensor;
-use crate::placed_parameters::each_placed_parameter;
+use crate::placed_parameters::{Parameters, each_placed_parameter};
+use crate::staging::write_error;
+use crate::weight_map::Placement;
 
-/// Writes the parameters that belong into this file, dataset by dataset.
-pub(crate) fn write(path: &Path, backbone: &Gpt2Backbone, shard: &Shard) -> io::Result<()> {
-    create(path, |file| write_datasets(file, backbone, shard))
+/// Writes the parameters that belong into this file, dataset by dataset. `target` is what errors
+/// call the file.
+pub(crate) fn write(
+    target: &Path,
+    path: &Path,
+    parameters: &mut dyn Parameters,
+    shard: &Shard,
+) -> Result<(), PresetError> {
+    let fail = |error| write_error(target)(io_error(error));
+    create(path, fail, |file| {
+        let mut groups = HashMap::new();
+        let wanted =
+            |placement: &Placement| shard.groups.contains(&group_and_variable(placement).0);
+        each_placed_parameter(parameters, &KERAS, wanted, |placement, values| {
+            write_dataset(file, &mut groups, placement, values).map_err(fail)
+        })
+    })
 }
 
 /// Writes an integer and tensors under their paths, in groups without attributes.
@@ -23,7 +39,7 @@ pub(crate) fn write_named(
     (integer, value): (&str, i64),
     tensors: &[NamedTensor],
 ) -> io::Result<()> {
-    create(path, |file| {
+    let write_all = |file: &H5File| {
         let mut groups = HashMap::new();
         let group = group_of(file, &mut groups, integer)?;
         group.new_dataset::<i64>().scalar().create(last(integer))?.write_raw(&[value])?;
@@ -33,39 +49,44 @@ pub(crate) fn write_named(
             dataset.create(last(&tensor.name))?.write_raw(&tensor.to_host())?;
         }
         Ok(())
-    })
+    };
+    create(path, io_error, |file| write_all(file).map_err(io_error))
 }
 
-fn create(path: &Path, write: impl FnOnce(&H5File) -> Result<(), Hdf5Error>) -> io::Result<()> {
-    let write_file = || {
-        // Without a lock, as in reading: nobody else knows the file yet.
-        let file = H5File::options().no_locking().create(path)?;
-        let written = write(&file);
-        // Also behind an error: what is left to its drop would fail unseen, or print to the terminal.
-        let closed = file.close();
-        written.and(closed)
-    };
-    write_file().map_err(|error| match error {
+/// Creates a file, has it written, and closes it.
+fn create<E>(
+    path: &Path,
+    fail: impl Fn(Hdf5Error) -> E,
+    write: impl FnOnce(&H5File) -> Result<(), E>,
+) -> Result<(), E> {
+    // Without a lock, as in reading: nobody else knows the file yet.
+    let file = H5File::options().no_locking().create(path).map_err(&fail)?;
+    let written = write(&file);
+    // Also behind an error: what is left to its drop would fail unseen, or print to the terminal.
+    let closed = file.close();
+    written.and(closed.map_err(fail))
+}
+
+fn io_error(error: Hdf5Error) -> io::Error {
+    match error {
         Hdf5Error::Io(error) => error,
         other => io::Error::other(other.to_string()),
-    })
+    }
 }
 
-fn write_datasets(file: &H5File, backbone: &Gpt2Backbone, shard: &Shard) -> Result<(), Hdf5Error> {
-    let mut groups = HashMap::new();
-    each_placed_parameter(backbone, &KERAS, |placement, values| {
-        let (group, variable) = group_and_variable(placement);
-        if !shard.groups.contains(&group) {
-            return Ok(());
-        }
-        if !groups.contains_key(&group) {
-            create_group(file, &mut groups, &group)?;
-            groups[&group].set_attr_string("name", layer_name(&group))?;
-        }
-        let dataset = groups[&group].new_dataset::<f32>().shape(&placement.shape);
-        let dataset = dataset.create(&variable)?;
-        dataset.write_raw(values)
-    })
+fn write_dataset(
+    file: &H5File,
+    groups: &mut HashMap<String, H5Group>,
+    placement: &Placement,
+    values: &[f32],
+) -> Result<(), Hdf5Error> {
+    let (group, variable) = group_and_variable(placement);
+    if !groups.contains_key(&group) {
+        create_group(file, groups, &group)?;
+        groups[&group].set_attr_string("name", layer_name(&group))?;
+    }
+    let dataset = groups[&group].new_dataset::<f32>().shape(&placement.shape);
+    dataset.create(&variable)?.write_raw(values)
 }
 
 /// The group of a dataset, created if need be.

@@ -1,12 +1,27 @@
-//! Stage 10a: a model to its parameters, one by one, each with its place in a checkpoint.
+//! Stage 10a: parameters, one by one, each with its place in a checkpoint that is written.
 
 use std::collections::HashMap;
 
-use gpt2_backbone::{Gpt2Backbone, visit_parameters};
+use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, visit_parameters};
 
+use crate::PresetError;
 use crate::weight_map::{Placement, WeightMap};
 
-/// The model with its LoRA, if it has one, added to the kernels: no checkpoint has a place for both.
+/// All parameters of a model: one in memory, or one in a checkpoint.
+pub(crate) trait Parameters {
+    /// The model's config.
+    fn config(&self) -> &Gpt2BackboneConfig;
+
+    /// Calls `visit` with the path and the values of every parameter that is `wanted`, until one
+    /// fails. One is on the host at a time.
+    fn each(
+        &mut self,
+        wanted: &dyn Fn(&str) -> bool,
+        visit: &mut dyn FnMut(&str, &[f32]) -> Result<(), PresetError>,
+    ) -> Result<(), PresetError>;
+}
+
+/// A model with its LoRA, if it has one, added to the kernels: no checkpoint has a place for both.
 ///
 /// All tensors but these kernels are shared with the model, which is as it was.
 pub(crate) fn merged(backbone: &Gpt2Backbone) -> Gpt2Backbone {
@@ -15,28 +30,41 @@ pub(crate) fn merged(backbone: &Gpt2Backbone) -> Gpt2Backbone {
     merged
 }
 
-/// Calls `write` with the place and the values of every parameter, until one fails.
-///
-/// One parameter is in memory at a time, beside the model.
-pub(crate) fn each_placed_parameter<E>(
-    backbone: &Gpt2Backbone,
+impl Parameters for Gpt2Backbone {
+    fn config(&self) -> &Gpt2BackboneConfig {
+        self.config()
+    }
+
+    fn each(
+        &mut self,
+        wanted: &dyn Fn(&str) -> bool,
+        visit: &mut dyn FnMut(&str, &[f32]) -> Result<(), PresetError>,
+    ) -> Result<(), PresetError> {
+        let mut result = Ok(());
+        visit_parameters(self, |path, data| {
+            if result.is_ok() && wanted(path) {
+                let data = data.convert::<f32>();
+                result = visit(path, data.as_slice().expect("converted to 32-bit floats"));
+            }
+        });
+        result
+    }
+}
+
+/// Calls `write` with the place and the values of every parameter whose place is `wanted`, until
+/// one fails.
+pub(crate) fn each_placed_parameter(
+    parameters: &mut dyn Parameters,
     map: &WeightMap,
-    mut write: impl FnMut(&Placement, &[f32]) -> Result<(), E>,
-) -> Result<(), E> {
-    let placements = map.placements(backbone.config());
+    wanted: impl Fn(&Placement) -> bool,
+    mut write: impl FnMut(&Placement, &[f32]) -> Result<(), PresetError>,
+) -> Result<(), PresetError> {
+    let placements = map.placements(parameters.config());
     let placements: HashMap<_, _> =
         placements.map(|placement| (placement.parameter.clone(), placement)).collect();
-    let mut result = Ok(());
-    visit_parameters(backbone, |path, data| {
-        if result.is_err() {
-            return;
-        }
-        let Some(placement) = placements.get(path) else {
-            unreachable!("the weight map lacks `{path}`")
-        };
-        let data = data.convert::<f32>();
-        let values = data.as_slice::<f32>().expect("converted to 32-bit floats");
-        result = write(placement, values);
-    });
-    result
+    let place = |path: &str| match placements.get(path) {
+        Some(placement) => placement,
+        None => unreachable!("the weight map lacks `{path}`"),
+    };
+    parameters.each(&|path| wanted(place(path)), &mut |path, values| write(place(path), values))
 }

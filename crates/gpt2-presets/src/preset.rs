@@ -7,7 +7,6 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 use crate::checkpoint::Checkpoint;
 use crate::files::PresetFiles;
 use crate::format::{CONFIG_FILE, PresetFormat, read_object};
-use crate::handle::{Location, locate};
 use crate::keras_config::{self, TaskPreprocessor};
 use crate::load::{LoadReport, load};
 use crate::preset_tokenizer;
@@ -47,18 +46,16 @@ impl Preset {
     ///
     /// # Errors
     ///
-    /// [`PresetError::UnknownPreset`], [`PresetError::DownloadUnsupported`] for hubs, and what is
+    /// [`PresetError::UnknownPreset`], [`PresetError::InvalidHandle`], and what is
     /// wrong with `config.json`.
     pub fn open(preset: &str) -> Result<Self, PresetError> {
-        let files = match locate(preset)? {
-            Location::Folder(folder) => PresetFiles::Folder(folder),
-            Location::Bundled => bundled_files(preset)?,
-        };
-        if !files.has(CONFIG_FILE) {
+        let files = PresetFiles::find(preset)?;
+        if !files.has(CONFIG_FILE)? {
             return Err(PresetError::MissingFile {
                 preset: preset.to_owned(),
                 file: CONFIG_FILE.to_owned(),
-                remedy: "make sure that the directory is a preset and that you may read it",
+                remedy: "make sure that the directory or handle is that of a preset and that you \
+                         may read it",
             });
         }
         let json = read_object(&files, CONFIG_FILE)?;
@@ -182,14 +179,4 @@ impl Preset {
         let sequence_length = default.sequence_length.min(self.config.max_sequence_length);
         PreprocessorConfig { sequence_length, ..default }
     }
-}
-
-#[cfg(feature = "bundled")]
-fn bundled_files(_preset: &str) -> Result<PresetFiles, PresetError> {
-    Ok(PresetFiles::Embedded(crate::bundled::FILES))
-}
-
-#[cfg(not(feature = "bundled"))]
-fn bundled_files(preset: &str) -> Result<PresetFiles, PresetError> {
-    Err(PresetError::NotBundled { preset: preset.to_owned() })
 }

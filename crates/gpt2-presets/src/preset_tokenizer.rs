@@ -6,7 +6,6 @@ use serde_json::Value;
 use crate::PresetError;
 use crate::files::PresetFiles;
 use crate::format::{CONFIG_FILE, PresetFormat, read_object};
-use crate::handle::{Location, locate};
 use crate::keras_config;
 
 pub(crate) const KERAS_VOCABULARY: &str = "assets/tokenizer/vocabulary.json";
@@ -27,16 +26,18 @@ pub(crate) fn tokenizer(
     match format {
         PresetFormat::Keras => {
             let wanted = [keras_config::TOKENIZER_CONFIG_FILE, KERAS_VOCABULARY, KERAS_MERGES];
-            if let Some(file) = wanted.iter().find(|file| !files.has(file)) {
-                return Err(missing(preset, file));
+            for file in wanted {
+                if !files.has(file)? {
+                    return Err(missing(preset, file));
+                }
             }
             let config = keras_config::tokenizer_config(files)?;
             from_tables(files, KERAS_VOCABULARY, KERAS_MERGES, config)
         }
-        PresetFormat::Transformers if files.has(VOCABULARY) && files.has(MERGES) => {
+        PresetFormat::Transformers if files.has(VOCABULARY)? && files.has(MERGES)? => {
             from_tables(files, VOCABULARY, MERGES, transformers_settings(files)?)
         }
-        PresetFormat::Transformers if files.has(TOKENIZER) => {
+        PresetFormat::Transformers if files.has(TOKENIZER)? => {
             Ok(Gpt2Tokenizer::from_tokenizer_json(&files.read_text(TOKENIZER)?)?)
         }
         PresetFormat::Transformers => {
@@ -48,18 +49,17 @@ pub(crate) fn tokenizer(
 /// The tokenizer of a folder that holds no model: what a tokenizer alone is saved as, in either
 /// format or by `save_assets`. None where `preset` is something else.
 pub(crate) fn tokenizer_alone(preset: &str) -> Result<Option<Gpt2Tokenizer>, PresetError> {
-    let Location::Folder(folder) = locate(preset)? else { return Ok(None) };
-    let files = PresetFiles::Folder(folder);
-    if files.has(CONFIG_FILE) {
+    let files = PresetFiles::find(preset)?;
+    if files.has(CONFIG_FILE)? {
         return Ok(None);
     }
-    if files.has(KERAS_VOCABULARY) {
+    if files.has(KERAS_VOCABULARY)? {
         return tokenizer(&files, PresetFormat::Keras, preset).map(Some);
     }
-    if files.has(VOCABULARY) || files.has(TOKENIZER) {
+    if files.has(VOCABULARY)? || files.has(TOKENIZER)? {
         return tokenizer(&files, PresetFormat::Transformers, preset).map(Some);
     }
-    if files.has(ASSET_VOCABULARY) && files.has(MERGES) {
+    if files.has(ASSET_VOCABULARY)? && files.has(MERGES)? {
         let config = Gpt2TokenizerConfig::new();
         return from_tables(&files, ASSET_VOCABULARY, MERGES, config).map(Some);
     }
@@ -81,7 +81,7 @@ fn from_tables(
 /// The one setting of `tokenizer_config.json` that is not fixed for GPT-2.
 fn transformers_settings(files: &PresetFiles) -> Result<Gpt2TokenizerConfig, PresetError> {
     let config = Gpt2TokenizerConfig::new();
-    if !files.has(TOKENIZER_CONFIG) {
+    if !files.has(TOKENIZER_CONFIG)? {
         return Ok(config);
     }
     let json = read_object(files, TOKENIZER_CONFIG)?;

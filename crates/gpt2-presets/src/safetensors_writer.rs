@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
+use gpt2_backbone::Gpt2BackboneConfig;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 
-use crate::placed_parameters::each_placed_parameter;
+use crate::placed_parameters::{Parameters, each_placed_parameter};
 use crate::safetensors_layout::Layout;
 use crate::staging::write_error;
 use crate::transformers_weight_map::TRANSFORMERS;
@@ -22,17 +22,22 @@ use crate::{ExportDtype, PresetError};
 pub(crate) fn write(
     target: &Path,
     file: &mut (impl Write + Seek),
-    backbone: &Gpt2Backbone,
+    parameters: &mut dyn Parameters,
     dtype: ExportDtype,
 ) -> Result<(), PresetError> {
-    let (header, offsets) = layout(backbone.config(), dtype);
+    let (header, offsets) = layout(parameters.config(), dtype);
     file.write_all(&header).map_err(write_error(target))?;
     let mut floats = FloatWriter { file, dtype };
-    each_placed_parameter(backbone, &TRANSFORMERS, |placement, values| {
-        check_range(placement, values, dtype)?;
-        let start = header.len() as u64 + offsets[&placement.tensor];
-        floats.write_part(start, placement, values).map_err(write_error(target))
-    })
+    each_placed_parameter(
+        parameters,
+        &TRANSFORMERS,
+        |_| true,
+        |placement, values| {
+            check_range(placement, values, dtype)?;
+            let start = header.len() as u64 + offsets[&placement.tensor];
+            floats.write_part(start, placement, values).map_err(write_error(target))
+        },
+    )
 }
 
 /// The header, and where each tensor begins behind it.

@@ -126,9 +126,12 @@ fn stage_backbone(
 ) -> Result<(), PresetError> {
     files.json(METADATA_FILE, &keras_objects::metadata(backbone.config()))?;
     let shards = keras_shards::plan(backbone.config(), options.max_shard_size);
-    let merged = merged(backbone);
+    let mut merged = merged(backbone);
     for shard in &shards {
-        files.file(&shard.name, |path, _| hdf5_writer::write(path, &merged, shard))?;
+        let target = files.target(&shard.name);
+        files.fallible_file(&shard.name, |path, _| {
+            hdf5_writer::write(&target, path, &mut merged, shard)
+        })?;
     }
     if shards.len() > 1 {
         files.json(keras_shards::INDEX, &keras_shards::index(&shards))?;

@@ -48,7 +48,7 @@ fn check(
     name: &str,
 ) -> Result<String, PresetError> {
     files.check_shard(index, name)?;
-    if !files.has(name) {
+    if !files.has(name)? {
         let (preset, file) = (preset.to_owned(), name.to_owned());
         let remedy = "download all shards that the index names";
         return Err(PresetError::MissingFile { preset, file, remedy });

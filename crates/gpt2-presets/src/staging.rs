@@ -88,6 +88,11 @@ impl Staging {
         Ok(())
     }
 
+    /// The path that a file is going to have.
+    pub(crate) fn target(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// Has an older file removed, if there is one, before the last file gets its place.
     pub(crate) fn obsolete(&mut self, name: &str) -> Result<(), PresetError> {
         let path = self.folder.join(name);

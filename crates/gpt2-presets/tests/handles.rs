@@ -20,21 +20,33 @@ fn an_unknown_name_lists_the_known_ones() {
     }
 }
 
+#[cfg(not(feature = "hub"))]
 #[test]
-fn hubs_are_known_and_refused() {
+fn hubs_ask_for_their_feature() {
     let handles = [
         "kaggle://keras/gpt2/keras/gpt2_base_en/3",
         "hf://openai-community/gpt2",
         "modelscope://a/b",
         "HF://a/b",
     ];
-    let names = presets().iter().filter(|info| info.handle.is_some()).map(|info| info.name);
+    let names = presets().iter().filter(|info| !info.sources.is_empty()).map(|info| info.name);
     for handle in names.chain(handles) {
         let error = Preset::open(handle).unwrap_err();
-        assert!(
-            matches!(&error, PresetError::DownloadUnsupported { preset, .. } if preset == handle)
-        );
-        assert!(error.to_string().contains("does not download"), "{error}");
+        assert!(matches!(&error, PresetError::HubDisabled { preset, .. } if preset == handle));
+        assert!(error.to_string().contains("--features hub"), "{error}");
+    }
+}
+
+#[test]
+fn a_malformed_handle_says_how_one_looks() {
+    for (handle, start) in [
+        ("kaggle://keras/gpt2", "Unexpected Kaggle preset. Kaggle model handles should have the"),
+        ("hf://a/b/c", "Unexpected Hugging Face preset. Hugging Face model handles should have"),
+        ("modelscope://a", "ModelScope handles should follow the format 'modelscope://{org}/"),
+    ] {
+        let text = Preset::open(handle).unwrap_err().to_string();
+        assert!(text.starts_with(start), "{text}");
+        assert!(text.ends_with(&format!("Received: preset={handle}")), "{text}");
     }
 }
 
