@@ -1,6 +1,11 @@
 //! How a model is exported to the transformers library.
 
+use std::fmt;
+use std::sync::Arc;
+
 use half::{bf16, f16};
+
+use crate::load_options::OnProgress;
 
 /// The float type of an exported model's weights. Values are rounded to the nearest, ties to even.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,15 +35,17 @@ pub enum ExportDtype {
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct ExportOptions {
     pub(crate) dtype: ExportDtype,
+    pub(crate) max_shard_size: u64,
+    pub(crate) on_progress: Option<OnProgress>,
 }
 
 impl ExportOptions {
-    /// 32-bit floats.
+    /// 32-bit floats, in one file up to 50 GB, as transformers 5 writes them.
     pub fn new() -> Self {
-        Self::default()
+        Self { dtype: ExportDtype::F32, max_shard_size: 50_000_000_000, on_progress: None }
     }
 
     /// The float type of the weights. `config.json` names it, and transformers 5 loads the model in
@@ -47,6 +54,41 @@ impl ExportOptions {
     pub fn with_dtype(mut self, dtype: ExportDtype) -> Self {
         self.dtype = dtype;
         self
+    }
+
+    /// The size in bytes up to which the weights go into one file, and above which they are split
+    /// into the files that `save_pretrained(max_shard_size=…)` makes of them. A tensor that is
+    /// larger alone gets a file alone; headers are not counted.
+    #[must_use]
+    pub fn with_max_shard_size(mut self, max_shard_size: u64) -> Self {
+        self.max_shard_size = max_shard_size;
+        self
+    }
+
+    /// Calls `on_progress(done, total)` after each parameter, in bytes of 32-bit floats.
+    #[must_use]
+    pub fn with_on_progress(
+        mut self,
+        on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_progress = Some(Arc::new(on_progress));
+        self
+    }
+}
+
+impl Default for ExportOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ExportOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ExportOptions")
+            .field("dtype", &self.dtype)
+            .field("max_shard_size", &self.max_shard_size)
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,13 +8,13 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 
 use crate::expressible::check_transformers_tokenizer;
 use crate::format::CONFIG_FILE;
-use crate::placed_parameters::merged;
+use crate::placed_parameters::{Counted, Parameters, merged};
 use crate::preset_tokenizer::{MERGES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY};
 use crate::staging::Staging;
-use crate::{ExportOptions, PresetError, safetensors_writer, transformers_objects};
-
-/// The one file with the weights.
-const WEIGHTS: &str = "model.safetensors";
+use crate::{
+    ExportOptions, Preset, PresetError, safetensors_writer, transformers_objects,
+    transformers_shards,
+};
 
 /// What can be saved for the transformers library.
 ///
@@ -47,8 +47,8 @@ pub trait ExportToTransformers {
         self.export_to_transformers_with(folder, &ExportOptions::default())
     }
 
-    /// As [`export_to_transformers`](Self::export_to_transformers), with a float type of your
-    /// choice. The options are about weights, so a tokenizer ignores them.
+    /// As [`export_to_transformers`](Self::export_to_transformers), with a float type and a size of
+    /// files of your choice. The options are about weights, so a tokenizer ignores them.
     ///
     /// # Errors
     ///
@@ -69,7 +69,21 @@ impl ExportToTransformers for Gpt2CausalLm {
         options: &ExportOptions,
     ) -> Result<(), PresetError> {
         let tokenizer = self.preprocessor().map(|preprocessor| preprocessor.tokenizer());
-        export(folder.as_ref(), Some(self.backbone()), tokenizer, options)
+        export(folder.as_ref(), Some(&mut merged(self.backbone())), tokenizer, options)
+    }
+}
+
+/// Parameters go from file to file one at a time, and no model is built. A preset without a
+/// tokenizer gives a model without one.
+impl ExportToTransformers for Preset {
+    fn export_to_transformers_with(
+        &self,
+        folder: impl AsRef<Path>,
+        options: &ExportOptions,
+    ) -> Result<(), PresetError> {
+        let tokenizer = if self.is_backbone_alone()? { None } else { self.task_preprocessor()? };
+        let tokenizer = tokenizer.as_ref().map(|preprocessor| preprocessor.tokenizer());
+        export(folder.as_ref(), Some(&mut self.parameters()?), tokenizer, options)
     }
 }
 
@@ -79,7 +93,7 @@ impl ExportToTransformers for Gpt2Backbone {
         folder: impl AsRef<Path>,
         options: &ExportOptions,
     ) -> Result<(), PresetError> {
-        export(folder.as_ref(), Some(self), None, options)
+        export(folder.as_ref(), Some(&mut merged(self)), None, options)
     }
 }
 
@@ -95,30 +109,55 @@ impl ExportToTransformers for Gpt2Tokenizer {
 
 fn export(
     folder: &Path,
-    backbone: Option<&Gpt2Backbone>,
+    parameters: Option<&mut dyn Parameters>,
     tokenizer: Option<&Gpt2Tokenizer>,
     options: &ExportOptions,
 ) -> Result<(), PresetError> {
     tokenizer.map_or(Ok(()), check_transformers_tokenizer)?;
     let mut files = Staging::new(folder)?;
     if let Some(tokenizer) = tokenizer {
-        let positions = backbone.map(|backbone| backbone.config().max_sequence_length);
+        let positions = parameters.as_ref().map(|model| model.config().max_sequence_length);
         let config = transformers_objects::tokenizer_config(tokenizer, positions);
         files.text(VOCABULARY, &tokenizer.get_vocabulary().to_json())?;
         files.text(MERGES, &tokenizer.merges().to_text())?;
         files.json(TOKENIZER, &transformers_objects::tokenizer(tokenizer))?;
         files.json(TOKENIZER_CONFIG, &config)?;
     }
-    if let Some(backbone) = backbone {
-        let (mut merged, dtype) = (merged(backbone), options.dtype);
-        let target = folder.join(WEIGHTS);
-        files.fallible_file(WEIGHTS, |_, file| {
-            safetensors_writer::write(&target, file, &mut merged, dtype)
-        })?;
+    if let Some(parameters) = parameters {
+        stage_weights(&mut files, parameters, options)?;
         files
             .json("generation_config.json", &transformers_objects::generation_config(tokenizer))?;
-        let config = transformers_objects::config(backbone.config(), tokenizer, dtype);
+        let config = transformers_objects::config(parameters.config(), tokenizer, options.dtype);
         files.json(CONFIG_FILE, &config)?;
     }
     files.commit()
+}
+
+fn stage_weights(
+    files: &mut Staging,
+    parameters: &mut dyn Parameters,
+    options: &ExportOptions,
+) -> Result<(), PresetError> {
+    let mut parameters = Counted::new(parameters, options.on_progress.as_ref());
+    let config = parameters.config();
+    let shards = transformers_shards::plan(config, options.dtype, options.max_shard_size);
+    let index = transformers_shards::index(config, &shards);
+    for shard in &shards {
+        let target = files.target(&shard.name);
+        files.fallible_file(&shard.name, |_, file| {
+            safetensors_writer::write(&target, file, &mut parameters, &shard.tensors, options.dtype)
+        })?;
+    }
+    if shards.len() > 1 {
+        files.json(transformers_shards::INDEX, &index)?;
+    }
+    // Of an older export: a loader would take the whole file for the weights, or the index.
+    let new = |name: &str| shards.iter().any(|shard| shard.name == name);
+    let split = shards.len() > 1;
+    files.obsolete_where(|name| {
+        let old = transformers_shards::is_shard(name)
+            || name == transformers_shards::WHOLE
+            || (name == transformers_shards::INDEX && !split);
+        old && !new(name)
+    })
 }

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gpt2_backbone::Gpt2BackboneConfig;
-use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor};
+use gpt2_task::Gpt2CausalLmPreprocessor;
 use gpt2_tokenizer::{Gpt2Tokenizer, Merges};
 use serde_json::{Value, json};
 
@@ -81,10 +81,13 @@ pub(crate) fn preprocessor(preprocessor: &Gpt2CausalLmPreprocessor) -> Result<Va
 /// # Errors
 ///
 /// As [`backbone`] and [`tokenizer`].
-pub(crate) fn task(model: &Gpt2CausalLm) -> Result<Value, PresetError> {
+pub(crate) fn task(
+    config: &Gpt2BackboneConfig,
+    preprocessor: Option<&Gpt2CausalLmPreprocessor>,
+) -> Result<Value, PresetError> {
     let config = json!({
-        "backbone": backbone(model.backbone().config())?,
-        "preprocessor": model.preprocessor().map(preprocessor).transpose()?,
+        "backbone": backbone(config)?,
+        "preprocessor": preprocessor.map(self::preprocessor).transpose()?,
         "name": "gpt2_causal_lm",
     });
     Ok(object("gpt2_causal_lm", "GPT2CausalLM", config))

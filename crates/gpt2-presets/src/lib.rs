@@ -29,6 +29,7 @@ mod lora_weights;
 mod model_checkpoint;
 mod named_tensor;
 mod named_tensors_writer;
+mod placed_checkpoint;
 mod placed_parameters;
 mod preset;
 mod preset_tokenizer;
@@ -43,6 +44,7 @@ mod staging;
 mod training_checkpoint;
 mod transformers_config;
 mod transformers_objects;
+mod transformers_shards;
 mod transformers_weight_map;
 mod weight_map;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use burn::tensor::TensorData;
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, ParameterSource, ParameterSpec};
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Values};
 use crate::weight_map::{Part, Placement};
 use crate::{LoadOptions, PresetError};
 
@@ -41,7 +41,7 @@ pub(crate) fn load(
 }
 
 /// Finds the tensor of every parameter and checks its shape, before anything is allocated.
-fn place(
+pub(crate) fn place(
     config: &Gpt2BackboneConfig,
     checkpoint: &mut Checkpoint,
 ) -> Result<HashMap<String, Placement>, PresetError> {
@@ -77,7 +77,7 @@ fn place(
 }
 
 /// Says what becomes of each tensor; one that nobody knows is an error.
-fn account(
+pub(crate) fn account(
     config: &Gpt2BackboneConfig,
     checkpoint: &mut Checkpoint,
     placements: &HashMap<String, Placement>,
@@ -140,6 +140,25 @@ fn check_repeated(
     Err(PresetError::ConflictingHead { head, embedding })
 }
 
+/// Reads a parameter whose tensor [`place`] found. With `share`, it may lie in a memory map.
+pub(crate) fn read_placed(
+    checkpoint: &mut Checkpoint,
+    placement: &Placement,
+    share: bool,
+    check_finite: bool,
+) -> Result<Values, PresetError> {
+    let Placement { tensor, part, shape, .. } = placement;
+    let values = checkpoint.read(tensor, *part, share)?;
+    if check_finite && let Some(index) = first_non_finite(values.as_slice()) {
+        return Err(PresetError::NonFiniteWeight {
+            tensor: checkpoint.name_of(tensor),
+            index: part.index_in_tensor(index, shape),
+            value: values.as_slice()[index],
+        });
+    }
+    Ok(values)
+}
+
 /// Gives the model its parameters.
 struct Loader<'a> {
     checkpoint: Checkpoint,
@@ -158,17 +177,8 @@ impl ParameterSource for Loader<'_> {
         let Some(placement) = self.placements.get(parameter.path) else {
             unreachable!("the weight map lacks `{}`", parameter.path)
         };
-        let Placement { tensor, part, shape, .. } = placement;
-        let values = self.checkpoint.read(tensor, *part, self.options.memory_map)?;
-        if self.options.check_finite
-            && let Some(index) = first_non_finite(values.as_slice())
-        {
-            return Err(PresetError::NonFiniteWeight {
-                tensor: self.checkpoint.name_of(tensor),
-                index: part.index_in_tensor(index, shape),
-                value: values.as_slice()[index],
-            });
-        }
+        let LoadOptions { memory_map, check_finite, .. } = *self.options;
+        let values = read_placed(&mut self.checkpoint, placement, memory_map, check_finite)?;
         self.done += 4 * values.as_slice().len() as u64;
         if let Some(on_progress) = &self.options.on_progress {
             on_progress(self.done, self.total);

@@ -139,7 +139,9 @@ impl ModelCheckpoint {
         }
         // A file that is staged and never put in its place.
         let probe = |_| Staging::new(&self.folder)?.text("probe", "");
-        keras_objects::task(model).and_then(probe).map_err(|source| failed(&self.folder, source))
+        keras_objects::task(model.backbone().config(), model.preprocessor())
+            .and_then(probe)
+            .map_err(|source| failed(&self.folder, source))
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, visit_parameters};
 
 use crate::PresetError;
+use crate::load_options::OnProgress;
 use crate::weight_map::{Placement, WeightMap};
 
 /// All parameters of a model: one in memory, or one in a checkpoint.
@@ -48,6 +49,49 @@ impl Parameters for Gpt2Backbone {
             }
         });
         result
+    }
+}
+
+/// Parameters whose bytes are counted, as 32-bit floats, when they have been visited.
+pub(crate) struct Counted<'a> {
+    parameters: &'a mut dyn Parameters,
+    on_progress: Option<&'a OnProgress>,
+    /// Bytes visited so far, in one call of `each` or several.
+    done: u64,
+    /// Bytes of all parameters.
+    total: u64,
+}
+
+impl<'a> Counted<'a> {
+    pub(crate) fn new(
+        parameters: &'a mut dyn Parameters,
+        on_progress: Option<&'a OnProgress>,
+    ) -> Self {
+        let total = parameters.config().parameter_count().saturating_mul(4);
+        let total = u64::try_from(total).unwrap_or(u64::MAX);
+        Self { parameters, on_progress, done: 0, total }
+    }
+}
+
+impl Parameters for Counted<'_> {
+    fn config(&self) -> &Gpt2BackboneConfig {
+        self.parameters.config()
+    }
+
+    fn each(
+        &mut self,
+        wanted: &dyn Fn(&str) -> bool,
+        visit: &mut dyn FnMut(&str, &[f32]) -> Result<(), PresetError>,
+    ) -> Result<(), PresetError> {
+        let Self { parameters, on_progress, done, total } = self;
+        parameters.each(wanted, &mut |path, values| {
+            visit(path, values)?;
+            *done += 4 * values.len() as u64;
+            if let Some(on_progress) = on_progress {
+                on_progress(*done, *total);
+            }
+            Ok(())
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use crate::files::PresetFiles;
 use crate::format::{CONFIG_FILE, PresetFormat, read_object};
 use crate::keras_config::{self, TaskPreprocessor};
 use crate::load::{LoadReport, load};
+use crate::placed_checkpoint::PlacedCheckpoint;
 use crate::preset_tokenizer;
 use crate::transformers_config;
 use crate::{LoadOptions, PresetError};
@@ -160,18 +161,41 @@ impl Preset {
     /// As [`backbone`](Self::backbone) and [`preprocessor`](Self::preprocessor).
     pub fn causal_lm(&self, options: impl Into<LoadOptions>) -> Result<Gpt2CausalLm, PresetError> {
         // The preprocessor first: what is wrong with it shows before the weights are read.
-        let task = match self.format {
-            PresetFormat::Keras => keras_config::task_preprocessor(&self.files)?,
-            PresetFormat::Transformers => TaskPreprocessor::Unsaid,
-        };
-        let preprocessor = match task {
+        let preprocessor = self.task_preprocessor()?;
+        Ok(Gpt2CausalLm::new(self.backbone(options)?, preprocessor)?)
+    }
+
+    /// The preprocessor of the causal language model, which a task may have been saved without.
+    pub(crate) fn task_preprocessor(
+        &self,
+    ) -> Result<Option<Gpt2CausalLmPreprocessor>, PresetError> {
+        Ok(match self.task()? {
             TaskPreprocessor::Unsaid => Some(self.preprocessor()?),
             TaskPreprocessor::Absent => None,
             TaskPreprocessor::Saved(config) => {
                 Some(Gpt2CausalLmPreprocessor::new(self.tokenizer()?, config)?)
             }
-        };
-        Ok(Gpt2CausalLm::new(self.backbone(options)?, preprocessor)?)
+        })
+    }
+
+    /// Whether there is neither a tokenizer nor a task that was saved without one.
+    pub(crate) fn is_backbone_alone(&self) -> Result<bool, PresetError> {
+        Ok(self.task()? == TaskPreprocessor::Unsaid
+            && !preset_tokenizer::has_tokenizer(&self.files, self.format)?)
+    }
+
+    /// The parameters, each read when it is asked for.
+    pub(crate) fn parameters(&self) -> Result<PlacedCheckpoint, PresetError> {
+        // Without a memory map: the pages that are read through one count as memory in use.
+        let checkpoint = Checkpoint::open(&self.files, self.format, &self.name, false)?;
+        PlacedCheckpoint::new(&self.config, checkpoint)
+    }
+
+    fn task(&self) -> Result<TaskPreprocessor, PresetError> {
+        match self.format {
+            PresetFormat::Keras => keras_config::task_preprocessor(&self.files),
+            PresetFormat::Transformers => Ok(TaskPreprocessor::Unsaid),
+        }
     }
 
     fn default_preprocessor_config(&self) -> PreprocessorConfig {

@@ -46,6 +46,25 @@ pub(crate) fn tokenizer(
     }
 }
 
+/// Whether there is any file of a tokenizer, so that the rest is expected too.
+pub(crate) fn has_tokenizer(
+    files: &PresetFiles,
+    format: PresetFormat,
+) -> Result<bool, PresetError> {
+    let names = match format {
+        PresetFormat::Keras => {
+            [keras_config::TOKENIZER_CONFIG_FILE, KERAS_VOCABULARY, KERAS_MERGES]
+        }
+        PresetFormat::Transformers => [TOKENIZER, VOCABULARY, MERGES],
+    };
+    for name in names {
+        if files.has(name)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The tokenizer of a folder that holds no model: what a tokenizer alone is saved as, in either
 /// format or by `save_assets`. None where `preset` is something else.
 pub(crate) fn tokenizer_alone(preset: &str) -> Result<Option<Gpt2Tokenizer>, PresetError> {

@@ -7,48 +7,49 @@ use std::collections::HashMap;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use gpt2_backbone::Gpt2BackboneConfig;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 
 use crate::placed_parameters::{Parameters, each_placed_parameter};
 use crate::safetensors_layout::Layout;
 use crate::staging::write_error;
+use crate::transformers_shards::Tensor;
 use crate::transformers_weight_map::TRANSFORMERS;
 use crate::weight_map::{Part, Placement};
 use crate::{ExportDtype, PresetError};
 
-/// Writes all parameters as floats of one type. `target` is what errors call the file.
+/// Writes the parameters that these tensors hold as floats of one type. `target` is what errors
+/// call the file.
 pub(crate) fn write(
     target: &Path,
     file: &mut (impl Write + Seek),
     parameters: &mut dyn Parameters,
+    tensors: &[Tensor],
     dtype: ExportDtype,
 ) -> Result<(), PresetError> {
-    let (header, offsets) = layout(parameters.config(), dtype);
+    let (header, offsets) = layout(tensors, dtype);
     file.write_all(&header).map_err(write_error(target))?;
     let mut floats = FloatWriter { file, dtype };
     each_placed_parameter(
         parameters,
         &TRANSFORMERS,
-        |_| true,
+        |placement| offsets.contains_key(placement.tensor.as_str()),
         |placement, values| {
             check_range(placement, values, dtype)?;
-            let start = header.len() as u64 + offsets[&placement.tensor];
+            let start = header.len() as u64 + offsets[placement.tensor.as_str()];
             floats.write_part(start, placement, values).map_err(write_error(target))
         },
     )
 }
 
 /// The header, and where each tensor begins behind it.
-fn layout(config: &Gpt2BackboneConfig, dtype: ExportDtype) -> (Vec<u8>, HashMap<String, u64>) {
+fn layout(tensors: &[Tensor], dtype: ExportDtype) -> (Vec<u8>, HashMap<&str, u64>) {
     // Without it, transformers refuses the file.
     let mut layout = Layout::new(&[("format", "pt".to_owned())]);
     let mut offsets = HashMap::new();
-    for Placement { tensor, shape, .. } in TRANSFORMERS.placements(config) {
-        let name = (TRANSFORMERS.file_name)(&tensor);
-        // Once, also where several parameters share it.
-        offsets.entry(tensor).or_insert_with(|| layout.add(&name, dtype.safetensors(), &shape));
+    for Tensor { name, shape } in tensors {
+        let file_name = (TRANSFORMERS.file_name)(name);
+        offsets.insert(name.as_str(), layout.add(&file_name, dtype.safetensors(), shape));
     }
     (layout.into_bytes(), offsets)
 }

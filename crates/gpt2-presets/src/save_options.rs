@@ -1,5 +1,10 @@
 //! How a preset of KerasHub is saved.
 
+use std::fmt;
+use std::sync::Arc;
+
+use crate::load_options::OnProgress;
+
 /// How [`SaveToPreset`](crate::SaveToPreset) saves.
 ///
 /// ```
@@ -16,15 +21,16 @@
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct SaveOptions {
     pub(crate) max_shard_size: u64,
+    pub(crate) on_progress: Option<OnProgress>,
 }
 
 impl SaveOptions {
     /// KerasHub's defaults.
     pub fn new() -> Self {
-        Self { max_shard_size: 10 * 1024 * 1024 * 1024 }
+        Self { max_shard_size: 10 * 1024 * 1024 * 1024, on_progress: None }
     }
 
     /// The size in bytes up to which the weights go into one file: 10 GiB, more than GPT-2 XL has.
@@ -36,10 +42,29 @@ impl SaveOptions {
         self.max_shard_size = max_shard_size;
         self
     }
+
+    /// Calls `on_progress(done, total)` after each parameter, in bytes of 32-bit floats.
+    #[must_use]
+    pub fn with_on_progress(
+        mut self,
+        on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_progress = Some(Arc::new(on_progress));
+        self
+    }
 }
 
 impl Default for SaveOptions {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl fmt::Debug for SaveOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SaveOptions")
+            .field("max_shard_size", &self.max_shard_size)
+            .finish_non_exhaustive()
     }
 }

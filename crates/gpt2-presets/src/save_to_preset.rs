@@ -10,10 +10,10 @@ use crate::format::CONFIG_FILE;
 use crate::keras_config::{
     METADATA_FILE, PREPROCESSOR_CONFIG_FILE, TASK_CONFIG_FILE, TOKENIZER_CONFIG_FILE,
 };
-use crate::placed_parameters::merged;
+use crate::placed_parameters::{Counted, Parameters, merged};
 use crate::preset_tokenizer::{KERAS_MERGES, KERAS_VOCABULARY};
 use crate::staging::Staging;
-use crate::{PresetError, SaveOptions, hdf5_writer, keras_objects, keras_shards};
+use crate::{Preset, PresetError, SaveOptions, hdf5_writer, keras_objects, keras_shards};
 
 /// What can be saved as a preset of KerasHub.
 ///
@@ -69,14 +69,27 @@ impl SaveToPreset for Gpt2CausalLm {
         folder: impl AsRef<Path>,
         options: &SaveOptions,
     ) -> Result<(), PresetError> {
-        let task = keras_objects::task(self)?;
-        let mut files = Staging::new(folder.as_ref())?;
-        files.json(TASK_CONFIG_FILE, &task)?;
-        if let Some(preprocessor) = self.preprocessor() {
-            stage_preprocessor(&mut files, preprocessor)?;
+        let mut parameters = merged(self.backbone());
+        save_task(folder.as_ref(), &mut parameters, self.preprocessor(), options)
+    }
+}
+
+/// The files of a causal language model, or of a backbone where there is nothing else: parameters
+/// go from file to file one at a time, and no model is built.
+///
+/// Settings of preprocessor and tokenizer are kept.
+impl SaveToPreset for Preset {
+    fn save_to_preset_with(
+        &self,
+        folder: impl AsRef<Path>,
+        options: &SaveOptions,
+    ) -> Result<(), PresetError> {
+        let folder = folder.as_ref();
+        if self.is_backbone_alone()? {
+            return save_backbone(folder, &mut self.parameters()?, options);
         }
-        stage_backbone(&mut files, self.backbone(), options)?;
-        files.commit()
+        let preprocessor = self.task_preprocessor()?;
+        save_task(folder, &mut self.parameters()?, preprocessor.as_ref(), options)
     }
 }
 
@@ -86,10 +99,7 @@ impl SaveToPreset for Gpt2Backbone {
         folder: impl AsRef<Path>,
         options: &SaveOptions,
     ) -> Result<(), PresetError> {
-        keras_objects::backbone(self.config())?;
-        let mut files = Staging::new(folder.as_ref())?;
-        stage_backbone(&mut files, self, options)?;
-        files.commit()
+        save_backbone(folder.as_ref(), &mut merged(self), options)
     }
 }
 
@@ -119,18 +129,45 @@ impl SaveToPreset for Gpt2Tokenizer {
     }
 }
 
-fn stage_backbone(
-    files: &mut Staging,
-    backbone: &Gpt2Backbone,
+fn save_task(
+    folder: &Path,
+    parameters: &mut dyn Parameters,
+    preprocessor: Option<&Gpt2CausalLmPreprocessor>,
     options: &SaveOptions,
 ) -> Result<(), PresetError> {
-    files.json(METADATA_FILE, &keras_objects::metadata(backbone.config()))?;
-    let shards = keras_shards::plan(backbone.config(), options.max_shard_size);
-    let mut merged = merged(backbone);
+    let task = keras_objects::task(parameters.config(), preprocessor)?;
+    let mut files = Staging::new(folder)?;
+    files.json(TASK_CONFIG_FILE, &task)?;
+    if let Some(preprocessor) = preprocessor {
+        stage_preprocessor(&mut files, preprocessor)?;
+    }
+    stage_backbone(&mut files, parameters, options)?;
+    files.commit()
+}
+
+fn save_backbone(
+    folder: &Path,
+    parameters: &mut dyn Parameters,
+    options: &SaveOptions,
+) -> Result<(), PresetError> {
+    keras_objects::backbone(parameters.config())?;
+    let mut files = Staging::new(folder)?;
+    stage_backbone(&mut files, parameters, options)?;
+    files.commit()
+}
+
+fn stage_backbone(
+    files: &mut Staging,
+    parameters: &mut dyn Parameters,
+    options: &SaveOptions,
+) -> Result<(), PresetError> {
+    let mut parameters = Counted::new(parameters, options.on_progress.as_ref());
+    files.json(METADATA_FILE, &keras_objects::metadata(parameters.config()))?;
+    let shards = keras_shards::plan(parameters.config(), options.max_shard_size);
     for shard in &shards {
         let target = files.target(&shard.name);
         files.fallible_file(&shard.name, |path, _| {
-            hdf5_writer::write(&target, path, &mut merged, shard)
+            hdf5_writer::write(&target, path, &mut parameters, shard)
         })?;
     }
     if shards.len() > 1 {
@@ -138,7 +175,7 @@ fn stage_backbone(
         // Every loader looks for it first.
         files.obsolete(keras_shards::WHOLE)?;
     }
-    files.json(CONFIG_FILE, &keras_objects::backbone(backbone.config())?)
+    files.json(CONFIG_FILE, &keras_objects::backbone(parameters.config())?)
 }
 
 fn stage_preprocessor(

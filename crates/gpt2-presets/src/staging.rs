@@ -105,6 +105,18 @@ impl Staging {
         Ok(())
     }
 
+    /// Has all older files in the folder removed whose name is `old`, as [`obsolete`](Self::obsolete).
+    pub(crate) fn obsolete_where(&mut self, old: impl Fn(&str) -> bool) -> Result<(), PresetError> {
+        let entries = fs::read_dir(&self.folder).map_err(write_error(&self.folder))?;
+        for entry in entries {
+            let name = entry.map_err(write_error(&self.folder))?.file_name();
+            if let Some(name) = name.to_str().filter(|name| old(name)) {
+                self.obsolete(name)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Puts all files in their places, the last one last.
     pub(crate) fn commit(self) -> Result<(), PresetError> {
         let Some((last, others)) = self.files.split_last() else { return Ok(()) };

@@ -52,6 +52,12 @@ const LAYER: &[Row] = &[
     row("feedforward_output_dense.bias",            "mlp.c_proj.bias",    &[Hidden]),
 ];
 
+/// Whether `GPT2LMHeadModel` lists a tensor behind those of its layers: the order in which the
+/// library fills its files.
+pub(crate) fn follows_layers(tensor: &str) -> bool {
+    tensor == HEAD.tensor || tensor.starts_with("ln_f.")
+}
+
 fn layer_prefix(layer: usize) -> String {
     format!("h.{layer}.")
 }

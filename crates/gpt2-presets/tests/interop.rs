@@ -11,7 +11,7 @@ use gpt2_backbone::{
 };
 use gpt2_presets::{
     ExportDtype, ExportOptions, ExportToTransformers, FromPreset, FromPresetOnDevice, LoraWeights,
-    PresetError, SaveOptions, SaveToPreset,
+    Preset, PresetError, SaveOptions, SaveToPreset,
 };
 use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{GenerateOptions, Gpt2CausalLm, Gpt2CausalLmPreprocessor, TokenBatch};
@@ -198,5 +198,24 @@ fn transformers_loads_what_is_exported() {
     };
     check("transformers", "GPT2_TRANSFORMERS_PYTHON", models, |model, folder| {
         model.export_to_transformers(folder).unwrap();
+    });
+    let models = || vec![("split", bundled())];
+    let options = ExportOptions::new().with_max_shard_size(1_000_000);
+    check("transformers", "GPT2_TRANSFORMERS_PYTHON", models, |model, folder| {
+        model.export_to_transformers_with(folder, &options).unwrap();
+        assert!(folder.join("model.safetensors.index.json").exists());
+    });
+}
+
+#[test]
+fn both_libraries_load_what_is_converted() {
+    let models = || vec![("converted", bundled())];
+    check("keras", "GPT2_KERAS_PYTHON", models, |_, folder| {
+        Preset::open(BUNDLED).unwrap().save_to_preset(folder).unwrap();
+    });
+    check("transformers", "GPT2_TRANSFORMERS_PYTHON", models, |_, folder| {
+        let keras = folder.with_extension("keras");
+        Preset::open(BUNDLED).unwrap().save_to_preset(&keras).unwrap();
+        Preset::open(keras.to_str().unwrap()).unwrap().export_to_transformers(folder).unwrap();
     });
 }

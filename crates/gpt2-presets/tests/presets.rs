@@ -4,6 +4,7 @@
 mod bundled;
 mod checkpoints;
 mod configs;
+mod converting;
 mod exporting;
 mod failed_saves;
 mod handles;
@@ -18,6 +19,7 @@ mod lora;
 mod memory_map;
 mod model_checkpoint;
 mod saving;
+mod sharding;
 mod support;
 mod tokenizers;
 mod weights;
