@@ -15,7 +15,7 @@ use clap::{Parser, ValueEnum};
 use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{
     CheckpointFolder, FromPreset, FromPresetOnDevice, LoadOptions, PackedDataset, SaveToPreset,
-    TokenizeOptions, TrainingDataOptions, open_training_data,
+    TokenizeOptions, TrainingDataOptions, open_training_data, progress_bars,
 };
 use gpt2_task::callbacks::{EarlyStopping, JsonlLogger, LambdaCallback, ProgressBar, StepHistory};
 use gpt2_task::optimizers;
@@ -25,7 +25,6 @@ use gpt2_task::{
     TrainingData, plot,
 };
 use gpt2_tokenizer::Gpt2Tokenizer;
-use indicatif::{ProgressBar as Bar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
 /// Train a GPT-2 on text files.
@@ -167,7 +166,7 @@ fn main() -> anyhow::Result<()> {
 fn start(arguments: &Arguments, device: &Device) -> anyhow::Result<Gpt2CausalLm> {
     let (mut backbone, tokenizer, mut config) = match &arguments.config {
         None => {
-            let options = LoadOptions::new(device);
+            let options = LoadOptions::new(device).with_on_progress(progress_bars::loading());
             let model = Gpt2CausalLm::from_preset(&arguments.preset, options)?;
             let preprocessor = model.preprocessor().context("the preset has no tokenizer")?;
             let (tokenizer, config) =
@@ -228,21 +227,13 @@ fn open(
     folder: &Path,
 ) -> anyhow::Result<PackedDataset> {
     let preprocessor = model.preprocessor().context("the model has a tokenizer")?;
-    let style = ProgressStyle::with_template("tokenizing {bar:30} {bytes} of {total_bytes}")?;
-    let bar = Bar::new(0).with_style(style);
-    let shown = bar.clone();
     let tokenize =
-        TokenizeOptions::new(folder.join("tokens")).with_on_progress(move |done, total| {
-            shown.set_length(total);
-            shown.set_position(done);
-        });
+        TokenizeOptions::new(folder.join("tokens")).with_on_progress(progress_bars::tokenizing());
     let mut options = TrainingDataOptions::new(preprocessor.sequence_length(), tokenize);
     if let Some(stride) = stride {
         options = options.with_stride(stride);
     }
-    let data = open_training_data(paths, preprocessor.tokenizer(), &options)?;
-    bar.finish_and_clear();
-    Ok(data)
+    Ok(open_training_data(paths, preprocessor.tokenizer(), &options)?)
 }
 
 /// How long the training is.

@@ -7,9 +7,8 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use burn::tensor::Device;
 use clap::Parser;
-use gpt2_presets::{FromPresetOnDevice, LoadOptions};
+use gpt2_presets::{FromPresetOnDevice, LoadOptions, progress_bars};
 use gpt2_task::samplers::SamplerConfig;
 use gpt2_task::{GenerateOptions, Generation, Gpt2CausalLm, StopTokenIds, TokenEvent, TokenId};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -50,7 +49,8 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let prompts = read_prompts(arguments.prompts.clone())?;
     let device = gpt2_backbone::parse_device(&arguments.device)?;
-    let mut model = load(&arguments.preset, &device)?;
+    let options = LoadOptions::new(&device).with_on_progress(progress_bars::loading());
+    let mut model = Gpt2CausalLm::from_preset(&arguments.preset, options)?;
     let sampler = match arguments.seed {
         Some(seed) => arguments.sampler.clone().with_default_seed(seed),
         None => arguments.sampler.clone(),
@@ -61,20 +61,6 @@ fn main() -> anyhow::Result<()> {
         Err(error) if is_broken_pipe(&error) => Ok(()),
         result => result,
     }
-}
-
-/// Loads a preset; a bar shows the progress where standard error is a terminal.
-fn load(preset: &str, device: &Device) -> anyhow::Result<Gpt2CausalLm> {
-    let style = ProgressStyle::with_template("loading {bar:30} {bytes} of {total_bytes}")?;
-    let bar = ProgressBar::new(0).with_style(style);
-    let shown = bar.clone();
-    let options = LoadOptions::new(device).with_on_progress(move |done, total| {
-        shown.set_length(total);
-        shown.set_position(done);
-    });
-    let model = Gpt2CausalLm::from_preset(preset, options)?;
-    bar.finish_and_clear();
-    Ok(model)
 }
 
 fn run(arguments: &Arguments, model: &mut Gpt2CausalLm, prompts: &[String]) -> anyhow::Result<()> {

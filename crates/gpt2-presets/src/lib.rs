@@ -33,6 +33,8 @@ mod placed_checkpoint;
 mod placed_parameters;
 mod preset;
 mod preset_tokenizer;
+#[cfg(feature = "progress")]
+pub mod progress_bars;
 mod safetensors_file;
 mod safetensors_header;
 mod safetensors_layout;
