@@ -1,32 +1,38 @@
-//! `cargo xtask convert-preset`: a preset of one format to one of the other.
+//! `cargo xtask convert-preset`: a preset of one format to one of another.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
-use burn::tensor::DType;
+use burn::tensor::{DType, Device};
 use clap::ValueEnum;
 use gpt2_backbone::{Gpt2Backbone, update_parameters};
 use gpt2_presets::{
-    ExportDtype, ExportOptions, ExportToTransformers, Preset, PresetFormat, SaveToPreset,
+    ExportDtype, ExportOptions, ExportToTransformers, LoadOptions, Preset, PresetFormat,
+    SaveOptions, SaveToPreset, progress_bars,
 };
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 
-/// Writes a preset in Keras' or transformers' format.
+use crate::staged::Staged;
+
+/// Writes a preset in another format, one parameter in memory at a time.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Built-in name, or a folder in either format
+    /// Built-in name, handle on a hub, or a path in any format
     source: String,
     /// Folder to write; it appears whole or not at all
     destination: PathBuf,
-    /// Format to write [default: the one that the source is not]
+    /// Format to write [default: transformers for a source in Keras' format, else keras]
     #[arg(long)]
     to: Option<Format>,
     /// Element type of the weights; Keras' format is written in 32-bit floats only
     #[arg(long, default_value = "f32")]
     dtype: Dtype,
-    /// Load the result and compare its logits with the source's before it gets its name
+    /// Split weights above this size into files of at most that [default: 50 for transformers, 10.7
+    /// for keras]
+    #[arg(long, value_name = "GB", value_parser = parse_gigabytes)]
+    max_shard_size: Option<u64>,
+    /// Load source and result and compare their logits, before the destination gets its name
     #[arg(long)]
     verify: bool,
     /// Replace the destination if it exists
@@ -67,108 +73,88 @@ impl Dtype {
     }
 }
 
-/// Loads, writes beside the destination, and renames.
+/// Writes beside the destination, compares, and renames.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { source, destination, to, dtype, verify, force } = arguments;
-    let exists = destination.symlink_metadata().is_ok();
-    if exists && !force {
-        bail!("{} exists already; pass --force to replace it", destination.display());
-    }
-    let device = gpt2_backbone::parse_device("cpu")?;
+    let Arguments { source, destination, to, dtype, verify, force, .. } = arguments;
+    let staged = Staged::new(destination, *force)?;
     let preset = Preset::open(source)?;
-    let model = preset.causal_lm(&device)?;
     let to = to.unwrap_or(match preset.format() {
         PresetFormat::Keras => Format::Transformers,
         PresetFormat::Transformers => Format::Keras,
     });
-
-    ensure!(
-        matches!(to, Format::Transformers) || *dtype == Dtype::F32,
-        "--dtype: Keras' format is written in 32-bit floats only; pass --to transformers"
-    );
-
-    let staged = Staged::new(destination)?;
-    match to {
-        Format::Keras => model.save_to_preset(&staged.folder)?,
-        Format::Transformers => {
-            let options = ExportOptions::new().with_dtype(dtype.export());
-            model.export_to_transformers_with(&staged.folder, &options)?;
-        }
-    }
+    write(&preset, to, staged.path(), arguments)?;
     if *verify {
-        let rounded = Gpt2CausalLm::new(dtype.round(model.into_backbone()), None)?;
-        compare(&rounded, &staged.folder)?;
+        let tokens = compare(&preset, staged.path(), *dtype)?;
+        println!("verified: the logits of {tokens} tokens differ by 0");
     }
-    staged.commit(exists)?;
-    println!("{} -> {}", source, destination.display());
+    staged.commit()?;
+    println!("{source} -> {}", destination.display());
     Ok(ExitCode::SUCCESS)
 }
 
-/// A folder beside the destination, which is removed unless it gets the destination's name.
-struct Staged<'a> {
-    folder: PathBuf,
-    destination: &'a Path,
-}
-
-impl<'a> Staged<'a> {
-    fn new(destination: &'a Path) -> anyhow::Result<Self> {
-        let folder = beside(destination, "partial")?;
-        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-        Ok(Self { folder, destination })
-    }
-
-    /// Renames the folder; what had the name before is removed last.
-    fn commit(self, replace: bool) -> anyhow::Result<()> {
-        let old = beside(self.destination, "old")?;
-        if replace {
-            fs::rename(self.destination, &old)
-                .with_context(|| format!("moving {} aside", self.destination.display()))?;
-        }
-        if let Err(error) = fs::rename(&self.folder, self.destination) {
-            if replace {
-                fs::rename(&old, self.destination)
-                    .with_context(|| format!("restoring it from {}", old.display()))?;
+fn write(preset: &Preset, to: Format, path: &Path, arguments: &Arguments) -> anyhow::Result<()> {
+    let Arguments { dtype, max_shard_size, .. } = arguments;
+    match to {
+        Format::Keras => {
+            ensure!(
+                *dtype == Dtype::F32,
+                "--dtype: Keras' format is written in 32-bit floats only; pass --to transformers"
+            );
+            let mut options = SaveOptions::new().with_on_progress(progress_bars::saving());
+            if let Some(size) = max_shard_size {
+                options = options.with_max_shard_size(*size);
             }
-            return Err(error).with_context(|| format!("naming {}", self.destination.display()));
+            preset.save_to_preset_with(path, &options)?;
         }
-        if replace {
-            let removed =
-                if old.is_dir() { fs::remove_dir_all(&old) } else { fs::remove_file(&old) };
-            removed.with_context(|| format!("removing {}", old.display()))?;
+        Format::Transformers => {
+            let mut options = ExportOptions::new()
+                .with_dtype(dtype.export())
+                .with_on_progress(progress_bars::saving());
+            if let Some(size) = max_shard_size {
+                options = options.with_max_shard_size(*size);
+            }
+            preset.export_to_transformers_with(path, &options)?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
-impl Drop for Staged<'_> {
-    fn drop(&mut self) {
-        // Absent once it was renamed.
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// A name that nobody else uses, in the destination's own folder, so that a rename suffices.
-fn beside(destination: &Path, what: &str) -> anyhow::Result<PathBuf> {
-    let name = destination.file_name().context("the destination must be a folder's name")?;
-    let name = format!(".{}.{}-{what}", name.to_string_lossy(), std::process::id());
-    Ok(destination.with_file_name(name))
-}
-
-/// Both formats hold the floats that they were given, so that not one bit may differ.
-fn compare(model: &Gpt2CausalLm, folder: &Path) -> anyhow::Result<()> {
+/// Every format holds the floats that it was given, so that not one bit may differ. Returns the
+/// number of tokens.
+fn compare(source: &Preset, written: &Path, dtype: Dtype) -> anyhow::Result<usize> {
     let device = gpt2_backbone::parse_device("cpu")?;
-    let path = folder.to_str().context("the destination's path must be UTF-8 to verify it")?;
-    let written = Preset::open(path)?.causal_lm(&device)?;
-    let config = model.backbone().config();
+    let path = written.to_str().context("the destination's path must be UTF-8 to verify it")?;
+    // One model after the other is in memory.
+    let expected = logits(dtype.round(load(source, &device)?))?;
+    let found = logits(load(&Preset::open(path)?, &device)?)?;
+    let pairs = || expected.iter().zip(&found);
+    if expected.len() != found.len() || pairs().any(|(one, other)| one.to_bits() != other.to_bits())
+    {
+        let difference = pairs().map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
+        bail!("the written preset computes other logits than its source: by up to {difference:e}");
+    }
+    Ok(expected.len() / source.config().vocabulary_size)
+}
+
+fn load(preset: &Preset, device: &Device) -> anyhow::Result<Gpt2Backbone> {
+    let options = LoadOptions::new(device).with_on_progress(progress_bars::loading());
+    Ok(preset.backbone(options)?)
+}
+
+/// The logits of a fixed text of at most 32 tokens.
+fn logits(backbone: Gpt2Backbone) -> anyhow::Result<Vec<f32>> {
+    let config = backbone.config();
     let length = config.max_sequence_length.min(32);
     let ids = (0..length).map(|position| (position * 7919 % config.vocabulary_size) as TokenId);
     let tokens = TokenBatch::unpadded(vec![ids.collect()])?;
-    let logits = |model: &Gpt2CausalLm| -> anyhow::Result<Vec<f32>> {
-        Ok(model.score_logits(&tokens, None)?.try_into_vec_as()?)
-    };
-    ensure!(
-        logits(model)? == logits(&written)?,
-        "the written preset computes other logits than its source"
-    );
-    Ok(())
+    let model = Gpt2CausalLm::new(backbone, None)?;
+    Ok(model.score_logits(&tokens, None)?.try_into_vec_as()?)
+}
+
+/// A number of gigabytes, of 10^9 bytes, as bytes.
+fn parse_gigabytes(text: &str) -> Result<u64, String> {
+    match text.parse::<f64>() {
+        Ok(size) if size > 0.0 && size.is_finite() => Ok((size * 1e9).ceil() as u64),
+        _ => Err("expected a number of gigabytes above 0, such as 5 or 0.5".to_owned()),
+    }
 }

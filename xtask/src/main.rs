@@ -1,9 +1,13 @@
-//! The workspace's own commands: `check`, `convert-preset`, `train-tokenizer`, `verify-preset`.
+//! The workspace's own commands: `check`, `convert-preset`, `presets`, `train-tokenizer`,
+//! `verify-preset`, `bench`.
 
 mod arrows;
+mod bench;
 mod check;
 mod convert_preset;
+mod presets;
 mod reference;
+mod staged;
 mod tidy;
 mod train_tokenizer;
 mod verify_preset;
@@ -24,8 +28,12 @@ struct Arguments {
 enum Command {
     /// The gate: tidy, crate arrows, fmt, clippy, docs; the cheapest first
     Check,
-    /// Writes a preset in Keras' or transformers' format
+    /// Measures this library beside KerasHub and transformers
+    Bench(bench::Arguments),
+    /// Writes a preset in another format
     ConvertPreset(convert_preset::Arguments),
+    /// Lists the built-in presets
+    Presets(presets::Arguments),
     /// Learns a vocabulary from text
     TrainTokenizer(train_tokenizer::Arguments),
     /// Compares a preset with a reference file; exits 1 beyond the tolerance, 2 on an error
@@ -35,7 +43,9 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Check => check::run(),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::ConvertPreset(arguments) => convert_preset::run(&arguments),
+        Command::Presets(arguments) => presets::run(&arguments),
         Command::TrainTokenizer(arguments) => train_tokenizer::run(&arguments),
         Command::VerifyPreset(arguments) => verify_preset::run(&arguments),
     };

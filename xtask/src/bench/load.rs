@@ -1,0 +1,197 @@
+//! `cargo xtask bench load`: time and memory to open a preset, and to convert it.
+//!
+//! Every run is a process of its own, and the cases take turns, so that a change of the machine
+//! meets all of them. The files are in the page cache: each was just written, and a first round is
+//! thrown away.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, ensure};
+use gpt2_presets::{ExportDtype, ExportOptions, ExportToTransformers, Preset, SaveToPreset};
+use serde_json::Value;
+
+use super::random_preset;
+use super::table::{self, Check, Measurements};
+
+/// Times loading and conversion, beside KerasHub and transformers where their Pythons are named.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Preset to load [default: a random model of GPT-2 base's size, made in a temporary folder]
+    #[arg(long)]
+    preset: Option<String>,
+    /// A Python with KerasHub
+    #[arg(long, value_name = "FILE")]
+    keras_python: Option<PathBuf>,
+    /// A Python with transformers and torch
+    #[arg(long, value_name = "FILE")]
+    transformers_python: Option<PathBuf>,
+    /// Runs of each case
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+const OURS_SAFETENSORS: &str = "open safetensors, f32";
+const OURS_HALF: &str = "open safetensors, f16";
+const OURS_HDF5: &str = "open .weights.h5, f32";
+const TO_KERAS: &str = "convert transformers to keras";
+const TO_TRANSFORMERS: &str = "convert keras to transformers";
+const COPY: &str = "copy model.safetensors";
+const KERAS_HUB: &str = "KerasHub from_preset";
+const TRANSFORMERS: &str = "transformers from_pretrained";
+
+/// What is run, again and again.
+struct Case {
+    name: &'static str,
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    /// What a run writes.
+    output: Option<PathBuf>,
+}
+
+/// Makes the folders, runs the cases, prints.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if cfg!(debug_assertions) {
+        eprintln!("not a release build: the times say nothing; run `cargo run --release -p xtask`");
+    }
+    let folder = temporary_folder()?;
+    let measured = measure(arguments, &folder);
+    let removed = fs::remove_dir_all(&folder);
+    let (cases, weights) = measured?;
+    removed.with_context(|| format!("removing {}", folder.display()))?;
+    let checks = checks(&cases, weights);
+    if arguments.json {
+        println!("{:#}", table::to_json(&cases, &checks, weights));
+    } else {
+        table::print(&cases, &checks, weights);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A new folder for the models.
+fn temporary_folder() -> anyhow::Result<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("gpt2-bench-load-{}", std::process::id()));
+    fs::create_dir(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Runs all cases in turn; returns them with the size of the weights.
+fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Vec<Measurements>, f64)> {
+    let [f32, f16, keras] = ["f32", "f16", "keras"].map(|name| folder.join(name));
+    match &arguments.preset {
+        Some(preset) => Preset::open(preset)?.export_to_transformers(&f32)?,
+        None => random_preset::write(&f32)?,
+    }
+    let preset = Preset::open(text(&f32)?)?;
+    let half = ExportOptions::new().with_dtype(ExportDtype::F16);
+    preset.export_to_transformers_with(&f16, &half)?;
+    preset.save_to_preset(&keras)?;
+    let weights = preset.config().parameter_count() as f64 * 4.0;
+
+    let cases = cases(arguments, folder)?;
+    let mut measurements: Vec<_> = cases
+        .iter()
+        .map(|case| Measurements { name: case.name, seconds: Vec::new(), peaks: Vec::new() })
+        .collect();
+    for round in 0..=arguments.runs {
+        for (case, measurements) in cases.iter().zip(&mut measurements) {
+            let (seconds, peak) = case.run()?;
+            if round > 0 {
+                measurements.seconds.push(seconds);
+                measurements.peaks.extend(peak);
+            }
+        }
+    }
+    Ok((measurements, weights))
+}
+
+fn cases(arguments: &Arguments, folder: &Path) -> anyhow::Result<Vec<Case>> {
+    let xtask = std::env::current_exe().context("finding this program")?;
+    let [f32, f16, keras] = ["f32", "f16", "keras"].map(|name| folder.join(name));
+    let output = folder.join("output");
+    let ours = |name, what: &str, source: &Path, output: Option<&PathBuf>| Case {
+        name,
+        program: xtask.clone(),
+        arguments: ["bench", "once", what]
+            .map(OsString::from)
+            .into_iter()
+            .chain([source.into()])
+            .chain(output.map(OsString::from))
+            .collect(),
+        output: output.cloned(),
+    };
+    let mut cases = vec![
+        ours(OURS_SAFETENSORS, "open", &f32, None),
+        ours(OURS_HALF, "open", &f16, None),
+        ours(OURS_HDF5, "open", &keras, None),
+        ours(COPY, "copy", &f32.join("model.safetensors"), Some(&output)),
+        ours(TO_KERAS, "to-keras", &f32, Some(&output)),
+        ours(TO_TRANSFORMERS, "to-transformers", &keras, Some(&output)),
+    ];
+    let mut rival = |name, python: &Option<PathBuf>, script: &str, folder: &Path| {
+        if let Some(python) = python {
+            let arguments = vec!["-c".into(), script.into(), folder.into()];
+            cases.push(Case { name, program: python.clone(), arguments, output: None });
+        }
+    };
+    rival(KERAS_HUB, &arguments.keras_python, include_str!("load_keras.py"), &keras);
+    let script = include_str!("load_transformers.py");
+    rival(TRANSFORMERS, &arguments.transformers_python, script, &f32);
+    Ok(cases)
+}
+
+impl Case {
+    /// Runs it once: seconds, and the most memory in bytes where that is known.
+    fn run(&self) -> anyhow::Result<(f64, Option<f64>)> {
+        let output = Command::new(&self.program)
+            .args(&self.arguments)
+            .output()
+            .with_context(|| format!("running {}", self.program.display()))?;
+        let messages = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{}: {}", self.name, messages.trim());
+        // The last line: a library may greet on standard output.
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let line = printed.lines().last().unwrap_or_default();
+        let json: Value = serde_json::from_str(line)
+            .with_context(|| format!("{}: reading its output `{line}`", self.name))?;
+        let seconds = json["seconds"].as_f64().context("a run prints its seconds")?;
+        match &self.output {
+            Some(path) if path.is_dir() => fs::remove_dir_all(path)?,
+            Some(path) => fs::remove_file(path)?,
+            None => {}
+        }
+        Ok((seconds, json["peak_bytes"].as_f64()))
+    }
+}
+
+/// What the project asks of GPT-2 base, and how far the others are.
+fn checks(cases: &[Measurements], weights: f64) -> Vec<Check> {
+    let find = |name| cases.iter().find(|case| case.name == name);
+    let mut checks = Vec::new();
+    let mut check = |name, value: Option<f64>, limit| {
+        checks.extend(value.map(|value| Check { name, value, limit }));
+    };
+    let time = |name| find(name).map(Measurements::time);
+    let peak = |name| find(name).map(|case| case.peak() / weights);
+    let ratio = |one, other| Some(time(one)? / time(other)?);
+    check("safetensors: seconds until the model is ready", time(OURS_SAFETENSORS), Some(0.3));
+    check("safetensors: memory / weights", peak(OURS_SAFETENSORS), Some(1.15));
+    check(".weights.h5: time / safetensors'", ratio(OURS_HDF5, OURS_SAFETENSORS), Some(2.0));
+    check("convert to keras: time / copying", ratio(TO_KERAS, COPY), Some(3.0));
+    check("convert to transformers: time / copying", ratio(TO_TRANSFORMERS, COPY), Some(3.0));
+    check("convert to keras: memory / weights", peak(TO_KERAS), Some(1.2));
+    check("convert to transformers: memory / weights", peak(TO_TRANSFORMERS), Some(1.2));
+    check("KerasHub: time / ours from .weights.h5", ratio(KERAS_HUB, OURS_HDF5), None);
+    let others = ratio(TRANSFORMERS, OURS_SAFETENSORS);
+    check("transformers: time / ours from safetensors", others, None);
+    checks
+}
+
+fn text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().context("the temporary folder's path must be UTF-8")
+}

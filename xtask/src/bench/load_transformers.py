@@ -1,0 +1,16 @@
+"""Prints the time in which transformers opens a model and its tokenizer, its imports not counted:
+load_transformers.py FOLDER"""
+
+import json
+import sys
+import time
+
+from transformers import GPT2LMHeadModel, GPT2TokenizerFast
+
+start = time.perf_counter()
+tokenizer = GPT2TokenizerFast.from_pretrained(sys.argv[1])
+model = GPT2LMHeadModel.from_pretrained(sys.argv[1])
+seconds = time.perf_counter() - start
+with open("/proc/self/status") as status:
+    peak = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+print(json.dumps({"seconds": seconds, "peak_bytes": peak}))
