@@ -23,7 +23,9 @@ pub fn write(folder: &Path) -> anyhow::Result<()> {
 
 /// A tokenizer of GPT-2's size, whose merges are pairs of bytes.
 fn tokenizer() -> anyhow::Result<Gpt2Tokenizer> {
-    let trained = TokenizerTrainer::new(257)?.train()?;
+    let mut trainer = TokenizerTrainer::new(257)?;
+    trainer.feed("a");
+    let trained = trainer.train()?;
     let bytes = (0..256).map(|id| trained.id_to_token(id)).collect::<Result<Vec<_>, _>>()?;
     let pairs = || {
         let pairs = bytes.iter().flat_map(|left| bytes.iter().map(move |right| (left, right)));
