@@ -9,7 +9,7 @@ use burn::tensor::DType;
 use clap::ValueEnum;
 use gpt2_backbone::{Gpt2Backbone, update_parameters};
 use gpt2_presets::{
-    ExportDtype, ExportOptions, ExportToTransformers, Preset, PresetFormat, SaveToPreset,
+    ExportOptions, ExportToTransformers, Preset, PresetFormat, SaveToPreset, WeightDtype,
 };
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 
@@ -48,11 +48,11 @@ enum Dtype {
 }
 
 impl Dtype {
-    fn export(self) -> ExportDtype {
+    fn export(self) -> WeightDtype {
         match self {
-            Self::F32 => ExportDtype::F32,
-            Self::F16 => ExportDtype::F16,
-            Self::Bf16 => ExportDtype::Bf16,
+            Self::F32 => WeightDtype::F32,
+            Self::F16 => WeightDtype::F16,
+            Self::Bf16 => WeightDtype::Bf16,
         }
     }
 

@@ -1,38 +1,25 @@
 //! How a model is exported to the transformers library.
 
-use half::{bf16, f16};
-
-/// The float type of an exported model's weights. Values are rounded to the nearest, ties to even.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ExportDtype {
-    /// 32-bit floats, as in the model.
-    #[default]
-    F32,
-    /// float16: numbers up to 65504, with 11 significant bits.
-    F16,
-    /// bfloat16: nearly all 32-bit floats, with 8 significant bits.
-    Bf16,
-}
+use crate::WeightDtype;
 
 /// How [`ExportToTransformers`](crate::ExportToTransformers) saves.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
 /// use burn::tensor::Device;
-/// use gpt2_presets::{ExportDtype, ExportOptions, ExportToTransformers, FromPresetOnDevice};
+/// use gpt2_presets::{ExportOptions, ExportToTransformers, FromPresetOnDevice, WeightDtype};
 /// use gpt2_task::Gpt2CausalLm;
 ///
 /// let model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &Device::flex())?;
 /// let folder = tempfile::tempdir()?;
-/// let options = ExportOptions::new().with_dtype(ExportDtype::Bf16);
+/// let options = ExportOptions::new().with_dtype(WeightDtype::Bf16);
 /// model.export_to_transformers_with(folder.path(), &options)?;
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExportOptions {
-    pub(crate) dtype: ExportDtype,
+    pub(crate) dtype: WeightDtype,
 }
 
 impl ExportOptions {
@@ -44,38 +31,8 @@ impl ExportOptions {
     /// The float type of the weights. `config.json` names it, and transformers 5 loads the model in
     /// it.
     #[must_use]
-    pub fn with_dtype(mut self, dtype: ExportDtype) -> Self {
+    pub fn with_dtype(mut self, dtype: WeightDtype) -> Self {
         self.dtype = dtype;
         self
-    }
-}
-
-impl ExportDtype {
-    /// The name that the transformers library has for it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "float32",
-            Self::F16 => "float16",
-            Self::Bf16 => "bfloat16",
-        }
-    }
-
-    /// The safetensors format's type.
-    pub(crate) fn safetensors(self) -> safetensors::Dtype {
-        match self {
-            Self::F32 => safetensors::Dtype::F32,
-            Self::F16 => safetensors::Dtype::F16,
-            Self::Bf16 => safetensors::Dtype::BF16,
-        }
-    }
-
-    /// Whether a finite number becomes infinite.
-    pub(crate) fn overflows(self, value: f32) -> bool {
-        value.is_finite()
-            && match self {
-                Self::F32 => false,
-                Self::F16 => f16::from_f32(value).is_infinite(),
-                Self::Bf16 => bf16::from_f32(value).is_infinite(),
-            }
     }
 }

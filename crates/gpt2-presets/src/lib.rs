@@ -44,6 +44,7 @@ mod training_checkpoint;
 mod transformers_config;
 mod transformers_objects;
 mod transformers_weight_map;
+mod weight_dtype;
 mod weight_map;
 
 pub use builtin::{PresetInfo, presets};
@@ -51,7 +52,7 @@ pub use data::{
     Corpus, PackedDataset, TokenShards, TokenizeOptions, TrainingDataOptions, open_training_data,
 };
 pub use error::PresetError;
-pub use export_options::{ExportDtype, ExportOptions};
+pub use export_options::ExportOptions;
 pub use export_to_transformers::ExportToTransformers;
 pub use format::PresetFormat;
 pub use from_preset::{FromPreset, FromPresetOnDevice};
@@ -63,6 +64,7 @@ pub use preset::Preset;
 pub use save_options::SaveOptions;
 pub use save_to_preset::SaveToPreset;
 pub use training_checkpoint::CheckpointFolder;
+pub use weight_dtype::WeightDtype;
 
 /// Compiles the program in the workspace's README.
 #[cfg(all(doctest, feature = "bundled"))]
