@@ -78,23 +78,28 @@ impl Checkpoint {
         preset: &str,
         memory_map: bool,
     ) -> Result<Self, PresetError> {
-        let names = file_names(files, format, preset)?;
-        let mut checkpoint = Self {
-            map: match format {
-                PresetFormat::Keras => &KERAS,
-                PresetFormat::Transformers => &TRANSFORMERS,
-            },
-            files: Vec::with_capacity(names.len()),
-            tensors: BTreeMap::new(),
-        };
-        for name in &names {
-            let file: Box<dyn WeightsFile> = match format {
-                PresetFormat::Keras => Box::new(Hdf5File::open(files, name)?),
-                PresetFormat::Transformers => {
-                    Box::new(SafetensorsFile::open(files, name, memory_map)?)
-                }
-            };
-            checkpoint.add(file)?;
+        match format {
+            PresetFormat::Keras => Self::open_keras(files, &file_names(files, format, preset)?),
+            PresetFormat::Transformers => {
+                let names = file_names(files, format, preset)?;
+                let open = |name: &String| SafetensorsFile::open(files, name, memory_map);
+                Self::of_files(&TRANSFORMERS, names.iter().map(open))
+            }
+        }
+    }
+
+    /// Opens these weights files of Keras.
+    pub(crate) fn open_keras(files: &PresetFiles, names: &[String]) -> Result<Self, PresetError> {
+        Self::of_files(&KERAS, names.iter().map(|name| Hdf5File::open(files, name)))
+    }
+
+    fn of_files<F: WeightsFile + 'static>(
+        map: &'static WeightMap,
+        files: impl Iterator<Item = Result<F, PresetError>>,
+    ) -> Result<Self, PresetError> {
+        let mut checkpoint = Self { map, files: Vec::new(), tensors: BTreeMap::new() };
+        for file in files {
+            checkpoint.add(Box::new(file?))?;
         }
         Ok(checkpoint)
     }

@@ -350,6 +350,17 @@ pub enum PresetError {
         dtype: &'static str,
     },
 
+    /// The end of a file's name is not that of a weights file.
+    #[error(
+        "The filename must end in `.weights.h5`. Received: filepath={} (or in `.weights.json`, for \
+         weights in several files)",
+        path.display()
+    )]
+    WeightsFileName {
+        /// The path.
+        path: PathBuf,
+    },
+
     // LoRA and training.
     //
     /// The model has no LoRA to save.

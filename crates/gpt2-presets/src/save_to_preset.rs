@@ -10,10 +10,11 @@ use crate::format::CONFIG_FILE;
 use crate::keras_config::{
     METADATA_FILE, PREPROCESSOR_CONFIG_FILE, TASK_CONFIG_FILE, TOKENIZER_CONFIG_FILE,
 };
+use crate::keras_shards::{self, Storage};
 use crate::placed_parameters::merged;
 use crate::preset_tokenizer::{KERAS_MERGES, KERAS_VOCABULARY};
 use crate::staging::Staging;
-use crate::{PresetError, SaveOptions, hdf5_writer, keras_objects, keras_shards};
+use crate::{PresetError, SaveOptions, hdf5_writer, keras_objects};
 
 /// What can be saved as a preset of KerasHub.
 ///
@@ -54,8 +55,9 @@ pub trait SaveToPreset {
     ///
     /// # Errors
     ///
-    /// [`PresetError::Write`], and [`PresetError::Inexpressible`] for a setting that KerasHub does
-    /// not have; nothing is written then.
+    /// [`PresetError::Write`], [`PresetError::Inexpressible`] for a setting that KerasHub does not
+    /// have, and [`PresetError::Overflow`] for a weight that the float type does not have. The old
+    /// files are as they were then.
     fn save_to_preset_with(
         &self,
         folder: impl AsRef<Path>,
@@ -69,7 +71,7 @@ impl SaveToPreset for Gpt2CausalLm {
         folder: impl AsRef<Path>,
         options: &SaveOptions,
     ) -> Result<(), PresetError> {
-        let task = keras_objects::task(self)?;
+        let task = keras_objects::task(self, options.dtype)?;
         let mut files = Staging::new(folder.as_ref())?;
         files.json(TASK_CONFIG_FILE, &task)?;
         if let Some(preprocessor) = self.preprocessor() {
@@ -86,7 +88,7 @@ impl SaveToPreset for Gpt2Backbone {
         folder: impl AsRef<Path>,
         options: &SaveOptions,
     ) -> Result<(), PresetError> {
-        keras_objects::backbone(self.config())?;
+        keras_objects::backbone(self.config(), options.dtype)?;
         let mut files = Staging::new(folder.as_ref())?;
         stage_backbone(&mut files, self, options)?;
         files.commit()
@@ -125,20 +127,21 @@ fn stage_backbone(
     options: &SaveOptions,
 ) -> Result<(), PresetError> {
     files.json(METADATA_FILE, &keras_objects::metadata(backbone.config()))?;
-    let shards = keras_shards::plan(backbone.config(), options.max_shard_size);
+    let storage = Storage::new("model", options);
+    let shards = storage.plan(backbone.config());
     let mut merged = merged(backbone);
     for shard in &shards {
         let target = files.target(&shard.name);
         files.fallible_file(&shard.name, |path, _| {
-            hdf5_writer::write(&target, path, &mut merged, shard)
+            hdf5_writer::write(&target, path, &mut merged, &storage, shard)
         })?;
     }
     if shards.len() > 1 {
-        files.json(keras_shards::INDEX, &keras_shards::index(&shards))?;
+        files.json(keras_shards::INDEX, &storage.index(&shards))?;
         // Every loader looks for it first.
         files.obsolete(keras_shards::WHOLE)?;
     }
-    files.json(CONFIG_FILE, &keras_objects::backbone(backbone.config())?)
+    files.json(CONFIG_FILE, &keras_objects::backbone(backbone.config(), options.dtype)?)
 }
 
 fn stage_preprocessor(
