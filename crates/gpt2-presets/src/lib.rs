@@ -17,6 +17,7 @@ mod from_preset;
 mod handle;
 mod hdf5_file;
 mod hdf5_writer;
+mod keras_archive;
 mod keras_config;
 mod keras_objects;
 mod keras_shards;
@@ -30,9 +31,11 @@ mod model_checkpoint;
 mod model_weights;
 mod named_tensor;
 mod named_tensors_writer;
+mod pickle;
 mod placed_parameters;
 mod preset;
 mod preset_tokenizer;
+mod pytorch_file;
 mod safetensors_file;
 mod safetensors_header;
 mod safetensors_layout;
@@ -47,6 +50,7 @@ mod transformers_objects;
 mod transformers_weight_map;
 mod weight_dtype;
 mod weight_map;
+mod zip_members;
 
 pub use builtin::{PresetInfo, presets};
 pub use data::{

@@ -1,13 +1,15 @@
 //! Stage 12c: Keras' `save_weights` and `load_weights` on the types themselves.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use gpt2_backbone::Gpt2Backbone;
 use gpt2_task::Gpt2CausalLm;
 
 use crate::checkpoint::Checkpoint;
 use crate::files::PresetFiles;
-use crate::keras_shards::Storage;
+use crate::keras_archive::KerasArchive;
+use crate::keras_shards::{Storage, WHOLE};
 use crate::keras_weight_map::INSIDE_TASK;
 use crate::placed_parameters::merged;
 use crate::shards::shard_names;
@@ -57,7 +59,7 @@ pub trait ModelWeights {
     /// Takes all parameters from a file: one of a task or of a backbone, also of older versions,
     /// also with the state of an optimizer, which is left out. A LoRA of the model begins anew.
     ///
-    /// The path ends in `.weights.h5` or `.weights.json`. The old parameters are freed when all new
+    /// The path ends in `.weights.h5`, `.weights.json` or `.keras`. The old parameters are freed when all new
     /// ones are in memory.
     ///
     /// # Errors
@@ -149,6 +151,10 @@ fn save(
 
 /// The model with the parameters of a file.
 fn loaded(backbone: &Gpt2Backbone, path: &Path) -> Result<Gpt2Backbone, PresetError> {
+    if KerasArchive::is_at(path) {
+        let files = PresetFiles::Archive(Arc::new(KerasArchive::open(path)?));
+        return load::replace(backbone, Checkpoint::open_keras(&files, &[WHOLE.to_owned()])?);
+    }
     let (folder, name, kind) = files_at(path)?;
     let files = PresetFiles::Folder(folder.into());
     let names = match kind {

@@ -17,6 +17,7 @@ mod loading;
 mod lora;
 mod memory_map;
 mod model_checkpoint;
+mod pytorch;
 mod saving;
 mod support;
 mod tokenizers;
