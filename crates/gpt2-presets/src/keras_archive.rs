@@ -98,7 +98,7 @@ impl KerasArchive {
         let mut members = members(&self.path)?;
         let (copy, mut file) = TemporaryFile::create()?;
         let copied = members.read(WHOLE, |member| copy_to(&mut file, member));
-        let copied = copied.map_err(|error| invalid(&self.path, error.to_string()))?;
+        let copied = copied.map_err(|detail| invalid(&self.path, detail))?;
         copied.map_err(write_error(&copy.0))?;
         Ok(weights.insert(copy).0.clone())
     }
@@ -127,7 +127,7 @@ fn text(
                 let mut bytes = Vec::new();
                 member.read_to_end(&mut bytes).map(|_| bytes)
             });
-            read.map(Some).map_err(|error| invalid(path, error.to_string()))
+            read.map(Some).map_err(|detail| invalid(path, detail))
         }
     }
 }

@@ -72,8 +72,7 @@ fn check_zip(file: File) -> Result<(), String> {
         return Err(format!("{size} bytes of pickle, expected at most {MAX_PICKLE_SIZE}"));
     }
     let mut bytes = Vec::new();
-    let read = members.read(&name, |member| member.read_to_end(&mut bytes));
-    read.map_err(|error| error.to_string())?;
+    members.read(&name, |member| member.read_to_end(&mut bytes))?;
     checked_length(&bytes).map(|_| ())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 
 use zip::CompressionMethod::{Deflated, Stored};
 use zip::ZipReadOptions;
@@ -68,24 +68,31 @@ impl ZipMembers {
     pub(crate) fn read<T>(
         &mut self,
         name: &str,
-        read: impl FnOnce(&mut dyn Read) -> std::io::Result<T>,
-    ) -> std::io::Result<T> {
-        let Some(entry) = self.members.remove(name) else {
-            return Err(std::io::ErrorKind::NotFound.into());
+        read: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+    ) -> Result<T, String> {
+        let result = match self.members.remove(name) {
+            Some(entry) => read_exactly(entry, &mut self.file, read),
+            None => Err(io::ErrorKind::NotFound.into()),
         };
-        let size = entry.size();
-        let member = entry.with_reader(&mut self.file, ZipReadOptions::new())?;
-        // One byte further, where the checksum is compared and a longer member shows.
-        let mut bounded = member.take(size + 1);
-        let result = read(&mut bounded)?;
-        let mut rest = [0; 1];
-        let longer = bounded.limit() == 0 || bounded.read(&mut rest)? > 0;
-        if longer || bounded.limit() != 1 {
-            let detail = format!("member {name:?} does not have the {size} bytes that it says");
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, detail));
-        }
-        Ok(result)
+        result.map_err(|error| format!("member {name:?}: {error}"))
     }
+}
+
+fn read_exactly<T>(
+    entry: ZipFileEntry<'static>,
+    file: &mut BufReader<File>,
+    read: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+) -> io::Result<T> {
+    let size = entry.size();
+    // One byte further, where the checksum is compared and a longer member shows.
+    let mut bounded = entry.with_reader(file, ZipReadOptions::new())?.take(size.saturating_add(1));
+    let result = read(&mut bounded)?;
+    let longer = bounded.limit() == 0 || bounded.read(&mut [0])? > 0;
+    if longer || bounded.limit() != 1 {
+        let detail = format!("it does not have the {size} bytes that it says");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, detail));
+    }
+    Ok(result)
 }
 
 /// Refuses what neither Keras nor PyTorch writes.
