@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use burn::tensor::{DType, Device};
 use clap::ValueEnum;
 use gpt2_backbone::{Gpt2Backbone, update_parameters};
 use gpt2_presets::{
-    ExportDtype, ExportOptions, ExportToTransformers, LoadOptions, Preset, PresetFormat,
-    SaveOptions, SaveToPreset, progress_bars,
+    ExportOptions, ExportToTransformers, LoadOptions, Preset, PresetFormat, SaveOptions,
+    SaveToPreset, WeightDtype, progress_bars,
 };
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 
@@ -25,7 +25,7 @@ pub struct Arguments {
     /// Format to write [default: transformers for a source in Keras' format, else keras]
     #[arg(long)]
     to: Option<Format>,
-    /// Element type of the weights; Keras' format is written in 32-bit floats only
+    /// Element type of the weights
     #[arg(long, default_value = "f32")]
     dtype: Dtype,
     /// Split weights above this size into files of at most that [default: 50 for transformers, 10.7
@@ -46,7 +46,7 @@ enum Format {
     Transformers,
 }
 
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum Dtype {
     F32,
     F16,
@@ -54,11 +54,11 @@ enum Dtype {
 }
 
 impl Dtype {
-    fn export(self) -> ExportDtype {
+    fn stored(self) -> WeightDtype {
         match self {
-            Self::F32 => ExportDtype::F32,
-            Self::F16 => ExportDtype::F16,
-            Self::Bf16 => ExportDtype::Bf16,
+            Self::F32 => WeightDtype::F32,
+            Self::F16 => WeightDtype::F16,
+            Self::Bf16 => WeightDtype::Bf16,
         }
     }
 
@@ -96,11 +96,9 @@ fn write(preset: &Preset, to: Format, path: &Path, arguments: &Arguments) -> any
     let Arguments { dtype, max_shard_size, .. } = arguments;
     match to {
         Format::Keras => {
-            ensure!(
-                *dtype == Dtype::F32,
-                "--dtype: Keras' format is written in 32-bit floats only; pass --to transformers"
-            );
-            let mut options = SaveOptions::new().with_on_progress(progress_bars::saving());
+            let mut options = SaveOptions::new()
+                .with_dtype(dtype.stored())
+                .with_on_progress(progress_bars::saving());
             if let Some(size) = max_shard_size {
                 options = options.with_max_shard_size(*size);
             }
@@ -108,7 +106,7 @@ fn write(preset: &Preset, to: Format, path: &Path, arguments: &Arguments) -> any
         }
         Format::Transformers => {
             let mut options = ExportOptions::new()
-                .with_dtype(dtype.export())
+                .with_dtype(dtype.stored())
                 .with_on_progress(progress_bars::saving());
             if let Some(size) = max_shard_size {
                 options = options.with_max_shard_size(*size);

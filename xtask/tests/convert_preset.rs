@@ -42,23 +42,56 @@ fn there_and_back_computes_what_keras_hub_computes() {
 #[test]
 fn sixteen_bits_halve_the_weights() {
     let folder = tempfile::tempdir().unwrap();
-    let size = |dtype: &str| {
-        let destination = folder.path().join(dtype);
+    let size = |to: &str, file: &str, dtype: &str| {
+        let destination = folder.path().join(to).join(dtype);
         let output = convert(
             &golden("air_small/keras"),
             &destination,
-            &["--to", "transformers", "--dtype", dtype, "--verify", "--force"],
+            &["--to", to, "--dtype", dtype, "--verify", "--force"],
         );
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        fs::metadata(destination.join("model.safetensors")).unwrap().len()
+        fs::metadata(destination.join(file)).unwrap().len()
     };
-    // A header of about 3,000 bytes stands before 7,000 of weights.
-    assert!(size("f16") < size("f32") * 3 / 4);
-    assert!(size("bf16") < size("f32") * 3 / 4);
-    let keras = ["--to", "keras", "--dtype", "f16"];
-    let output = convert(&golden("air_small/transformers"), &folder.path().join("k"), &keras);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("--to transformers"));
+    for dtype in ["f16", "bf16"] {
+        // Some thousand bytes of names stand beside 7,000 of weights.
+        for (to, file) in [("transformers", "model.safetensors"), ("keras", "model.weights.h5")] {
+            assert!(size(to, file, dtype) + 3000 < size(to, file, "f32"), "{to} in {dtype}");
+        }
+    }
+}
+
+#[test]
+fn weights_are_split_and_progress_stays_off_pipes() {
+    let folder = tempfile::tempdir().unwrap();
+    let destination = folder.path().join("split");
+    let source = golden("air_small/keras");
+    // 7,000 bytes of weights.
+    let more = ["--max-shard-size", "0.000002", "--verify"];
+    let output = convert(&source, &destination, &more);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.stderr, b"");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("differ by 0"), "{printed}");
+    assert!(destination.join("model.safetensors.index.json").exists());
+    assert!(!destination.join("model.safetensors").exists());
+    for wrong in ["0", "-1", "nan", "5GB"] {
+        let output = convert(&source, &folder.path().join("x"), &["--max-shard-size", wrong]);
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+    }
+}
+
+#[test]
+fn a_backbone_alone_is_converted() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    fs::create_dir(&source).unwrap();
+    for name in ["config.json", "model.weights.h5"] {
+        fs::copy(golden("air_small/keras").join(name), source.join(name)).unwrap();
+    }
+    let destination = folder.path().join("new");
+    let output = convert(&source, &destination, &["--verify"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(names(&destination), ["config.json", "generation_config.json", "model.safetensors"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::files::PresetFiles;
 use crate::format::PresetFormat;
 use crate::hdf5_file::Hdf5File;
 use crate::keras_weight_map::KERAS;
+use crate::pytorch_file::PytorchFile;
 use crate::safetensors_file::SafetensorsFile;
 use crate::shards::shard_names;
 use crate::transformers_weight_map::TRANSFORMERS;
@@ -78,23 +79,33 @@ impl Checkpoint {
         preset: &str,
         memory_map: bool,
     ) -> Result<Self, PresetError> {
-        let names = file_names(files, format, preset)?;
-        let mut checkpoint = Self {
-            map: match format {
-                PresetFormat::Keras => &KERAS,
-                PresetFormat::Transformers => &TRANSFORMERS,
-            },
-            files: Vec::with_capacity(names.len()),
-            tensors: BTreeMap::new(),
-        };
-        for name in &names {
-            let file: Box<dyn WeightsFile> = match format {
-                PresetFormat::Keras => Box::new(Hdf5File::open(files, name)?),
-                PresetFormat::Transformers => {
-                    Box::new(SafetensorsFile::open(files, name, memory_map)?)
-                }
-            };
-            checkpoint.add(file)?;
+        let (kind, names) = file_names(files, format, preset)?;
+        let names = names.iter();
+        match kind {
+            Kind::Keras => Self::of_files(&KERAS, names.map(|name| Hdf5File::open(files, name))),
+            Kind::Safetensors => {
+                let open = |name: &String| SafetensorsFile::open(files, name, memory_map);
+                Self::of_files(&TRANSFORMERS, names.map(open))
+            }
+            Kind::Pytorch => {
+                let open = |name: &String| PytorchFile::open(files, name);
+                Self::of_files(&TRANSFORMERS, names.map(open))
+            }
+        }
+    }
+
+    /// Opens these weights files of Keras.
+    pub(crate) fn open_keras(files: &PresetFiles, names: &[String]) -> Result<Self, PresetError> {
+        Self::of_files(&KERAS, names.iter().map(|name| Hdf5File::open(files, name)))
+    }
+
+    fn of_files<F: WeightsFile + 'static>(
+        map: &'static WeightMap,
+        files: impl Iterator<Item = Result<F, PresetError>>,
+    ) -> Result<Self, PresetError> {
+        let mut checkpoint = Self { map, files: Vec::new(), tensors: BTreeMap::new() };
+        for file in files {
+            checkpoint.add(Box::new(file?))?;
         }
         Ok(checkpoint)
     }
@@ -147,37 +158,50 @@ impl Checkpoint {
     }
 }
 
-/// The names of the files with the weights: one, or the shards of an index.
+/// A kind of files with weights.
+#[derive(Clone, Copy)]
+enum Kind {
+    Keras,
+    Safetensors,
+    Pytorch,
+}
+
+impl Kind {
+    /// The name of the one file, and of the list of files where there are more.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Keras => ("model.weights.h5", "model.weights.json"),
+            Self::Safetensors => ("model.safetensors", "model.safetensors.index.json"),
+            Self::Pytorch => ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+        }
+    }
+}
+
+/// The kind and the names of the files with the weights: one, or the shards of an index.
 fn file_names(
     files: &PresetFiles,
     format: PresetFormat,
     preset: &str,
-) -> Result<Vec<String>, PresetError> {
-    let (whole, index, remedy) = match format {
-        PresetFormat::Keras => (
-            "model.weights.h5",
-            "model.weights.json",
-            "download or save the preset again, or load it without weights",
-        ),
+) -> Result<(Kind, Vec<String>), PresetError> {
+    let (kinds, remedy): (&[Kind], _) = match format {
+        PresetFormat::Keras => {
+            (&[Kind::Keras], "download or save the preset again, or load it without weights")
+        }
         PresetFormat::Transformers => (
-            "model.safetensors",
-            "model.safetensors.index.json",
+            &[Kind::Safetensors, Kind::Pytorch],
             "export the model with `save_pretrained`, or load it without weights",
         ),
     };
-    if files.has(whole)? {
-        return Ok(vec![whole.to_owned()]);
-    }
-    if files.has(index)? {
-        return shard_names(files, index, preset);
-    }
-    if format == PresetFormat::Transformers {
-        for file in ["pytorch_model.bin", "pytorch_model.bin.index.json"] {
-            if files.has(file)? {
-                return Err(PresetError::PickledWeights { preset: preset.to_owned(), file });
-            }
+    for kind in kinds {
+        let (whole, index) = kind.names();
+        if files.has(whole)? {
+            return Ok((*kind, vec![whole.to_owned()]));
+        }
+        if files.has(index)? {
+            return Ok((*kind, shard_names(files, index, preset)?));
         }
     }
+    let (whole, index) = kinds[0].names();
     let file = format!("{whole}` or `{index}");
     Err(PresetError::MissingFile { preset: preset.to_owned(), file, remedy })
 }

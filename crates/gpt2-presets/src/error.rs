@@ -59,7 +59,11 @@ pub enum PresetError {
     },
 
     /// The handle is a path, but not a folder's.
-    #[error("`{}` is not a directory: pass the folder that holds `config.json`", path.display())]
+    #[error(
+        "`{}` is not a directory: pass the folder that holds `config.json`, or a \
+         `.keras` file",
+        path.display()
+    )]
     NotADirectory {
         /// The path.
         path: PathBuf,
@@ -175,17 +179,26 @@ pub enum PresetError {
         found: String,
     },
 
-    /// The weights are there as a pickle only.
+    /// A `.keras` file is no zip archive, or one that Keras does not write.
+    #[error("`{}` is not a valid Keras file: {detail}; save or download it again", path.display())]
+    InvalidArchive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, with the member at fault.
+        detail: String,
+    },
+
+    /// A checkpoint of PyTorch is malformed, or holds more than a model's weights.
     #[error(
-        "the weights of `{preset}` are in `{file}`, a pickle, which can run any code when read: \
+        "`{file}` is no checkpoint of PyTorch that can be read without running code: {detail}; \
          convert it on a machine where that does not matter, with transformers' \
          `save_pretrained(folder, safe_serialization=True)`, and load `model.safetensors`"
     )]
-    PickledWeights {
-        /// The preset.
-        preset: String,
+    InvalidPytorch {
         /// The file.
-        file: &'static str,
+        file: String,
+        /// What is wrong with it.
+        detail: String,
     },
 
     /// A safetensors file is malformed.
@@ -336,8 +349,8 @@ pub enum PresetError {
 
     /// A number is too large for the float type that was asked for.
     #[error(
-        "tensor `{tensor}` holds {value} at element {index}, more than {dtype} can express; export \
-         the model with another `ExportDtype`"
+        "tensor `{tensor}` holds {value} at element {index}, more than {dtype} can express; save \
+         the model with another `WeightDtype`"
     )]
     Overflow {
         /// The first such tensor.
@@ -348,6 +361,17 @@ pub enum PresetError {
         value: f32,
         /// The float type.
         dtype: &'static str,
+    },
+
+    /// The end of a file's name is not that of a weights file.
+    #[error(
+        "The filename must end in `.weights.h5`. Received: filepath={} (or in `.weights.json`, for \
+         weights in several files)",
+        path.display()
+    )]
+    WeightsFileName {
+        /// The path.
+        path: PathBuf,
     },
 
     // LoRA and training.

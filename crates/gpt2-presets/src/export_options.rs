@@ -3,41 +3,27 @@
 use std::fmt;
 use std::sync::Arc;
 
-use half::{bf16, f16};
-
+use crate::WeightDtype;
 use crate::load_options::OnProgress;
-
-/// The float type of an exported model's weights. Values are rounded to the nearest, ties to even.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ExportDtype {
-    /// 32-bit floats, as in the model.
-    #[default]
-    F32,
-    /// float16: numbers up to 65504, with 11 significant bits.
-    F16,
-    /// bfloat16: nearly all 32-bit floats, with 8 significant bits.
-    Bf16,
-}
 
 /// How [`ExportToTransformers`](crate::ExportToTransformers) saves.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
 /// use burn::tensor::Device;
-/// use gpt2_presets::{ExportDtype, ExportOptions, ExportToTransformers, FromPresetOnDevice};
+/// use gpt2_presets::{ExportOptions, ExportToTransformers, FromPresetOnDevice, WeightDtype};
 /// use gpt2_task::Gpt2CausalLm;
 ///
 /// let model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &Device::flex())?;
 /// let folder = tempfile::tempdir()?;
-/// let options = ExportOptions::new().with_dtype(ExportDtype::Bf16);
+/// let options = ExportOptions::new().with_dtype(WeightDtype::Bf16);
 /// model.export_to_transformers_with(folder.path(), &options)?;
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct ExportOptions {
-    pub(crate) dtype: ExportDtype,
+    pub(crate) dtype: WeightDtype,
     pub(crate) max_shard_size: u64,
     pub(crate) on_progress: Option<OnProgress>,
 }
@@ -45,13 +31,13 @@ pub struct ExportOptions {
 impl ExportOptions {
     /// 32-bit floats, in one file up to 50 GB, as transformers 5 writes them.
     pub fn new() -> Self {
-        Self { dtype: ExportDtype::F32, max_shard_size: 50_000_000_000, on_progress: None }
+        Self { dtype: WeightDtype::F32, max_shard_size: 50_000_000_000, on_progress: None }
     }
 
     /// The float type of the weights. `config.json` names it, and transformers 5 loads the model in
     /// it.
     #[must_use]
-    pub fn with_dtype(mut self, dtype: ExportDtype) -> Self {
+    pub fn with_dtype(mut self, dtype: WeightDtype) -> Self {
         self.dtype = dtype;
         self
     }
@@ -89,35 +75,5 @@ impl fmt::Debug for ExportOptions {
             .field("dtype", &self.dtype)
             .field("max_shard_size", &self.max_shard_size)
             .finish_non_exhaustive()
-    }
-}
-
-impl ExportDtype {
-    /// The name that the transformers library has for it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "float32",
-            Self::F16 => "float16",
-            Self::Bf16 => "bfloat16",
-        }
-    }
-
-    /// The safetensors format's type.
-    pub(crate) fn safetensors(self) -> safetensors::Dtype {
-        match self {
-            Self::F32 => safetensors::Dtype::F32,
-            Self::F16 => safetensors::Dtype::F16,
-            Self::Bf16 => safetensors::Dtype::BF16,
-        }
-    }
-
-    /// Whether a finite number becomes infinite.
-    pub(crate) fn overflows(self, value: f32) -> bool {
-        value.is_finite()
-            && match self {
-                Self::F32 => false,
-                Self::F16 => f16::from_f32(value).is_infinite(),
-                Self::Bf16 => bf16::from_f32(value).is_infinite(),
-            }
     }
 }

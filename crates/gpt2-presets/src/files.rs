@@ -1,4 +1,4 @@
-//! Stage 2: the files of a preset, in a folder or inside this library.
+//! Stage 2: the files of a preset, in a folder, in a `.keras` file or inside this library.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -8,15 +8,18 @@ use std::sync::Arc;
 
 use crate::PresetError;
 use crate::handle::{HubHandle, Location, locate};
+use crate::keras_archive::KerasArchive;
 
 /// Size in bytes above which a text file is refused unread. GPT-2's vocabulary has one megabyte.
-const MAX_TEXT_SIZE: u64 = 64 * 1024 * 1024;
+pub(crate) const MAX_TEXT_SIZE: u64 = 64 * 1024 * 1024;
 
 /// The files of one preset. All reading goes through here.
 #[derive(Debug, Clone)]
 pub(crate) enum PresetFiles {
     /// A folder on the disk.
     Folder(PathBuf),
+    /// A `.keras` file.
+    Archive(Arc<KerasArchive>),
     /// A folder on a hub.
     #[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "nothing is downloaded then"))]
     Remote(Arc<dyn RemoteFolder>),
@@ -50,6 +53,9 @@ impl PresetFiles {
         match locate(preset)? {
             Location::Bundled => bundled(preset),
             Location::Local(path) if path.is_dir() => Ok(Self::Folder(path)),
+            Location::Local(path) if KerasArchive::is_at(&path) => {
+                Ok(Self::Archive(Arc::new(KerasArchive::open(&path)?)))
+            }
             Location::Local(path) => Err(PresetError::NotADirectory { path }),
             Location::Hub(sources) => remote(preset, &sources),
         }
@@ -59,6 +65,7 @@ impl PresetFiles {
     pub(crate) fn display(&self, name: &str) -> String {
         match self {
             Self::Folder(folder) => folder.join(name).display().to_string(),
+            Self::Archive(archive) => archive.display(name),
             Self::Remote(remote) => remote.display(name),
             Self::Embedded(_) => name.to_owned(),
         }
@@ -68,6 +75,7 @@ impl PresetFiles {
     pub(crate) fn has(&self, name: &str) -> Result<bool, PresetError> {
         match self {
             Self::Folder(folder) => Ok(folder.join(name).exists()),
+            Self::Archive(archive) => Ok(archive.has(name)),
             Self::Remote(remote) => Ok(remote.fetch(name)?.is_some()),
             Self::Embedded(files) => Ok(files.iter().any(|(file, _)| *file == name)),
         }
@@ -77,6 +85,10 @@ impl PresetFiles {
     pub(crate) fn path(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {
         let path = match self {
             Self::Folder(folder) => folder.join(name),
+            Self::Archive(archive) if archive.is_weights(name) => {
+                return archive.weights().map(Some);
+            }
+            Self::Archive(_) => return Ok(None),
             Self::Remote(remote) => match remote.fetch(name)? {
                 Some(path) => path,
                 None => return Err(self.absent(name)),
@@ -109,9 +121,12 @@ impl PresetFiles {
     /// Reads a whole text file of at most 64 MiB.
     pub(crate) fn read_text(&self, name: &str) -> Result<String, PresetError> {
         let path = PathBuf::from(self.display(name));
-        let bytes = match self.open(name)? {
-            Blob::Embedded(bytes) => bytes.to_vec(),
-            Blob::File(file) => read_bounded(file, &path)?,
+        let bytes = match self {
+            Self::Archive(archive) => archive.text(name).ok_or_else(|| self.absent(name))?.to_vec(),
+            _ => match self.open(name)? {
+                Blob::Embedded(bytes) => bytes.to_vec(),
+                Blob::File(file) => read_bounded(file, &path)?,
+            },
         };
         String::from_utf8(bytes).map_err(|error| PresetError::NotUtf8 {
             file: self.display(name),

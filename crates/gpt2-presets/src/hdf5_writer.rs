@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use rust_hdf5::{H5File, H5Group, Hdf5Error};
+use rust_hdf5::{DatatypeMessage, H5File, H5Group, Hdf5Error, VarLenUnicode};
 
-use crate::PresetError;
-use crate::keras_shards::{Shard, group_and_variable};
+use crate::keras_shards::{Shard, Storage, group_and_variable};
 use crate::keras_weight_map::{KERAS, layer_name};
 use crate::named_tensor::NamedTensor;
 use crate::placed_parameters::{Parameters, each_placed_parameter};
 use crate::staging::write_error;
 use crate::weight_map::Placement;
+use crate::{PresetError, WeightDtype};
 
 /// Writes the parameters that belong into this file, dataset by dataset. `target` is what errors
 /// call the file.
@@ -20,6 +20,7 @@ pub(crate) fn write(
     target: &Path,
     path: &Path,
     parameters: &mut dyn Parameters,
+    storage: &Storage<'_>,
     shard: &Shard,
 ) -> Result<(), PresetError> {
     let fail = |error| write_error(target)(io_error(error));
@@ -28,7 +29,8 @@ pub(crate) fn write(
         let wanted =
             |placement: &Placement| shard.groups.contains(&group_and_variable(placement).0);
         each_placed_parameter(parameters, &KERAS, wanted, |placement, values| {
-            write_dataset(file, &mut groups, placement, values).map_err(fail)
+            storage.dtype.check_range(&KERAS, placement, values)?;
+            write_dataset(file, &mut groups, storage, placement, values).map_err(fail)
         })
     })
 }
@@ -77,16 +79,35 @@ fn io_error(error: Hdf5Error) -> io::Error {
 fn write_dataset(
     file: &H5File,
     groups: &mut HashMap<String, H5Group>,
+    storage: &Storage<'_>,
     placement: &Placement,
     values: &[f32],
 ) -> Result<(), Hdf5Error> {
     let (group, variable) = group_and_variable(placement);
+    let group = format!("{}{group}", storage.within);
     if !groups.contains_key(&group) {
         create_group(file, groups, &group)?;
         groups[&group].set_attr_string("name", layer_name(&group))?;
     }
-    let dataset = groups[&group].new_dataset::<f32>().shape(&placement.shape);
-    dataset.create(&variable)?.write_raw(values)
+    let (group, shape) = (&groups[&group], &placement.shape);
+    let datatype = match storage.dtype {
+        WeightDtype::F32 => {
+            let dataset = group.new_dataset::<f32>().shape(shape).create(&variable)?;
+            return dataset.write_raw(values);
+        }
+        WeightDtype::F16 => DatatypeMessage::f16_type(),
+        WeightDtype::Bf16 => DatatypeMessage::Opaque { size: 2, tag: String::new() },
+    };
+    let mut bits = vec![0; values.len()];
+    storage.dtype.round(values, &mut bits);
+    let dataset = group.new_dataset::<u16>().datatype(datatype).shape(shape).create(&variable)?;
+    dataset.write_raw(&bits)?;
+    if storage.dtype == WeightDtype::Bf16 {
+        // HDF5 has no such type: Keras marks the two opaque bytes.
+        let marker = dataset.new_attr::<VarLenUnicode>().create("dtype")?;
+        marker.write_string(storage.dtype.name())?;
+    }
+    Ok(())
 }
 
 /// The group of a dataset, created if need be.

@@ -88,11 +88,8 @@ fn serialized_object<'a>(
     json: &'a Map<String, Value>,
     class: &'static str,
 ) -> Result<&'a Map<String, Value>, PresetError> {
-    let name = json.get("registered_name").filter(|name| !name.is_null());
-    let name = name.or_else(|| json.get("class_name")).and_then(Value::as_str).unwrap_or("");
-    // `package>class`, where the package is `keras_hub` or, before its renaming, `keras_nlp`.
-    let bare = name.strip_prefix("keras_hub>").or_else(|| name.strip_prefix("keras_nlp>"));
-    if bare.unwrap_or(name) != class {
+    let name = class_name(json);
+    if name != class {
         let (file, found) = (files.display(file), name.to_owned());
         return Err(PresetError::UnsupportedClass { file, expected: class, found });
     }
@@ -100,6 +97,15 @@ fn serialized_object<'a>(
         Some(Value::Object(config)) => Ok(config),
         _ => Err(invalid_json(files, file, format!("the `config` of `{name}` must be an object"))),
     }
+}
+
+/// The class of a serialized Keras object: bare if it is one of KerasHub, empty if it is none.
+pub(crate) fn class_name(json: &Map<String, Value>) -> &str {
+    let name = json.get("registered_name").filter(|name| !name.is_null());
+    let name = name.or_else(|| json.get("class_name")).and_then(Value::as_str).unwrap_or("");
+    // `package>class`, where the package is `keras_hub` or, before its renaming, `keras_nlp`.
+    let bare = name.strip_prefix("keras_hub>").or_else(|| name.strip_prefix("keras_nlp>"));
+    bare.unwrap_or(name)
 }
 
 fn parse<T: DeserializeOwned>(

@@ -7,19 +7,22 @@ use gpt2_task::Gpt2CausalLmPreprocessor;
 use gpt2_tokenizer::{Gpt2Tokenizer, Merges};
 use serde_json::{Value, json};
 
-use crate::PresetError;
 use crate::date::date;
 use crate::expressible::{check_keras_backbone, check_keras_tokenizer};
 use crate::keras_config::{PREPROCESSOR_CONFIG_FILE, TOKENIZER_CONFIG_FILE};
+use crate::{PresetError, WeightDtype};
 
-/// `config.json`.
+/// `config.json` of a backbone with weights of this type.
 ///
 /// # Errors
 ///
 /// A setting that KerasHub's GPT-2 does not have.
-pub(crate) fn backbone(config: &Gpt2BackboneConfig) -> Result<Value, PresetError> {
+pub(crate) fn backbone(
+    config: &Gpt2BackboneConfig,
+    dtype: WeightDtype,
+) -> Result<Value, PresetError> {
     check_keras_backbone(config)?;
-    let layer = layer("gpt2_backbone", "float32");
+    let layer = layer("gpt2_backbone", dtype.name());
     let config = json!({
         "vocabulary_size": config.vocabulary_size,
         "num_layers": config.num_layers,
@@ -84,9 +87,10 @@ pub(crate) fn preprocessor(preprocessor: &Gpt2CausalLmPreprocessor) -> Result<Va
 pub(crate) fn task(
     config: &Gpt2BackboneConfig,
     preprocessor: Option<&Gpt2CausalLmPreprocessor>,
+    dtype: WeightDtype,
 ) -> Result<Value, PresetError> {
     let config = json!({
-        "backbone": backbone(config)?,
+        "backbone": backbone(config, dtype)?,
         "preprocessor": preprocessor.map(self::preprocessor).transpose()?,
         "name": "gpt2_causal_lm",
     });

@@ -7,16 +7,91 @@ use serde_json::{Map, Value, json};
 
 use crate::keras_weight_map::KERAS;
 use crate::weight_map::Placement;
+use crate::{SaveOptions, WeightDtype};
 
-/// The one file with the weights.
+/// The one file with the weights of a preset.
 pub(crate) const WHOLE: &str = "model.weights.h5";
 /// The list of files, where there are more.
 pub(crate) const INDEX: &str = "model.weights.json";
 
+/// How weights are written: into which files, under which names, in which type.
+pub(crate) struct Storage<'a> {
+    /// How the files' names begin.
+    pub(crate) stem: &'a str,
+    /// The group that the backbone is in: empty, or with its slash at the end.
+    pub(crate) within: &'static str,
+    /// The float type.
+    pub(crate) dtype: WeightDtype,
+    /// The size in bytes up to which elements go into one file.
+    pub(crate) max_shard_size: u64,
+}
+
+impl<'a> Storage<'a> {
+    /// As in a preset.
+    pub(crate) fn new(stem: &'a str, options: &SaveOptions) -> Self {
+        let SaveOptions { max_shard_size, dtype, .. } = *options;
+        Self { stem, within: "", dtype, max_shard_size }
+    }
+
+    /// One file, if that is not larger than any may be, else as many as it takes.
+    pub(crate) fn plan(&self, config: &Gpt2BackboneConfig) -> Vec<Shard> {
+        let whole = self.whole(config);
+        if whole.size <= self.max_shard_size { vec![whole] } else { self.split(config) }
+    }
+
+    /// One file.
+    pub(crate) fn whole(&self, config: &Gpt2BackboneConfig) -> Shard {
+        let mut whole = Shard::new(format!("{}.weights.h5", self.stem));
+        self.groups(config).into_iter().for_each(|group| whole.add(group));
+        whole
+    }
+
+    /// As many files as it takes. A group that is larger alone gets a file alone.
+    pub(crate) fn split(&self, config: &Gpt2BackboneConfig) -> Vec<Shard> {
+        let mut shards: Vec<Shard> = Vec::new();
+        for group in self.groups(config) {
+            let fits = |shard: &Shard| shard.size + group.1 <= self.max_shard_size;
+            if !shards.last().is_some_and(fits) {
+                let name = format!("{}_{:05}.weights.h5", self.stem, shards.len());
+                shards.push(Shard::new(name));
+            }
+            if let Some(shard) = shards.last_mut() {
+                shard.add(group);
+            }
+        }
+        shards
+    }
+
+    /// All groups with their sizes in bytes, in the order of the weight map.
+    fn groups(&self, config: &Gpt2BackboneConfig) -> Vec<(String, u64)> {
+        let mut groups: Vec<(String, u64)> = Vec::new();
+        for placement in KERAS.placements(config) {
+            let (group, _) = group_and_variable(&placement);
+            let size = (placement.shape.iter().product::<usize>() * self.dtype.size()) as u64;
+            match groups.last_mut() {
+                Some((last, total)) if *last == group => *total += size,
+                _ => groups.push((group, size)),
+            }
+        }
+        groups
+    }
+
+    /// The content of the list of files.
+    pub(crate) fn index(&self, shards: &[Shard]) -> Value {
+        let mut map = Map::new();
+        for Shard { name, groups, .. } in shards {
+            let groups = groups.iter();
+            map.extend(groups.map(|group| (format!("/{}{group}", self.within), json!(name))));
+        }
+        let total: u64 = shards.iter().map(|shard| shard.size).sum();
+        json!({"metadata": {"total_size": total}, "weight_map": map})
+    }
+}
+
 /// A file of weights.
 pub(crate) struct Shard {
     pub(crate) name: String,
-    /// The groups of variables in it.
+    /// The groups of variables in it, as in a backbone's own file.
     pub(crate) groups: BTreeSet<String>,
     /// Bytes of their elements.
     size: u64,
@@ -25,6 +100,11 @@ pub(crate) struct Shard {
 impl Shard {
     fn new(name: String) -> Self {
         Self { name, groups: BTreeSet::new(), size: 0 }
+    }
+
+    fn add(&mut self, (group, size): (String, u64)) {
+        self.groups.insert(group);
+        self.size += size;
     }
 }
 
@@ -35,52 +115,6 @@ pub(crate) fn group_and_variable(placement: &Placement) -> (String, String) {
     (group.to_owned(), variable.to_owned())
 }
 
-/// One file if that is not larger than `max_size`, else as many as it takes. A group that is
-/// larger alone gets a file alone.
-pub(crate) fn plan(config: &Gpt2BackboneConfig, max_size: u64) -> Vec<Shard> {
-    let groups = groups(config);
-    if groups.iter().map(|(_, size)| size).sum::<u64>() <= max_size {
-        let mut whole = Shard::new(WHOLE.to_owned());
-        whole.groups.extend(groups.into_iter().map(|(group, _)| group));
-        return vec![whole];
-    }
-    let mut shards: Vec<Shard> = Vec::new();
-    for (group, size) in groups {
-        if shards.last().is_none_or(|shard| shard.size + size > max_size) {
-            shards.push(Shard::new(format!("model_{:05}.weights.h5", shards.len())));
-        }
-        if let Some(shard) = shards.last_mut() {
-            shard.groups.insert(group);
-            shard.size += size;
-        }
-    }
-    shards
-}
-
-/// All groups with their sizes in bytes, in the order of the weight map.
-fn groups(config: &Gpt2BackboneConfig) -> Vec<(String, u64)> {
-    let mut groups: Vec<(String, u64)> = Vec::new();
-    for placement in KERAS.placements(config) {
-        let (group, _) = group_and_variable(&placement);
-        let size = (placement.shape.iter().product::<usize>() * size_of::<f32>()) as u64;
-        match groups.last_mut() {
-            Some((last, total)) if *last == group => *total += size,
-            _ => groups.push((group, size)),
-        }
-    }
-    groups
-}
-
-/// The content of `model.weights.json`.
-pub(crate) fn index(shards: &[Shard]) -> Value {
-    let mut map = Map::new();
-    for Shard { name, groups, .. } in shards {
-        map.extend(groups.iter().map(|group| (format!("/{group}"), json!(name))));
-    }
-    let total: u64 = shards.iter().map(|shard| shard.size).sum();
-    json!({"metadata": {"total_size": total}, "weight_map": map})
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,10 +122,13 @@ mod tests {
     #[test]
     fn shards_are_full_and_hold_each_group_once() {
         let config = Gpt2BackboneConfig::new(7, 3, 2, 4, 9).with_max_sequence_length(5);
-        let all: Vec<_> = groups(&config).into_iter().map(|(group, _)| group).collect();
+        let storage = |max_shard_size| {
+            Storage::new("model", &SaveOptions::new().with_max_shard_size(max_shard_size))
+        };
+        let all: Vec<_> = storage(1).whole(&config).groups.into_iter().collect();
         // 2,396 bytes of parameters.
         for (max_size, files) in [(u64::MAX, 1), (1000, 3), (1, all.len())] {
-            let shards = plan(&config, max_size);
+            let shards = storage(max_size).plan(&config);
             assert_eq!(shards.len(), files, "{max_size}");
             let held: Vec<_> = shards.iter().flat_map(|shard| shard.groups.iter()).collect();
             assert_eq!(held.len(), all.len());

@@ -50,6 +50,9 @@ const LAYER: &[Row] = &[
     row("feedforward_output_dense.bias",            "_feedforward_output_dense/vars/1",            &[Hidden]),
 ];
 
+/// The group of the backbone in the weights of a whole task.
+pub(crate) const INSIDE_TASK: &str = "layers/gpt2_backbone/";
+
 /// The first class of a kind has no number.
 fn layer_prefix(layer: usize) -> String {
     match layer {

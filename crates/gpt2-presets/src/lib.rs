@@ -17,6 +17,7 @@ mod from_preset;
 mod handle;
 mod hdf5_file;
 mod hdf5_writer;
+mod keras_archive;
 mod keras_config;
 mod keras_objects;
 mod keras_shards;
@@ -27,14 +28,17 @@ mod lora_file;
 mod lora_format;
 mod lora_weights;
 mod model_checkpoint;
+mod model_weights;
 mod named_tensor;
 mod named_tensors_writer;
+mod pickle;
 mod placed_checkpoint;
 mod placed_parameters;
 mod preset;
 mod preset_tokenizer;
 #[cfg(feature = "progress")]
 pub mod progress_bars;
+mod pytorch_file;
 mod safetensors_file;
 mod safetensors_header;
 mod safetensors_layout;
@@ -48,14 +52,16 @@ mod transformers_config;
 mod transformers_objects;
 mod transformers_shards;
 mod transformers_weight_map;
+mod weight_dtype;
 mod weight_map;
+mod zip_members;
 
 pub use builtin::{PresetInfo, presets};
 pub use data::{
     Corpus, PackedDataset, TokenShards, TokenizeOptions, TrainingDataOptions, open_training_data,
 };
 pub use error::PresetError;
-pub use export_options::{ExportDtype, ExportOptions};
+pub use export_options::ExportOptions;
 pub use export_to_transformers::ExportToTransformers;
 pub use format::PresetFormat;
 pub use from_preset::{FromPreset, FromPresetOnDevice};
@@ -63,10 +69,12 @@ pub use load::LoadReport;
 pub use load_options::LoadOptions;
 pub use lora_weights::LoraWeights;
 pub use model_checkpoint::ModelCheckpoint;
+pub use model_weights::ModelWeights;
 pub use preset::Preset;
 pub use save_options::SaveOptions;
 pub use save_to_preset::SaveToPreset;
 pub use training_checkpoint::CheckpointFolder;
+pub use weight_dtype::WeightDtype;
 
 /// Compiles the program in the workspace's README.
 #[cfg(all(doctest, feature = "bundled"))]

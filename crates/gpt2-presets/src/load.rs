@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use burn::tensor::TensorData;
-use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, ParameterSource, ParameterSpec};
+use burn::tensor::{Tensor, TensorData};
+use gpt2_backbone::{
+    Gpt2Backbone, Gpt2BackboneConfig, Initializer, ParameterSource, ParameterSpec,
+    update_parameters,
+};
 
 use crate::checkpoint::{Checkpoint, Values};
 use crate::weight_map::{Part, Placement};
@@ -38,6 +41,38 @@ pub(crate) fn load(
     let mut loader = Loader { checkpoint, placements, options, done: 0, total };
     let backbone = Gpt2Backbone::from_source(config, &mut loader, &options.device)?;
     Ok((backbone, report))
+}
+
+/// The model with the values of a checkpoint in all its parameters. Those of a LoRA begin anew: it
+/// adds nothing to what the checkpoint's model computes.
+pub(crate) fn replace(
+    backbone: &Gpt2Backbone,
+    mut checkpoint: Checkpoint,
+) -> Result<Gpt2Backbone, PresetError> {
+    let (config, device) = (backbone.config(), backbone.device());
+    let placements = place(config, &mut checkpoint)?;
+    account(config, &mut checkpoint, &placements)?;
+    let options = LoadOptions::new(&device).with_memory_map(false);
+    let mut loader = Loader { checkpoint, placements, options: &options, done: 0, total: 0 };
+    let mut problem = None;
+    let replaced = update_parameters(backbone.clone(), |path, shape, old| {
+        if problem.is_some() || path.ends_with(".lora_kernel_a") {
+            return old;
+        } else if path.ends_with(".lora_kernel_b") {
+            return old.zeros_like();
+        }
+        // The shape is that of the values, flat; the initializer is not looked at.
+        let shape = [shape.iter().product()];
+        let spec = ParameterSpec { path, shape: &shape, initializer: Initializer::Zeros };
+        match loader.parameter(&spec) {
+            Ok(values) => Tensor::from_data(values, &device),
+            Err(error) => {
+                problem = Some(error);
+                old
+            }
+        }
+    });
+    problem.map_or(Ok(replaced), Err)
 }
 
 /// Finds the tensor of every parameter and checks its shape, before anything is allocated.

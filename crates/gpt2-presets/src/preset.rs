@@ -39,10 +39,13 @@ pub struct Preset {
 }
 
 impl Preset {
-    /// Opens a built-in preset by its name, or a folder by its path or `file://` URL.
+    /// Opens a built-in preset by its name, or a folder or `.keras` file by its path or `file://`
+    /// URL.
     ///
     /// The folder may hold a preset of KerasHub or a model of the transformers library;
-    /// `config.json` says which. A folder with a built-in preset's name is opened as `./name`. Nothing that a file names is executed, and no path in a config
+    /// `config.json` says which. A `.keras` file is one that Keras' `save` wrote of a `GPT2CausalLM` or
+    /// a `GPT2Backbone`; its weights are copied to the system's folder for temporary files when they
+    /// are asked for, and removed with the preset. A folder with a built-in preset's name is opened as `./name`. Nothing that a file names is executed, and no path in a config
     /// is opened.
     ///
     /// # Errors

@@ -185,7 +185,7 @@ fn map(file: &File) -> std::io::Result<Mmap> {
 }
 
 /// Exchanges rows and columns, in squares that stay in the cache.
-fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+pub(crate) fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     const SIDE: usize = 32;
     let mut out = vec![0.0; values.len()];
     for top in (0..rows).step_by(SIDE) {

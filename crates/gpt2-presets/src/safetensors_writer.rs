@@ -7,16 +7,13 @@ use std::collections::HashMap;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
-use half::{bf16, f16};
-
 use crate::placed_parameters::{Parameters, each_placed_parameter};
 use crate::safetensors_layout::Layout;
 use crate::staging::write_error;
 use crate::transformers_shards::Tensor;
 use crate::transformers_weight_map::TRANSFORMERS;
 use crate::weight_map::{Part, Placement};
-use crate::{ExportDtype, PresetError};
+use crate::{PresetError, WeightDtype};
 
 /// Writes the parameters that these tensors hold as floats of one type. `target` is what errors
 /// call the file.
@@ -25,7 +22,7 @@ pub(crate) fn write(
     file: &mut (impl Write + Seek),
     parameters: &mut dyn Parameters,
     tensors: &[Tensor],
-    dtype: ExportDtype,
+    dtype: WeightDtype,
 ) -> Result<(), PresetError> {
     let (header, offsets) = layout(tensors, dtype);
     file.write_all(&header).map_err(write_error(target))?;
@@ -35,7 +32,7 @@ pub(crate) fn write(
         &TRANSFORMERS,
         |placement| offsets.contains_key(placement.tensor.as_str()),
         |placement, values| {
-            check_range(placement, values, dtype)?;
+            dtype.check_range(&TRANSFORMERS, placement, values)?;
             let start = header.len() as u64 + offsets[placement.tensor.as_str()];
             floats.write_part(start, placement, values).map_err(write_error(target))
         },
@@ -43,7 +40,7 @@ pub(crate) fn write(
 }
 
 /// The header, and where each tensor begins behind it.
-fn layout(tensors: &[Tensor], dtype: ExportDtype) -> (Vec<u8>, HashMap<&str, u64>) {
+fn layout(tensors: &[Tensor], dtype: WeightDtype) -> (Vec<u8>, HashMap<&str, u64>) {
     // Without it, transformers refuses the file.
     let mut layout = Layout::new(&[("format", "pt".to_owned())]);
     let mut offsets = HashMap::new();
@@ -54,33 +51,16 @@ fn layout(tensors: &[Tensor], dtype: ExportDtype) -> (Vec<u8>, HashMap<&str, u64
     (layout.into_bytes(), offsets)
 }
 
-/// Refuses numbers that the float type would make infinite.
-fn check_range(
-    placement: &Placement,
-    values: &[f32],
-    dtype: ExportDtype,
-) -> Result<(), PresetError> {
-    match values.iter().position(|value| dtype.overflows(*value)) {
-        None => Ok(()),
-        Some(index) => Err(PresetError::Overflow {
-            tensor: (TRANSFORMERS.file_name)(&placement.tensor),
-            index: placement.part.index_in_tensor(index, &placement.shape),
-            value: values[index],
-            dtype: dtype.name(),
-        }),
-    }
-}
-
 /// Writes floats to places in a file.
 struct FloatWriter<'a, F> {
     file: &'a mut F,
-    dtype: ExportDtype,
+    dtype: WeightDtype,
 }
 
 impl<F: Write + Seek> FloatWriter<'_, F> {
     /// Bytes of an element.
     fn element(&self) -> usize {
-        self.dtype.safetensors().bitsize() / 8
+        self.dtype.size()
     }
 
     /// Writes what a parameter is of the tensor that begins at `start`.
@@ -127,7 +107,7 @@ impl<F: Write + Seek> FloatWriter<'_, F> {
     /// Writes values from element `first` of the tensor that begins at `start`.
     fn write_at(&mut self, start: u64, first: usize, values: &[f32]) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(start + (first * self.element()) as u64))?;
-        if self.dtype == ExportDtype::F32 {
+        if self.dtype == WeightDtype::F32 {
             return self.file.write_all(bytemuck::cast_slice(values));
         }
         // In pieces: no second copy.
@@ -135,18 +115,10 @@ impl<F: Write + Seek> FloatWriter<'_, F> {
         let mut bits = vec![0u16; values.len().min(PIECE)];
         for values in values.chunks(PIECE) {
             let bits = &mut bits[..values.len()];
-            round(values, bits, self.dtype);
+            self.dtype.round(values, bits);
             self.file.write_all(bytemuck::cast_slice(bits))?;
         }
         Ok(())
-    }
-}
-
-/// The bits of the nearest floats of 16 bits.
-fn round(values: &[f32], bits: &mut [u16], dtype: ExportDtype) {
-    match dtype {
-        ExportDtype::Bf16 => bits.reinterpret_cast_mut::<bf16>().convert_from_f32_slice(values),
-        _ => bits.reinterpret_cast_mut::<f16>().convert_from_f32_slice(values),
     }
 }
 
@@ -161,7 +133,7 @@ mod tests {
         let (rows, columns) = (130, 3);
         let values: Vec<f32> = (0..rows * columns).map(|index| index as f32).collect();
         let mut file = Cursor::new(Vec::new());
-        let mut floats = FloatWriter { file: &mut file, dtype: ExportDtype::F32 };
+        let mut floats = FloatWriter { file: &mut file, dtype: WeightDtype::F32 };
         floats.write_transposed(8, &values, rows, columns).unwrap();
         let written = file.into_inner();
         for row in 0..rows {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::WeightDtype;
 use crate::load_options::OnProgress;
 
 /// How [`SaveToPreset`](crate::SaveToPreset) saves.
@@ -11,11 +12,13 @@ use crate::load_options::OnProgress;
 /// # #[cfg(feature = "bundled")] {
 /// use burn::tensor::Device;
 /// use gpt2_backbone::Gpt2Backbone;
-/// use gpt2_presets::{FromPresetOnDevice, SaveOptions, SaveToPreset};
+/// use gpt2_presets::{FromPresetOnDevice, SaveOptions, SaveToPreset, WeightDtype};
 ///
 /// let backbone = Gpt2Backbone::from_preset("gpt2_tiny_shakespeare", &Device::flex())?;
 /// let folder = tempfile::tempdir()?;
-/// let options = SaveOptions::new().with_max_shard_size(1024 * 1024);
+/// let options = SaveOptions::new()
+///     .with_dtype(WeightDtype::Bf16)
+///     .with_max_shard_size(1024 * 1024);
 /// backbone.save_to_preset_with(folder.path(), &options)?;
 /// assert!(folder.path().join("model_00000.weights.h5").exists());
 /// # }
@@ -24,13 +27,15 @@ use crate::load_options::OnProgress;
 #[derive(Clone)]
 pub struct SaveOptions {
     pub(crate) max_shard_size: u64,
+    pub(crate) dtype: WeightDtype,
     pub(crate) on_progress: Option<OnProgress>,
 }
 
 impl SaveOptions {
     /// KerasHub's defaults.
     pub fn new() -> Self {
-        Self { max_shard_size: 10 * 1024 * 1024 * 1024, on_progress: None }
+        let max_shard_size = 10 * 1024 * 1024 * 1024;
+        Self { max_shard_size, dtype: WeightDtype::F32, on_progress: None }
     }
 
     /// The size in bytes up to which the weights go into one file: 10 GiB, more than GPT-2 XL has.
@@ -40,6 +45,14 @@ impl SaveOptions {
     #[must_use]
     pub fn with_max_shard_size(mut self, max_shard_size: u64) -> Self {
         self.max_shard_size = max_shard_size;
+        self
+    }
+
+    /// The float type of the weights. `config.json` names it, and KerasHub computes in it unless
+    /// `from_preset` is told otherwise; here a model always has 32-bit floats.
+    #[must_use]
+    pub fn with_dtype(mut self, dtype: WeightDtype) -> Self {
+        self.dtype = dtype;
         self
     }
 
@@ -65,6 +78,7 @@ impl fmt::Debug for SaveOptions {
         formatter
             .debug_struct("SaveOptions")
             .field("max_shard_size", &self.max_shard_size)
+            .field("dtype", &self.dtype)
             .finish_non_exhaustive()
     }
 }

@@ -10,10 +10,11 @@ use crate::format::CONFIG_FILE;
 use crate::keras_config::{
     METADATA_FILE, PREPROCESSOR_CONFIG_FILE, TASK_CONFIG_FILE, TOKENIZER_CONFIG_FILE,
 };
+use crate::keras_shards::{self, Storage};
 use crate::placed_parameters::{Counted, Parameters, merged};
 use crate::preset_tokenizer::{KERAS_MERGES, KERAS_VOCABULARY};
 use crate::staging::Staging;
-use crate::{Preset, PresetError, SaveOptions, hdf5_writer, keras_objects, keras_shards};
+use crate::{Preset, PresetError, SaveOptions, hdf5_writer, keras_objects};
 
 /// What can be saved as a preset of KerasHub.
 ///
@@ -54,8 +55,9 @@ pub trait SaveToPreset {
     ///
     /// # Errors
     ///
-    /// [`PresetError::Write`], and [`PresetError::Inexpressible`] for a setting that KerasHub does
-    /// not have; nothing is written then.
+    /// [`PresetError::Write`], [`PresetError::Inexpressible`] for a setting that KerasHub does not
+    /// have, and [`PresetError::Overflow`] for a weight that the float type does not have. The old
+    /// files are as they were then.
     fn save_to_preset_with(
         &self,
         folder: impl AsRef<Path>,
@@ -135,7 +137,7 @@ fn save_task(
     preprocessor: Option<&Gpt2CausalLmPreprocessor>,
     options: &SaveOptions,
 ) -> Result<(), PresetError> {
-    let task = keras_objects::task(parameters.config(), preprocessor)?;
+    let task = keras_objects::task(parameters.config(), preprocessor, options.dtype)?;
     let mut files = Staging::new(folder)?;
     files.json(TASK_CONFIG_FILE, &task)?;
     if let Some(preprocessor) = preprocessor {
@@ -150,7 +152,7 @@ fn save_backbone(
     parameters: &mut dyn Parameters,
     options: &SaveOptions,
 ) -> Result<(), PresetError> {
-    keras_objects::backbone(parameters.config())?;
+    keras_objects::backbone(parameters.config(), options.dtype)?;
     let mut files = Staging::new(folder)?;
     stage_backbone(&mut files, parameters, options)?;
     files.commit()
@@ -163,19 +165,20 @@ fn stage_backbone(
 ) -> Result<(), PresetError> {
     let mut parameters = Counted::new(parameters, options.on_progress.as_ref());
     files.json(METADATA_FILE, &keras_objects::metadata(parameters.config()))?;
-    let shards = keras_shards::plan(parameters.config(), options.max_shard_size);
+    let storage = Storage::new("model", options);
+    let shards = storage.plan(parameters.config());
     for shard in &shards {
         let target = files.target(&shard.name);
         files.fallible_file(&shard.name, |path, _| {
-            hdf5_writer::write(&target, path, &mut parameters, shard)
+            hdf5_writer::write(&target, path, &mut parameters, &storage, shard)
         })?;
     }
     if shards.len() > 1 {
-        files.json(keras_shards::INDEX, &keras_shards::index(&shards))?;
+        files.json(keras_shards::INDEX, &storage.index(&shards))?;
         // Every loader looks for it first.
         files.obsolete(keras_shards::WHOLE)?;
     }
-    files.json(CONFIG_FILE, &keras_objects::backbone(parameters.config())?)
+    files.json(CONFIG_FILE, &keras_objects::backbone(parameters.config(), options.dtype)?)
 }
 
 fn stage_preprocessor(

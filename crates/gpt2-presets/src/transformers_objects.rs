@@ -4,7 +4,7 @@ use gpt2_backbone::Gpt2BackboneConfig;
 use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Value, json};
 
-use crate::ExportDtype;
+use crate::WeightDtype;
 
 /// `config.json`.
 ///
@@ -13,7 +13,7 @@ use crate::ExportDtype;
 pub(crate) fn config(
     config: &Gpt2BackboneConfig,
     tokenizer: Option<&Gpt2Tokenizer>,
-    dtype: ExportDtype,
+    dtype: WeightDtype,
 ) -> Value {
     json!({
         "architectures": ["GPT2LMHeadModel"],

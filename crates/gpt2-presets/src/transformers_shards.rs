@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use gpt2_backbone::Gpt2BackboneConfig;
 use serde_json::{Map, Value, json};
 
-use crate::ExportDtype;
+use crate::WeightDtype;
 use crate::transformers_weight_map::{TRANSFORMERS, follows_layers};
 
 /// The one file with the weights.
@@ -32,7 +32,7 @@ pub(crate) struct Tensor {
 /// The files that `save_pretrained(max_shard_size=…)` of transformers 5.23 makes
 /// (`huggingface_hub/serialization/_base.py`): full ones, in the order of the model's tensors,
 /// and one for each tensor that is larger alone.
-pub(crate) fn plan(config: &Gpt2BackboneConfig, dtype: ExportDtype, max_size: u64) -> Vec<Shard> {
+pub(crate) fn plan(config: &Gpt2BackboneConfig, dtype: WeightDtype, max_size: u64) -> Vec<Shard> {
     let element = (dtype.safetensors().bitsize() / 8) as u64;
     let mut shards: Vec<Shard> = Vec::new();
     let mut current = Shard { name: String::new(), tensors: Vec::new(), size: 0 };

@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::tensor::{Tensor, TensorData};
 use gpt2_backbone::{Gpt2Backbone, update_parameters};
 use gpt2_presets::{
-    ExportDtype, ExportOptions, ExportToTransformers, FromPresetOnDevice, PresetError,
+    ExportOptions, ExportToTransformers, FromPresetOnDevice, PresetError, WeightDtype,
 };
 use half::f16;
 use safetensors::{Dtype, SafeTensors};
@@ -32,7 +32,7 @@ fn with_values(parameter: &str, first: &[f32]) -> Gpt2Backbone {
     backbone
 }
 
-fn export(backbone: &Gpt2Backbone, dtype: ExportDtype, folder: &Path) -> Result<(), PresetError> {
+fn export(backbone: &Gpt2Backbone, dtype: WeightDtype, folder: &Path) -> Result<(), PresetError> {
     backbone.export_to_transformers_with(folder, &ExportOptions::new().with_dtype(dtype))
 }
 
@@ -40,9 +40,9 @@ fn export(backbone: &Gpt2Backbone, dtype: ExportDtype, folder: &Path) -> Result<
 fn every_value_is_rounded_to_the_nearest() {
     let model = model(&tiny());
     for (dtype, stored, format, name) in [
-        (ExportDtype::F32, Stored::F32, Dtype::F32, "float32"),
-        (ExportDtype::F16, Stored::F16, Dtype::F16, "float16"),
-        (ExportDtype::Bf16, Stored::Bf16, Dtype::BF16, "bfloat16"),
+        (WeightDtype::F32, Stored::F32, Dtype::F32, "float32"),
+        (WeightDtype::F16, Stored::F16, Dtype::F16, "float16"),
+        (WeightDtype::Bf16, Stored::Bf16, Dtype::BF16, "bfloat16"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         export(model.backbone(), dtype, folder.path()).unwrap();
@@ -70,10 +70,10 @@ fn ties_go_to_even_and_the_largest_number_is_kept() {
     };
     // Halfway between two neighbours, once below the even one, once above.
     let (below, above) = (1.0 + 1.0 / 2048.0, 1.0 + 3.0 / 2048.0);
-    let found = gamma(ExportDtype::F16, [below, above, 65519.0, 6e-8]);
+    let found = gamma(WeightDtype::F16, [below, above, 65519.0, 6e-8]);
     assert_eq!(found, [0x3c00, 0x3c02, 0x7bff, 0x0001]);
     let (below, above) = (1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0);
-    let found = gamma(ExportDtype::Bf16, [below, above, -3.3895e38, 0.0]);
+    let found = gamma(WeightDtype::Bf16, [below, above, -3.3895e38, 0.0]);
     assert_eq!(found, [0x3f80, 0x3f82, 0xff7f, 0]);
 }
 
@@ -81,9 +81,9 @@ fn ties_go_to_even_and_the_largest_number_is_kept() {
 fn a_value_that_would_become_infinite_is_refused() {
     let key = "transformer_layers.1.self_attention_layer.key_dense.kernel";
     for (dtype, large, name) in [
-        (ExportDtype::F16, 65520.0, "float16"),
-        (ExportDtype::F16, f32::MIN, "float16"),
-        (ExportDtype::Bf16, f32::MAX, "bfloat16"),
+        (WeightDtype::F16, 65520.0, "float16"),
+        (WeightDtype::F16, f32::MIN, "float16"),
+        (WeightDtype::Bf16, f32::MAX, "bfloat16"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         export(model(&tiny()).backbone(), dtype, folder.path()).unwrap();
@@ -97,7 +97,7 @@ fn a_value_that_would_become_infinite_is_refused() {
         assert_eq!(tensor, "transformer.h.1.attn.c_attn.weight");
         assert_eq!((*index, *value, *dtype), (12 + 4 + 1, large, name));
         assert!(files(folder.path()) == before);
-        export(&backbone, ExportDtype::F32, folder.path()).expect("32 bits hold it");
+        export(&backbone, WeightDtype::F32, folder.path()).expect("32 bits hold it");
     }
 }
 
@@ -107,7 +107,7 @@ fn a_lora_is_merged_before_it_is_rounded() {
     let mut merged = backbone.clone();
     merged.merge_lora();
     let folder = tempfile::tempdir().unwrap();
-    export(&backbone, ExportDtype::F16, folder.path()).unwrap();
+    export(&backbone, WeightDtype::F16, folder.path()).unwrap();
     let again = Gpt2Backbone::from_preset(folder.path().to_str().unwrap(), &device()).unwrap();
     let path = "transformer_layers.0.self_attention_layer.query_dense.kernel";
     let expected: Vec<_> =

@@ -10,8 +10,8 @@ use gpt2_backbone::{
     update_parameters,
 };
 use gpt2_presets::{
-    ExportDtype, ExportOptions, ExportToTransformers, FromPreset, FromPresetOnDevice, LoraWeights,
-    Preset, PresetError, SaveOptions, SaveToPreset,
+    ExportOptions, ExportToTransformers, FromPreset, FromPresetOnDevice, LoraWeights, Preset,
+    PresetError, SaveOptions, SaveToPreset, WeightDtype,
 };
 use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{GenerateOptions, Gpt2CausalLm, Gpt2CausalLmPreprocessor, TokenBatch};
@@ -162,7 +162,7 @@ fn keras_hub_loads_a_lora() {
 
 #[test]
 fn transformers_loads_floats_of_16_bits() {
-    for (name, dtype) in [("float16", ExportDtype::F16), ("bfloat16", ExportDtype::Bf16)] {
+    for (name, dtype) in [("float16", WeightDtype::F16), ("bfloat16", WeightDtype::Bf16)] {
         let options = ExportOptions::new().with_dtype(dtype);
         let models = || {
             // Rounded, as the other side has it.

@@ -161,16 +161,3 @@ fn progress_ends_at_the_total() {
     let total = 4 * tiny().parameter_count() as u64;
     assert_eq!(calls.last(), Some(&(total, total)));
 }
-
-#[test]
-fn pickled_weights_are_refused_with_advice() {
-    for file in ["pytorch_model.bin", "pytorch_model.bin.index.json"] {
-        let folder = transformers_folder(&tiny());
-        fs::write(folder.path().join(file), b"\x80\x02c__builtin__\neval\n").unwrap();
-        let error = load(&folder).unwrap_err();
-        assert!(
-            matches!(&error, PresetError::PickledWeights { file: found, .. } if *found == file)
-        );
-        assert!(error.to_string().contains("safe_serialization=True"));
-    }
-}

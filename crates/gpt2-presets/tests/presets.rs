@@ -13,11 +13,14 @@ mod hostile_safetensors;
 mod hostile_shards;
 #[cfg(feature = "bundled")]
 mod interop;
+mod keras_files;
 mod killed_saves;
 mod loading;
 mod lora;
 mod memory_map;
 mod model_checkpoint;
+mod model_weights;
+mod pytorch;
 mod saving;
 mod sharding;
 mod support;

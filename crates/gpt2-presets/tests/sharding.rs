@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use gpt2_backbone::Gpt2BackboneConfig;
-use gpt2_presets::{ExportDtype, ExportOptions, ExportToTransformers, PresetError};
+use gpt2_presets::{ExportOptions, ExportToTransformers, PresetError, WeightDtype};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -56,11 +56,11 @@ fn sizes_are_those_of_the_exported_floats() {
     let (folder, model) = (tempfile::tempdir().unwrap(), model(&tiny()));
     // 396 parameters.
     model
-        .export_to_transformers_with(folder.path(), &split(792).with_dtype(ExportDtype::F16))
+        .export_to_transformers_with(folder.path(), &split(792).with_dtype(WeightDtype::F16))
         .unwrap();
     assert_eq!(weights(&folder), ["model.safetensors"]);
     model
-        .export_to_transformers_with(folder.path(), &split(791).with_dtype(ExportDtype::F16))
+        .export_to_transformers_with(folder.path(), &split(791).with_dtype(WeightDtype::F16))
         .unwrap();
     assert_eq!(json_of(&folder, INDEX)["metadata"]["total_size"], 792);
 }

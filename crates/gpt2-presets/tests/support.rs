@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, visit_parameters};
@@ -57,6 +57,29 @@ pub fn tiny_model(config: &Gpt2BackboneConfig) -> Tensors {
         }
     }
     model
+}
+
+/// A model whose parameters, in the order of their names, are numbered in steps of 1/64: that of the
+/// fixtures.
+pub fn numbered_model(config: &Gpt2BackboneConfig) -> Tensors {
+    let mut model = tiny_model(config);
+    let values = model.values_mut().flat_map(|(_, values)| values);
+    values.enumerate().for_each(|(index, value)| *value = (index + 1) as f32 / 64.0);
+    model
+}
+
+/// The model, rounded as it is stored.
+pub fn rounded(model: &Tensors, stored: Stored) -> Tensors {
+    let mut model = model.clone();
+    for (_, values) in model.values_mut() {
+        values.iter_mut().for_each(|value| *value = stored.round(*value));
+    }
+    model
+}
+
+/// The folder of files that real libraries have made.
+pub fn fixtures(library: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(library)
 }
 
 pub fn parameters(backbone: &Gpt2Backbone) -> Tensors {

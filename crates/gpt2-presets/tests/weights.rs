@@ -8,14 +8,6 @@ use serde_json::json;
 
 use crate::support::*;
 
-fn rounded(model: &Tensors, stored: Stored) -> Tensors {
-    let mut model = model.clone();
-    for (_, values) in model.values_mut() {
-        values.iter_mut().for_each(|value| *value = stored.round(*value));
-    }
-    model
-}
-
 #[test]
 fn every_storage_in_both_formats_gives_the_same_parameters() {
     for tie_weights in [true, false] {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, ensure};
-use gpt2_presets::{ExportDtype, ExportOptions, ExportToTransformers, Preset, SaveToPreset};
+use gpt2_presets::{ExportOptions, ExportToTransformers, Preset, SaveToPreset, WeightDtype};
 use serde_json::Value;
 
 use super::random_preset;
@@ -88,7 +88,7 @@ fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Vec<Measurem
         None => random_preset::write(&f32)?,
     }
     let preset = Preset::open(text(&f32)?)?;
-    let half = ExportOptions::new().with_dtype(ExportDtype::F16);
+    let half = ExportOptions::new().with_dtype(WeightDtype::F16);
     preset.export_to_transformers_with(&f16, &half)?;
     preset.save_to_preset(&keras)?;
     let weights = preset.config().parameter_count() as f64 * 4.0;

@@ -1,0 +1,159 @@
+//! Stage 6e: the tensors of a `pytorch_model.bin`, read as data: no code of it is run.
+//!
+//! The crate `pytorch-reader` turns pickles into tensors. What it leaves open is closed before: see
+//! `pickle.rs`, and only containers that PyTorch writes are handed to it, with nothing compressed.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
+use half::{bf16, f16};
+use pytorch_reader::{DType, PytorchReader, Tensor};
+
+use crate::PresetError;
+use crate::checkpoint::{Values, WeightsFile};
+use crate::files::{PresetFiles, io_error};
+use crate::pickle::{MAX_PICKLE_SIZE, checked_length};
+use crate::safetensors_file::transposed;
+use crate::weight_map::Part;
+use crate::zip_members::ZipMembers;
+
+/// An open checkpoint of PyTorch.
+pub(crate) struct PytorchFile {
+    /// What messages call it.
+    display: String,
+    reader: PytorchReader,
+    /// Bytes that inspected tensors may still have. A view can claim any number, but only the
+    /// output layer's is ever one of the same bytes as another: in all, not twice the file.
+    unclaimed: u64,
+    inspected: BTreeSet<String>,
+}
+
+impl PytorchFile {
+    /// Checks the container and reads the names and shapes of its tensors.
+    pub(crate) fn open(files: &PresetFiles, name: &str) -> Result<Self, PresetError> {
+        let display = files.display(name);
+        let io = |error| io_error(Path::new(&display))(error);
+        let Some(path) = files.path(name)? else {
+            return Err(io(io::ErrorKind::Unsupported.into()));
+        };
+        let unclaimed = fs::metadata(&path).map_err(io)?.len().saturating_mul(2);
+        let fail = |detail| PresetError::InvalidPytorch { file: display.clone(), detail };
+        let mut file = File::open(&path).map_err(io)?;
+        let mut start = Vec::new();
+        let limit = 4 * MAX_PICKLE_SIZE as u64;
+        file.by_ref().take(limit).read_to_end(&mut start).map_err(io)?;
+        if start.starts_with(b"PK\x03\x04") { check_zip(file) } else { check_legacy(&start) }
+            .map_err(fail)?;
+        drop(start);
+        let reader = PytorchReader::new(&path).map_err(|error| fail(error.to_string()))?;
+        Ok(Self { display, reader, unclaimed, inspected: BTreeSet::new() })
+    }
+
+    fn tensor(&self, name: &str) -> &Tensor {
+        self.reader.get(name).unwrap_or_else(|| unreachable!("`{name}` is not one of `names`"))
+    }
+}
+
+/// Checks the container that PyTorch writes since 1.6: a zip archive with one pickle.
+fn check_zip(file: File) -> Result<(), String> {
+    let mut members = ZipMembers::open(file, |_| true)?;
+    if !members.all_stored() {
+        return Err("it is compressed".to_owned());
+    }
+    let pickles: Vec<_> = members.names().filter(|name| is_pickle(name)).collect();
+    let [pickle] = pickles.as_slice() else {
+        return Err(format!("{} members `data.pkl`, expected one", pickles.len()));
+    };
+    let (name, size) = (pickle.to_string(), members.size(pickle).unwrap_or_default());
+    if size > MAX_PICKLE_SIZE as u64 {
+        return Err(format!("{size} bytes of pickle, expected at most {MAX_PICKLE_SIZE}"));
+    }
+    let mut bytes = Vec::new();
+    members.read(&name, |member| member.read_to_end(&mut bytes))?;
+    checked_length(&bytes).map(|_| ())
+}
+
+fn is_pickle(member: &str) -> bool {
+    member.rsplit('/').next() == Some("data.pkl")
+}
+
+/// Checks the container of older versions: a magic number, a version, what the machine was, the
+/// state dict and the list of its storages, each a pickle, and then the storages.
+fn check_legacy(start: &[u8]) -> Result<(), String> {
+    const PICKLES: usize = 5;
+    let mut position = 0;
+    for _ in 0..PICKLES {
+        let rest = &start[position..];
+        position += checked_length(&rest[..rest.len().min(MAX_PICKLE_SIZE)])?;
+        if position > MAX_PICKLE_SIZE {
+            return Err(format!("more than {MAX_PICKLE_SIZE} bytes of pickles"));
+        }
+    }
+    Ok(())
+}
+
+impl WeightsFile for PytorchFile {
+    fn names(&self) -> Vec<String> {
+        self.reader.keys()
+    }
+
+    fn inspect(&mut self, name: &str) -> Result<Vec<usize>, PresetError> {
+        let tensor = self.tensor(name);
+        if !matches!(tensor.dtype(), DType::F32 | DType::F16 | DType::BF16) {
+            let (tensor, found) = (name.to_owned(), format!("{:?}", tensor.dtype()));
+            return Err(PresetError::UnsupportedElementType { tensor, found });
+        }
+        let (shape, bytes) = (tensor.shape().to_vec(), tensor.byte_len() as u64);
+        if self.inspected.insert(name.to_owned()) {
+            self.unclaimed = self.unclaimed.checked_sub(bytes).ok_or_else(|| {
+                let detail = format!("`{name}` of shape {shape:?} is more than the file holds");
+                PresetError::InvalidPytorch { file: self.display.clone(), detail }
+            })?;
+        }
+        Ok(shape)
+    }
+
+    fn read(&mut self, name: &str, part: Part, _share: bool) -> Result<Values, PresetError> {
+        let tensor = self.tensor(name);
+        let bytes = tensor.read().map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                PresetError::InvalidPytorch {
+                    file: self.display.clone(),
+                    detail: error.to_string(),
+                }
+            }
+            _ => io_error(Path::new(&self.display))(error),
+        })?;
+        let (dtype, shape) = (tensor.dtype(), tensor.shape());
+        let aligned = bytemuck::try_cast_slice::<u8, f32>(&bytes).is_ok();
+        Ok(match (part, shape) {
+            (Part::Whole, _) if dtype == DType::F32 && aligned => Values::Shared(bytes.into()),
+            (Part::Third(third), &[.., columns]) => {
+                let width = columns / 3 * dtype.size();
+                let rows = bytes.chunks_exact((3 * width).max(1));
+                let part: Vec<u8> =
+                    rows.flat_map(|row| &row[third * width..][..width]).copied().collect();
+                Values::Owned(to_f32(&part, dtype))
+            }
+            (Part::Transposed, &[rows, columns]) => {
+                Values::Owned(transposed(&to_f32(&bytes, dtype), rows, columns))
+            }
+            _ => Values::Owned(to_f32(&bytes, dtype)),
+        })
+    }
+}
+
+/// The numbers in these bytes, of which there is a whole number.
+fn to_f32(bytes: &[u8], dtype: DType) -> Vec<f32> {
+    if dtype == DType::F32 {
+        return bytemuck::pod_collect_to_vec(bytes);
+    }
+    let bits: Vec<u16> = bytemuck::pod_collect_to_vec(bytes);
+    match dtype {
+        DType::F16 => bits.reinterpret_cast::<f16>().to_f32_vec(),
+        _ => bits.reinterpret_cast::<bf16>().to_f32_vec(),
+    }
+}
