@@ -17,6 +17,8 @@ mod from_preset;
 mod handle;
 mod hdf5_file;
 mod hdf5_writer;
+#[cfg(feature = "hub")]
+mod hub;
 mod keras_config;
 mod keras_objects;
 mod keras_shards;
@@ -55,6 +57,8 @@ pub use export_options::{ExportDtype, ExportOptions};
 pub use export_to_transformers::ExportToTransformers;
 pub use format::PresetFormat;
 pub use from_preset::{FromPreset, FromPresetOnDevice};
+#[cfg(feature = "hub")]
+pub use hub::{DownloadProgress, HubOptions};
 pub use load::LoadReport;
 pub use load_options::LoadOptions;
 pub use lora_weights::LoraWeights;

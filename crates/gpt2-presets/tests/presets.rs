@@ -10,6 +10,10 @@ mod handles;
 mod hostile_hdf5;
 mod hostile_safetensors;
 mod hostile_shards;
+#[cfg(feature = "hub")]
+mod hub_hugging_face;
+#[cfg(feature = "hub")]
+mod hub_server;
 #[cfg(feature = "bundled")]
 mod interop;
 mod killed_saves;
