@@ -663,6 +663,19 @@ pub enum PresetError {
         page: String,
     },
 
+    /// Kaggle refuses a file, or hides it. Status 403.
+    #[error(
+        "`{file}` is not accessible in preset directory `{preset}`. If this model is gated, accept \
+         its terms on kaggle.com and retry; if it is private, pass a token that gives access to \
+         it, in `HubOptions` or in KAGGLE_API_TOKEN"
+    )]
+    KaggleForbidden {
+        /// The file.
+        file: String,
+        /// The preset.
+        preset: String,
+    },
+
     /// A hub does not have a file. Status 404.
     #[error("`{host}` does not have `{file}` (status 404): check its name and the endpoint")]
     HubNotFound {

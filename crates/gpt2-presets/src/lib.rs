@@ -58,7 +58,7 @@ pub use export_to_transformers::ExportToTransformers;
 pub use format::PresetFormat;
 pub use from_preset::{FromPreset, FromPresetOnDevice};
 #[cfg(feature = "hub")]
-pub use hub::{DownloadProgress, HubOptions};
+pub use hub::{CachedFiles, DownloadProgress, HubOptions, cached_files};
 pub use load::LoadReport;
 pub use load_options::LoadOptions;
 pub use lora_weights::LoraWeights;

@@ -13,7 +13,13 @@ mod hostile_shards;
 #[cfg(feature = "hub")]
 mod hub_hugging_face;
 #[cfg(feature = "hub")]
+mod hub_kaggle;
+#[cfg(feature = "hub")]
+mod hub_model_scope;
+#[cfg(feature = "hub")]
 mod hub_server;
+#[cfg(feature = "hub")]
+mod hub_sources;
 #[cfg(feature = "bundled")]
 mod interop;
 mod killed_saves;

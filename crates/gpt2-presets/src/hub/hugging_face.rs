@@ -172,6 +172,7 @@ impl HuggingFaceFolder {
                 digests: &digests,
                 promised: |_| None,
                 is_done,
+                finish: &|| Ok(()),
             },
         )
     }
@@ -261,6 +262,10 @@ impl HubFolder for HuggingFaceFolder {
     fn is_cached(&self, name: &str) -> bool {
         let commit = self.cache.commit();
         commit.is_some_and(|commit| matches!(self.cache.find(&commit, name), Cached::File(_)))
+    }
+
+    fn cached_files(&self) -> Vec<PathBuf> {
+        self.cache.files()
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hf_hub::{Cache, CacheRepo, Repo};
 
+use super::cached_files::files_below;
 use super::digest::is_hex;
 use crate::PresetError;
 use crate::staging::{Staging, write_error};
@@ -65,6 +66,12 @@ impl HuggingFaceCache {
         } else {
             Cached::Unknown
         }
+    }
+
+    /// The files of the commit that the revision was when it was last seen.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let commit = self.commit();
+        commit.map_or(Vec::new(), |commit| files_below(&self.repo.pointer_path(&commit)))
     }
 
     pub(crate) fn blob(&self, etag: &str) -> PathBuf {

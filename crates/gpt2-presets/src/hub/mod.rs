@@ -3,30 +3,43 @@
 //!
 //! | stage | from | to | file |
 //! |---|---|---|---|
-//! | 2a | the environment, and the user's wishes | options | `options.rs` |
+//! | 2a | the environment, and the user's wishes | options | `options.rs`, `kaggle_options.rs`, `model_scope_options.rs`, `cookie_jar.rs` |
 //! | 2b | a question | its answer, over retries and redirects | `client.rs`, `url.rs`, `retry.rs` |
 //! | 2c | an address | a file on the disk that is what was promised | `transfer.rs`, `partial.rs`, `digest.rs` |
-//! | 2d | a handle and a file's name | where the file is in the cache | `hugging_face.rs`, `hugging_face_cache.rs`, `file_names.rs` |
+//! | 2d | a handle and a file's name | where the file is in the cache | `hugging_face.rs`, `kaggle.rs`, `model_scope.rs`, each with its `_cache.rs`; `model_scope_listing.rs`, `file_names.rs`, `cached_files.rs` |
 
+mod base64;
+mod cached_files;
 mod client;
+mod cookie_jar;
 mod digest;
 mod file_names;
 mod hugging_face;
 mod hugging_face_cache;
+mod kaggle;
+mod kaggle_cache;
+mod kaggle_options;
+mod model_scope;
+mod model_scope_cache;
+mod model_scope_listing;
+mod model_scope_options;
 mod options;
 mod partial;
 mod retry;
 mod transfer;
 mod url;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use cached_files::{CachedFiles, cached_files};
 pub use options::{DownloadProgress, HubOptions};
 
 use self::client::Client;
 use self::digest::{Digest, is_hex};
 use self::hugging_face::HuggingFaceFolder;
+use self::kaggle::KaggleFolder;
+use self::model_scope::ModelScopeFolder;
 use crate::PresetError;
 use crate::files::RemoteFolder;
 use crate::format::CONFIG_FILE;
@@ -36,6 +49,9 @@ use crate::handle::HubHandle;
 pub(crate) trait HubFolder: RemoteFolder {
     /// Whether a file can be had without asking the hub.
     fn is_cached(&self, name: &str) -> bool;
+
+    /// The files of the cache.
+    fn cached_files(&self) -> Vec<PathBuf>;
 }
 
 /// The folder of a preset that is in each of these places.
@@ -52,7 +68,7 @@ pub(crate) fn open(
     let mut failures = Vec::new();
     let mut folders = Vec::new();
     for source in sources {
-        match folder(preset, source, &client) {
+        match folder(source, &client) {
             Ok(folder) => folders.push(folder),
             Err(failure) => failures.push(failure),
         }
@@ -85,20 +101,13 @@ pub(crate) fn open(
     }
 }
 
-fn folder(
-    preset: &str,
-    source: &HubHandle,
-    client: &Client,
-) -> Result<Arc<dyn HubFolder>, PresetError> {
-    match source {
-        HubHandle::HuggingFace(handle) => {
-            Ok(Arc::new(HuggingFaceFolder::new(handle, client.clone())?))
-        }
-        HubHandle::Kaggle(_) | HubHandle::ModelScope(_) => {
-            let (preset, handle) = (preset.to_owned(), source.to_string());
-            Err(PresetError::HubDisabled { preset, handle })
-        }
-    }
+fn folder(source: &HubHandle, client: &Client) -> Result<Arc<dyn HubFolder>, PresetError> {
+    let client = client.clone();
+    Ok(match source {
+        HubHandle::Kaggle(handle) => Arc::new(KaggleFolder::new(handle, client)?),
+        HubHandle::HuggingFace(handle) => Arc::new(HuggingFaceFolder::new(handle, client)?),
+        HubHandle::ModelScope(handle) => Arc::new(ModelScopeFolder::new(handle, client)?),
+    })
 }
 
 /// Whether a failure is the hub's or the network's, so that another place may do better.
@@ -110,6 +119,7 @@ fn is_of_hub(failure: &PresetError) -> bool {
             | HubUnauthorized { .. }
             | HubForbidden { .. }
             | GatedModel { .. }
+            | KaggleForbidden { .. }
             | HubNotFound { .. }
             | ModelNotFound { .. }
             | RevisionNotFound { .. }
@@ -119,6 +129,15 @@ fn is_of_hub(failure: &PresetError) -> bool {
             | HubConnection { .. }
             | HubRedirect { .. }
             | UnexpectedHubAnswer { .. }
+    )
+}
+
+/// Whether no answer came, so that what is in the cache has to do.
+fn is_out_of_reach(failure: &PresetError) -> bool {
+    use PresetError::{HubConnection, HubRateLimited, HubUnavailable, Offline};
+    matches!(
+        failure,
+        Offline { .. } | HubConnection { .. } | HubUnavailable { .. } | HubRateLimited { .. }
     )
 }
 

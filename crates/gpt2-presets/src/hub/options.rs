@@ -9,6 +9,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::kaggle_options::KaggleOptions;
+use super::model_scope_options::ModelScopeOptions;
+
 /// Told of each file that is downloaded, from its first byte to its last.
 pub(crate) type OnDownload = Arc<dyn Fn(&DownloadProgress) + Send + Sync>;
 
@@ -37,6 +40,12 @@ pub struct DownloadProgress {
 /// | `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN` | its token; else the file `HF_TOKEN_PATH`, or `token` in `HF_HOME` |
 /// | `HF_HUB_DISABLE_IMPLICIT_TOKEN` | `1`: only a token that is [set](Self::with_hugging_face_token) is sent |
 /// | `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE` | its cache; else `hub` in `HF_HOME`, which is `huggingface` in `XDG_CACHE_HOME`, or in `~/.cache` |
+/// | `KAGGLE_API_ENVIRONMENT` | another address of Kaggle |
+/// | `KAGGLE_API_TOKEN` | its token, or a file with it; else the file `access_token` or `access_token.txt` in `~/.kaggle`; else, of the older kind, `KAGGLE_USERNAME` and `KAGGLE_KEY`, or `kaggle.json` in `KAGGLE_CONFIG_DIR` or `~/.kaggle` |
+/// | `KAGGLEHUB_CACHE` | its cache; else `~/.cache/kagglehub` |
+/// | `MODELSCOPE_ENDPOINT`, `MODELSCOPE_DOMAIN` | another address of ModelScope |
+/// | `MODELSCOPE_API_TOKEN` | its token; else what `modelscope login` left in `MODELSCOPE_HOME` or `~/.modelscope` |
+/// | `MODELSCOPE_CACHE` | its cache; else `~/.cache/modelscope` |
 /// | `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_ETAG_TIMEOUT` | seconds without a byte, and for a question; for all hubs |
 ///
 /// ```
@@ -62,6 +71,8 @@ pub struct HubOptions {
     pub(crate) sha256: BTreeMap<String, String>,
     pub(crate) on_progress: Option<OnDownload>,
     pub(crate) hugging_face: HuggingFaceOptions,
+    pub(crate) kaggle: KaggleOptions,
+    pub(crate) model_scope: ModelScopeOptions,
 }
 
 /// What concerns one hub only.
@@ -104,6 +115,8 @@ impl HubOptions {
             sha256: BTreeMap::new(),
             on_progress: None,
             hugging_face: HuggingFaceOptions::from_variables(variables),
+            kaggle: KaggleOptions::from_variables(variables),
+            model_scope: ModelScopeOptions::from_variables(variables),
         }
     }
 
@@ -212,6 +225,8 @@ impl fmt::Debug for HubOptions {
             .field("metadata_timeout", &self.metadata_timeout)
             .field("sha256", &self.sha256)
             .field("hugging_face", &self.hugging_face)
+            .field("kaggle", &self.kaggle)
+            .field("model_scope", &self.model_scope)
             .finish_non_exhaustive()
     }
 }

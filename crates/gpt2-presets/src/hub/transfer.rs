@@ -44,6 +44,8 @@ pub(crate) struct Download<'a> {
     pub(crate) promised: fn(&HeaderMap) -> Option<Digest>,
     /// Whether another process has brought it meanwhile.
     pub(crate) is_done: &'a dyn Fn() -> bool,
+    /// What `is_done` needs besides the file in its place, while the lock is held.
+    pub(crate) finish: &'a dyn Fn() -> Result<(), PresetError>,
 }
 
 /// Downloads a file, unless another process does so just now.
@@ -62,7 +64,10 @@ pub(crate) fn download(client: &Client, download: &Download<'_>) -> Result<(), P
             _ => Partial::create(download.target)?,
         };
         match attempt(client, download, partial) {
-            Ok(true) => break,
+            Ok(true) => {
+                (download.finish)()?;
+                break;
+            }
             // Another process has finished it and removed ours; or someone tidies up too much.
             Ok(false) if attempts < 3 => {}
             Ok(false) => {
