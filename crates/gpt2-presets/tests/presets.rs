@@ -11,6 +11,8 @@ mod hostile_hdf5;
 mod hostile_safetensors;
 mod hostile_shards;
 #[cfg(feature = "hub")]
+mod hub_clients;
+#[cfg(feature = "hub")]
 mod hub_hugging_face;
 #[cfg(feature = "hub")]
 mod hub_kaggle;
