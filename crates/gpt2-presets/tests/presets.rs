@@ -14,6 +14,8 @@ mod hostile_shards;
 mod hub_hugging_face;
 #[cfg(feature = "hub")]
 mod hub_server;
+#[cfg(feature = "hub")]
+mod hub_transfer;
 #[cfg(feature = "bundled")]
 mod interop;
 mod killed_saves;
