@@ -22,6 +22,8 @@ mod hub_model_scope;
 mod hub_server;
 #[cfg(feature = "hub")]
 mod hub_sources;
+#[cfg(feature = "hub")]
+mod hub_transfer;
 #[cfg(feature = "bundled")]
 mod interop;
 mod killed_saves;

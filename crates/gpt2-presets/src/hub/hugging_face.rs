@@ -252,6 +252,7 @@ impl RemoteFolder for HuggingFaceFolder {
         check_file_name(name)?;
         let path = self.locate(name)?;
         if let Some(path) = &path {
+            self.cache.check_place(path, name)?;
             check_pin(self.client.options(), name, path, &self.display(name))?;
         }
         Ok(path)

@@ -286,13 +286,11 @@ pub(crate) fn text(variables: Variables<'_>, name: &str) -> Option<String> {
     variables(name)?.into_string().ok().filter(|text| !text.trim().is_empty())
 }
 
-/// The first of these variables that says yes, as Python's clients understand it.
+/// The first of these variables that is set, if it says yes, as Python's clients understand it.
 pub(crate) fn flag(variables: Variables<'_>, names: &[&'static str]) -> Option<&'static str> {
-    let yes = |name: &&&str| {
-        let value = text(variables, name).map(|value| value.to_ascii_uppercase());
-        matches!(value.as_deref(), Some("1" | "ON" | "YES" | "TRUE"))
-    };
-    names.iter().find(yes).copied()
+    let mut values = names.iter().filter_map(|name| Some((*name, text(variables, name)?)));
+    let (name, value) = values.next()?;
+    matches!(value.to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE").then_some(name)
 }
 
 /// The path in a variable; `~` at its beginning is the home.
@@ -312,4 +310,102 @@ pub(crate) fn home(variables: Variables<'_>) -> Option<PathBuf> {
 
 fn without_slash(endpoint: &str) -> String {
     endpoint.trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(variables: &[(&str, &str)]) -> HubOptions {
+        HubOptions::from_variables(&|name| {
+            let found = variables.iter().find(|(found, _)| *found == name);
+            // Both systems' homes.
+            let found = found.or_else(|| {
+                let home = |found: &&(&str, &str)| found.0 == "HOME" && name == "USERPROFILE";
+                variables.iter().find(home)
+            });
+            found.map(|(_, value)| value.into())
+        })
+    }
+
+    fn cache(variables: &[(&str, &str)]) -> Option<PathBuf> {
+        options(variables).hugging_face.cache
+    }
+
+    #[test]
+    fn caches_are_where_pythons_client_has_them() {
+        let path = |path: &str| Some(PathBuf::from(path));
+        let mut variables = vec![("HOME", "/home/me")];
+        assert_eq!(cache(&[]), None);
+        assert_eq!(cache(&variables), path("/home/me/.cache/huggingface/hub"));
+        for (name, value, expected) in [
+            ("XDG_CACHE_HOME", "/xdg", "/xdg/huggingface/hub"),
+            ("HF_HOME", "~/hf", "/home/me/hf/hub"),
+            ("HUGGINGFACE_HUB_CACHE", "/old", "/old"),
+            ("HF_HUB_CACHE", "/new", "/new"),
+        ] {
+            variables.push((name, value));
+            assert_eq!(cache(&variables), path(expected));
+        }
+        assert_eq!(cache(&[("HF_HUB_CACHE", "/new")]), path("/new"));
+        assert_eq!(
+            cache(&[("HOME", "/me"), ("HF_HUB_CACHE", "")]),
+            path("/me/.cache/huggingface/hub")
+        );
+    }
+
+    #[test]
+    fn tokens_come_from_variables_then_files_and_are_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().to_str().unwrap();
+        let other = folder.path().join("other");
+        fs::write(folder.path().join("token"), "hf_file\n").unwrap();
+        fs::write(&other, " hf_other\n").unwrap();
+        let mut variables = vec![("HF_HOME", home)];
+        let token = |variables: &[_]| {
+            options(variables).hugging_face.token.map(|token| token.secret().to_owned())
+        };
+        assert_eq!(token(&variables).unwrap(), "hf_file");
+        for (name, value, expected) in [
+            ("HF_TOKEN_PATH", other.to_str().unwrap(), "hf_other"),
+            ("HUGGING_FACE_HUB_TOKEN", "hf_old", "hf_old"),
+            ("HF_TOKEN", " hf_new ", "hf_new"),
+        ] {
+            variables.push((name, value));
+            assert_eq!(token(&variables).unwrap(), expected);
+            assert!(!format!("{:?}", options(&variables)).contains("hf_"));
+        }
+        variables.push(("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"));
+        assert_eq!(token(&variables), None);
+        let explicit = options(&variables).with_hugging_face_token(Some("hf_mine"));
+        assert_eq!(explicit.hugging_face.token.unwrap().secret(), "hf_mine");
+    }
+
+    #[test]
+    fn flags_say_yes_as_in_python() {
+        let offline = |variables: &[_]| options(variables).hugging_face.offline;
+        for yes in ["1", "ON", "on", "Yes", "TRUE"] {
+            assert_eq!(offline(&[("HF_HUB_OFFLINE", yes)]), Some("HF_HUB_OFFLINE"));
+        }
+        for no in ["", "0", "false", "2"] {
+            assert_eq!(offline(&[("HF_HUB_OFFLINE", no)]), None);
+        }
+        assert_eq!(offline(&[("TRANSFORMERS_OFFLINE", "1")]), Some("TRANSFORMERS_OFFLINE"));
+        assert_eq!(offline(&[("TRANSFORMERS_OFFLINE", "1"), ("HF_HUB_OFFLINE", "0")]), None);
+        assert_eq!(options(&[("GPT2_OFFLINE", "1")]).offline, Some("GPT2_OFFLINE"));
+        let online = options(&[("GPT2_OFFLINE", "1"), ("HF_HUB_OFFLINE", "1")]).with_offline(false);
+        assert_eq!((online.offline, online.hugging_face.offline), (None, None));
+    }
+
+    #[test]
+    fn endpoints_and_time_limits_come_from_variables() {
+        let options = options(&[
+            ("HF_ENDPOINT", "https://mirror.example/hf/"),
+            ("HF_HUB_DOWNLOAD_TIMEOUT", "7"),
+            ("HF_HUB_ETAG_TIMEOUT", "soon"),
+        ]);
+        assert_eq!(options.hugging_face.endpoint, "https://mirror.example/hf");
+        assert_eq!(options.stall_timeout, Duration::from_secs(7));
+        assert_eq!(options.metadata_timeout, Duration::from_secs(20));
+    }
 }
