@@ -13,6 +13,13 @@ use crate::keras_archive::KerasArchive;
 /// Size in bytes above which a text file is refused unread. GPT-2's vocabulary has one megabyte.
 pub(crate) const MAX_TEXT_SIZE: u64 = 64 * 1024 * 1024;
 
+/// How hubs are asked; as the environment says where none.
+#[cfg(feature = "hub")]
+pub(crate) type HubAccess = Option<crate::HubOptions>;
+/// This library was compiled without hubs.
+#[cfg(not(feature = "hub"))]
+pub(crate) type HubAccess = ();
+
 /// The files of one preset. All reading goes through here.
 #[derive(Debug, Clone)]
 pub(crate) enum PresetFiles {
@@ -49,7 +56,7 @@ pub(crate) enum Blob {
 
 impl PresetFiles {
     /// Finds the files of a preset.
-    pub(crate) fn find(preset: &str) -> Result<Self, PresetError> {
+    pub(crate) fn find(preset: &str, hub: &HubAccess) -> Result<Self, PresetError> {
         match locate(preset)? {
             Location::Bundled => bundled(preset),
             Location::Local(path) if path.is_dir() => Ok(Self::Folder(path)),
@@ -57,7 +64,7 @@ impl PresetFiles {
                 Ok(Self::Archive(Arc::new(KerasArchive::open(&path)?)))
             }
             Location::Local(path) => Err(PresetError::NotADirectory { path }),
-            Location::Hub(sources) => remote(preset, &sources),
+            Location::Hub(sources) => remote(preset, &sources, hub),
         }
     }
 
@@ -172,7 +179,23 @@ fn bundled(preset: &str) -> Result<PresetFiles, PresetError> {
     Err(PresetError::NotBundled { preset: preset.to_owned() })
 }
 
-fn remote(preset: &str, sources: &[HubHandle]) -> Result<PresetFiles, PresetError> {
+#[cfg(feature = "hub")]
+fn remote(
+    preset: &str,
+    sources: &[HubHandle],
+    hub: &HubAccess,
+) -> Result<PresetFiles, PresetError> {
+    let from_environment = crate::HubOptions::default;
+    let options = hub.clone().unwrap_or_else(from_environment);
+    Ok(PresetFiles::Remote(crate::hub::open(preset, sources, &options)?))
+}
+
+#[cfg(not(feature = "hub"))]
+fn remote(
+    preset: &str,
+    sources: &[HubHandle],
+    _hub: &HubAccess,
+) -> Result<PresetFiles, PresetError> {
     let (preset, handle) = (preset.to_owned(), sources[0].to_string());
     Err(PresetError::HubDisabled { preset, handle })
 }

@@ -68,12 +68,14 @@ impl FromPreset for Gpt2CausalLmPreprocessor {
 
 impl FromPresetOnDevice for Gpt2Backbone {
     fn from_preset(preset: &str, options: impl Into<LoadOptions>) -> Result<Self, PresetError> {
-        Preset::open(preset)?.backbone(options)
+        let options = options.into();
+        Preset::open_through(preset, &options.hub)?.backbone(options)
     }
 }
 
 impl FromPresetOnDevice for Gpt2CausalLm {
     fn from_preset(preset: &str, options: impl Into<LoadOptions>) -> Result<Self, PresetError> {
-        Preset::open(preset)?.causal_lm(options)
+        let options = options.into();
+        Preset::open_through(preset, &options.hub)?.causal_lm(options)
     }
 }

@@ -17,6 +17,8 @@ mod from_preset;
 mod handle;
 mod hdf5_file;
 mod hdf5_writer;
+#[cfg(feature = "hub")]
+mod hub;
 mod keras_archive;
 mod keras_config;
 mod keras_objects;
@@ -65,6 +67,8 @@ pub use export_options::ExportOptions;
 pub use export_to_transformers::ExportToTransformers;
 pub use format::PresetFormat;
 pub use from_preset::{FromPreset, FromPresetOnDevice};
+#[cfg(feature = "hub")]
+pub use hub::{CachedFiles, DownloadProgress, HubOptions, cached_files};
 pub use load::LoadReport;
 pub use load_options::LoadOptions;
 pub use lora_weights::LoraWeights;

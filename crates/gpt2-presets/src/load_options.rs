@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
+use crate::files::HubAccess;
+
 /// Told `(done, total)` bytes of parameters, as 32-bit floats, after each one.
 pub(crate) type OnProgress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
@@ -29,6 +31,7 @@ pub struct LoadOptions {
     pub(crate) check_finite: bool,
     pub(crate) seed: u64,
     pub(crate) on_progress: Option<OnProgress>,
+    pub(crate) hub: HubAccess,
 }
 
 impl LoadOptions {
@@ -41,6 +44,7 @@ impl LoadOptions {
             check_finite: true,
             seed: 0,
             on_progress: None,
+            hub: HubAccess::default(),
         }
     }
 
@@ -86,6 +90,15 @@ impl LoadOptions {
         on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Self {
         self.on_progress = Some(Arc::new(on_progress));
+        self
+    }
+
+    /// How `from_preset` downloads what is on a hub; without, as the environment says. (A
+    /// [`Preset`](crate::Preset) that is open keeps to what it was opened with.)
+    #[cfg(feature = "hub")]
+    #[must_use]
+    pub fn with_hub(mut self, hub: crate::HubOptions) -> Self {
+        self.hub = Some(hub);
         self
     }
 }

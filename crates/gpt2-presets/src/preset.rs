@@ -5,7 +5,7 @@ use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::Gpt2Tokenizer;
 
 use crate::checkpoint::Checkpoint;
-use crate::files::PresetFiles;
+use crate::files::{HubAccess, PresetFiles};
 use crate::format::{CONFIG_FILE, PresetFormat, read_object};
 use crate::keras_config::{self, TaskPreprocessor};
 use crate::load::{LoadReport, load};
@@ -39,8 +39,11 @@ pub struct Preset {
 }
 
 impl Preset {
-    /// Opens a built-in preset by its name, or a folder or `.keras` file by its path or `file://`
-    /// URL.
+    /// Opens a built-in preset by its name, a model on a hub by its handle, or a folder or `.keras`
+    /// file by its path or `file://` URL.
+    ///
+    /// From a hub, with the cargo feature `hub`, each file is downloaded when it is needed, into the
+    /// cache of the hub's own Python client; tokens and folders are those of the environment.
     ///
     /// The folder may hold a preset of KerasHub or a model of the transformers library;
     /// `config.json` says which. A `.keras` file is one that Keras' `save` wrote of a `GPT2CausalLM` or
@@ -50,10 +53,24 @@ impl Preset {
     ///
     /// # Errors
     ///
-    /// [`PresetError::UnknownPreset`], [`PresetError::InvalidHandle`], and what is
-    /// wrong with `config.json`.
+    /// [`PresetError::UnknownPreset`], [`PresetError::InvalidHandle`], why a hub does not give the
+    /// file, and what is wrong with `config.json`.
     pub fn open(preset: &str) -> Result<Self, PresetError> {
-        let files = PresetFiles::find(preset)?;
+        Self::open_through(preset, &HubAccess::default())
+    }
+
+    /// As [`open`](Self::open), with options for what is on a hub.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open).
+    #[cfg(feature = "hub")]
+    pub fn open_with(preset: &str, options: &crate::HubOptions) -> Result<Self, PresetError> {
+        Self::open_through(preset, &Some(options.clone()))
+    }
+
+    pub(crate) fn open_through(preset: &str, hub: &HubAccess) -> Result<Self, PresetError> {
+        let files = PresetFiles::find(preset, hub)?;
         if !files.has(CONFIG_FILE)? {
             return Err(PresetError::MissingFile {
                 preset: preset.to_owned(),

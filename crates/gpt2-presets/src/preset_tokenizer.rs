@@ -4,7 +4,7 @@ use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Vocabulary};
 use serde_json::Value;
 
 use crate::PresetError;
-use crate::files::PresetFiles;
+use crate::files::{HubAccess, PresetFiles};
 use crate::format::{CONFIG_FILE, PresetFormat, read_object};
 use crate::keras_config;
 
@@ -68,7 +68,7 @@ pub(crate) fn has_tokenizer(
 /// The tokenizer of a folder that holds no model: what a tokenizer alone is saved as, in either
 /// format or by `save_assets`. None where `preset` is something else.
 pub(crate) fn tokenizer_alone(preset: &str) -> Result<Option<Gpt2Tokenizer>, PresetError> {
-    let files = PresetFiles::find(preset)?;
+    let files = PresetFiles::find(preset, &HubAccess::default())?;
     if files.has(CONFIG_FILE)? {
         return Ok(None);
     }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use gpt2_backbone::BackboneError;
-use gpt2_presets::{Preset, PresetError, PresetFormat, presets};
+use gpt2_presets::{Preset, PresetError, PresetFormat};
 
 use crate::support::*;
 
@@ -29,7 +29,10 @@ fn hubs_ask_for_their_feature() {
         "modelscope://a/b",
         "HF://a/b",
     ];
-    let names = presets().iter().filter(|info| !info.sources.is_empty()).map(|info| info.name);
+    let names = gpt2_presets::presets()
+        .iter()
+        .filter(|info| !info.sources.is_empty())
+        .map(|info| info.name);
     for handle in names.chain(handles) {
         let error = Preset::open(handle).unwrap_err();
         assert!(matches!(&error, PresetError::HubDisabled { preset, .. } if preset == handle));

@@ -11,6 +11,20 @@ mod handles;
 mod hostile_hdf5;
 mod hostile_safetensors;
 mod hostile_shards;
+#[cfg(feature = "hub")]
+mod hub_clients;
+#[cfg(feature = "hub")]
+mod hub_hugging_face;
+#[cfg(feature = "hub")]
+mod hub_kaggle;
+#[cfg(feature = "hub")]
+mod hub_model_scope;
+#[cfg(feature = "hub")]
+mod hub_server;
+#[cfg(feature = "hub")]
+mod hub_sources;
+#[cfg(feature = "hub")]
+mod hub_transfer;
 #[cfg(feature = "bundled")]
 mod interop;
 mod keras_files;

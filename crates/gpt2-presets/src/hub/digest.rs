@@ -1,0 +1,60 @@
+//! Stage 2c, in part: whether a file has the content that its hub promised.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
+
+use crate::PresetError;
+use crate::files::io_error;
+
+/// What a file's content must come to, in lower-case hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Digest {
+    Sha256(String),
+    /// As git names a file: SHA-1 of `blob SIZE\0` and the content.
+    GitSha1(String),
+    #[allow(dead_code, reason = "for the hubs that build on this")]
+    Md5(String),
+}
+
+impl Digest {
+    /// Reads the whole file. `display` is what messages call it.
+    pub(crate) fn check(&self, path: &Path, display: &str) -> Result<(), PresetError> {
+        let (algorithm, expected, found) = match self {
+            Self::Sha256(expected) => ("SHA-256", expected, hash(path, Sha256::new())),
+            Self::Md5(expected) => ("MD5", expected, hash(path, Md5::new())),
+            Self::GitSha1(expected) => {
+                let size = path.metadata().map_err(io_error(path))?.len();
+                let header = Sha1::new_with_prefix(format!("blob {size}\0"));
+                ("SHA-1 of git", expected, hash(path, header))
+            }
+        };
+        let found = found.map_err(io_error(path))?;
+        if *expected == found {
+            return Ok(());
+        }
+        let (file, expected) = (display.to_owned(), expected.clone());
+        Err(PresetError::ChecksumMismatch { file, algorithm, expected, found })
+    }
+}
+
+/// Whether a text is a digest of so many hexadecimal digits.
+pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn hash(path: &Path, mut hasher: impl sha2::Digest) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

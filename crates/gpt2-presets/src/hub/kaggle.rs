@@ -1,0 +1,299 @@
+//! Stage 2d: a model on Kaggle, of which a file is downloaded when it is asked for.
+//!
+//! Questions are what `kagglesdk` asks: a POST of JSON to `models.ModelApiService/<method>`. The
+//! one for a file is answered by a redirect to a signed address, which gets no token. An error may
+//! come with the status 200 and a `code` of its own (`kagglesdk/kaggle_http_client.py`).
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+use ureq::http::{HeaderMap, Method};
+
+use super::base64;
+use super::client::{Body, Client, Header, Redirects, Request, Response, refusal, unexpected};
+use super::digest::Digest;
+use super::file_names::check_file_name;
+use super::kaggle_cache::{Cached, KaggleCache};
+use super::transfer::{Download, download};
+use super::url::Url;
+use super::{HubFolder, check_pin, is_out_of_reach, pin};
+use crate::PresetError;
+use crate::files::RemoteFolder;
+use crate::handle::{HubHandle, KaggleHandle};
+
+/// A signed address does not last: how often a new one is asked for, for one file.
+const MAX_ADDRESSES: u32 = 5;
+
+/// A model's variation, of one version.
+#[derive(Debug)]
+pub(crate) struct KaggleFolder {
+    client: Client,
+    handle: KaggleHandle,
+    cache: KaggleCache,
+    /// The version that the handle names, or else the newest when it was first asked for.
+    version: OnceLock<u64>,
+}
+
+/// What Kaggle answers.
+enum Answer {
+    /// Where the file is.
+    Address(Url),
+    Json {
+        json: Value,
+        url: Url,
+    },
+    /// It does not have that, or does not admit it to this user.
+    Absent {
+        host: String,
+    },
+}
+
+impl KaggleFolder {
+    pub(crate) fn new(handle: &KaggleHandle, client: Client) -> Result<Self, PresetError> {
+        let cache = KaggleCache::of(client.options(), handle)?;
+        let version = handle.version.map_or_else(OnceLock::new, OnceLock::from);
+        Ok(Self { client, handle: handle.clone(), cache, version })
+    }
+
+    /// The handle's text.
+    fn preset(&self) -> String {
+        HubHandle::Kaggle(self.handle.clone()).to_string()
+    }
+
+    fn version(&self) -> Result<u64, PresetError> {
+        if let Some(version) = self.version.get() {
+            return Ok(*version);
+        }
+        let version = match self.newest_version() {
+            Ok(version) => version,
+            Err(error) => match self.cache.newest_version().filter(|_| is_out_of_reach(&error)) {
+                Some(version) => version,
+                None => return Err(error),
+            },
+        };
+        Ok(*self.version.get_or_init(|| version))
+    }
+
+    /// Asks for the newest version.
+    fn newest_version(&self) -> Result<u64, PresetError> {
+        let preset = self.preset();
+        match self.ask("GetModelInstance", &self.question(), &preset)? {
+            Answer::Absent { host } => Err(PresetError::ModelNotFound { model: preset, host }),
+            Answer::Address(address) => {
+                Err(unexpected(&preset, &address, "no version, but a redirect".to_owned()))
+            }
+            Answer::Json { json, url } => {
+                let version = json.get("versionNumber").and_then(Value::as_u64);
+                let version = version.filter(|version| *version > 0);
+                version.ok_or_else(|| unexpected(&preset, &url, "no version".to_owned()))
+            }
+        }
+    }
+
+    /// The signed address of a file; none if the version does not have it.
+    fn address(&self, version: u64, name: &str) -> Result<Option<String>, PresetError> {
+        let display = self.display(name);
+        let mut question = self.question();
+        question["versionNumber"] = version.into();
+        question["path"] = name.into();
+        match self.ask("DownloadModelInstanceVersion", &question, &display) {
+            Ok(Answer::Absent { .. }) => Ok(None),
+            Ok(Answer::Address(address)) => Ok(Some(address.uri().to_string())),
+            Ok(Answer::Json { url, .. }) => {
+                Err(unexpected(&display, &url, "no redirect to the file".to_owned()))
+            }
+            Err(PresetError::HubForbidden { .. }) => {
+                let (file, preset) = (name.to_owned(), self.preset());
+                Err(PresetError::KaggleForbidden { file, preset })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn question(&self) -> Value {
+        let KaggleHandle { owner, model, framework, variation, .. } = &self.handle;
+        json!({
+            "ownerSlug": owner,
+            "modelSlug": model,
+            "framework": format!("MODEL_FRAMEWORK_{}", framework_name(framework)),
+            "instanceSlug": variation,
+        })
+    }
+
+    fn ask(&self, method: &str, question: &Value, display: &str) -> Result<Answer, PresetError> {
+        let options = self.client.options();
+        if let Some(flag) = options.offline {
+            return Err(PresetError::Offline { file: display.to_owned(), flag });
+        }
+        let endpoint = options.kaggle.endpoint.clone()?;
+        let address = format!("{endpoint}/models.ModelApiService/{method}");
+        let authorization = options.kaggle.authorization.clone()?;
+        let authorization = authorization.map(|it| ("authorization", it.secret().to_owned()));
+        let mut headers: Vec<Header> = vec![("content-type", "application/json".to_owned())];
+        headers.extend(authorization);
+        let response = self.client.send(&Request {
+            headers: &headers,
+            body: Body::Bytes(question.to_string().as_bytes()),
+            redirects: Redirects::Never,
+            time_limit: Some(options.metadata_timeout),
+            ..Request::new(Method::POST, &address, display)
+        })?;
+        Answer::new(response, display)
+    }
+
+    /// Downloads a file of which the cache knows nothing; none if the version does not have it.
+    fn download(&self, version: u64, name: &str) -> Result<Option<PathBuf>, PresetError> {
+        let target = self.cache.version_folder(version).join(name);
+        let display = self.display(name);
+        let digests: Vec<_> = pin(self.client.options(), name).into_iter().collect();
+        let mut attempt = 1;
+        loop {
+            let Some(address) = self.address(version, name)? else {
+                self.remember_absent(version, name);
+                return Ok(None);
+            };
+            let result = download(
+                &self.client,
+                &Download {
+                    url: &address,
+                    headers: &[],
+                    display: &display,
+                    target: &target,
+                    lock: &self.cache.lock(version, name),
+                    size: None,
+                    digests: &digests,
+                    promised: md5_of_google,
+                    is_done: &|| matches!(self.cache.find(version, name), Cached::File(_)),
+                    finish: &|| self.cache.mark_complete(version, name),
+                },
+            );
+            match result {
+                Ok(()) => return Ok(Some(target)),
+                // The address has expired, perhaps. What has arrived is kept.
+                Err(error) if attempt < MAX_ADDRESSES && is_refused(&error) => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Saves the next question. Only for a version that is known to exist, and to be accessible:
+    /// Kaggle hides what is not.
+    fn remember_absent(&self, version: u64, name: &str) {
+        if !self.cache.files(version).is_empty() {
+            // Where that fails, the question is asked again.
+            let _ = self.cache.mark_absent(version, name);
+        }
+    }
+}
+
+impl RemoteFolder for KaggleFolder {
+    fn display(&self, name: &str) -> String {
+        format!("{}/{name}", self.preset())
+    }
+
+    fn fetch(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {
+        check_file_name(name)?;
+        let version = self.version()?;
+        let path = match self.cache.find(version, name) {
+            Cached::File(path) => Some(path),
+            Cached::Absent => None,
+            Cached::Unknown => self.download(version, name)?,
+        };
+        if let Some(path) = &path {
+            check_pin(self.client.options(), name, path, &self.display(name))?;
+        }
+        Ok(path)
+    }
+}
+
+impl HubFolder for KaggleFolder {
+    fn is_cached(&self, name: &str) -> bool {
+        let version = self.handle.version.or_else(|| self.cache.newest_version());
+        version.is_some_and(|version| matches!(self.cache.find(version, name), Cached::File(_)))
+    }
+
+    fn cached_files(&self) -> Vec<PathBuf> {
+        let version = self.handle.version.or_else(|| self.cache.newest_version());
+        version.map_or(Vec::new(), |version| self.cache.files(version))
+    }
+}
+
+/// The end of an enum's name in the protocol (`kagglehub/enum.py`): `keras`, `pyTorch`.
+fn framework_name(framework: &str) -> String {
+    match framework.to_ascii_lowercase().replace(['_', '-'], "").as_str() {
+        "pytorch" => "PY_TORCH".to_owned(),
+        "tensorflow1" => "TENSOR_FLOW_1".to_owned(),
+        "tensorflow2" => "TENSOR_FLOW_2".to_owned(),
+        name => name.to_ascii_uppercase(),
+    }
+}
+
+impl Answer {
+    fn new(response: Response, display: &str) -> Result<Self, PresetError> {
+        let url = response.url.clone();
+        let host = url.host();
+        match response.status {
+            300..=399 => Self::address(&response, display).map(Self::Address),
+            404 => Ok(Self::Absent { host }),
+            200..=299 | 400 => {
+                let status = u64::from(response.status);
+                let json: Value = response.json(display)?;
+                let code = json.get("code").and_then(Value::as_u64).unwrap_or(status);
+                let message = json.get("message").and_then(Value::as_str).unwrap_or_default();
+                match code {
+                    _ if message.contains("is not present in the model files") => {
+                        Ok(Self::Absent { host })
+                    }
+                    404 => Ok(Self::Absent { host }),
+                    400.. => Err(coded(code, display, host)),
+                    _ => Ok(Self::Json { json, url }),
+                }
+            }
+            _ => Err(refusal(&response, display)),
+        }
+    }
+
+    fn address(response: &Response, display: &str) -> Result<Url, PresetError> {
+        let refuse = |detail| {
+            let (file, host) = (display.to_owned(), response.url.host());
+            PresetError::HubRedirect { file, host, detail }
+        };
+        let location = response.header("location");
+        let address = location.and_then(|location| response.url.join(location));
+        let address = address.ok_or_else(|| refuse("it leads to no address of HTTP"))?;
+        match response.url.is_downgraded_by(&address) {
+            true => Err(refuse("it leads from https to http")),
+            false => Ok(address),
+        }
+    }
+}
+
+/// What the code of an error means, which is that of a status.
+fn coded(code: u64, display: &str, host: String) -> PresetError {
+    let (file, status) = (display.to_owned(), u16::try_from(code).unwrap_or(u16::MAX));
+    match code {
+        401 => PresetError::HubUnauthorized { file, host },
+        403 => PresetError::HubForbidden { file, host },
+        429 => PresetError::HubRateLimited { file, host, retry_after: None },
+        500..=599 => PresetError::HubUnavailable { file, host, status },
+        _ => PresetError::HubStatus { file, host, status },
+    }
+}
+
+/// Whether the storage does not accept an address, or not any more.
+fn is_refused(error: &PresetError) -> bool {
+    use PresetError::{HubForbidden, HubStatus, HubUnauthorized};
+    matches!(
+        error,
+        HubForbidden { .. } | HubUnauthorized { .. } | HubStatus { status: 400 | 410, .. }
+    )
+}
+
+/// The MD5 in headers like `x-goog-hash: crc32c=n03x6A==,md5=Ojk9c3dhfxgoKVVHYwFbHQ==`.
+fn md5_of_google(headers: &HeaderMap) -> Option<Digest> {
+    let values = headers.get_all("x-goog-hash").iter().filter_map(|value| value.to_str().ok());
+    let mut hashes = values.flat_map(|value| value.split(','));
+    let md5 = hashes.find_map(|hash| base64::decode(hash.trim().strip_prefix("md5=")?))?;
+    (md5.len() == 16).then(|| Digest::Md5(md5.iter().map(|byte| format!("{byte:02x}")).collect()))
+}

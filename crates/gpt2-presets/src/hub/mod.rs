@@ -1,0 +1,168 @@
+//! Stage 2, on a hub: a handle to files that are downloaded when they are asked for, whole and
+//! checked, into the cache of the hub's own Python client.
+//!
+//! | stage | from | to | file |
+//! |---|---|---|---|
+//! | 2a | the environment, and the user's wishes | options | `options.rs`, `kaggle_options.rs`, `model_scope_options.rs`, `cookie_jar.rs` |
+//! | 2b | a question | its answer, over retries and redirects | `client.rs`, `url.rs`, `retry.rs` |
+//! | 2c | an address | a file on the disk that is what was promised | `transfer.rs`, `partial.rs`, `digest.rs` |
+//! | 2d | a handle and a file's name | where the file is in the cache | `hugging_face.rs`, `kaggle.rs`, `model_scope.rs`, each with its `_cache.rs`; `model_scope_listing.rs`, `file_names.rs`, `cached_files.rs` |
+
+mod base64;
+mod cached_files;
+mod client;
+mod cookie_jar;
+mod digest;
+mod file_names;
+mod hugging_face;
+mod hugging_face_cache;
+mod kaggle;
+mod kaggle_cache;
+mod kaggle_options;
+mod model_scope;
+mod model_scope_cache;
+mod model_scope_listing;
+mod model_scope_options;
+mod options;
+mod partial;
+mod retry;
+mod transfer;
+mod url;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use cached_files::{CachedFiles, cached_files};
+pub use options::{DownloadProgress, HubOptions};
+
+use self::client::Client;
+use self::digest::{Digest, is_hex};
+use self::hugging_face::HuggingFaceFolder;
+use self::kaggle::KaggleFolder;
+use self::model_scope::ModelScopeFolder;
+use crate::PresetError;
+use crate::files::RemoteFolder;
+use crate::format::CONFIG_FILE;
+use crate::handle::HubHandle;
+
+/// A model's folder on a hub, and in its cache.
+pub(crate) trait HubFolder: RemoteFolder {
+    /// Whether a file can be had without asking the hub.
+    fn is_cached(&self, name: &str) -> bool;
+
+    /// The files of the cache.
+    fn cached_files(&self) -> Vec<PathBuf>;
+}
+
+/// The folder of a preset that is in each of these places.
+///
+/// If there are several, it is the first one that has the config in its cache, else the first one
+/// that gives it.
+pub(crate) fn open(
+    preset: &str,
+    sources: &[HubHandle],
+    options: &HubOptions,
+) -> Result<Arc<dyn RemoteFolder>, PresetError> {
+    check_pins(options)?;
+    let client = Client::new(options);
+    let mut failures = Vec::new();
+    let mut folders = Vec::new();
+    for source in sources {
+        match folder(source, &client) {
+            Ok(folder) => folders.push(folder),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    if let ([_], [folder]) = (sources, &folders[..]) {
+        // What it lacks shows later.
+        return Ok(folder.clone());
+    }
+    if let Some(cached) = folders.iter().find(|folder| folder.is_cached(CONFIG_FILE)) {
+        return Ok(cached.clone());
+    }
+    for folder in folders {
+        match folder.fetch(CONFIG_FILE) {
+            Ok(Some(_)) => return Ok(folder),
+            Ok(None) => failures.push(PresetError::MissingFile {
+                preset: folder.display(""),
+                file: CONFIG_FILE.to_owned(),
+                remedy: "it is no preset",
+            }),
+            Err(failure) if is_of_hub(&failure) => failures.push(failure),
+            Err(failure) => return Err(failure),
+        }
+    }
+    match (sources.len(), failures.pop()) {
+        (1, Some(failure)) => Err(failure),
+        (_, last) => {
+            failures.extend(last);
+            Err(PresetError::NoSource { preset: preset.to_owned(), failures })
+        }
+    }
+}
+
+fn folder(source: &HubHandle, client: &Client) -> Result<Arc<dyn HubFolder>, PresetError> {
+    let client = client.clone();
+    Ok(match source {
+        HubHandle::Kaggle(handle) => Arc::new(KaggleFolder::new(handle, client)?),
+        HubHandle::HuggingFace(handle) => Arc::new(HuggingFaceFolder::new(handle, client)?),
+        HubHandle::ModelScope(handle) => Arc::new(ModelScopeFolder::new(handle, client)?),
+    })
+}
+
+/// Whether a failure is the hub's or the network's, so that another place may do better.
+fn is_of_hub(failure: &PresetError) -> bool {
+    use PresetError::*;
+    matches!(
+        failure,
+        Offline { .. }
+            | HubUnauthorized { .. }
+            | HubForbidden { .. }
+            | GatedModel { .. }
+            | KaggleForbidden { .. }
+            | HubNotFound { .. }
+            | ModelNotFound { .. }
+            | RevisionNotFound { .. }
+            | HubRateLimited { .. }
+            | HubUnavailable { .. }
+            | HubStatus { .. }
+            | HubConnection { .. }
+            | HubRedirect { .. }
+            | UnexpectedHubAnswer { .. }
+    )
+}
+
+/// Whether no answer came, so that what is in the cache has to do.
+fn is_out_of_reach(failure: &PresetError) -> bool {
+    use PresetError::{HubConnection, HubRateLimited, HubUnavailable, Offline};
+    matches!(
+        failure,
+        Offline { .. } | HubConnection { .. } | HubUnavailable { .. } | HubRateLimited { .. }
+    )
+}
+
+fn check_pins(options: &HubOptions) -> Result<(), PresetError> {
+    match options.sha256.iter().find(|(_, sha256)| !is_hex(sha256, 64)) {
+        None => Ok(()),
+        Some((file, sha256)) => Err(PresetError::InvalidHubOption {
+            option: "the SHA-256 of a file",
+            expected: "64 hexadecimal digits",
+            found: format!("{sha256:?} for `{file}`"),
+        }),
+    }
+}
+
+/// The digest that the user has pinned for a file.
+fn pin(options: &HubOptions, name: &str) -> Option<Digest> {
+    options.sha256.get(name).cloned().map(Digest::Sha256)
+}
+
+/// Checks a file of a cache against the user's pin.
+fn check_pin(
+    options: &HubOptions,
+    name: &str,
+    path: &Path,
+    display: &str,
+) -> Result<(), PresetError> {
+    pin(options, name).map_or(Ok(()), |pin| pin.check(path, display))
+}

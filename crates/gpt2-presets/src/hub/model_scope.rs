@@ -1,0 +1,267 @@
+//! Stage 2d: a model on ModelScope.
+//!
+//! As its client does, one question finds out which files there are, with sizes and digests, and
+//! what is in the cache is compared with that (`modelscope_hub/_download.py`).
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+use ureq::http::{HeaderMap, Method};
+
+use super::client::{Client, Header, Request, refusal, unexpected};
+use super::digest::{Digest, is_hex};
+use super::file_names::check_file_name;
+use super::model_scope_cache::ModelScopeCache;
+use super::model_scope_listing::{ListedFile, Listing};
+use super::transfer::{Download, download};
+use super::url::encode_path;
+use super::{HubFolder, check_pin, is_out_of_reach, pin};
+use crate::PresetError;
+use crate::files::RemoteFolder;
+use crate::handle::{HubHandle, ModelHandle};
+
+/// One revision of a model.
+#[derive(Debug)]
+pub(crate) struct ModelScopeFolder {
+    client: Client,
+    handle: HubHandle,
+    id: String,
+    revision: String,
+    cache: ModelScopeCache,
+    /// What there is, once it was asked for.
+    source: Mutex<Option<Arc<Source>>>,
+    /// The files of the cache that were found to be those of the hub.
+    checked: Mutex<BTreeSet<String>>,
+}
+
+/// Where files come from.
+#[derive(Debug)]
+enum Source {
+    /// The hub at this address, which has these.
+    Hub { endpoint: String, listing: Listing },
+    /// The cache alone, and what the hub had when it was last asked.
+    Cache { listing: Option<Listing>, reason: Reason },
+}
+
+/// Why the hub is not asked.
+#[derive(Debug)]
+enum Reason {
+    Offline {
+        flag: &'static str,
+    },
+    /// It did not answer.
+    Failure {
+        host: String,
+        cause: String,
+    },
+}
+
+impl ModelScopeFolder {
+    pub(crate) fn new(handle: &ModelHandle, client: Client) -> Result<Self, PresetError> {
+        let cache = ModelScopeCache::of(client.options(), handle)?;
+        let revision = cache.revision.clone();
+        let (id, handle) = (handle.id.clone(), HubHandle::ModelScope(handle.clone()));
+        let (source, checked) = (Mutex::default(), Mutex::default());
+        Ok(Self { client, handle, id, revision, cache, source, checked })
+    }
+
+    /// Where the file is; none if the hub does not have it.
+    fn locate(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {
+        let cached = self.cache.find(name);
+        // A commit does not change.
+        if cached.is_some() && is_hex(&self.revision, 40) {
+            return Ok(cached);
+        }
+        match &*self.source()? {
+            Source::Hub { endpoint, listing } => match (listing.find(name), cached) {
+                (Some(listed), cached) => self.bring(endpoint, name, listed, cached).map(Some),
+                (None, _) if listing.is_whole => Ok(None),
+                (None, Some(cached)) => Ok(Some(cached)),
+                (None, None) => self.bring_unlisted(endpoint, name),
+            },
+            Source::Cache { listing, reason } => {
+                let is_missing = match listing {
+                    Some(listing) => !listing.is_whole || listing.find(name).is_some(),
+                    // What its client has left is all there is.
+                    None => self.cache.files().is_empty(),
+                };
+                match cached {
+                    None if is_missing => Err(reason.error(self.display(name))),
+                    cached => Ok(cached),
+                }
+            }
+        }
+    }
+
+    /// The file that was promised, from the cache or else from the hub.
+    fn bring(
+        &self,
+        endpoint: &str,
+        name: &str,
+        listed: &ListedFile,
+        cached: Option<PathBuf>,
+    ) -> Result<PathBuf, PresetError> {
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = cached.filter(|path| checked.contains(name) || is_same(path, listed)) {
+            checked.insert(name.to_owned());
+            return Ok(path);
+        }
+        let path = self.download(endpoint, name, listed)?;
+        checked.insert(name.to_owned());
+        Ok(path)
+    }
+
+    /// A file that may be beyond the end of the list.
+    fn bring_unlisted(&self, endpoint: &str, name: &str) -> Result<Option<PathBuf>, PresetError> {
+        match self.download(endpoint, name, &ListedFile::default()) {
+            Err(PresetError::HubNotFound { .. }) => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    fn download(
+        &self,
+        endpoint: &str,
+        name: &str,
+        listed: &ListedFile,
+    ) -> Result<PathBuf, PresetError> {
+        let target = self.cache.folder.join(name);
+        let (id, revision) = (&self.id, encode_path(&self.revision));
+        let path = encode_path(name);
+        let url = format!("{endpoint}/api/v1/models/{id}/repo?Revision={revision}&FilePath={path}");
+        let digests = listed.sha256.iter().cloned().chain(pin(self.client.options(), name));
+        download(
+            &self.client,
+            &Download {
+                url: &url,
+                headers: &self.headers(),
+                display: &self.display(name),
+                target: &target,
+                lock: &self.cache.lock(&self.id, name),
+                size: listed.size,
+                digests: &digests.collect::<Vec<_>>(),
+                promised: sha256_of_storage,
+                is_done: &|| is_same(&target, listed),
+                finish: &|| Ok(()),
+            },
+        )?;
+        Ok(target)
+    }
+
+    /// What there is; asked for once.
+    fn source(&self) -> Result<Arc<Source>, PresetError> {
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = &*source {
+            return Ok(source.clone());
+        }
+        let from_cache = |reason| Source::Cache { listing: self.cache.listing(), reason };
+        let found = match self.client.options().offline {
+            Some(flag) => from_cache(Reason::Offline { flag }),
+            None => match self.ask() {
+                Ok((endpoint, listing)) => Source::Hub { endpoint, listing },
+                Err(error) if is_out_of_reach(&error) && !self.cache.files().is_empty() => {
+                    let host = self.client.options().model_scope.endpoints.join(", ");
+                    from_cache(Reason::Failure { host, cause: error.to_string() })
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(source.insert(Arc::new(found)).clone())
+    }
+
+    /// Asks for the list of files, and which address has it.
+    fn ask(&self) -> Result<(String, Listing), PresetError> {
+        let display = self.handle.to_string();
+        let mut hosts = Vec::new();
+        for endpoint in &self.client.options().model_scope.endpoints {
+            let (id, revision) = (&self.id, encode_path(&self.revision));
+            let query = format!("Revision={revision}&Recursive=True");
+            let url = format!("{endpoint}/api/v1/models/{id}/repo/files?{query}");
+            let response = self.client.send(&Request {
+                headers: &self.headers(),
+                time_limit: Some(self.client.options().metadata_timeout),
+                ..Request::new(Method::GET, &url, &display)
+            })?;
+            let from = response.url.clone();
+            match response.status {
+                404 => hosts.push(from.host()),
+                200..=299 => {
+                    let answer: Value = response.json(&display)?;
+                    let listing = Listing::parse(&answer);
+                    let listing = listing.ok_or_else(|| {
+                        unexpected(&display, &from, "no list of files".to_owned())
+                    })?;
+                    self.cache.remember(&answer);
+                    return Ok((endpoint.clone(), listing));
+                }
+                _ => return Err(refusal(&response, &display)),
+            }
+        }
+        Err(PresetError::ModelNotFound { model: display, host: hosts.join(", ") })
+    }
+
+    /// The token in both forms: some of the hub's addresses know the one, some the other.
+    fn headers(&self) -> Vec<Header> {
+        let token = self.client.options().model_scope.token.as_ref();
+        token.map_or(Vec::new(), |token| {
+            vec![
+                ("authorization", format!("Bearer {}", token.secret())),
+                ("cookie", format!("m_session_id={}", token.secret())),
+            ]
+        })
+    }
+}
+
+impl RemoteFolder for ModelScopeFolder {
+    fn display(&self, name: &str) -> String {
+        format!("{}/{name}", self.handle)
+    }
+
+    fn fetch(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {
+        check_file_name(name)?;
+        let path = self.locate(name)?;
+        if let Some(path) = &path {
+            check_pin(self.client.options(), name, path, &self.display(name))?;
+        }
+        Ok(path)
+    }
+}
+
+impl HubFolder for ModelScopeFolder {
+    fn is_cached(&self, name: &str) -> bool {
+        self.cache.find(name).is_some()
+    }
+
+    fn cached_files(&self) -> Vec<PathBuf> {
+        self.cache.files()
+    }
+}
+
+impl Reason {
+    /// Why a file cannot be had.
+    fn error(&self, file: String) -> PresetError {
+        match self {
+            Self::Offline { flag } => PresetError::Offline { file, flag },
+            Self::Failure { host, cause } => {
+                PresetError::HubConnection { file, host: host.clone(), cause: cause.clone() }
+            }
+        }
+    }
+}
+
+/// Whether a file is what the hub has listed.
+fn is_same(path: &Path, listed: &ListedFile) -> bool {
+    let has_size = path
+        .metadata()
+        .is_ok_and(|found| found.is_file() && listed.size.is_none_or(|size| size == found.len()));
+    has_size && listed.sha256.as_ref().is_none_or(|sha256| sha256.check(path, "").is_ok())
+}
+
+/// The SHA-256 that the storage names in a header.
+fn sha256_of_storage(headers: &HeaderMap) -> Option<Digest> {
+    let sha256 =
+        headers.get("x-linked-etag")?.to_str().ok()?.trim_matches('"').to_ascii_lowercase();
+    is_hex(&sha256, 64).then_some(Digest::Sha256(sha256))
+}

@@ -1,0 +1,147 @@
+//! Stage 2a, in part: where ModelScope is, who asks it and where its files are kept, as its client has it.
+//!
+//! `modelscope_hub/config.py`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::cookie_jar::session_token;
+use super::options::{HubOptions, Token, Variables, flag, home, path, text};
+
+const CHINA: &str = "https://modelscope.cn";
+const INTERNATIONAL: &str = "https://www.modelscope.ai";
+
+/// What concerns ModelScope only.
+#[derive(Debug, Clone)]
+pub(crate) struct ModelScopeOptions {
+    /// Where to ask, without a slash at their ends; the next for a model that one does not have.
+    pub(crate) endpoints: Vec<String>,
+    pub(crate) token: Option<Token>,
+    /// None where the environment names no home.
+    pub(crate) cache: Option<PathBuf>,
+}
+
+impl ModelScopeOptions {
+    pub(crate) fn from_variables(variables: Variables<'_>) -> Self {
+        let cache = || Some(home(variables)?.join(".cache").join("modelscope"));
+        Self {
+            endpoints: endpoints(variables),
+            token: token(variables),
+            cache: path(variables, "MODELSCOPE_CACHE").or_else(cache),
+        }
+    }
+}
+
+impl HubOptions {
+    /// The address of ModelScope: `https://modelscope.cn`.
+    #[must_use]
+    pub fn with_model_scope_endpoint(mut self, endpoint: &str) -> Self {
+        self.model_scope.endpoints = vec![normalized(endpoint)];
+        self
+    }
+
+    /// The access token for ModelScope; none to ask without.
+    #[must_use]
+    pub fn with_model_scope_token(mut self, token: Option<&str>) -> Self {
+        self.model_scope.token = token.and_then(Token::new);
+        self
+    }
+
+    /// The folder with the cache of ModelScope's client.
+    #[must_use]
+    pub fn with_model_scope_cache(mut self, cache: impl Into<PathBuf>) -> Self {
+        self.model_scope.cache = Some(cache.into());
+        self
+    }
+}
+
+fn endpoints(variables: Variables<'_>) -> Vec<String> {
+    let variable = |name| text(variables, name);
+    match variable("MODELSCOPE_ENDPOINT").or_else(|| variable("MODELSCOPE_DOMAIN")) {
+        Some(endpoint) => vec![normalized(&endpoint)],
+        None if flag(variables, &["MODELSCOPE_PREFER_AI_SITE"]).is_some() => {
+            vec![INTERNATIONAL.to_owned(), CHINA.to_owned()]
+        }
+        None => vec![CHINA.to_owned(), INTERNATIONAL.to_owned()],
+    }
+}
+
+/// With a scheme, and without a slash at the end.
+fn normalized(endpoint: &str) -> String {
+    let endpoint = endpoint.trim().trim_end_matches('/');
+    if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") }
+}
+
+/// The variable's token, even if it is empty, for none; else that of `modelscope login`.
+fn token(variables: Variables<'_>) -> Option<Token> {
+    if let Some(token) = variables("MODELSCOPE_API_TOKEN") {
+        return Token::new(token.to_str()?);
+    }
+    let folder = path(variables, "MODELSCOPE_HOME");
+    let folder = folder.or_else(|| Some(home(variables)?.join(".modelscope")))?;
+    let cookies = fs::read(folder.join("credentials").join("cookies")).ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    Token::new(&session_token(&cookies, i64::try_from(now).ok()?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::path::Path;
+
+    use super::*;
+
+    fn options(home: &Path, set: &[(&str, &str)]) -> ModelScopeOptions {
+        let variable = |asked: &str| match asked {
+            "HOME" | "USERPROFILE" => Some(home.into()),
+            asked => set.iter().find(|(name, _)| *name == asked).map(|(_, value)| value.into()),
+        };
+        ModelScopeOptions::from_variables(&|name| -> Option<OsString> { variable(name) })
+    }
+
+    #[test]
+    fn the_environment_chooses_the_address_and_the_cache() {
+        let home = Path::new("/home/ann");
+        let endpoints = |set: &[(&str, &str)]| options(home, set).endpoints;
+        assert_eq!(endpoints(&[]), [CHINA, INTERNATIONAL]);
+        assert_eq!(endpoints(&[("MODELSCOPE_PREFER_AI_SITE", "true")]), [INTERNATIONAL, CHINA]);
+        let domain = ("MODELSCOPE_DOMAIN", "www.modelscope.ai/");
+        assert_eq!(endpoints(&[domain]), [INTERNATIONAL]);
+        assert_eq!(
+            endpoints(&[domain, ("MODELSCOPE_ENDPOINT", "http://mirror:80//")]),
+            ["http://mirror:80"]
+        );
+        let cache = |set: &[(&str, &str)]| options(home, set).cache.unwrap();
+        assert_eq!(cache(&[]), Path::new("/home/ann/.cache/modelscope"));
+        assert_eq!(cache(&[("MODELSCOPE_CACHE", "~/models")]), Path::new("/home/ann/models"));
+    }
+
+    #[test]
+    fn the_variable_goes_before_what_a_login_has_left() {
+        let home = tempfile::tempdir().unwrap();
+        let token = |set: &[(&str, &str)]| {
+            let options = options(home.path(), set);
+            assert!(!format!("{options:?}").contains("-secret"), "{options:?}");
+            options.token.map(|token| token.secret().to_owned())
+        };
+        assert_eq!(token(&[]), None);
+        let variable = ("MODELSCOPE_API_TOKEN", "variable-secret");
+        assert_eq!(token(&[variable]).as_deref(), Some("variable-secret"));
+        // A jar whose session ends in the year 2100.
+        let jar = include_bytes!("../../tests/hub/cookies_of_token");
+        let expires = jar.windows(5).rposition(|bytes| bytes[0] == b'J').unwrap() + 1;
+        let mut jar = jar.to_vec();
+        jar.splice(expires - 1..expires + 4, [0x8a, 5, 0, 0x61, 0x38, 0xf4, 0]);
+        for (folder, set) in
+            [(".modelscope", &[][..]), ("elsewhere", &[("MODELSCOPE_HOME", "~/elsewhere")][..])]
+        {
+            let folder = home.path().join(folder).join("credentials");
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("cookies"), &jar).unwrap();
+            assert_eq!(token(set).as_deref(), Some("ms-00000000-secret"));
+            fs::remove_dir_all(folder).unwrap();
+        }
+        assert_eq!(token(&[("MODELSCOPE_API_TOKEN", "")]), None);
+    }
+}

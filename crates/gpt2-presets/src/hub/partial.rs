@@ -1,0 +1,178 @@
+//! Stage 2c, in part: a file that is not whole yet, under a name of its own.
+//!
+//! It is written by one process only and only grows, so that at every moment it is the beginning
+//! of one version of the file on the hub. Others may copy it; no lock is needed for that. Which
+//! version it is stands in a file beside it that is written before the first byte.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::PresetError;
+use crate::staging::write_error;
+
+const SUFFIX: &str = ".incomplete";
+const ETAG_SUFFIX: &str = ".etag";
+/// Nobody who is still at work pauses that long.
+const ABANDONED: Duration = Duration::from_secs(600);
+
+/// The beginning of a file.
+pub(crate) struct Partial<'a> {
+    target: &'a Path,
+    path: PathBuf,
+    file: File,
+    /// Bytes written.
+    pub(crate) size: u64,
+    /// The strong ETag of the version of which it is the beginning.
+    pub(crate) etag: Option<String>,
+}
+
+impl<'a> Partial<'a> {
+    /// An empty one.
+    pub(crate) fn create(target: &'a Path) -> Result<Self, PresetError> {
+        let process = std::process::id();
+        for number in 0_u64.. {
+            let path =
+                target.with_file_name(format!("{}{process}-{number}{SUFFIX}", prefix(target)));
+            // Another machine that shares the folder may have a process of this number.
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => return Ok(Self { target, path, file, size: 0, etag: None }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(write_error(target)(error)),
+            }
+        }
+        Err(write_error(target)(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// One with what the longest of those that others have left contains. `alone`: the others are
+    /// not at work any more.
+    pub(crate) fn continued(target: &'a Path, alone: bool) -> Result<Self, PresetError> {
+        let mut partial = Self::create(target)?;
+        let mut others = others(target);
+        others.retain(|(path, _)| *path != partial.path);
+        let longest = others.iter().filter(|(_, size)| *size > 0).max_by_key(|(_, size)| *size);
+        if let Some((path, _)) = longest {
+            partial.copy(path)?;
+        }
+        for (path, _) in others {
+            if alone || is_abandoned(&path) {
+                remove(&path);
+            }
+        }
+        Ok(partial)
+    }
+
+    fn copy(&mut self, other: &Path) -> Result<(), PresetError> {
+        let etag = fs::read_to_string(etag_path(other)).ok().filter(|etag| is_strong(etag));
+        let Ok(mut source) = File::open(other) else { return Ok(()) };
+        self.set_etag(etag.as_deref())?;
+        self.size = io::copy(&mut source, &mut self.file).map_err(write_error(self.target))?;
+        Ok(())
+    }
+
+    /// Says of which version the bytes to come are. Nothing may have been written yet.
+    pub(crate) fn set_etag(&mut self, etag: Option<&str>) -> Result<(), PresetError> {
+        self.etag = etag.filter(|etag| is_strong(etag)).map(str::to_owned);
+        match &self.etag {
+            Some(etag) => fs::write(etag_path(&self.path), etag).map_err(write_error(self.target)),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins anew, under another name.
+    pub(crate) fn restart(&mut self) -> Result<(), PresetError> {
+        let fresh = Self::create(self.target)?;
+        std::mem::replace(self, fresh).remove();
+        Ok(())
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), PresetError> {
+        self.file.write_all(bytes).map_err(write_error(self.target))?;
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Brings the bytes to the disk.
+    pub(crate) fn sync(&self) -> Result<(), PresetError> {
+        self.file.sync_all().map_err(write_error(self.target))
+    }
+
+    /// Gives the file its name, and removes all other beginnings of it. False if this one is gone:
+    /// another process was faster, and has done the same.
+    pub(crate) fn finish(self) -> Result<bool, PresetError> {
+        match fs::rename(&self.path, self.target) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => {
+                let target = self.target;
+                self.remove();
+                return Err(write_error(target)(error));
+            }
+        }
+        let _ = fs::remove_file(etag_path(&self.path));
+        others(self.target).iter().for_each(|(path, _)| remove(path));
+        Ok(true)
+    }
+
+    pub(crate) fn remove(self) {
+        remove(&self.path);
+    }
+}
+
+/// Bytes in all beginnings of a file: they grow while somebody is at work.
+pub(crate) fn bytes_so_far(target: &Path) -> u64 {
+    others(target).iter().map(|(_, size)| size).sum()
+}
+
+/// All beginnings of a file, with their sizes.
+fn others(target: &Path) -> Vec<(PathBuf, u64)> {
+    let prefix = prefix(target);
+    let Some(Ok(entries)) = target.parent().map(fs::read_dir) else { return Vec::new() };
+    let is_partial = |name: &str| {
+        let numbers = name.strip_prefix(&prefix).and_then(|name| name.strip_suffix(SUFFIX));
+        let numbers = numbers.and_then(|numbers| numbers.split_once('-'));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        numbers.is_some_and(|(process, number)| digits(process) && digits(number))
+    };
+    let entries = entries.flatten().filter_map(|entry| {
+        entry.file_name().to_str().filter(|name| is_partial(name))?;
+        let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+        Some((entry.path(), metadata.len()))
+    });
+    entries.collect()
+}
+
+fn is_abandoned(path: &Path) -> bool {
+    let age = path
+        .metadata()
+        .and_then(|metadata| metadata.modified())
+        .map(|modified| SystemTime::now().duration_since(modified).unwrap_or_default());
+    age.is_ok_and(|age| age > ABANDONED)
+}
+
+fn remove(path: &Path) {
+    // Where that fails the file stays, which is the lesser fault.
+    let _ = fs::remove_file(path);
+    let _ = fs::remove_file(etag_path(path));
+}
+
+fn prefix(target: &Path) -> String {
+    format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy())
+}
+
+fn etag_path(partial: &Path) -> PathBuf {
+    partial.with_extension(&ETAG_SUFFIX[1..])
+}
+
+/// Whether an ETag promises the same bytes, and not only the same meaning.
+fn is_strong(etag: &str) -> bool {
+    let inner = etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"'));
+    etag.len() <= 256
+        && inner
+            .is_some_and(|inner| inner.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
+}

@@ -1,0 +1,279 @@
+//! A small server of HTTP/1.1 that plays a hub, and misbehaves where a test wants it to.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gpt2_presets::HubOptions;
+
+/// What was asked.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: String,
+    /// As it came, without the query.
+    pub path: String,
+    /// As it came; empty without one.
+    pub query: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| &value[..])
+    }
+
+    /// The first byte that is asked for, of `range: bytes=N-`.
+    pub fn range_start(&self) -> Option<usize> {
+        self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+    }
+}
+
+/// What is answered.
+#[derive(Debug, Clone)]
+pub struct Response {
+    pub status: u16,
+    /// A `content-length` here is sent instead of the true one.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub fault: Fault,
+}
+
+/// How the body is sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fault {
+    None,
+    /// The connection ends after so many bytes of the body.
+    DropAfter(usize),
+    /// Nothing comes after so many bytes of the body, and the connection stays.
+    StallAfter(usize),
+    /// In so many bytes at a time, with a pause after each.
+    Slow(usize, Duration),
+    /// In chunks, so that its length is not known before.
+    Chunked,
+    /// Nothing is answered.
+    Silent,
+}
+
+impl Response {
+    pub fn new(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new(), fault: Fault::None }
+    }
+
+    pub fn with_header(mut self, name: &str, value: impl ToString) -> Self {
+        self.headers.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub fn with_fault(mut self, fault: Fault) -> Self {
+        self.fault = fault;
+        self
+    }
+
+    pub fn json(json: &serde_json::Value) -> Self {
+        Self::new(200).with_header("content-type", "application/json").with_body(json.to_string())
+    }
+
+    /// A file, or the part of it that was asked for, as servers of files send it. `etag` is quoted
+    /// already.
+    pub fn file(request: &Request, bytes: &[u8], etag: &str) -> Self {
+        let response = |status| {
+            Self::new(status).with_header("etag", etag).with_header("accept-ranges", "bytes")
+        };
+        let same = request.header("if-range").is_none_or(|wanted| wanted == etag);
+        match request.range_start().filter(|_| same) {
+            Some(start) if start >= bytes.len() => {
+                response(416).with_header("content-range", format!("bytes */{}", bytes.len()))
+            }
+            Some(start) => {
+                let range = format!("bytes {start}-{}/{}", bytes.len() - 1, bytes.len());
+                response(206).with_header("content-range", range).with_body(&bytes[start..])
+            }
+            None => response(200).with_body(bytes),
+        }
+    }
+}
+
+/// The server. It ends when it is dropped.
+pub struct HubServer {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<Request>>>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl HubServer {
+    /// Answers every request by `answer`, each connection in a thread of its own.
+    pub fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Self {
+            address: listener.local_addr().unwrap(),
+            requests: Arc::default(),
+            stopped: Arc::default(),
+        };
+        let (requests, stopped) = (server.requests.clone(), server.stopped.clone());
+        let answer = Arc::new(answer);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                let Ok(stream) = stream else { continue };
+                let (requests, stopped) = (requests.clone(), stopped.clone());
+                let answer = answer.clone();
+                thread::spawn(move || {
+                    // A client that goes away is no matter of the server's.
+                    let _ = serve(&stream, &requests, &stopped, &*answer);
+                });
+            }
+        });
+        server
+    }
+
+    /// Without a slash at its end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// All requests so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// All requests so far, as `METHOD PATH`; forgets them.
+    pub fn take_log(&self) -> Vec<String> {
+        let requests = std::mem::take(&mut *self.requests.lock().unwrap());
+        requests.iter().map(|request| format!("{} {}", request.method, request.path)).collect()
+    }
+}
+
+impl Drop for HubServer {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        // Wakes the thread that waits for a connection.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn serve(
+    stream: &TcpStream,
+    requests: &Mutex<Vec<Request>>,
+    stopped: &AtomicBool,
+    answer: &dyn Fn(&Request) -> Response,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut words = line.split_whitespace();
+    let (Some(method), Some(target)) = (words.next(), words.next()) else { return Ok(()) };
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let (method, path, query) = (method.to_owned(), path.to_owned(), query.to_owned());
+    let mut request = Request { method, path, query, headers: Vec::new(), body: Vec::new() };
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        request.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    read_body(&mut reader, &mut request)?;
+    requests.lock().unwrap().push(request.clone());
+    let response = answer(&request);
+    send(stream, &request, &response, stopped)
+}
+
+fn read_body(reader: &mut impl BufRead, request: &mut Request) -> io::Result<()> {
+    if let Some(length) = request.header("content-length") {
+        let length = length.parse().unwrap();
+        reader.take(length).read_to_end(&mut request.body)?;
+    } else if request.header("transfer-encoding").is_some() {
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line)?;
+            let length = u64::from_str_radix(line.trim(), 16).unwrap();
+            reader.take(length).read_to_end(&mut request.body)?;
+            reader.read_line(&mut line)?;
+            if length == 0 {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn send(
+    mut stream: &TcpStream,
+    request: &Request,
+    response: &Response,
+    stopped: &AtomicBool,
+) -> io::Result<()> {
+    let wait_for_the_end = || {
+        let start = Instant::now();
+        while !stopped.load(Ordering::Relaxed) && start.elapsed() < Duration::from_secs(30) {
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let Response { status, headers, body, fault } = response;
+    if *fault == Fault::Silent {
+        wait_for_the_end();
+        return Ok(());
+    }
+    let mut head = format!("HTTP/1.1 {status} Answer\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    let has_length = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    if *fault == Fault::Chunked {
+        head += "transfer-encoding: chunked\r\n";
+    } else if !has_length {
+        head += &format!("content-length: {}\r\n", body.len());
+    }
+    stream.write_all(format!("{head}\r\n").as_bytes())?;
+    if request.method == "HEAD" {
+        return Ok(());
+    }
+    match *fault {
+        Fault::None => stream.write_all(body),
+        Fault::DropAfter(count) => stream.write_all(&body[..count.min(body.len())]),
+        Fault::StallAfter(count) => {
+            stream.write_all(&body[..count.min(body.len())])?;
+            wait_for_the_end();
+            Ok(())
+        }
+        Fault::Slow(count, pause) => body.chunks(count).try_for_each(|part| {
+            stream.write_all(part)?;
+            thread::sleep(pause);
+            Ok(())
+        }),
+        Fault::Chunked => {
+            for part in body.chunks(1000) {
+                stream.write_all(format!("{:x}\r\n", part.len()).as_bytes())?;
+                stream.write_all(part)?;
+                stream.write_all(b"\r\n")?;
+            }
+            stream.write_all(b"0\r\n\r\n")
+        }
+        Fault::Silent => Ok(()),
+    }
+}
+
+/// Options that do not depend on the environment, with little patience. Each hub's own endpoint,
+/// cache and token are still to be set.
+pub fn impatient_options() -> HubOptions {
+    HubOptions::new()
+        .with_offline(false)
+        .with_retries(2)
+        .with_retry_delay(Duration::from_millis(1))
+        .with_connect_timeout(Duration::from_secs(5))
+        .with_stall_timeout(Duration::from_millis(300))
+        .with_metadata_timeout(Duration::from_millis(1000))
+        .with_hugging_face_token(None)
+}
