@@ -14,8 +14,8 @@ use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
 use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{
-    CheckpointFolder, FromPreset, FromPresetOnDevice, LoadOptions, PackedDataset, SaveToPreset,
-    TokenizeOptions, TrainingDataOptions, open_training_data, progress_bars,
+    CheckpointFolder, FromPreset, FromPresetOnDevice, HubOptions, LoadOptions, PackedDataset,
+    SaveToPreset, TokenizeOptions, TrainingDataOptions, open_training_data, progress_bars,
 };
 use gpt2_task::callbacks::{EarlyStopping, JsonlLogger, LambdaCallback, ProgressBar, StepHistory};
 use gpt2_task::optimizers;
@@ -166,7 +166,9 @@ fn main() -> anyhow::Result<()> {
 fn start(arguments: &Arguments, device: &Device) -> anyhow::Result<Gpt2CausalLm> {
     let (mut backbone, tokenizer, mut config) = match &arguments.config {
         None => {
-            let options = LoadOptions::new(device).with_on_progress(progress_bars::loading());
+            let options = LoadOptions::new(device)
+                .with_on_progress(progress_bars::loading())
+                .with_hub(HubOptions::new().with_on_progress(progress_bars::downloading()));
             let model = Gpt2CausalLm::from_preset(&arguments.preset, options)?;
             let preprocessor = model.preprocessor().context("the preset has no tokenizer")?;
             let (tokenizer, config) =

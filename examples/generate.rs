@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use gpt2_presets::{FromPresetOnDevice, LoadOptions, progress_bars};
+use gpt2_presets::{FromPresetOnDevice, HubOptions, LoadOptions, progress_bars};
 use gpt2_task::samplers::SamplerConfig;
 use gpt2_task::{GenerateOptions, Generation, Gpt2CausalLm, StopTokenIds, TokenEvent, TokenId};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -49,7 +49,9 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let prompts = read_prompts(arguments.prompts.clone())?;
     let device = gpt2_backbone::parse_device(&arguments.device)?;
-    let options = LoadOptions::new(&device).with_on_progress(progress_bars::loading());
+    let options = LoadOptions::new(&device)
+        .with_on_progress(progress_bars::loading())
+        .with_hub(HubOptions::new().with_on_progress(progress_bars::downloading()));
     let mut model = Gpt2CausalLm::from_preset(&arguments.preset, options)?;
     let sampler = match arguments.seed {
         Some(seed) => arguments.sampler.clone().with_default_seed(seed),

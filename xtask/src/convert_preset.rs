@@ -8,8 +8,8 @@ use burn::tensor::{DType, Device};
 use clap::ValueEnum;
 use gpt2_backbone::{Gpt2Backbone, update_parameters};
 use gpt2_presets::{
-    ExportOptions, ExportToTransformers, LoadOptions, Preset, PresetFormat, SaveOptions,
-    SaveToPreset, WeightDtype, progress_bars,
+    ExportOptions, ExportToTransformers, HubOptions, LoadOptions, Preset, PresetFormat,
+    SaveOptions, SaveToPreset, WeightDtype, progress_bars,
 };
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 
@@ -77,7 +77,8 @@ impl Dtype {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { source, destination, to, dtype, verify, force, .. } = arguments;
     let staged = Staged::new(destination, *force)?;
-    let preset = Preset::open(source)?;
+    let hub = HubOptions::new().with_on_progress(progress_bars::downloading());
+    let preset = Preset::open_with(source, &hub)?;
     let to = to.unwrap_or(match preset.format() {
         PresetFormat::Keras => Format::Transformers,
         PresetFormat::Transformers => Format::Keras,

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use gpt2_presets::{PresetInfo, presets};
+use gpt2_presets::{HubOptions, PresetInfo, cached_files, presets};
 use serde_json::{Value, json};
 
 /// Lists the built-in presets.
@@ -16,7 +16,7 @@ pub struct Arguments {
 /// Prints a table: two lines for each preset.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.json {
-        let list: Vec<Value> = presets().iter().map(object).collect();
+        let list = presets().iter().map(object).collect::<anyhow::Result<Vec<Value>>>()?;
         println!("{:#}", Value::Array(list));
         return Ok(ExitCode::SUCCESS);
     }
@@ -25,7 +25,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for preset in presets() {
         let (name, description) = (preset.name, preset.description);
         let (count, size) = (millions(preset.parameter_count), megabytes(download_size(preset)));
-        println!("{name:width$}  {count:>10}  {size:>8}  {:8}  {description}", on_disk(preset));
+        println!("{name:width$}  {count:>10}  {size:>8}  {:8}  {description}", on_disk(preset)?);
         if !preset.sources.is_empty() {
             println!("{:width$}  {:>10}  {:>8}  {:8}  {}", "", "", "", "", sources(preset));
         }
@@ -33,15 +33,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn object(preset: &PresetInfo) -> Value {
-    json!({
+fn object(preset: &PresetInfo) -> anyhow::Result<Value> {
+    Ok(json!({
         "name": preset.name,
         "description": preset.description,
         "parameter_count": preset.parameter_count,
         "download_size": download_size(preset),
         "sources": preset.sources,
-        "on_disk": on_disk(preset),
-    })
+        "cached_bytes": cached_bytes(preset)?,
+    }))
 }
 
 fn sources(preset: &PresetInfo) -> String {
@@ -53,9 +53,18 @@ fn download_size(preset: &PresetInfo) -> u64 {
     4 * preset.parameter_count
 }
 
-/// Whether the preset can be opened without a download.
-fn on_disk(preset: &PresetInfo) -> &'static str {
-    if preset.sources.is_empty() { "built in" } else { "no" }
+/// What of the preset is on this machine.
+fn on_disk(preset: &PresetInfo) -> anyhow::Result<String> {
+    Ok(match cached_bytes(preset)? {
+        _ if preset.sources.is_empty() => "built in".to_owned(),
+        0 => "no".to_owned(),
+        size => megabytes(size),
+    })
+}
+
+/// Bytes that have been downloaded, by this library or by the hubs' Python clients.
+fn cached_bytes(preset: &PresetInfo) -> anyhow::Result<u64> {
+    Ok(cached_files(preset.name, &HubOptions::new())?.iter().map(|cached| cached.size).sum())
 }
 
 fn millions(count: u64) -> String {

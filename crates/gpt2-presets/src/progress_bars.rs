@@ -14,7 +14,14 @@
 //! # Ok::<(), gpt2_presets::PresetError>(())
 //! ```
 
+use std::borrow::Cow;
+#[cfg(feature = "hub")]
+use std::sync::{Mutex, PoisonError};
+
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+
+#[cfg(feature = "hub")]
+use crate::DownloadProgress;
 
 /// For [`LoadOptions::with_on_progress`](crate::LoadOptions::with_on_progress).
 pub fn loading() -> impl Fn(u64, u64) + Send + Sync + 'static {
@@ -27,6 +34,35 @@ pub fn saving() -> impl Fn(u64, u64) + Send + Sync + 'static {
     bytes("writing")
 }
 
+/// For [`HubOptions::with_on_progress`](crate::HubOptions::with_on_progress): a bar for each file,
+/// one at a time, with its speed and the time left.
+#[cfg(feature = "hub")]
+pub fn downloading() -> impl Fn(&DownloadProgress) + Send + Sync + 'static {
+    let style = ProgressStyle::with_template(
+        "{wide_msg} {bar:20} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+    )
+    .expect("the template is valid");
+    let shown: Mutex<Option<(String, ProgressBar)>> = Mutex::new(None);
+    move |DownloadProgress { file, done, total, .. }| {
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.as_ref().is_none_or(|(name, _)| name != file) {
+            // The bar of the file before is dropped, and with it gone.
+            let bar = bar(style.clone(), file.clone());
+            // What is there of an earlier attempt says nothing about the speed.
+            bar.set_position(*done);
+            bar.reset_eta();
+            *shown = Some((file.clone(), bar));
+        }
+        if let Some((_, bar)) = shown.as_ref() {
+            bar.set_length(total.unwrap_or(*done));
+            bar.set_position(*done);
+        }
+        if *total == Some(*done) {
+            *shown = None;
+        }
+    }
+}
+
 /// For [`TokenizeOptions::with_on_progress`](crate::TokenizeOptions::with_on_progress).
 pub fn tokenizing() -> impl Fn(u64, u64) + Send + Sync + 'static {
     bytes("tokenizing")
@@ -36,11 +72,7 @@ pub fn tokenizing() -> impl Fn(u64, u64) + Send + Sync + 'static {
 fn bytes(work: &'static str) -> impl Fn(u64, u64) + Send + Sync + 'static {
     let style = ProgressStyle::with_template("{msg} {bar:30} {bytes} of {total_bytes}")
         .expect("the template is valid");
-    let bar = ProgressBar::new(0)
-        .with_style(style)
-        .with_message(work)
-        // Also where the work fails, and the bar is dropped unfinished.
-        .with_finish(ProgressFinish::AndClear);
+    let bar = bar(style, work);
     move |done, total| {
         bar.set_length(total);
         bar.set_position(done);
@@ -48,4 +80,10 @@ fn bytes(work: &'static str) -> impl Fn(u64, u64) + Send + Sync + 'static {
             bar.finish_and_clear();
         }
     }
+}
+
+/// A bar that is gone when it is dropped, also where the work fails.
+fn bar(style: ProgressStyle, message: impl Into<Cow<'static, str>>) -> ProgressBar {
+    let bar = ProgressBar::new(0).with_style(style).with_message(message);
+    bar.with_finish(ProgressFinish::AndClear)
 }
