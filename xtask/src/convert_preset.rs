@@ -79,7 +79,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let model = preset.causal_lm(&device)?;
     let to = to.unwrap_or(match preset.format() {
         PresetFormat::Keras => Format::Transformers,
-        PresetFormat::Transformers => Format::Keras,
+        PresetFormat::Transformers | PresetFormat::Gguf => Format::Keras,
     });
 
     ensure!(

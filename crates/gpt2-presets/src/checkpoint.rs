@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use burn::tensor::{AllocationProperty, Bytes, DType, TensorData};
 
 use crate::PresetError;
-use crate::files::PresetFiles;
+use crate::files::{GGUF_FILE, PresetFiles};
 use crate::format::PresetFormat;
+use crate::gguf::gguf_file::GgufFile;
+use crate::gguf::weight_map::GGUF;
 use crate::hdf5_file::Hdf5File;
 use crate::keras_weight_map::KERAS;
+use crate::part::Part;
 use crate::safetensors_file::SafetensorsFile;
 use crate::shards::shard_names;
 use crate::transformers_weight_map::TRANSFORMERS;
-use crate::weight_map::{Part, WeightMap};
+use crate::weight_map::WeightMap;
 
 /// One file with weights.
 pub(crate) trait WeightsFile {
@@ -83,6 +86,7 @@ impl Checkpoint {
             map: match format {
                 PresetFormat::Keras => &KERAS,
                 PresetFormat::Transformers => &TRANSFORMERS,
+                PresetFormat::Gguf => &GGUF,
             },
             files: Vec::with_capacity(names.len()),
             tensors: BTreeMap::new(),
@@ -93,6 +97,7 @@ impl Checkpoint {
                 PresetFormat::Transformers => {
                     Box::new(SafetensorsFile::open(files, name, memory_map)?)
                 }
+                PresetFormat::Gguf => Box::new(GgufFile::open(files, memory_map)?),
             };
             checkpoint.add(file)?;
         }
@@ -164,6 +169,7 @@ fn file_names(
             "model.safetensors.index.json",
             "export the model with `save_pretrained`, or load it without weights",
         ),
+        PresetFormat::Gguf => return Ok(vec![GGUF_FILE.to_owned()]),
     };
     if files.has(whole)? {
         return Ok(vec![whole.to_owned()]);

@@ -1,6 +1,10 @@
 //! How a model is exported to the transformers library.
 
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
+
+use crate::PresetError;
+use crate::weight_map::{Placement, WeightMap};
 
 /// The float type of an exported model's weights. Values are rounded to the nearest, ties to even.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,6 +64,14 @@ impl ExportDtype {
         }
     }
 
+    /// Bytes of an element.
+    pub(crate) fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+
     /// The safetensors format's type.
     pub(crate) fn safetensors(self) -> safetensors::Dtype {
         match self {
@@ -69,8 +81,34 @@ impl ExportDtype {
         }
     }
 
+    /// Refuses numbers that this type would make infinite.
+    pub(crate) fn check_range(
+        self,
+        map: &WeightMap,
+        placement: &Placement,
+        values: &[f32],
+    ) -> Result<(), PresetError> {
+        match values.iter().position(|value| self.overflows(*value)) {
+            None => Ok(()),
+            Some(index) => Err(PresetError::Overflow {
+                tensor: (map.file_name)(&placement.tensor),
+                index: placement.part.index_in_tensor(index, &placement.shape),
+                value: values[index],
+                dtype: self.name(),
+            }),
+        }
+    }
+
+    /// The bits of the nearest floats of 16 bits: those of a `bfloat16`, or else of a `float16`.
+    pub(crate) fn round(self, values: &[f32], bits: &mut [u16]) {
+        match self {
+            Self::Bf16 => bits.reinterpret_cast_mut::<bf16>().convert_from_f32_slice(values),
+            _ => bits.reinterpret_cast_mut::<f16>().convert_from_f32_slice(values),
+        }
+    }
+
     /// Whether a finite number becomes infinite.
-    pub(crate) fn overflows(self, value: f32) -> bool {
+    fn overflows(self, value: f32) -> bool {
         value.is_finite()
             && match self {
                 Self::F32 => false,

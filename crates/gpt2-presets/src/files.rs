@@ -1,4 +1,4 @@
-//! Stage 2: the files of a preset, in a folder or inside this library.
+//! Stage 2: the files of a preset, in a folder or inside this library; or the one file that it is.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -12,11 +12,18 @@ use crate::handle::{HubHandle, Location, locate};
 /// Size in bytes above which a text file is refused unread. GPT-2's vocabulary has one megabyte.
 const MAX_TEXT_SIZE: u64 = 64 * 1024 * 1024;
 
+/// What a preset that is one GGUF file calls it, whatever its name is.
+pub(crate) const GGUF_FILE: &str = "model.gguf";
+/// How the names of such files end.
+const GGUF_EXTENSION: &str = "gguf";
+
 /// The files of one preset. All reading goes through here.
 #[derive(Debug, Clone)]
 pub(crate) enum PresetFiles {
     /// A folder on the disk.
     Folder(PathBuf),
+    /// One GGUF file.
+    Gguf(PathBuf),
     /// A folder on a hub.
     #[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "nothing is downloaded then"))]
     Remote(Arc<dyn RemoteFolder>),
@@ -50,15 +57,39 @@ impl PresetFiles {
         match locate(preset)? {
             Location::Bundled => bundled(preset),
             Location::Local(path) if path.is_dir() => Ok(Self::Folder(path)),
+            Location::Local(path) if is_gguf(&path) => Ok(Self::Gguf(path)),
             Location::Local(path) => Err(PresetError::NotADirectory { path }),
             Location::Hub(sources) => remote(preset, &sources),
         }
+    }
+
+    /// The preset that is one GGUF file: this one, or that of a folder which holds a single one.
+    pub(crate) fn gguf(&self, preset: &str) -> Result<Option<Self>, PresetError> {
+        let Self::Folder(folder) = self else {
+            return Ok(matches!(self, Self::Gguf(_)).then(|| self.clone()));
+        };
+        let mut found = Vec::new();
+        for entry in fs::read_dir(folder).map_err(io_error(folder))? {
+            let path = entry.map_err(io_error(folder))?.path();
+            if is_gguf(&path) {
+                found.push(path);
+            }
+        }
+        if found.len() > 1 {
+            return Err(PresetError::MissingFile {
+                preset: preset.to_owned(),
+                file: "config.json".to_owned(),
+                remedy: "there are several `.gguf` files, so pass the path of one of them",
+            });
+        }
+        Ok(found.pop().map(Self::Gguf))
     }
 
     /// What messages call a file.
     pub(crate) fn display(&self, name: &str) -> String {
         match self {
             Self::Folder(folder) => folder.join(name).display().to_string(),
+            Self::Gguf(path) => path.display().to_string(),
             Self::Remote(remote) => remote.display(name),
             Self::Embedded(_) => name.to_owned(),
         }
@@ -68,6 +99,7 @@ impl PresetFiles {
     pub(crate) fn has(&self, name: &str) -> Result<bool, PresetError> {
         match self {
             Self::Folder(folder) => Ok(folder.join(name).exists()),
+            Self::Gguf(path) => Ok(name == GGUF_FILE && path.exists()),
             Self::Remote(remote) => Ok(remote.fetch(name)?.is_some()),
             Self::Embedded(files) => Ok(files.iter().any(|(file, _)| *file == name)),
         }
@@ -77,6 +109,7 @@ impl PresetFiles {
     pub(crate) fn path(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {
         let path = match self {
             Self::Folder(folder) => folder.join(name),
+            Self::Gguf(path) => path.clone(),
             Self::Remote(remote) => match remote.fetch(name)? {
                 Some(path) => path,
                 None => return Err(self.absent(name)),
@@ -145,6 +178,11 @@ impl PresetFiles {
             refuse("it is a link out of the folder")
         }
     }
+}
+
+fn is_gguf(path: &Path) -> bool {
+    let extension = path.extension();
+    extension.is_some_and(|extension| extension.eq_ignore_ascii_case(GGUF_EXTENSION))
 }
 
 #[cfg(feature = "bundled")]

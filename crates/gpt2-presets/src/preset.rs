@@ -7,6 +7,7 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 use crate::checkpoint::Checkpoint;
 use crate::files::PresetFiles;
 use crate::format::{CONFIG_FILE, PresetFormat, read_object};
+use crate::gguf;
 use crate::keras_config::{self, TaskPreprocessor};
 use crate::load::{LoadReport, load};
 use crate::preset_tokenizer;
@@ -38,34 +39,49 @@ pub struct Preset {
 }
 
 impl Preset {
-    /// Opens a built-in preset by its name, or a folder by its path or `file://` URL.
+    /// Opens a built-in preset by its name, or a folder or a `.gguf` file by its path or `file://`
+    /// URL.
     ///
     /// The folder may hold a preset of KerasHub or a model of the transformers library;
-    /// `config.json` says which. A folder with a built-in preset's name is opened as `./name`. Nothing that a file names is executed, and no path in a config
-    /// is opened.
+    /// `config.json` says which. Without that file, it may hold a single `.gguf` file. A folder with
+    /// a built-in preset's name is opened as `./name`. Nothing that a file names is executed, and no
+    /// path in a config is opened.
     ///
     /// # Errors
     ///
     /// [`PresetError::UnknownPreset`], [`PresetError::InvalidHandle`], and what is
-    /// wrong with `config.json`.
+    /// wrong with `config.json`, or with the metadata of a GGUF file.
     pub fn open(preset: &str) -> Result<Self, PresetError> {
         let files = PresetFiles::find(preset)?;
         if !files.has(CONFIG_FILE)? {
-            return Err(PresetError::MissingFile {
-                preset: preset.to_owned(),
-                file: CONFIG_FILE.to_owned(),
-                remedy: "make sure that the directory or handle is that of a preset and that you \
-                         may read it",
-            });
+            let Some(file) = files.gguf(preset)? else {
+                return Err(PresetError::MissingFile {
+                    preset: preset.to_owned(),
+                    file: CONFIG_FILE.to_owned(),
+                    remedy: "make sure that the directory or handle is that of a preset and that \
+                             you may read it",
+                });
+            };
+            let config = gguf::config::backbone_config(&file)?;
+            return Self::new(preset, file, PresetFormat::Gguf, config);
         }
         let json = read_object(&files, CONFIG_FILE)?;
         let format = PresetFormat::detect(&json, preset)?;
         let config = match format {
             PresetFormat::Keras => keras_config::backbone_config(&files, &json)?,
-            PresetFormat::Transformers => transformers_config::backbone_config(&files, &json)?,
+            _ => transformers_config::backbone_config(&files, &json)?,
         };
+        Self::new(preset, files, format, config)
+    }
+
+    fn new(
+        name: &str,
+        files: PresetFiles,
+        format: PresetFormat,
+        config: Gpt2BackboneConfig,
+    ) -> Result<Self, PresetError> {
         config.validate()?;
-        Ok(Self { name: preset.to_owned(), files, format, config })
+        Ok(Self { name: name.to_owned(), files, format, config })
     }
 
     /// What the preset was opened by.
@@ -111,7 +127,7 @@ impl Preset {
     pub fn preprocessor(&self) -> Result<Gpt2CausalLmPreprocessor, PresetError> {
         let saved = match self.format {
             PresetFormat::Keras => keras_config::preprocessor_config(&self.files)?,
-            PresetFormat::Transformers => None,
+            PresetFormat::Transformers | PresetFormat::Gguf => None,
         };
         let config = saved.unwrap_or_else(|| self.default_preprocessor_config());
         Ok(Gpt2CausalLmPreprocessor::new(self.tokenizer()?, config)?)
@@ -162,7 +178,7 @@ impl Preset {
         // The preprocessor first: what is wrong with it shows before the weights are read.
         let task = match self.format {
             PresetFormat::Keras => keras_config::task_preprocessor(&self.files)?,
-            PresetFormat::Transformers => TaskPreprocessor::Unsaid,
+            PresetFormat::Transformers | PresetFormat::Gguf => TaskPreprocessor::Unsaid,
         };
         let preprocessor = match task {
             TaskPreprocessor::Unsaid => Some(self.preprocessor()?),

@@ -1,21 +1,20 @@
-//! Stage 10e: a model's parameters to a safetensors file.
+//! Stage 10f: a model's parameters to a safetensors file.
 //!
 //! The header follows from the config, so each parameter goes to its place in the file when the
 //! model gives it: queries, keys and values into the columns of one tensor, row by row.
 
 use std::collections::HashMap;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{Seek, Write};
 use std::path::Path;
 
 use gpt2_backbone::Gpt2BackboneConfig;
-use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
-use half::{bf16, f16};
 
+use crate::float_writer::FloatWriter;
 use crate::placed_parameters::{Parameters, each_placed_parameter};
 use crate::safetensors_layout::Layout;
 use crate::staging::write_error;
 use crate::transformers_weight_map::TRANSFORMERS;
-use crate::weight_map::{Part, Placement};
+use crate::weight_map::Placement;
 use crate::{ExportDtype, PresetError};
 
 /// Writes all parameters as floats of one type. `target` is what errors call the file.
@@ -33,7 +32,7 @@ pub(crate) fn write(
         &TRANSFORMERS,
         |_| true,
         |placement, values| {
-            check_range(placement, values, dtype)?;
+            dtype.check_range(&TRANSFORMERS, placement, values)?;
             let start = header.len() as u64 + offsets[&placement.tensor];
             floats.write_part(start, placement, values).map_err(write_error(target))
         },
@@ -51,124 +50,4 @@ fn layout(config: &Gpt2BackboneConfig, dtype: ExportDtype) -> (Vec<u8>, HashMap<
         offsets.entry(tensor).or_insert_with(|| layout.add(&name, dtype.safetensors(), &shape));
     }
     (layout.into_bytes(), offsets)
-}
-
-/// Refuses numbers that the float type would make infinite.
-fn check_range(
-    placement: &Placement,
-    values: &[f32],
-    dtype: ExportDtype,
-) -> Result<(), PresetError> {
-    match values.iter().position(|value| dtype.overflows(*value)) {
-        None => Ok(()),
-        Some(index) => Err(PresetError::Overflow {
-            tensor: (TRANSFORMERS.file_name)(&placement.tensor),
-            index: placement.part.index_in_tensor(index, &placement.shape),
-            value: values[index],
-            dtype: dtype.name(),
-        }),
-    }
-}
-
-/// Writes floats to places in a file.
-struct FloatWriter<'a, F> {
-    file: &'a mut F,
-    dtype: ExportDtype,
-}
-
-impl<F: Write + Seek> FloatWriter<'_, F> {
-    /// Bytes of an element.
-    fn element(&self) -> usize {
-        self.dtype.safetensors().bitsize() / 8
-    }
-
-    /// Writes what a parameter is of the tensor that begins at `start`.
-    fn write_part(&mut self, start: u64, placement: &Placement, values: &[f32]) -> io::Result<()> {
-        match (placement.part, placement.shape.as_slice()) {
-            (Part::Third(third), [.., columns]) => {
-                let width = (columns / 3).max(1);
-                for (row, values) in values.chunks(width).enumerate() {
-                    self.write_at(start, (3 * row + third) * width, values)?;
-                }
-                Ok(())
-            }
-            (Part::Transposed, &[rows, columns]) => {
-                self.write_transposed(start, values, rows, columns)
-            }
-            _ => self.write_at(start, 0, values),
-        }
-    }
-
-    /// Writes a tensor of `rows` and `columns` from values that have them exchanged, some rows at a
-    /// time: no second copy.
-    fn write_transposed(
-        &mut self,
-        start: u64,
-        values: &[f32],
-        rows: usize,
-        columns: usize,
-    ) -> io::Result<()> {
-        const HEIGHT: usize = 64;
-        for top in (0..rows).step_by(HEIGHT) {
-            let height = HEIGHT.min(rows - top);
-            let mut block = vec![0.0; height * columns];
-            for column in 0..columns {
-                let values = &values[column * rows + top..][..height];
-                for (row, value) in values.iter().enumerate() {
-                    block[row * columns + column] = *value;
-                }
-            }
-            self.write_at(start, top * columns, &block)?;
-        }
-        Ok(())
-    }
-
-    /// Writes values from element `first` of the tensor that begins at `start`.
-    fn write_at(&mut self, start: u64, first: usize, values: &[f32]) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(start + (first * self.element()) as u64))?;
-        if self.dtype == ExportDtype::F32 {
-            return self.file.write_all(bytemuck::cast_slice(values));
-        }
-        // In pieces: no second copy.
-        const PIECE: usize = 65_536;
-        let mut bits = vec![0u16; values.len().min(PIECE)];
-        for values in values.chunks(PIECE) {
-            let bits = &mut bits[..values.len()];
-            round(values, bits, self.dtype);
-            self.file.write_all(bytemuck::cast_slice(bits))?;
-        }
-        Ok(())
-    }
-}
-
-/// The bits of the nearest floats of 16 bits.
-fn round(values: &[f32], bits: &mut [u16], dtype: ExportDtype) {
-    match dtype {
-        ExportDtype::Bf16 => bits.reinterpret_cast_mut::<bf16>().convert_from_f32_slice(values),
-        _ => bits.reinterpret_cast_mut::<f16>().convert_from_f32_slice(values),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Cursor;
-
-    use super::*;
-
-    #[test]
-    fn more_rows_than_a_block_are_transposed() {
-        let (rows, columns) = (130, 3);
-        let values: Vec<f32> = (0..rows * columns).map(|index| index as f32).collect();
-        let mut file = Cursor::new(Vec::new());
-        let mut floats = FloatWriter { file: &mut file, dtype: ExportDtype::F32 };
-        floats.write_transposed(8, &values, rows, columns).unwrap();
-        let written = file.into_inner();
-        for row in 0..rows {
-            for column in 0..columns {
-                let offset = 8 + (row * columns + column) * 4;
-                let value = f32::from_le_bytes(written[offset..][..4].try_into().unwrap());
-                assert_eq!(value, values[column * rows + row]);
-            }
-        }
-    }
 }

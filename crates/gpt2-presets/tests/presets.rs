@@ -1,4 +1,4 @@
-//! The crate from outside: handles, configs, loading and saving in both formats, and files that mean harm.
+//! The crate from outside: handles, configs, loading and saving in all formats, and files that mean harm.
 
 #[cfg(feature = "bundled")]
 mod bundled;
@@ -6,12 +6,16 @@ mod checkpoints;
 mod configs;
 mod exporting;
 mod failed_saves;
+mod gguf;
 mod handles;
+mod hostile_gguf;
 mod hostile_hdf5;
 mod hostile_safetensors;
 mod hostile_shards;
 #[cfg(feature = "bundled")]
 mod interop;
+#[cfg(feature = "bundled")]
+mod interop_gguf;
 mod killed_saves;
 mod loading;
 mod lora;
