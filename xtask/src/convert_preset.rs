@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use burn::tensor::{DType, Device};
 use clap::ValueEnum;
 use gpt2_backbone::{Gpt2Backbone, update_parameters};
 use gpt2_presets::{
-    ExportOptions, ExportToTransformers, HubOptions, LoadOptions, Preset, PresetFormat,
-    SaveOptions, SaveToPreset, WeightDtype, progress_bars,
+    ExportOptions, ExportToGguf, ExportToTransformers, HubOptions, LoadOptions, Preset,
+    PresetFormat, SaveOptions, SaveToPreset, WeightDtype, progress_bars,
 };
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 
@@ -20,7 +20,7 @@ use crate::staged::Staged;
 pub struct Arguments {
     /// Built-in name, handle on a hub, or a path in any format
     source: String,
-    /// Folder to write; it appears whole or not at all
+    /// Folder to write, or file with --to gguf; it appears whole or not at all
     destination: PathBuf,
     /// Format to write [default: transformers for a source in Keras' format, else keras]
     #[arg(long)]
@@ -44,6 +44,18 @@ pub struct Arguments {
 enum Format {
     Keras,
     Transformers,
+    Gguf,
+}
+
+impl Format {
+    /// Whether a parameter's type is the one that was asked for. In a GGUF, norms, biases and the
+    /// position embedding are always 32-bit floats.
+    fn rounds(self, parameter: &str, shape: &[usize]) -> bool {
+        match self {
+            Self::Keras | Self::Transformers => true,
+            Self::Gguf => shape.len() > 1 && !parameter.contains("position_embedding"),
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -62,14 +74,16 @@ impl Dtype {
         }
     }
 
-    /// The weights as this type holds them.
-    fn round(self, backbone: Gpt2Backbone) -> Gpt2Backbone {
+    /// The weights as a file of this format and type holds them.
+    fn round(self, backbone: Gpt2Backbone, to: Format) -> Gpt2Backbone {
         let dtype = match self {
             Self::F32 => return backbone,
             Self::F16 => DType::F16,
             Self::Bf16 => DType::BF16,
         };
-        update_parameters(backbone, |_, _, values| values.cast(dtype).cast(DType::F32))
+        update_parameters(backbone, |path, shape, values| {
+            if to.rounds(path, shape) { values.cast(dtype).cast(DType::F32) } else { values }
+        })
     }
 }
 
@@ -81,11 +95,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let preset = Preset::open_with(source, &hub)?;
     let to = to.unwrap_or(match preset.format() {
         PresetFormat::Keras => Format::Transformers,
-        PresetFormat::Transformers => Format::Keras,
+        PresetFormat::Transformers | PresetFormat::Gguf => Format::Keras,
     });
     write(&preset, to, staged.path(), arguments)?;
     if *verify {
-        let tokens = compare(&preset, staged.path(), *dtype)?;
+        let tokens = compare(&preset, staged.path(), to, *dtype)?;
         println!("verified: the logits of {tokens} tokens differ by 0");
     }
     staged.commit()?;
@@ -95,6 +109,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn write(preset: &Preset, to: Format, path: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { dtype, max_shard_size, .. } = arguments;
+    let export =
+        ExportOptions::new().with_dtype(dtype.stored()).with_on_progress(progress_bars::saving());
     match to {
         Format::Keras => {
             let mut options = SaveOptions::new()
@@ -105,10 +121,12 @@ fn write(preset: &Preset, to: Format, path: &Path, arguments: &Arguments) -> any
             }
             preset.save_to_preset_with(path, &options)?;
         }
+        Format::Gguf => {
+            ensure!(max_shard_size.is_none(), "--max-shard-size: a GGUF is one file of any size");
+            preset.export_to_gguf_with(path, &export)?;
+        }
         Format::Transformers => {
-            let mut options = ExportOptions::new()
-                .with_dtype(dtype.stored())
-                .with_on_progress(progress_bars::saving());
+            let mut options = export;
             if let Some(size) = max_shard_size {
                 options = options.with_max_shard_size(*size);
             }
@@ -120,11 +138,11 @@ fn write(preset: &Preset, to: Format, path: &Path, arguments: &Arguments) -> any
 
 /// Every format holds the floats that it was given, so that not one bit may differ. Returns the
 /// number of tokens.
-fn compare(source: &Preset, written: &Path, dtype: Dtype) -> anyhow::Result<usize> {
+fn compare(source: &Preset, written: &Path, to: Format, dtype: Dtype) -> anyhow::Result<usize> {
     let device = gpt2_backbone::parse_device("cpu")?;
     let path = written.to_str().context("the destination's path must be UTF-8 to verify it")?;
     // One model after the other is in memory.
-    let expected = logits(dtype.round(load(source, &device)?))?;
+    let expected = logits(dtype.round(load(source, &device)?, to))?;
     let found = logits(load(&Preset::open(path)?, &device)?)?;
     let pairs = || expected.iter().zip(&found);
     if expected.len() != found.len() || pairs().any(|(one, other)| one.to_bits() != other.to_bits())

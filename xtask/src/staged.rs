@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-/// A file or a folder beside the destination, which is removed unless it gets the destination's
-/// name.
+/// A file or a folder of the destination's name, in a folder beside it that is removed.
 pub struct Staged<'a> {
+    folder: PathBuf,
     path: PathBuf,
     destination: &'a Path,
     /// Whether something has the destination's name, and may be replaced.
@@ -23,7 +23,9 @@ impl<'a> Staged<'a> {
             "{} exists already; pass --force to replace it",
             destination.display()
         );
-        Ok(Self { path: beside(destination, "partial")?, destination, exists })
+        let folder = beside(destination, "partial")?;
+        let path = folder.join(destination.file_name().unwrap_or_default());
+        Ok(Self { folder, path, destination, exists })
     }
 
     /// Where to write. Nothing is there yet.
@@ -54,8 +56,8 @@ impl<'a> Staged<'a> {
 
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
-        // Absent once it was renamed.
-        let _ = remove(&self.path);
+        // It may not have come to be.
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -84,6 +84,27 @@ fn weights_are_split_and_progress_stays_off_pipes() {
 }
 
 #[test]
+fn a_gguf_is_a_file_and_computes_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    for dtype in ["f32", "f16", "bf16"] {
+        let file = folder.path().join("model.gguf");
+        let more = ["--to", "gguf", "--dtype", dtype, "--verify", "--force"];
+        let output = convert(&golden("air_small/keras"), &file, &more);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(file.is_file());
+        let back = folder.path().join("back");
+        let output = convert(&file, &back, &["--to", "keras", "--verify", "--force"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(names(folder.path()), ["back", "model.gguf"]);
+    }
+    let file = folder.path().join("split.gguf");
+    let more = ["--to", "gguf", "--max-shard-size", "1"];
+    let output = convert(&golden("air_small/keras"), &file, &more);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--max-shard-size"));
+}
+
+#[test]
 fn a_backbone_alone_is_converted() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");

@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use burn::tensor::{AllocationProperty, Bytes, DType, TensorData};
 
 use crate::PresetError;
-use crate::files::PresetFiles;
+use crate::files::{GGUF_FILE, PresetFiles};
 use crate::format::PresetFormat;
+use crate::gguf::gguf_file::GgufFile;
+use crate::gguf::weight_map::GGUF;
 use crate::hdf5_file::Hdf5File;
 use crate::keras_weight_map::KERAS;
+use crate::part::Part;
 use crate::pytorch_file::PytorchFile;
 use crate::safetensors_file::SafetensorsFile;
 use crate::shards::shard_names;
 use crate::transformers_weight_map::TRANSFORMERS;
-use crate::weight_map::{Part, WeightMap};
+use crate::weight_map::WeightMap;
 
 /// One file with weights.
 pub(crate) trait WeightsFile {
@@ -91,6 +94,9 @@ impl Checkpoint {
                 let open = |name: &String| PytorchFile::open(files, name);
                 Self::of_files(&TRANSFORMERS, names.map(open))
             }
+            Kind::Gguf => {
+                Self::of_files(&GGUF, names.map(|_| GgufFile::open(files, memory_map)))
+            }
         }
     }
 
@@ -164,6 +170,7 @@ enum Kind {
     Keras,
     Safetensors,
     Pytorch,
+    Gguf,
 }
 
 impl Kind {
@@ -173,6 +180,7 @@ impl Kind {
             Self::Keras => ("model.weights.h5", "model.weights.json"),
             Self::Safetensors => ("model.safetensors", "model.safetensors.index.json"),
             Self::Pytorch => ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+            Self::Gguf => (GGUF_FILE, GGUF_FILE),
         }
     }
 }
@@ -191,6 +199,7 @@ fn file_names(
             &[Kind::Safetensors, Kind::Pytorch],
             "export the model with `save_pretrained`, or load it without weights",
         ),
+        PresetFormat::Gguf => return Ok((Kind::Gguf, vec![GGUF_FILE.to_owned()])),
     };
     for kind in kinds {
         let (whole, index) = kind.names();

@@ -61,7 +61,7 @@ pub enum PresetError {
     /// The handle is a path, but not a folder's.
     #[error(
         "`{}` is not a directory: pass the folder that holds `config.json`, or a \
-         `.keras` file",
+         `.keras` or `.gguf` file",
         path.display()
     )]
     NotADirectory {
@@ -212,6 +212,17 @@ pub enum PresetError {
         detail: String,
     },
 
+    /// A GGUF file is malformed, or of a kind that is not read.
+    #[error("`{file}` is not a valid GGUF file: {field}: {detail}; download or convert it again")]
+    InvalidGguf {
+        /// The file.
+        file: String,
+        /// The field at fault: a part of the header, a key of the metadata, or a tensor.
+        field: String,
+        /// What was expected and found.
+        detail: String,
+    },
+
     /// An HDF5 file is malformed, or uses what Keras' weights files do not.
     #[error("`{file}` is not a valid Keras weights file: `{object}`: {detail}")]
     InvalidHdf5 {
@@ -226,7 +237,8 @@ pub enum PresetError {
     /// A tensor has elements that are no 16-, 32- or 64-bit floats.
     #[error(
         "tensor `{tensor}` has elements of type {found}, expected float32, float16 or bfloat16 \
-         (in HDF5 also float64); quantized checkpoints must be dequantized first"
+         (in HDF5 also float64, in GGUF also Q8_0, Q4_0 and Q6_K); quantized checkpoints must be \
+         dequantized first, GGUF files with `llama-quantize --allow-requantize IN OUT F16`"
     )]
     UnsupportedElementType {
         /// The tensor.

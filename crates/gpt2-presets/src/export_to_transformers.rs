@@ -81,9 +81,8 @@ impl ExportToTransformers for Preset {
         folder: impl AsRef<Path>,
         options: &ExportOptions,
     ) -> Result<(), PresetError> {
-        let tokenizer = if self.is_backbone_alone()? { None } else { self.task_preprocessor()? };
-        let tokenizer = tokenizer.as_ref().map(|preprocessor| preprocessor.tokenizer());
-        export(folder.as_ref(), Some(&mut self.parameters()?), tokenizer, options)
+        let tokenizer = self.exported_tokenizer()?;
+        export(folder.as_ref(), Some(&mut self.parameters()?), tokenizer.as_ref(), options)
     }
 }
 

@@ -7,6 +7,8 @@ use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig};
 
 use crate::PresetError;
 
+const GGUF: &str = "a GGUF file";
+
 /// A setting: its name, its value, and the only value that the format stands for.
 type Setting<'a> = (&'static str, &'a dyn Debug, &'a dyn Debug);
 
@@ -26,6 +28,34 @@ pub(crate) fn check_keras_backbone(config: &Gpt2BackboneConfig) -> Result<(), Pr
             ("tie_weights", &config.tie_weights, &fixed.tie_weights),
         ],
         "save the model with `export_to_transformers`",
+    )
+}
+
+/// Refuses the settings that llama.cpp's GPT-2 does not have: no file could name them.
+pub(crate) fn check_gguf_backbone(config: &Gpt2BackboneConfig) -> Result<(), PresetError> {
+    let fixed = Gpt2BackboneConfig::new(1, 1, 1, 1, 1);
+    let by_layer = (&config.scale_attention_by_layer, &fixed.scale_attention_by_layer);
+    check(
+        GGUF,
+        &[
+            ("activation", &config.activation, &fixed.activation),
+            ("scale_attention", &config.scale_attention, &fixed.scale_attention),
+            ("scale_attention_by_layer", by_layer.0, by_layer.1),
+        ],
+        "save the model with `export_to_transformers`",
+    )
+}
+
+/// Refuses the options of a tokenizer that llama.cpp does not have.
+pub(crate) fn check_gguf_tokenizer(config: &Gpt2TokenizerConfig) -> Result<(), PresetError> {
+    check_options(GGUF, config)?;
+    check(
+        GGUF,
+        &[
+            ("sequence_length", &config.sequence_length, &None::<usize>),
+            ("add_prefix_space", &config.add_prefix_space, &false),
+        ],
+        "save the tokenizer with `save_to_preset`, or change the option for the export",
     )
 }
 

@@ -1,4 +1,5 @@
-//! Stage 2: the files of a preset, in a folder, in a `.keras` file or inside this library.
+//! Stage 2: the files of a preset, in a folder, in a `.keras` file or inside this library; or the
+//! one GGUF file that it is.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -20,6 +21,11 @@ pub(crate) type HubAccess = Option<crate::HubOptions>;
 #[cfg(not(feature = "hub"))]
 pub(crate) type HubAccess = ();
 
+/// What a preset that is one GGUF file calls it, whatever its name is.
+pub(crate) const GGUF_FILE: &str = "model.gguf";
+/// How the names of such files end.
+const GGUF_EXTENSION: &str = "gguf";
+
 /// The files of one preset. All reading goes through here.
 #[derive(Debug, Clone)]
 pub(crate) enum PresetFiles {
@@ -27,6 +33,8 @@ pub(crate) enum PresetFiles {
     Folder(PathBuf),
     /// A `.keras` file.
     Archive(Arc<KerasArchive>),
+    /// One GGUF file.
+    Gguf(PathBuf),
     /// A folder on a hub.
     #[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "nothing is downloaded then"))]
     Remote(Arc<dyn RemoteFolder>),
@@ -63,9 +71,32 @@ impl PresetFiles {
             Location::Local(path) if KerasArchive::is_at(&path) => {
                 Ok(Self::Archive(Arc::new(KerasArchive::open(&path)?)))
             }
+            Location::Local(path) if is_gguf(&path) => Ok(Self::Gguf(path)),
             Location::Local(path) => Err(PresetError::NotADirectory { path }),
             Location::Hub(sources) => remote(preset, &sources, hub),
         }
+    }
+
+    /// The preset that is one GGUF file: this one, or that of a folder which holds a single one.
+    pub(crate) fn gguf(&self, preset: &str) -> Result<Option<Self>, PresetError> {
+        let Self::Folder(folder) = self else {
+            return Ok(matches!(self, Self::Gguf(_)).then(|| self.clone()));
+        };
+        let mut found = Vec::new();
+        for entry in fs::read_dir(folder).map_err(io_error(folder))? {
+            let path = entry.map_err(io_error(folder))?.path();
+            if is_gguf(&path) {
+                found.push(path);
+            }
+        }
+        if found.len() > 1 {
+            return Err(PresetError::MissingFile {
+                preset: preset.to_owned(),
+                file: "config.json".to_owned(),
+                remedy: "there are several `.gguf` files, so pass the path of one of them",
+            });
+        }
+        Ok(found.pop().map(Self::Gguf))
     }
 
     /// What messages call a file.
@@ -73,6 +104,7 @@ impl PresetFiles {
         match self {
             Self::Folder(folder) => folder.join(name).display().to_string(),
             Self::Archive(archive) => archive.display(name),
+            Self::Gguf(path) => path.display().to_string(),
             Self::Remote(remote) => remote.display(name),
             Self::Embedded(_) => name.to_owned(),
         }
@@ -83,6 +115,7 @@ impl PresetFiles {
         match self {
             Self::Folder(folder) => Ok(folder.join(name).exists()),
             Self::Archive(archive) => Ok(archive.has(name)),
+            Self::Gguf(path) => Ok(name == GGUF_FILE && path.exists()),
             Self::Remote(remote) => Ok(remote.fetch(name)?.is_some()),
             Self::Embedded(files) => Ok(files.iter().any(|(file, _)| *file == name)),
         }
@@ -96,6 +129,7 @@ impl PresetFiles {
                 return archive.weights().map(Some);
             }
             Self::Archive(_) => return Ok(None),
+            Self::Gguf(path) => path.clone(),
             Self::Remote(remote) => match remote.fetch(name)? {
                 Some(path) => path,
                 None => return Err(self.absent(name)),
@@ -167,6 +201,11 @@ impl PresetFiles {
             refuse("it is a link out of the folder")
         }
     }
+}
+
+fn is_gguf(path: &Path) -> bool {
+    let extension = path.extension();
+    extension.is_some_and(|extension| extension.eq_ignore_ascii_case(GGUF_EXTENSION))
 }
 
 #[cfg(feature = "bundled")]

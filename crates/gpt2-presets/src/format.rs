@@ -1,4 +1,4 @@
-//! Stage 3: `config.json` to the format of the preset.
+//! Stage 3: `config.json` to the format of the preset. A GGUF file has none.
 
 use serde_json::{Map, Value};
 
@@ -15,6 +15,8 @@ pub enum PresetFormat {
     Keras,
     /// The transformers library: `model.safetensors`, `vocab.json`, `merges.txt`.
     Transformers,
+    /// llama.cpp: one `.gguf` file.
+    Gguf,
 }
 
 impl PresetFormat {

@@ -16,7 +16,7 @@ use rust_hdf5::{DatatypeMessage, H5Dataset, H5File, LinkClass, StorageLayout};
 use crate::PresetError;
 use crate::checkpoint::{Values, WeightsFile};
 use crate::files::{PresetFiles, io_error};
-use crate::weight_map::Part;
+use crate::part::Part;
 
 /// Deepest path accepted, in groups. A whole task's weights are seven deep.
 const MAX_DEPTH: usize = 32;
@@ -160,7 +160,7 @@ impl WeightsFile for Hdf5File {
     }
 
     fn read(&mut self, name: &str, part: Part, _share: bool) -> Result<Values, PresetError> {
-        assert_eq!(part, Part::Whole, "Keras stores every parameter in a dataset of its own");
+        assert_eq!(part, Part::WHOLE, "Keras stores every parameter in a dataset of its own");
         let dataset = self.dataset(name)?;
         let values = match self.inspected[name] {
             Element::F32 => dataset.read_raw::<f32>(),

@@ -9,7 +9,8 @@ use gpt2_backbone::{
 };
 
 use crate::checkpoint::{Checkpoint, Values};
-use crate::weight_map::{Part, Placement};
+use crate::part::Part;
+use crate::weight_map::Placement;
 use crate::{LoadOptions, PresetError};
 
 /// After so many missing tensors the search ends: a config may ask for any number.
@@ -163,8 +164,8 @@ fn check_repeated(
 ) -> Result<(), PresetError> {
     let equal = checkpoint.inspect(head)? == checkpoint.inspect(embedding)? && {
         // Copies, and before the model exists: the peak of memory comes later.
-        let head = checkpoint.read(head, Part::Whole, false)?;
-        let embedding = checkpoint.read(embedding, Part::Whole, false)?;
+        let head = checkpoint.read(head, Part::WHOLE, false)?;
+        let embedding = checkpoint.read(embedding, Part::WHOLE, false)?;
         bytemuck::cast_slice::<f32, u32>(head.as_slice())
             == bytemuck::cast_slice::<f32, u32>(embedding.as_slice())
     };

@@ -11,8 +11,8 @@ use crate::files::PresetFiles;
 use crate::hdf5_file::Hdf5File;
 use crate::load::first_non_finite;
 use crate::lora_format::{KERAS_RANK, LoraFormat};
+use crate::part::Part;
 use crate::safetensors_file::SafetensorsFile;
-use crate::weight_map::Part;
 
 /// What the metadata of our own files say under `format`.
 pub(crate) const FORMAT_NAME: &str = "gpt2_lora";
@@ -81,7 +81,7 @@ impl LoraFile {
         if found != expected {
             return Err(invalid(&self.path, &tensor, expected, &found));
         }
-        let values = self.file.read(&tensor, Part::Whole, false)?.as_slice().to_vec();
+        let values = self.file.read(&tensor, Part::WHOLE, false)?.as_slice().to_vec();
         if let Some(index) = first_non_finite(&values) {
             let found = format!("{} at element {index}", values[index]);
             return Err(invalid(&self.path, &tensor, "finite numbers".to_owned(), &found));

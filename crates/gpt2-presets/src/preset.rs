@@ -7,6 +7,7 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 use crate::checkpoint::Checkpoint;
 use crate::files::{HubAccess, PresetFiles};
 use crate::format::{CONFIG_FILE, PresetFormat, read_object};
+use crate::gguf;
 use crate::keras_config::{self, TaskPreprocessor};
 use crate::load::{LoadReport, load};
 use crate::placed_checkpoint::PlacedCheckpoint;
@@ -39,22 +40,23 @@ pub struct Preset {
 }
 
 impl Preset {
-    /// Opens a built-in preset by its name, a model on a hub by its handle, or a folder or `.keras`
-    /// file by its path or `file://` URL.
+    /// Opens a built-in preset by its name, a model on a hub by its handle, or a folder, a `.keras`
+    /// file or a `.gguf` file by its path or `file://` URL.
     ///
     /// From a hub, with the cargo feature `hub`, each file is downloaded when it is needed, into the
     /// cache of the hub's own Python client; tokens and folders are those of the environment.
     ///
     /// The folder may hold a preset of KerasHub or a model of the transformers library;
-    /// `config.json` says which. A `.keras` file is one that Keras' `save` wrote of a `GPT2CausalLM` or
-    /// a `GPT2Backbone`; its weights are copied to the system's folder for temporary files when they
-    /// are asked for, and removed with the preset. A folder with a built-in preset's name is opened as `./name`. Nothing that a file names is executed, and no path in a config
-    /// is opened.
+    /// `config.json` says which. Without that file, it may hold a single `.gguf` file. A `.keras` file
+    /// is one that Keras' `save` wrote of a `GPT2CausalLM` or a `GPT2Backbone`; its weights are copied
+    /// to the system's folder for temporary files when they are asked for, and removed with the
+    /// preset. A folder with a built-in preset's name is opened as `./name`. Nothing that a file
+    /// names is executed, and no path in a config is opened.
     ///
     /// # Errors
     ///
     /// [`PresetError::UnknownPreset`], [`PresetError::InvalidHandle`], why a hub does not give the
-    /// file, and what is wrong with `config.json`.
+    /// file, and what is wrong with `config.json`, or with the metadata of a GGUF file.
     pub fn open(preset: &str) -> Result<Self, PresetError> {
         Self::open_through(preset, &HubAccess::default())
     }
@@ -72,21 +74,34 @@ impl Preset {
     pub(crate) fn open_through(preset: &str, hub: &HubAccess) -> Result<Self, PresetError> {
         let files = PresetFiles::find(preset, hub)?;
         if !files.has(CONFIG_FILE)? {
-            return Err(PresetError::MissingFile {
-                preset: preset.to_owned(),
-                file: CONFIG_FILE.to_owned(),
-                remedy: "make sure that the directory or handle is that of a preset and that you \
-                         may read it",
-            });
+            let Some(file) = files.gguf(preset)? else {
+                return Err(PresetError::MissingFile {
+                    preset: preset.to_owned(),
+                    file: CONFIG_FILE.to_owned(),
+                    remedy: "make sure that the directory or handle is that of a preset and that \
+                             you may read it",
+                });
+            };
+            let config = gguf::config::backbone_config(&file)?;
+            return Self::new(preset, file, PresetFormat::Gguf, config);
         }
         let json = read_object(&files, CONFIG_FILE)?;
         let format = PresetFormat::detect(&json, preset)?;
         let config = match format {
             PresetFormat::Keras => keras_config::backbone_config(&files, &json)?,
-            PresetFormat::Transformers => transformers_config::backbone_config(&files, &json)?,
+            _ => transformers_config::backbone_config(&files, &json)?,
         };
+        Self::new(preset, files, format, config)
+    }
+
+    fn new(
+        name: &str,
+        files: PresetFiles,
+        format: PresetFormat,
+        config: Gpt2BackboneConfig,
+    ) -> Result<Self, PresetError> {
         config.validate()?;
-        Ok(Self { name: preset.to_owned(), files, format, config })
+        Ok(Self { name: name.to_owned(), files, format, config })
     }
 
     /// What the preset was opened by.
@@ -132,7 +147,7 @@ impl Preset {
     pub fn preprocessor(&self) -> Result<Gpt2CausalLmPreprocessor, PresetError> {
         let saved = match self.format {
             PresetFormat::Keras => keras_config::preprocessor_config(&self.files)?,
-            PresetFormat::Transformers => None,
+            PresetFormat::Transformers | PresetFormat::Gguf => None,
         };
         let config = saved.unwrap_or_else(|| self.default_preprocessor_config());
         Ok(Gpt2CausalLmPreprocessor::new(self.tokenizer()?, config)?)
@@ -198,6 +213,13 @@ impl Preset {
         })
     }
 
+    /// The tokenizer that an export of the model has.
+    pub(crate) fn exported_tokenizer(&self) -> Result<Option<Gpt2Tokenizer>, PresetError> {
+        let preprocessor =
+            if self.is_backbone_alone()? { None } else { self.task_preprocessor()? };
+        Ok(preprocessor.map(|preprocessor| preprocessor.tokenizer().clone()))
+    }
+
     /// Whether there is neither a tokenizer nor a task that was saved without one.
     pub(crate) fn is_backbone_alone(&self) -> Result<bool, PresetError> {
         Ok(self.task()? == TaskPreprocessor::Unsaid
@@ -214,7 +236,7 @@ impl Preset {
     fn task(&self) -> Result<TaskPreprocessor, PresetError> {
         match self.format {
             PresetFormat::Keras => keras_config::task_preprocessor(&self.files),
-            PresetFormat::Transformers => Ok(TaskPreprocessor::Unsaid),
+            PresetFormat::Transformers | PresetFormat::Gguf => Ok(TaskPreprocessor::Unsaid),
         }
     }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::PresetError;
 use crate::files::{HubAccess, PresetFiles};
 use crate::format::{CONFIG_FILE, PresetFormat, read_object};
+use crate::gguf;
 use crate::keras_config;
 
 pub(crate) const KERAS_VOCABULARY: &str = "assets/tokenizer/vocabulary.json";
@@ -24,6 +25,7 @@ pub(crate) fn tokenizer(
     preset: &str,
 ) -> Result<Gpt2Tokenizer, PresetError> {
     match format {
+        PresetFormat::Gguf => gguf::tokenizer::tokenizer(files),
         PresetFormat::Keras => {
             let wanted = [keras_config::TOKENIZER_CONFIG_FILE, KERAS_VOCABULARY, KERAS_MERGES];
             for file in wanted {
@@ -56,6 +58,7 @@ pub(crate) fn has_tokenizer(
             [keras_config::TOKENIZER_CONFIG_FILE, KERAS_VOCABULARY, KERAS_MERGES]
         }
         PresetFormat::Transformers => [TOKENIZER, VOCABULARY, MERGES],
+        PresetFormat::Gguf => return gguf::tokenizer::has_tokenizer(files),
     };
     for name in names {
         if files.has(name)? {
@@ -71,6 +74,9 @@ pub(crate) fn tokenizer_alone(preset: &str) -> Result<Option<Gpt2Tokenizer>, Pre
     let files = PresetFiles::find(preset, &HubAccess::default())?;
     if files.has(CONFIG_FILE)? {
         return Ok(None);
+    }
+    if let Some(file) = files.gguf(preset)? {
+        return gguf::tokenizer::tokenizer_alone(&file);
     }
     if files.has(KERAS_VOCABULARY)? {
         return tokenizer(&files, PresetFormat::Keras, preset).map(Some);

@@ -16,8 +16,8 @@ use crate::PresetError;
 use crate::checkpoint::{Values, WeightsFile};
 use crate::files::{PresetFiles, io_error};
 use crate::pickle::{MAX_PICKLE_SIZE, checked_length};
-use crate::safetensors_file::transposed;
-use crate::weight_map::Part;
+use crate::float_reader::transposed;
+use crate::part::Part;
 use crate::zip_members::ZipMembers;
 
 /// An open checkpoint of PyTorch.
@@ -129,20 +129,16 @@ impl WeightsFile for PytorchFile {
         })?;
         let (dtype, shape) = (tensor.dtype(), tensor.shape());
         let aligned = bytemuck::try_cast_slice::<u8, f32>(&bytes).is_ok();
-        Ok(match (part, shape) {
-            (Part::Whole, _) if dtype == DType::F32 && aligned => Values::Shared(bytes.into()),
-            (Part::Third(third), &[.., columns]) => {
-                let width = columns / 3 * dtype.size();
-                let rows = bytes.chunks_exact((3 * width).max(1));
-                let part: Vec<u8> =
-                    rows.flat_map(|row| &row[third * width..][..width]).copied().collect();
-                Values::Owned(to_f32(&part, dtype))
-            }
-            (Part::Transposed, &[rows, columns]) => {
-                Values::Owned(transposed(&to_f32(&bytes, dtype), rows, columns))
-            }
-            _ => Values::Owned(to_f32(&bytes, dtype)),
-        })
+        if part == Part::WHOLE && dtype == DType::F32 && aligned {
+            return Ok(Values::Shared(bytes.into()));
+        }
+        let (block, size) = (part.block(shape), dtype.size());
+        let rows = (0..block.rows).map(|row| block.start(row) * size);
+        let cut: Vec<u8> =
+            rows.flat_map(|start| &bytes[start..][..block.columns * size]).copied().collect();
+        let values = to_f32(&cut, dtype);
+        let transpose = |values: &[f32]| transposed(values, block.rows, block.columns);
+        Ok(Values::Owned(if part.transposed { transpose(&values) } else { values }))
     }
 }
 

@@ -13,9 +13,9 @@ use crate::checkpoint::WeightsFile;
 use crate::files::PresetFiles;
 use crate::named_tensor::NamedTensor;
 use crate::named_tensors_writer;
+use crate::part::Part;
 use crate::safetensors_file::SafetensorsFile;
 use crate::staging::{Staging, remove_abandoned, sync_folder, write_error};
-use crate::weight_map::Part;
 
 /// The file in the folder.
 const FILE: &str = "training.checkpoint.safetensors";
@@ -98,7 +98,7 @@ impl CheckpointFolder {
             let [count] = shape[..] else {
                 return Err(self.damaged(format!("`{name}` must be flat, found shape {shape:?}")));
             };
-            let data: TensorData = file.read(&name, Part::Whole, false)?.into_data(&[count]);
+            let data: TensorData = file.read(&name, Part::WHOLE, false)?.into_data(&[count]);
             tensors.insert(name, Tensor::from_data(data, device));
         }
         Ok(TrainingCheckpoint { state, tensors })

@@ -1,7 +1,7 @@
 //! Stage 5b: the transformers library's names in `model.safetensors`.
 
+use crate::part::Part;
 use crate::weight_map::Axis::{Hidden, Inner, Positions, ThreeHidden, Vocabulary};
-use crate::weight_map::Part::{Third, Transposed};
 use crate::weight_map::{Row, WeightMap, part, row};
 
 /// Names of `transformers/models/gpt2/modeling_gpt2.py`. Its `Conv1D` kernels are `[input,
@@ -30,18 +30,18 @@ const MODEL: &[Row] = &[
 
 #[rustfmt::skip]
 const HEAD: Row =
-    part("token_embedding.reverse_embeddings",    "lm_head.weight", &[Vocabulary, Hidden], Transposed);
+    part("token_embedding.reverse_embeddings",    "lm_head.weight", &[Vocabulary, Hidden], Part::WHOLE.transposed());
 
 #[rustfmt::skip]
 const LAYER: &[Row] = &[
     row("self_attention_layer_norm.gamma",          "ln_1.weight",        &[Hidden]),
     row("self_attention_layer_norm.beta",           "ln_1.bias",          &[Hidden]),
-    part("self_attention_layer.query_dense.kernel", "attn.c_attn.weight", &[Hidden, ThreeHidden], Third(0)),
-    part("self_attention_layer.query_dense.bias",   "attn.c_attn.bias",   &[ThreeHidden],         Third(0)),
-    part("self_attention_layer.key_dense.kernel",   "attn.c_attn.weight", &[Hidden, ThreeHidden], Third(1)),
-    part("self_attention_layer.key_dense.bias",     "attn.c_attn.bias",   &[ThreeHidden],         Third(1)),
-    part("self_attention_layer.value_dense.kernel", "attn.c_attn.weight", &[Hidden, ThreeHidden], Third(2)),
-    part("self_attention_layer.value_dense.bias",   "attn.c_attn.bias",   &[ThreeHidden],         Third(2)),
+    part("self_attention_layer.query_dense.kernel", "attn.c_attn.weight", &[Hidden, ThreeHidden], Part::columns(0)),
+    part("self_attention_layer.query_dense.bias",   "attn.c_attn.bias",   &[ThreeHidden],         Part::columns(0)),
+    part("self_attention_layer.key_dense.kernel",   "attn.c_attn.weight", &[Hidden, ThreeHidden], Part::columns(1)),
+    part("self_attention_layer.key_dense.bias",     "attn.c_attn.bias",   &[ThreeHidden],         Part::columns(1)),
+    part("self_attention_layer.value_dense.kernel", "attn.c_attn.weight", &[Hidden, ThreeHidden], Part::columns(2)),
+    part("self_attention_layer.value_dense.bias",   "attn.c_attn.bias",   &[ThreeHidden],         Part::columns(2)),
     row("self_attention_layer.output_dense.kernel", "attn.c_proj.weight", &[Hidden, Hidden]),
     row("self_attention_layer.output_dense.bias",   "attn.c_proj.bias",   &[Hidden]),
     row("feedforward_layer_norm.gamma",             "ln_2.weight",        &[Hidden]),

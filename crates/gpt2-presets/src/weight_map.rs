@@ -2,6 +2,8 @@
 
 use gpt2_backbone::Gpt2BackboneConfig;
 
+use crate::part::Part;
+
 /// One line of a weight map.
 pub(crate) struct Row {
     /// The parameter's path in its module: the model, or one of its transformer layers.
@@ -33,42 +35,13 @@ pub(crate) enum Axis {
     HeadDim,
 }
 
-/// What of a tensor a parameter is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// All of it. The shapes may differ (heads are an axis in Keras), the order of elements does not.
-    Whole,
-    /// This third, from 0, of its last axis.
-    Third(usize),
-    /// All of it, rows and columns exchanged.
-    Transposed,
-}
-
-impl Part {
-    /// Where element `index` of the part stands in a tensor of this shape, in row-major order.
-    pub(crate) fn index_in_tensor(self, index: usize, shape: &[usize]) -> usize {
-        let columns = shape.last().copied().unwrap_or(1).max(1);
-        match self {
-            Self::Whole => index,
-            Self::Third(third) => {
-                let width = (columns / 3).max(1);
-                index / width * columns + third * width + index % width
-            }
-            Self::Transposed => {
-                let rows = shape.first().copied().unwrap_or(1).max(1);
-                index % rows * columns + index / rows
-            }
-        }
-    }
-}
-
 /// A row for a whole tensor.
 pub(crate) const fn row(
     parameter: &'static str,
     tensor: &'static str,
     shape: &'static [Axis],
 ) -> Row {
-    Row { parameter, tensor, shape, part: Part::Whole }
+    Row { parameter, tensor, shape, part: Part::WHOLE }
 }
 
 /// A row for a part of a tensor.
@@ -204,21 +177,10 @@ mod tests {
                 let placed: Vec<_> = map.placements(&config).collect();
                 assert_eq!(placed.len(), recorder.asked.len());
                 for Placement { parameter, shape, part, .. } in placed {
-                    let elements: usize = shape.iter().product();
-                    let third = matches!(part, Part::Third(_));
-                    let expected = if third { elements / 3 } else { elements };
+                    let expected = part.block(&shape).elements();
                     assert_eq!(recorder.asked.get(&parameter), Some(&expected), "{parameter}");
                 }
             }
         }
-    }
-
-    #[test]
-    fn elements_of_parts_are_found_in_their_tensor() {
-        assert_eq!(Part::Whole.index_in_tensor(7, &[2, 6]), 7);
-        // Rows of six: the second third of the second row begins at 6 + 2.
-        assert_eq!(Part::Third(1).index_in_tensor(2, &[2, 6]), 8);
-        // Three columns of two become two columns of three.
-        assert_eq!(Part::Transposed.index_in_tensor(3, &[2, 3]), 4);
     }
 }

@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::lora::ALL;
 use crate::support::device;
 
-const BUNDLED: &str = "gpt2_tiny_shakespeare";
+pub const BUNDLED: &str = "gpt2_tiny_shakespeare";
 
 /// Saves models, and lets the library of which `variable` names the Python check the folders.
 fn check(
@@ -76,7 +76,7 @@ fn expectations(model: &mut Gpt2CausalLm) -> serde_json::Value {
     })
 }
 
-fn bundled() -> Gpt2CausalLm {
+pub fn bundled() -> Gpt2CausalLm {
     Gpt2CausalLm::from_preset(BUNDLED, &device()).unwrap()
 }
 
@@ -97,13 +97,13 @@ impl ParameterSource for Waves {
     }
 }
 
-fn with_config(config: &Gpt2BackboneConfig) -> Gpt2CausalLm {
+pub fn with_config(config: &Gpt2BackboneConfig) -> Gpt2CausalLm {
     let backbone = Gpt2Backbone::from_source(config, &mut Waves { count: 0 }, &device()).unwrap();
     let preprocessor = Gpt2CausalLmPreprocessor::from_preset(BUNDLED).unwrap();
     Gpt2CausalLm::new(backbone, Some(preprocessor)).unwrap()
 }
 
-fn small() -> Gpt2BackboneConfig {
+pub fn small() -> Gpt2BackboneConfig {
     Gpt2BackboneConfig::new(1024, 2, 2, 8, 12).with_max_sequence_length(128)
 }
 

@@ -1,4 +1,4 @@
-//! The crate from outside: handles, configs, loading and saving in both formats, and files that mean harm.
+//! The crate from outside: handles, configs, loading and saving in all formats, and files that mean harm.
 
 #[cfg(feature = "bundled")]
 mod bundled;
@@ -7,7 +7,9 @@ mod configs;
 mod converting;
 mod exporting;
 mod failed_saves;
+mod gguf;
 mod handles;
+mod hostile_gguf;
 mod hostile_hdf5;
 mod hostile_safetensors;
 mod hostile_shards;
@@ -27,6 +29,8 @@ mod hub_sources;
 mod hub_transfer;
 #[cfg(feature = "bundled")]
 mod interop;
+#[cfg(feature = "bundled")]
+mod interop_gguf;
 mod keras_files;
 mod killed_saves;
 mod loading;

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{
-    ExportToTransformers, FromPreset, FromPresetOnDevice, Preset, PresetError, PresetFormat,
-    SaveOptions, SaveToPreset,
+    ExportToGguf, ExportToTransformers, FromPreset, FromPresetOnDevice, Preset, PresetError,
+    PresetFormat, SaveOptions, SaveToPreset,
 };
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig};
@@ -87,6 +87,7 @@ pub fn save(model: &Gpt2CausalLm, format: PresetFormat, folder: &Path) -> Result
     match format {
         PresetFormat::Keras => model.save_to_preset(folder),
         PresetFormat::Transformers => model.export_to_transformers(folder),
+        PresetFormat::Gguf => model.export_to_gguf(folder.join("model.gguf")),
     }
 }
 
