@@ -94,9 +94,7 @@ impl Checkpoint {
                 let open = |name: &String| PytorchFile::open(files, name);
                 Self::of_files(&TRANSFORMERS, names.map(open))
             }
-            Kind::Gguf => {
-                Self::of_files(&GGUF, names.map(|_| GgufFile::open(files, memory_map)))
-            }
+            Kind::Gguf => Self::of_files(&GGUF, names.map(|_| GgufFile::open(files, memory_map))),
         }
     }
 

@@ -215,8 +215,7 @@ impl Preset {
 
     /// The tokenizer that an export of the model has.
     pub(crate) fn exported_tokenizer(&self) -> Result<Option<Gpt2Tokenizer>, PresetError> {
-        let preprocessor =
-            if self.is_backbone_alone()? { None } else { self.task_preprocessor()? };
+        let preprocessor = if self.is_backbone_alone()? { None } else { self.task_preprocessor()? };
         Ok(preprocessor.map(|preprocessor| preprocessor.tokenizer().clone()))
     }
 

@@ -15,9 +15,9 @@ use pytorch_reader::{DType, PytorchReader, Tensor};
 use crate::PresetError;
 use crate::checkpoint::{Values, WeightsFile};
 use crate::files::{PresetFiles, io_error};
-use crate::pickle::{MAX_PICKLE_SIZE, checked_length};
 use crate::float_reader::transposed;
 use crate::part::Part;
+use crate::pickle::{MAX_PICKLE_SIZE, checked_length};
 use crate::zip_members::ZipMembers;
 
 /// An open checkpoint of PyTorch.

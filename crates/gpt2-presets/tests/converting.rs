@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use gpt2_backbone::Gpt2BackboneConfig;
 use gpt2_presets::{
-    ExportOptions, ExportToTransformers, Preset, PresetError, PresetFormat, SaveOptions,
-    SaveToPreset,
+    ExportOptions, ExportToGguf, ExportToTransformers, Preset, PresetError, PresetFormat,
+    SaveOptions, SaveToPreset,
 };
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::Gpt2TokenizerConfig;
@@ -23,6 +23,7 @@ fn convert(preset: &Preset, format: PresetFormat, folder: &Path) -> Result<(), P
     match format {
         PresetFormat::Keras => preset.save_to_preset(folder),
         PresetFormat::Transformers => preset.export_to_transformers(folder),
+        PresetFormat::Gguf => preset.export_to_gguf(folder.join("model.gguf")),
     }
 }
 
@@ -56,22 +57,22 @@ fn assert_same_files(found: &TempDir, expected: &TempDir) {
 fn a_converted_preset_is_what_its_model_saves() {
     let narrow = Gpt2BackboneConfig { intermediate_dim: 3, dropout: 0.25, ..tiny() };
     let untied = Gpt2BackboneConfig { tie_weights: false, ..tiny() };
+    let all = [PresetFormat::Keras, PresetFormat::Transformers, PresetFormat::Gguf];
     for (config, formats) in
-        [(tiny(), &BOTH[..]), (narrow, &BOTH), (untied, &[PresetFormat::Transformers])]
+        [(tiny(), &all[..]), (narrow, &BOTH), (untied, &[PresetFormat::Transformers])]
     {
         let model = model(&config);
         for first in formats {
             let source = saved(&model, *first);
+            let loaded = open(&source).unwrap().causal_lm(&device()).unwrap();
             for second in formats {
                 let folder = converted(&source, *second);
-                assert_same_files(&folder, &saved(&model, *second));
-                let again = open(&folder).unwrap().causal_lm(&device()).unwrap();
-                assert_same(&again, &model, "ab<|endoftext|>ba");
+                assert_same_files(&folder, &saved(&loaded, *second));
                 // And back.
-                let back = converted(&folder, *first);
-                assert_same_files(&back, &source);
-                let again = open(&back).unwrap().causal_lm(&device()).unwrap();
-                assert_same(&again, &model, "ab<|endoftext|>ba");
+                for folder in [converted(&folder, *first), folder] {
+                    let again = open(&folder).unwrap().causal_lm(&device()).unwrap();
+                    assert_same(&again, &model, "ab<|endoftext|>ba");
+                }
             }
         }
     }
@@ -140,6 +141,12 @@ fn a_backbone_alone_and_a_task_without_preprocessor_stay_what_they_are() {
     let task_json = json_of(&converted(&task, PresetFormat::Keras), "task.json");
     assert_eq!(task_json["config"]["preprocessor"], Value::Null);
     for source in [&alone, &task] {
+        let file = converted(source, PresetFormat::Gguf);
+        assert_eq!(parameters(&open(&file).unwrap().backbone(&device()).unwrap()), weights);
+        assert_eq!(
+            names(&converted(&file, PresetFormat::Keras)),
+            ["config.json", "metadata.json", "model.weights.h5"]
+        );
         let folder = converted(source, PresetFormat::Transformers);
         let expected = ["config.json", "generation_config.json", "model.safetensors"];
         assert_eq!(names(&folder), expected);
@@ -154,7 +161,7 @@ fn a_backbone_alone_and_a_task_without_preprocessor_stay_what_they_are() {
                 fs::remove_file(source.path().join("task.json")).unwrap();
                 &["assets/tokenizer/merges.txt", "tokenizer.json"][..]
             }
-            PresetFormat::Transformers => &["merges.txt", "tokenizer.json"],
+            _ => &["merges.txt", "tokenizer.json"],
         };
         removed.iter().for_each(|name| fs::remove_file(source.path().join(name)).unwrap());
         let folder = tempfile::tempdir().unwrap();

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{
-    WeightDtype, ExportOptions, ExportToGguf, FromPreset, FromPresetOnDevice, Preset, PresetError,
-    PresetFormat,
+    ExportOptions, ExportToGguf, FromPreset, FromPresetOnDevice, Preset, PresetError, PresetFormat,
+    WeightDtype,
 };
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, SpecialText, Vocabulary};

@@ -23,7 +23,7 @@ use crate::gguf::weight_map::{GGUF, POSITION_EMBEDDING};
 use crate::placed_parameters::{Parameters, each_placed_parameter};
 use crate::staging::write_error;
 use crate::weight_map::Placement;
-use crate::{WeightDtype, PresetError};
+use crate::{PresetError, WeightDtype};
 
 /// Writes all parameters. `target` is what errors call the file; its name is the model's.
 pub(crate) fn write(
