@@ -21,7 +21,7 @@ use crate::staging::Staging;
 /// The folder of a model's revision in the cache.
 #[derive(Debug)]
 pub(crate) struct ModelScopeCache {
-    root: PathBuf,
+    pub(crate) root: PathBuf,
     pub(crate) revision: String,
     /// Where the files are.
     pub(crate) folder: PathBuf,
