@@ -13,6 +13,8 @@ mod hostile_shards;
 #[cfg(feature = "hub")]
 mod hub_hugging_face;
 #[cfg(feature = "hub")]
+mod hub_processes;
+#[cfg(feature = "hub")]
 mod hub_server;
 #[cfg(feature = "hub")]
 mod hub_transfer;
