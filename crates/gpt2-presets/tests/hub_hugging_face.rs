@@ -332,12 +332,12 @@ fn a_hub_that_asks_for_a_pause_gets_it() {
 fn hubs_that_do_not_answer_are_given_up() {
     let hub =
         Hub::with_faults(BTreeMap::new(), |_, response, _| response.with_fault(Fault::Silent));
-    let options = hub.options().with_retries(1).with_metadata_timeout(Duration::from_millis(100));
+    let options = hub.options().with_retries(1).with_metadata_timeout(Duration::from_millis(200));
     let start = Instant::now();
     let error = Preset::open_with("hf://a/b", &options).unwrap_err();
     assert!(matches!(&error, PresetError::HubConnection { .. }), "{error}");
     assert!(error.to_string().contains("time limit"), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(start.elapsed() < Duration::from_secs(3));
     assert_eq!(hub.server.requests().len(), 2);
     let options = hub.options().with_hugging_face_endpoint("huggingface.co");
     let error = Preset::open_with("hf://a/b", &options).unwrap_err();

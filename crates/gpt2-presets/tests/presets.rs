@@ -19,6 +19,8 @@ mod hub_kaggle;
 #[cfg(feature = "hub")]
 mod hub_model_scope;
 #[cfg(feature = "hub")]
+mod hub_processes;
+#[cfg(feature = "hub")]
 mod hub_server;
 #[cfg(feature = "hub")]
 mod hub_sources;

@@ -1,7 +1,7 @@
 //! Stage 2c, in part: whether a file has the content that its hub promised.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use md5::Md5;
@@ -22,15 +22,25 @@ pub(crate) enum Digest {
 }
 
 impl Digest {
-    /// Reads the whole file. `display` is what messages call it.
+    /// Checks a file by its path. `display` is what messages call it.
     pub(crate) fn check(&self, path: &Path, display: &str) -> Result<(), PresetError> {
+        self.check_open(&File::open(path).map_err(io_error(path))?, path, display)
+    }
+
+    /// Reads the whole file, from its beginning.
+    pub(crate) fn check_open(
+        &self,
+        file: &File,
+        path: &Path,
+        display: &str,
+    ) -> Result<(), PresetError> {
         let (algorithm, expected, found) = match self {
-            Self::Sha256(expected) => ("SHA-256", expected, hash(path, Sha256::new())),
-            Self::Md5(expected) => ("MD5", expected, hash(path, Md5::new())),
+            Self::Sha256(expected) => ("SHA-256", expected, hash(file, Sha256::new())),
+            Self::Md5(expected) => ("MD5", expected, hash(file, Md5::new())),
             Self::GitSha1(expected) => {
-                let size = path.metadata().map_err(io_error(path))?.len();
+                let size = file.metadata().map_err(io_error(path))?.len();
                 let header = Sha1::new_with_prefix(format!("blob {size}\0"));
-                ("SHA-1 of git", expected, hash(path, header))
+                ("SHA-1 of git", expected, hash(file, header))
             }
         };
         let found = found.map_err(io_error(path))?;
@@ -47,8 +57,8 @@ pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-fn hash(path: &Path, mut hasher: impl sha2::Digest) -> io::Result<String> {
-    let mut file = File::open(path)?;
+fn hash(mut file: &File, mut hasher: impl sha2::Digest) -> io::Result<String> {
+    file.rewind()?;
     let mut buffer = vec![0; 256 * 1024];
     loop {
         match file.read(&mut buffer)? {

@@ -89,9 +89,7 @@ fn attempt(
 ) -> Result<bool, PresetError> {
     let mut progress = Progress::new(client, download.display);
     let checked = receive(client, download, &mut partial, &mut progress).and_then(|promised| {
-        partial.sync()?;
-        let digests = download.digests.iter().chain(&promised);
-        digests.map(|digest| digest.check(partial.path(), download.display)).collect()
+        partial.check(download.digests.iter().chain(&promised), download.display)
     });
     match checked {
         Ok(()) => {
