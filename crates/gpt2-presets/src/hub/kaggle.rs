@@ -248,7 +248,7 @@ impl HubFolder for KaggleFolder {
 
 /// The framework as the protocol names it, however it is written: `pyTorch`, `pytorch`
 /// (`kagglehub/enum.py`). One that is not known is left to Kaggle.
-fn framework_name(framework: &str) -> String {
+pub(crate) fn framework_name(framework: &str) -> String {
     let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_uppercase();
     let known = FRAMEWORKS.iter().find(|known| plain(known) == plain(framework));
     known.map_or_else(|| framework.to_ascii_uppercase(), |known| (*known).to_owned())

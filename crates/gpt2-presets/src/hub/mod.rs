@@ -27,6 +27,7 @@ mod options;
 mod partial;
 mod retry;
 mod transfer;
+mod upload;
 mod url;
 
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ use std::sync::Arc;
 
 pub use cached_files::{CachedFiles, cached_files};
 pub use options::{DownloadProgress, HubOptions};
+pub use upload::{upload_preset, upload_preset_with};
 
 use self::client::Client;
 use self::digest::{Digest, is_hex};
