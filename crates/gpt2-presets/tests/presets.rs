@@ -26,6 +26,8 @@ mod hub_server;
 mod hub_sources;
 #[cfg(feature = "hub")]
 mod hub_transfer;
+#[cfg(feature = "hub")]
+mod hub_upload;
 #[cfg(feature = "bundled")]
 mod interop;
 mod killed_saves;
