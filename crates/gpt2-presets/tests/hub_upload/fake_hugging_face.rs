@@ -36,6 +36,8 @@ pub struct State {
     parts: BTreeMap<(String, usize), Vec<u8>>,
     /// Size in bytes above which the parts of a file are stored one by one.
     pub part_size: Option<usize>,
+    /// Where the hub says that it is; where it was asked if none.
+    pub address: Option<String>,
     /// Files that the repository's `.gitignore` names.
     pub ignored: Vec<String>,
 }
@@ -99,6 +101,8 @@ fn store(state: &mut State, request: &Request) -> Response {
             state.parts.insert(key, request.body.clone());
             Response::new(200).with_header("ETag", etag)
         }
+        ("POST", ["complete", oid]) => complete(state, oid, &json_of(request)),
+        ("POST", [.., "info", "lfs", "verify"]) => verify(state, &json_of(request)),
         ("GET", ["objects", oid]) => Response::file(request, &state.storage[*oid], &etag),
         _ => Response::new(404).with_body("<Error><Code>NoSuchKey</Code></Error>"),
     }
@@ -151,12 +155,7 @@ fn answer(state: &mut State, request: &Request, storage: &str) -> Response {
             batch(state, &json_of(request), &endpoint, storage)
         }
         ("POST", [_, model, "info", "lfs", "verify"]) if model.ends_with(".git") => {
-            let json = json_of(request);
-            let blob = state.storage.get(json["oid"].as_str().unwrap());
-            let whole = blob.is_some_and(|blob| {
-                json["size"] == blob.len() && json["oid"] == hex(&Sha256::digest(blob))
-            });
-            json_answer(if whole { 200 } else { 422 }, &json!({"success": whole}))
+            verify(state, &json_of(request))
         }
         ("GET" | "HEAD", [owner, model, "resolve", revision, name @ ..]) => {
             let id = format!("{owner}/{model}");
@@ -232,6 +231,7 @@ fn preupload(state: &State, id: &str, revision: &str, json: &Value) -> Response 
 }
 
 fn batch(state: &State, json: &Value, endpoint: &str, storage: &str) -> Response {
+    let endpoint = state.address.as_deref().unwrap_or(endpoint);
     assert_eq!(json["operation"], "upload");
     assert_eq!(json["hash_algo"], "sha256");
     let objects = json["objects"].as_array().unwrap().iter().map(|object| {
@@ -258,6 +258,14 @@ fn batch(state: &State, json: &Value, endpoint: &str, storage: &str) -> Response
     let mut answer = json_answer(200, &json!({"transfer": "basic", "objects": objects}));
     answer.headers[0].1 = "application/vnd.git-lfs+json".into();
     answer
+}
+
+fn verify(state: &State, json: &Value) -> Response {
+    let blob = state.storage.get(json["oid"].as_str().unwrap());
+    let whole = blob.is_some_and(|blob| {
+        json["size"] == blob.len() && json["oid"] == hex(&Sha256::digest(blob))
+    });
+    json_answer(if whole { 200 } else { 422 }, &json!({"success": whole}))
 }
 
 fn complete(state: &mut State, oid: &str, json: &Value) -> Response {

@@ -277,6 +277,22 @@ fn the_token_goes_to_the_hub_and_not_to_the_storage() {
 }
 
 #[test]
+fn addresses_of_the_hub_itself_are_those_of_its_mirror_and_others_get_no_token() {
+    let hub = FakeHuggingFace::start();
+    hub.state().part_size = Some(1000);
+    hub.state().address = Some("https://huggingface.co".into());
+    hub.upload(&keras_preset()).unwrap();
+    assert!(hub.hub.asked().iter().any(|it| it.starts_with("POST /complete/")));
+    assert!(hub.hub.asked().contains(&"POST /ann/any.git/info/lfs/verify".into()));
+
+    // The storage refuses whatever comes with a token.
+    let elsewhere = hub.storage.url.clone();
+    hub.state().address = Some(elsewhere);
+    hub.upload(&transformers_preset()).unwrap();
+    assert!(hub.storage.asked().contains(&"POST /ann/any.git/info/lfs/verify".into()));
+}
+
+#[test]
 fn files_that_the_repository_ignores_are_an_error() {
     let hub = FakeHuggingFace::start();
     hub.state().ignored.push("model.weights.h5".into());
