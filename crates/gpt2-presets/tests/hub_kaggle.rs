@@ -418,6 +418,26 @@ fn a_file_with_another_md5_is_not_kept() {
 }
 
 #[test]
+fn a_file_without_md5_is_checked_by_its_crc32c() {
+    // Of "123456789" it is e3069283 (RFC 3720 has the polynomial, others this value).
+    let mut files = keras_preset().0;
+    files.insert("config.json".to_owned(), b"123456789".to_vec());
+    let hub = Kaggle::new(files);
+    for (crc32c, is_right) in [("4waSgw==", true), ("4waShA==", false)] {
+        hub.answer_storage(move |request| {
+            let response = Response::file(request, b"123456789", "\"etag\"");
+            Some(response.with_header("x-goog-hash", format!("crc32c={crc32c}")))
+        });
+        match Preset::open_with(PINNED, &hub.options()).unwrap_err() {
+            PresetError::InvalidJson { .. } if is_right => {}
+            PresetError::ChecksumMismatch { algorithm: "CRC-32C", .. } if !is_right => {}
+            error => panic!("{error}"),
+        }
+        let _ = fs::remove_dir_all(hub.path("3"));
+    }
+}
+
+#[test]
 fn what_has_no_marker_may_be_half_a_file_and_is_replaced() {
     let (files, model) = keras_preset();
     let hub = Kaggle::new(files.clone());
