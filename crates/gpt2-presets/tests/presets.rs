@@ -15,6 +15,8 @@ mod hub_hugging_face;
 #[cfg(feature = "hub")]
 mod hub_processes;
 #[cfg(feature = "hub")]
+mod hub_refusals;
+#[cfg(feature = "hub")]
 mod hub_server;
 #[cfg(feature = "hub")]
 mod hub_transfer;
