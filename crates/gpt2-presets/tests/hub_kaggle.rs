@@ -57,7 +57,6 @@ impl Kaggle {
         impatient_options()
             .with_kaggle_endpoint(&format!("{}/api/v1/", self.server.url()))
             .with_kaggle_cache(self.cache.path())
-            .with_kaggle_token(None)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
