@@ -423,7 +423,10 @@ fn a_lock_that_nobody_gives_up_is_not_waited_for_for_ever() {
     // And a folder without locks.
     let hub = Hub::new(transformers_preset().0);
     fs::write(hub.cache.path().join(".locks"), "").unwrap();
+    let (bytes, name) = weights();
+    leave(&hub, 0, &bytes[..100], Some(&format!("\"{name}\"")));
     assert_whole(hub.load(), &hub);
+    assert_eq!(starts(&hub), [Some(100)]);
 }
 
 #[test]
