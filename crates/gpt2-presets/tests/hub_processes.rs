@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{FromPresetOnDevice, Preset, PresetError};
@@ -136,14 +136,20 @@ fn processes_that_are_killed_leave_good_files_or_none() {
     let (files, model) = large_preset();
     let mut random = ChaCha8Rng::seed_from_u64(8);
     let (mut downloads, mut largest) = (0, 0);
-    for _ in 0..kills {
+    for kill in 0..kills {
+        // Every other time while the weights arrive, else at any moment.
+        let (awaited, longest) = if kill % 2 == 0 { (WEIGHTS, 25_000) } else { ("", 120_000) };
         let asked = hub.server.requests().len();
         let mut process = program(&hub, this_program(), "model").spawn().unwrap();
-        let start = Instant::now();
-        while hub.server.requests().len() == asked && start.elapsed() < Duration::from_secs(20) {
+        let is_asked = || {
+            let requests = hub.server.requests();
+            let mut new = requests[asked..].iter();
+            new.any(|it| it.path.ends_with(awaited) && (it.method == "GET" || awaited.is_empty()))
+        };
+        while !is_asked() && process.try_wait().unwrap().is_none() {
             thread::sleep(Duration::from_millis(1));
         }
-        thread::sleep(Duration::from_micros(random.random_range(0..120_000)));
+        thread::sleep(Duration::from_micros(random.random_range(0..longest)));
         process.kill().unwrap();
         process.wait().unwrap();
         let left = check_cache(&hub.folder(), &files);

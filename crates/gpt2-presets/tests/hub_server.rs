@@ -297,4 +297,6 @@ pub fn impatient_options() -> HubOptions {
         .with_stall_timeout(Duration::from_secs(3))
         .with_metadata_timeout(Duration::from_secs(5))
         .with_hugging_face_token(None)
+        .with_kaggle_token(None)
+        .with_model_scope_token(None)
 }

@@ -173,6 +173,32 @@ fn parts_of_two_versions_are_not_put_together() {
 }
 
 #[test]
+fn a_file_of_which_nothing_is_known_is_not_put_together_at_all() {
+    // Neither size nor checksum nor version.
+    let mirror = |fault: fn(Response, usize) -> Response| {
+        Hub::with_faults(transformers_preset().0, move |request, mut response, before| {
+            response.headers.retain(|(name, _)| name != "etag");
+            match &request.method[..] {
+                "HEAD" => {
+                    let etag = format!("\"{}\"", request.path.replace('/', "-"));
+                    response.with_header("etag", etag).with_fault(Fault::Chunked)
+                }
+                _ if request.path.ends_with(WEIGHTS) => fault(response, before),
+                _ => response,
+            }
+        })
+    };
+    let hub = mirror(|response, _| response.with_fault(Fault::Chunked));
+    assert_whole(hub.load(), &hub);
+    let hub = mirror(|response, before| match before {
+        0 => response.with_body([7; 1000]).with_fault(Fault::DropAfter(500)),
+        _ => response,
+    });
+    assert_whole(hub.load(), &hub);
+    assert_eq!(starts(&hub), [None, None]);
+}
+
+#[test]
 fn a_part_must_be_the_one_that_was_asked_for() {
     for range in ["bytes 400-499/1000", "bytes 501-", "items 500-1/2", "bytes */9", ""] {
         let (result, hub) = load_through(move |_, mut response, before| match before {
@@ -397,7 +423,10 @@ fn a_lock_that_nobody_gives_up_is_not_waited_for_for_ever() {
     // And a folder without locks.
     let hub = Hub::new(transformers_preset().0);
     fs::write(hub.cache.path().join(".locks"), "").unwrap();
+    let (bytes, name) = weights();
+    leave(&hub, 0, &bytes[..100], Some(&format!("\"{name}\"")));
     assert_whole(hub.load(), &hub);
+    assert_eq!(starts(&hub), [Some(100)]);
 }
 
 #[test]

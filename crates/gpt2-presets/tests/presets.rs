@@ -21,6 +21,8 @@ mod hub_model_scope;
 #[cfg(feature = "hub")]
 mod hub_processes;
 #[cfg(feature = "hub")]
+mod hub_refusals;
+#[cfg(feature = "hub")]
 mod hub_server;
 #[cfg(feature = "hub")]
 mod hub_sources;

@@ -12,7 +12,7 @@ use ureq::http::{HeaderMap, Method};
 
 use super::base64;
 use super::client::{Body, Client, Header, Redirects, Request, Response, refusal, unexpected};
-use super::digest::Digest;
+use super::digest::{Digest, hex};
 use super::file_names::{check_file_name, check_place};
 use super::kaggle_cache::{Cached, KaggleCache};
 use super::transfer::{Download, download};
@@ -189,7 +189,7 @@ impl KaggleFolder {
                     lock: &self.cache.lock(version, name),
                     size: None,
                     digests: &digests,
-                    promised: md5_of_google,
+                    promised: hash_of_google,
                     is_done: &|| matches!(self.cache.find(version, name), Cached::File(_)),
                     finish: &|| self.cache.mark_complete(version, name),
                 },
@@ -315,12 +315,17 @@ fn is_refused(error: &PresetError) -> bool {
     )
 }
 
-/// The MD5 in headers like `x-goog-hash: crc32c=n03x6A==,md5=Ojk9c3dhfxgoKVVHYwFbHQ==`.
-fn md5_of_google(headers: &HeaderMap) -> Option<Digest> {
+/// The MD5 in headers like `x-goog-hash: crc32c=n03x6A==,md5=Ojk9c3dhfxgoKVVHYwFbHQ==`, or else
+/// the other.
+fn hash_of_google(headers: &HeaderMap) -> Option<Digest> {
     let values = headers.get_all("x-goog-hash").iter().filter_map(|value| value.to_str().ok());
-    let mut hashes = values.flat_map(|value| value.split(','));
-    let md5 = hashes.find_map(|hash| base64::decode(hash.trim().strip_prefix("md5=")?))?;
-    (md5.len() == 16).then(|| Digest::Md5(md5.iter().map(|byte| format!("{byte:02x}")).collect()))
+    let hashes: Vec<_> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let find = |name: &str, size| {
+        let mut values = hashes.iter().filter_map(|hash| hash.strip_prefix(name));
+        let bytes = values.find_map(base64::decode);
+        bytes.filter(|bytes| bytes.len() == size).map(|bytes| hex(&bytes))
+    };
+    find("md5=", 16).map(Digest::Md5).or_else(|| find("crc32c=", 4).map(Digest::Crc32c))
 }
 
 #[cfg(test)]

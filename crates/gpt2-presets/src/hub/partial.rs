@@ -78,7 +78,10 @@ impl<'a> Partial<'a> {
         self.etag = etag.filter(|etag| is_strong(etag)).map(str::to_owned);
         match &self.etag {
             Some(etag) => fs::write(etag_path(&self.path), etag).map_err(write_error(self.target)),
-            None => Ok(()),
+            None => {
+                let _ = fs::remove_file(etag_path(&self.path));
+                Ok(())
+            }
         }
     }
 
