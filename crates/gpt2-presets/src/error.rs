@@ -386,6 +386,110 @@ pub enum PresetError {
         path: PathBuf,
     },
 
+    // Uploading.
+    //
+    /// There is no folder to upload.
+    #[error("The preset directory {} doesn't exist.", path.display())]
+    PresetDirectoryMissing {
+        /// The folder.
+        path: PathBuf,
+    },
+
+    /// The folder to upload is no preset: what is loaded from it would fail.
+    #[error("{file} is missing from the preset directory `{}`. {remedy}", path.display())]
+    IncompletePreset {
+        /// The folder.
+        path: PathBuf,
+        /// What is missing.
+        file: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+
+    /// The folder to upload has a `config.json` that is no JSON object.
+    #[error("Config file `{}` is an invalid json file. Error message: {detail}", path.display())]
+    InvalidConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        detail: String,
+    },
+
+    /// A file of the folder cannot be uploaded.
+    #[error("`{}` cannot be uploaded: {why}", path.display())]
+    NotUploadable {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do about it.
+        why: &'static str,
+    },
+
+    /// A file was written to while it was uploaded.
+    #[error(
+        "`{}` has changed while it was uploaded, and nothing was published: upload again when the \
+         folder is complete",
+        path.display()
+    )]
+    ChangedDuringUpload {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// The place to upload to is on no hub that takes presets.
+    #[error(
+        "Unknown URI. An URI must be a one of:\n1) a Kaggle Model handle like \
+         `'kaggle://<KAGGLE_USERNAME>/<MODEL>/<FRAMEWORK>/<VARIATION>'`\n2) a Hugging Face handle \
+         like `'hf://[<HF_USERNAME>/]<MODEL>'`\nReceived: uri='{uri}'."
+    )]
+    UnknownUri {
+        /// The place.
+        uri: String,
+    },
+
+    /// The place to upload to names a hub, and no model of it that could be written.
+    #[error("{expected}. Received: URI={uri}.")]
+    InvalidUri {
+        /// The place.
+        uri: String,
+        /// What would have been accepted.
+        expected: &'static str,
+    },
+
+    /// Something would have to be uploaded, and that was forbidden.
+    #[error("cannot upload to `{uri}`, as {flag} forbids to ask any hub: allow it")]
+    UploadOffline {
+        /// The place.
+        uri: String,
+        /// The variable or option that forbids it.
+        flag: &'static str,
+    },
+
+    /// An upload needs to know who uploads.
+    #[error(
+        "{hub} takes uploads from users that it knows only, and no token was found in any of: {looked_for}"
+    )]
+    MissingCredentials {
+        /// The hub.
+        hub: &'static str,
+        /// Where a token was looked for.
+        looked_for: &'static str,
+    },
+
+    /// A hub does not take an upload.
+    #[error("{host} refuses the upload to `{place}` (status {status}): {detail}; {remedy}")]
+    UploadRefused {
+        /// The model, or the file of it.
+        place: String,
+        /// Who refuses.
+        host: String,
+        /// The status of HTTP, or the hub's code for it.
+        status: u16,
+        /// What the hub says.
+        detail: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+
     // LoRA and training.
     //
     /// The model has no LoRA to save.
@@ -780,8 +884,8 @@ pub enum PresetError {
 
     /// No connection, one that broke, or one that stood still.
     #[error(
-        "cannot get `{file}` from `{host}`: {cause}; check the network and try again. What has \
-         arrived is kept"
+        "no connection to `{host}` that lasts, for `{file}`: {cause}; check the network and try \
+         again. What has arrived is kept"
     )]
     HubConnection {
         /// The file or question.

@@ -240,7 +240,7 @@ fn remote(
 }
 
 /// The folder of the files proper, if `folder` is a snapshot in the cache of Hugging Face.
-fn hub_blobs(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn hub_blobs(folder: &Path) -> Option<PathBuf> {
     let snapshots = folder.parent()?;
     (snapshots.file_name()? == "snapshots").then(|| snapshots.with_file_name("blobs"))
 }

@@ -73,7 +73,9 @@ pub use format::PresetFormat;
 pub use from_preset::{FromPreset, FromPresetOnDevice};
 pub use gguf::export::ExportToGguf;
 #[cfg(feature = "hub")]
-pub use hub::{CachedFiles, DownloadProgress, HubOptions, cached_files};
+pub use hub::{
+    CachedFiles, DownloadProgress, HubOptions, cached_files, upload_preset, upload_preset_with,
+};
 pub use load::LoadReport;
 pub use load_options::LoadOptions;
 pub use lora_weights::LoraWeights;

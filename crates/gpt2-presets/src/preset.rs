@@ -72,7 +72,11 @@ impl Preset {
     }
 
     pub(crate) fn open_through(preset: &str, hub: &HubAccess) -> Result<Self, PresetError> {
-        let files = PresetFiles::find(preset, hub)?;
+        Self::of_files(preset, PresetFiles::find(preset, hub)?)
+    }
+
+    /// Reads the config of the preset that these files are.
+    pub(crate) fn of_files(preset: &str, files: PresetFiles) -> Result<Self, PresetError> {
         if !files.has(CONFIG_FILE)? {
             let Some(file) = files.gguf(preset)? else {
                 return Err(PresetError::MissingFile {

@@ -57,7 +57,6 @@ impl Kaggle {
         impatient_options()
             .with_kaggle_endpoint(&format!("{}/api/v1/", self.server.url()))
             .with_kaggle_cache(self.cache.path())
-            .with_kaggle_token(None)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -415,6 +414,26 @@ fn a_file_with_another_md5_is_not_kept() {
         (*count.lock().unwrap() == 1).then(|| with_hash(request, &wrong, &right))
     });
     assert_eq!(hub.load(PINNED), model);
+}
+
+#[test]
+fn a_file_without_md5_is_checked_by_its_crc32c() {
+    // Of "123456789" it is e3069283 (RFC 3720 has the polynomial, others this value).
+    let mut files = keras_preset().0;
+    files.insert("config.json".to_owned(), b"123456789".to_vec());
+    let hub = Kaggle::new(files);
+    for (crc32c, is_right) in [("4waSgw==", true), ("4waShA==", false)] {
+        hub.answer_storage(move |request| {
+            let response = Response::file(request, b"123456789", "\"etag\"");
+            Some(response.with_header("x-goog-hash", format!("crc32c={crc32c}")))
+        });
+        match Preset::open_with(PINNED, &hub.options()).unwrap_err() {
+            PresetError::InvalidJson { .. } if is_right => {}
+            PresetError::ChecksumMismatch { algorithm: "CRC-32C", .. } if !is_right => {}
+            error => panic!("{error}"),
+        }
+        let _ = fs::remove_dir_all(hub.path("3"));
+    }
 }
 
 #[test]

@@ -57,6 +57,8 @@ pub enum Fault {
     Chunked,
     /// Nothing is answered.
     Silent,
+    /// Nothing is answered, and the connection ends.
+    Gone,
 }
 
 impl Response {
@@ -113,6 +115,15 @@ pub struct HubServer {
 impl HubServer {
     /// Answers every request by `answer`, each connection in a thread of its own.
     pub fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        Self::start_with_breaks(answer, |_| None)
+    }
+
+    /// As [`start`](Self::start), but where `breaks` gives a number, the connection ends after so
+    /// many bytes of the request's body; `answer` is shown what came, for nobody.
+    pub fn start_with_breaks(
+        answer: impl Fn(&Request) -> Response + Send + Sync + 'static,
+        breaks: impl Fn(&Request) -> Option<u64> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
@@ -120,7 +131,7 @@ impl HubServer {
             stopped: Arc::default(),
         };
         let (requests, stopped) = (server.requests.clone(), server.stopped.clone());
-        let answer = Arc::new(answer);
+        let (answer, breaks) = (Arc::new(answer), Arc::new(breaks));
         thread::spawn(move || {
             for stream in listener.incoming() {
                 if stopped.load(Ordering::Relaxed) {
@@ -128,10 +139,10 @@ impl HubServer {
                 }
                 let Ok(stream) = stream else { continue };
                 let (requests, stopped) = (requests.clone(), stopped.clone());
-                let answer = answer.clone();
+                let (answer, breaks) = (answer.clone(), breaks.clone());
                 thread::spawn(move || {
                     // A client that goes away is no matter of the server's.
-                    let _ = serve(&stream, &requests, &stopped, &*answer);
+                    let _ = serve(&stream, &requests, &stopped, &*answer, &*breaks);
                 });
             }
         });
@@ -168,6 +179,7 @@ fn serve(
     requests: &Mutex<Vec<Request>>,
     stopped: &AtomicBool,
     answer: &dyn Fn(&Request) -> Response,
+    breaks: &dyn Fn(&Request) -> Option<u64>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
@@ -184,9 +196,18 @@ fn serve(
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         request.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    read_body(&mut reader, &mut request)?;
+    let broken = breaks(&request);
+    match broken {
+        Some(count) => {
+            reader.by_ref().take(count).read_to_end(&mut request.body)?;
+        }
+        None => read_body(&mut reader, &mut request)?,
+    }
     requests.lock().unwrap().push(request.clone());
     let response = answer(&request);
+    if broken.is_some() || response.fault == Fault::Gone {
+        return Ok(());
+    }
     send(stream, &request, &response, stopped)
 }
 
@@ -261,7 +282,7 @@ fn send(
             }
             stream.write_all(b"0\r\n\r\n")
         }
-        Fault::Silent => Ok(()),
+        Fault::Silent | Fault::Gone => Ok(()),
     }
 }
 
@@ -273,7 +294,9 @@ pub fn impatient_options() -> HubOptions {
         .with_retries(2)
         .with_retry_delay(Duration::from_millis(1))
         .with_connect_timeout(Duration::from_secs(5))
-        .with_stall_timeout(Duration::from_millis(300))
-        .with_metadata_timeout(Duration::from_millis(1000))
+        .with_stall_timeout(Duration::from_secs(3))
+        .with_metadata_timeout(Duration::from_secs(5))
         .with_hugging_face_token(None)
+        .with_kaggle_token(None)
+        .with_model_scope_token(None)
 }

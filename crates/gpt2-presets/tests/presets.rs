@@ -22,11 +22,17 @@ mod hub_kaggle;
 #[cfg(feature = "hub")]
 mod hub_model_scope;
 #[cfg(feature = "hub")]
+mod hub_processes;
+#[cfg(feature = "hub")]
+mod hub_refusals;
+#[cfg(feature = "hub")]
 mod hub_server;
 #[cfg(feature = "hub")]
 mod hub_sources;
 #[cfg(feature = "hub")]
 mod hub_transfer;
+#[cfg(feature = "hub")]
+mod hub_upload;
 #[cfg(feature = "bundled")]
 mod interop;
 #[cfg(feature = "bundled")]

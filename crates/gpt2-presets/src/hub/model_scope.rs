@@ -12,7 +12,7 @@ use ureq::http::{HeaderMap, Method};
 
 use super::client::{Client, Header, Request, refusal, unexpected};
 use super::digest::{Digest, is_hex};
-use super::file_names::check_file_name;
+use super::file_names::{check_file_name, check_place};
 use super::model_scope_cache::ModelScopeCache;
 use super::model_scope_listing::{ListedFile, Listing};
 use super::transfer::{Download, download};
@@ -223,6 +223,7 @@ impl RemoteFolder for ModelScopeFolder {
         check_file_name(name)?;
         let path = self.locate(name)?;
         if let Some(path) = &path {
+            check_place(path, name, &[&self.cache.root, &self.cache.folder])?;
             check_pin(self.client.options(), name, path, &self.display(name))?;
         }
         Ok(path)

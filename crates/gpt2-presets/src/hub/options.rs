@@ -108,7 +108,7 @@ impl HubOptions {
         Self {
             offline: flag(variables, &["GPT2_OFFLINE"]),
             retries: 5,
-            retry_delay: Duration::from_secs(1),
+            retry_delay: Duration::from_millis(500),
             connect_timeout: Duration::from_secs(10),
             stall_timeout: seconds("HF_HUB_DOWNLOAD_TIMEOUT", 30),
             metadata_timeout: seconds("HF_HUB_ETAG_TIMEOUT", 20),
@@ -138,7 +138,7 @@ impl HubOptions {
     }
 
     /// How long to wait before the first retry; twice as long before each further one, and up to a
-    /// half more by chance. A hub that names a time gets that. One second.
+    /// half more by chance. A hub that names a time of up to five minutes gets that. Half a second.
     #[must_use]
     pub fn with_retry_delay(mut self, delay: Duration) -> Self {
         self.retry_delay = delay;

@@ -1,0 +1,159 @@
+//! Upload stage 3, in part: bytes of a file as the body of a request, and an answer that refuses.
+
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use ureq::http::Method;
+
+use super::upload_file::{Part, UploadFile};
+use crate::PresetError;
+use crate::hub::client::{Body, Client, Header, Redirects, Request, Response, refusal};
+use crate::hub::options::{DownloadProgress, OnDownload};
+
+/// No more of an answer that refuses is read, in bytes.
+const MAX_REFUSAL: u64 = 64 * 1024;
+const BETWEEN_REPORTS: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A file and who is told how much of it has been sent.
+pub(crate) struct Sending<'a> {
+    pub(crate) file: &'a UploadFile,
+    /// What messages call it.
+    pub(crate) display: String,
+    progress: Arc<Progress>,
+}
+
+struct Progress {
+    on_progress: Option<OnDownload>,
+    file: String,
+    total: u64,
+    last: Mutex<Option<Instant>>,
+}
+
+/// Tells of the bytes that are read from it.
+struct Reported {
+    part: Part,
+    done: u64,
+    progress: Arc<Progress>,
+}
+
+impl<'a> Sending<'a> {
+    pub(crate) fn new(client: &Client, file: &'a UploadFile, place: &str) -> Self {
+        let display = format!("{place}/{}", file.name);
+        let progress = Arc::new(Progress {
+            on_progress: client.options().on_progress.clone(),
+            file: display.clone(),
+            total: file.size,
+            last: Mutex::new(None),
+        });
+        Self { file, display, progress }
+    }
+
+    /// Puts `length` bytes from `start` on there: with the client's retries, or once.
+    pub(crate) fn put(
+        &self,
+        client: &Client,
+        url: &str,
+        headers: &[Header],
+        (start, length): (u64, u64),
+        retry: bool,
+    ) -> Result<Response, PresetError> {
+        let open = || -> io::Result<Box<dyn Read>> {
+            let (part, progress) = (self.file.part(start, length)?, self.progress.clone());
+            Ok(Box::new(Reported { part, done: start, progress }))
+        };
+        let mut request = Request::new(Method::PUT, url, &self.display);
+        request.headers = headers;
+        request.body = Body::Reader { length, open: &open };
+        request.redirects = Redirects::Never;
+        let answer = if retry { client.send(&request) } else { client.send_once(&request) };
+        if answer.is_err() {
+            self.file.check_unchanged()?;
+        }
+        answer
+    }
+
+    /// Tells that all of it is there, if it is still the same.
+    pub(crate) fn finish(&self) -> Result<(), PresetError> {
+        self.file.check_unchanged()?;
+        self.progress.report(self.file.size, true);
+        Ok(())
+    }
+}
+
+impl Progress {
+    fn report(&self, done: u64, always: bool) {
+        let Some(on_progress) = &self.on_progress else { return };
+        let mut last = self.last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if always || last.is_none_or(|last| last.elapsed() >= BETWEEN_REPORTS) {
+            *last = Some(Instant::now());
+            drop(last);
+            on_progress(&DownloadProgress {
+                file: self.file.clone(),
+                done,
+                total: Some(self.total),
+            });
+        }
+    }
+}
+
+impl Read for Reported {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.part.read(buffer)?;
+        self.done += count as u64;
+        self.progress.report(self.done, false);
+        Ok(count)
+    }
+}
+
+/// A client for what makes a commit or a version, which a hub does while one waits. It cannot just be
+/// asked for again, and to give up early would tell nothing.
+pub(crate) fn patient(client: &Client) -> Client {
+    let options = client.options().clone();
+    let stall = options.stall_timeout.max(PATIENCE);
+    Client::new(&options.with_stall_timeout(stall))
+}
+
+/// What an answer that is no success means, with what the hub says about it.
+pub(crate) fn refused(response: Response, display: &str) -> PresetError {
+    let status = response.status;
+    if status == 429 || status >= 500 {
+        return refusal(&response, display);
+    }
+    let (place, host) = (display.to_owned(), response.url.host());
+    let header = response.header("x-error-message").map(str::to_owned);
+    let mut bytes = Vec::new();
+    // What cannot be read is not told.
+    let _ = response.into_reader().take(MAX_REFUSAL).read_to_end(&mut bytes);
+    let detail = header.or_else(|| message(&serde_json::from_slice(&bytes).ok()?));
+    PresetError::UploadRefused {
+        place,
+        host,
+        status,
+        detail: detail.unwrap_or_else(|| "the hub does not say why".to_owned()),
+        remedy: remedy(status),
+    }
+}
+
+/// `{"error": "…"}`, `{"message": "…"}`, `{"errors": [{"message": "…"}]}`.
+fn message(json: &Value) -> Option<String> {
+    let errors = json["errors"].as_array().into_iter().flatten();
+    let errors: Vec<_> = errors.filter_map(|error| error["message"].as_str()).collect();
+    let text = match (&json["error"], &json["message"]) {
+        (Value::String(text), _) | (_, Value::String(text)) => text.clone(),
+        _ => errors.join("; "),
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+pub(crate) fn remedy(status: u16) -> &'static str {
+    match status {
+        401 => "make a new token and pass it in the options or the environment",
+        403 => "upload to a name of your own, with a token that may write there",
+        404 => "check owner, name and branch, and that the token may see them",
+        409 => "something else is being changed there: upload again",
+        _ => "correct what the hub says and upload again",
+    }
+}
