@@ -20,6 +20,8 @@ mod hub_hugging_face;
 #[cfg(feature = "hub")]
 mod hub_kaggle;
 #[cfg(feature = "hub")]
+mod hub_kaggle_refusals;
+#[cfg(feature = "hub")]
 mod hub_model_scope;
 #[cfg(feature = "hub")]
 mod hub_processes;

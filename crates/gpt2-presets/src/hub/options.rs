@@ -44,6 +44,7 @@ pub struct DownloadProgress {
 /// | `KAGGLE_API_TOKEN` | its token, or a file with it; else the file `access_token` or `access_token.txt` in `~/.kaggle`; else, of the older kind, `KAGGLE_USERNAME` and `KAGGLE_KEY`, or `kaggle.json` in `KAGGLE_CONFIG_DIR` or `~/.kaggle` |
 /// | `KAGGLEHUB_CACHE` | its cache; else `~/.cache/kagglehub` |
 /// | `MODELSCOPE_ENDPOINT`, `MODELSCOPE_DOMAIN` | another address of ModelScope |
+/// | `MODELSCOPE_PREFER_AI_SITE` | `1`: without another address, its international site is asked before the Chinese one |
 /// | `MODELSCOPE_API_TOKEN` | its token; else what `modelscope login` left in `MODELSCOPE_HOME` or `~/.modelscope` |
 /// | `MODELSCOPE_CACHE` | its cache; else `~/.cache/modelscope` |
 /// | `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_ETAG_TIMEOUT` | seconds without a byte, and for a question; for all hubs |
