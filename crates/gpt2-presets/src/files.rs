@@ -109,7 +109,8 @@ impl PresetFiles {
     pub(crate) fn path(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {
         let path = match self {
             Self::Folder(folder) => folder.join(name),
-            Self::Gguf(path) => path.clone(),
+            Self::Gguf(path) if name == GGUF_FILE => path.clone(),
+            Self::Gguf(_) => return Err(self.absent(name)),
             Self::Remote(remote) => match remote.fetch(name)? {
                 Some(path) => path,
                 None => return Err(self.absent(name)),
