@@ -17,8 +17,8 @@ def load(path):
     return llama_cpp.Llama(
         path,
         n_ctx=128,
-        n_threads=2,
-        n_threads_batch=2,
+        n_threads=1,
+        n_threads_batch=1,
         logits_all=True,
         type_k=llama_cpp.GGML_TYPE_F32,
         type_v=llama_cpp.GGML_TYPE_F32,

@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 
 use super::preset_checks::CheckedPreset;
 use super::upload_file::UploadFile;
-use crate::PresetFormat;
 use crate::keras_config::TASK_CONFIG_FILE;
 
 /// The file that a hub shows.
@@ -20,12 +19,13 @@ const MAX_TASK_SIZE: u64 = 1 << 20;
 pub(crate) fn model_card(preset: &CheckedPreset, handle: &str, id: &str) -> UploadFile {
     let parameters = with_separators(preset.config.parameter_count());
     let (head, empty) = (head(preset), Map::new());
-    let config = match preset.format {
-        PresetFormat::Keras => preset.json.get("config").and_then(Value::as_object),
-        PresetFormat::Transformers => Some(&preset.json),
+    let config = if preset.is_keras {
+        preset.json.get("config").and_then(Value::as_object)
+    } else {
+        Some(&preset.json)
     };
     let config = config_lines(config.unwrap_or(&empty));
-    let usage = usage(preset.format, handle, id);
+    let usage = usage(preset.is_keras, handle, id);
     let card = format!(
         "{head}It has {parameters} parameters.\n\nModel config:\n{config}\n{usage}\n\
          This model card has been generated automatically and should be completed by the model \
@@ -38,23 +38,21 @@ pub(crate) fn model_card(preset: &CheckedPreset, handle: &str, id: &str) -> Uplo
 /// What a hub reads, and which model it is.
 fn head(preset: &CheckedPreset) -> String {
     const GENERATION: &str = "pipeline_tag: text-generation\n";
-    match preset.format {
-        PresetFormat::Keras => {
-            let causal = is_causal_lm(preset);
-            let tag = if causal { GENERATION } else { "" };
-            let task = if causal { "This model is related to a `CausalLM` task.\n\n" } else { "" };
-            format!(
-                "---\nlibrary_name: keras-hub\n{tag}---\nThis is a [`GPT2` \
-                 model](https://keras.io/api/keras_hub/models/gpt2) in the format of the KerasHub \
-                 library and can be used with JAX, TensorFlow, and PyTorch backends.\n{task}"
-            )
-        }
-        PresetFormat::Transformers => format!(
+    if !preset.is_keras {
+        return format!(
             "---\nlibrary_name: transformers\n{GENERATION}---\nThis is a [`GPT2` \
              model](https://huggingface.co/docs/transformers/model_doc/gpt2) in the format of the \
              transformers library.\n"
-        ),
+        );
     }
+    let causal = is_causal_lm(preset);
+    let tag = if causal { GENERATION } else { "" };
+    let task = if causal { "This model is related to a `CausalLM` task.\n\n" } else { "" };
+    format!(
+        "---\nlibrary_name: keras-hub\n{tag}---\nThis is a [`GPT2` \
+         model](https://keras.io/api/keras_hub/models/gpt2) in the format of the KerasHub \
+         library and can be used with JAX, TensorFlow, and PyTorch backends.\n{task}"
+    )
 }
 
 fn is_causal_lm(preset: &CheckedPreset) -> bool {
@@ -83,14 +81,15 @@ fn config_lines(config: &Map<String, Value>) -> String {
     lines
 }
 
-fn usage(format: PresetFormat, handle: &str, id: &str) -> String {
-    let transformers = match format {
-        PresetFormat::Keras => String::new(),
-        PresetFormat::Transformers => format!(
+fn usage(is_keras: bool, handle: &str, id: &str) -> String {
+    let transformers = if is_keras {
+        String::new()
+    } else {
+        format!(
             "With transformers:\n\n```python\nfrom transformers import pipeline\n\n\
              generator = pipeline(\"text-generation\", model=\"{id}\")\n\
              print(generator(\"Once upon a time\")[0][\"generated_text\"])\n```\n\n"
-        ),
+        )
     };
     format!(
         "{transformers}With KerasHub:\n\n```python\nimport keras_hub\n\n\

@@ -23,7 +23,9 @@ const MAX_DEPTH: usize = 16;
 /// A folder that can be loaded from where it is uploaded to.
 #[derive(Debug)]
 pub(crate) struct CheckedPreset {
-    pub(crate) format: PresetFormat,
+    /// Whether it is in KerasHub's format. Else it is in transformers': a folder with a
+    /// `config.json` is one of the two.
+    pub(crate) is_keras: bool,
     pub(crate) config: Gpt2BackboneConfig,
     /// `config.json`.
     pub(crate) json: Map<String, Value>,
@@ -46,14 +48,15 @@ impl CheckedPreset {
         let json = read_config(&files, folder)?;
         let preset = Preset::of_files(&name, files.clone())?;
         let uploaded = list(folder)?;
-        for weights in weights_files(&files, preset.format(), &name)? {
+        let is_keras = preset.format() == PresetFormat::Keras;
+        for weights in weights_files(&files, is_keras, &name)? {
             // That it exists is not enough: hidden files stay behind.
             if !uploaded.contains_key(&weights) {
                 return Err(missing_weights(folder));
             }
         }
-        let (format, config) = (preset.format(), preset.config().clone());
-        Ok(Self { format, config, json, files: uploaded.into_values().collect() })
+        let config = preset.config().clone();
+        Ok(Self { is_keras, config, json, files: uploaded.into_values().collect() })
     }
 
     /// The file of this name.
@@ -78,13 +81,10 @@ fn read_config(files: &PresetFiles, folder: &Path) -> Result<Map<String, Value>,
 /// The names of the files that hold the weights, the index among them.
 fn weights_files(
     files: &PresetFiles,
-    format: PresetFormat,
+    is_keras: bool,
     preset: &str,
 ) -> Result<Vec<String>, PresetError> {
-    let (single, index) = match format {
-        PresetFormat::Keras => KERAS_WEIGHTS,
-        PresetFormat::Transformers => TRANSFORMERS_WEIGHTS,
-    };
+    let (single, index) = if is_keras { KERAS_WEIGHTS } else { TRANSFORMERS_WEIGHTS };
     if files.has(single)? {
         return Ok(vec![single.to_owned()]);
     }
