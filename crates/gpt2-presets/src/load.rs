@@ -225,12 +225,17 @@ impl ParameterSource for Loader<'_> {
 
 /// The index of the first element that is infinite or not a number.
 pub(crate) fn first_non_finite(values: &[f32]) -> Option<usize> {
+    first_where(values, |value| !value.is_finite())
+}
+
+/// The index of the first element that is bad.
+pub(crate) fn first_where(values: &[f32], is_bad: impl Fn(f32) -> bool) -> Option<usize> {
     const BLOCK: usize = 4096;
     // Whole blocks without an early exit: the compiler makes vector instructions of that.
-    let bad = |block: &[f32]| block.iter().fold(false, |bad, value| bad | !value.is_finite());
+    let bad = |block: &[f32]| block.iter().fold(false, |bad, value| bad | is_bad(*value));
     let block = values.chunks(BLOCK).position(bad)?;
     let start = block * BLOCK;
-    values[start..].iter().position(|value| !value.is_finite()).map(|index| start + index)
+    values[start..].iter().position(|value| is_bad(*value)).map(|index| start + index)
 }
 
 #[cfg(test)]

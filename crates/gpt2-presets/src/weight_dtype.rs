@@ -4,6 +4,7 @@ use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 
 use crate::PresetError;
+use crate::load::first_where;
 use crate::weight_map::{Placement, WeightMap};
 
 /// The float type of saved or exported weights. Values are rounded to the nearest, ties to even.
@@ -53,7 +54,8 @@ impl WeightDtype {
         placement: &Placement,
         values: &[f32],
     ) -> Result<(), PresetError> {
-        match values.iter().position(|value| self.overflows(*value)) {
+        let Some(limit) = self.limit() else { return Ok(()) };
+        match first_where(values, |value| value.is_finite() & (value.abs() >= limit)) {
             None => Ok(()),
             Some(index) => Err(PresetError::Overflow {
                 tensor: (map.file_name)(&placement.tensor),
@@ -64,14 +66,14 @@ impl WeightDtype {
         }
     }
 
-    /// Whether a finite number becomes infinite.
-    fn overflows(self, value: f32) -> bool {
-        value.is_finite()
-            && match self {
-                Self::F32 => false,
-                Self::F16 => f16::from_f32(value).is_infinite(),
-                Self::Bf16 => bf16::from_f32(value).is_infinite(),
-            }
+    /// The smallest number that becomes infinite: halfway from the largest one to the next that the
+    /// exponent would allow, which is even.
+    fn limit(self) -> Option<f32> {
+        match self {
+            Self::F32 => None,
+            Self::F16 => Some(65_520.0),
+            Self::Bf16 => Some(f32::from_bits(0x7f7f_8000)),
+        }
     }
 
     /// The bits of the nearest floats of 16 bits: those of a `bfloat16`, or else of a `float16`.
@@ -79,6 +81,28 @@ impl WeightDtype {
         match self {
             Self::Bf16 => bits.reinterpret_cast_mut::<bf16>().convert_from_f32_slice(values),
             _ => bits.reinterpret_cast_mut::<f16>().convert_from_f32_slice(values),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_the_first_number_that_becomes_infinite() {
+        for dtype in [WeightDtype::F16, WeightDtype::Bf16] {
+            let limit = dtype.limit().unwrap();
+            let is_infinite = |value| {
+                let mut bits = [0];
+                dtype.round(&[value], &mut bits);
+                match dtype {
+                    WeightDtype::Bf16 => bf16::from_bits(bits[0]).is_infinite(),
+                    _ => f16::from_bits(bits[0]).is_infinite(),
+                }
+            };
+            assert!(is_infinite(limit) && is_infinite(-limit), "{dtype:?}");
+            assert!(!is_infinite(limit.next_down()), "{dtype:?}");
         }
     }
 }
