@@ -7,6 +7,7 @@ mod configs;
 mod exporting;
 mod failed_saves;
 mod gguf;
+mod gguf_builder;
 mod handles;
 mod hostile_gguf;
 mod hostile_hdf5;
