@@ -11,7 +11,10 @@ fn generate() -> Command {
     let mut program: PathBuf = test.parent().unwrap().parent().unwrap().join("examples/generate");
     program.set_extension(std::env::consts::EXE_EXTENSION);
     assert!(program.exists(), "{} is missing: run `cargo build --examples`", program.display());
-    Command::new(program)
+    let mut command = Command::new(program);
+    // No test asks a hub.
+    command.env("GPT2_OFFLINE", "1");
+    command
 }
 
 fn json(arguments: &[&str], input: &str) -> Value {
@@ -100,7 +103,7 @@ fn mistakes_are_explained() {
     for (arguments, expected) in [
         (&[][..], "no prompt"),
         (&["--preset", "gpt3", "a"], "Unknown preset identifier"),
-        (&["--preset", "hf://openai-community/gpt2", "a"], "download"),
+        (&["--preset", "hf://nobody/nothing", "a"], "GPT2_OFFLINE forbids to ask the hub"),
         (&["--device", "abacus", "a"], "`abacus` is not a device"),
         (&["--device", "cuda:0", "a"], "--features cuda"),
         (&["--sampler", "topk", "a"], "expected one of `beam`"),

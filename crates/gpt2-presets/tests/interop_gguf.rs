@@ -8,7 +8,7 @@ use std::process::Command;
 
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{
-    WeightDtype, ExportOptions, ExportToGguf, ExportToTransformers, FromPreset, FromPresetOnDevice,
+    ExportOptions, ExportToGguf, ExportToTransformers, FromPreset, FromPresetOnDevice, WeightDtype,
 };
 use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, TokenBatch};

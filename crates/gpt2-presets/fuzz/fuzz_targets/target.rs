@@ -1,0 +1,24 @@
+//! Feeds a parser with what libFuzzer makes up. Which one, the name of the binary says.
+#![no_main]
+
+#[path = "../../tests/fuzz_targets.rs"]
+mod fuzz_targets;
+
+use std::sync::LazyLock;
+
+use fuzz_targets::{Prepared, TARGETS, handle};
+use libfuzzer_sys::fuzz_target;
+
+const NAME: &str = env!("CARGO_BIN_NAME");
+
+static PREPARED: LazyLock<Option<Prepared<'static>>> = LazyLock::new(|| {
+    TARGETS.iter().find(|target| target.name == NAME).map(|target| target.prepare())
+});
+
+fuzz_target!(|bytes: &[u8]| {
+    // An error is an answer; a panic, a leak of memory or a long wait is a find.
+    let _ = match &*PREPARED {
+        Some(prepared) => prepared.read(bytes),
+        None => handle(&String::from_utf8_lossy(bytes)),
+    };
+});

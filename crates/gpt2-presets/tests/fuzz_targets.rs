@@ -1,0 +1,160 @@
+//! Each parser of the crate, as something that reads bytes. The campaign in `mutations.rs` and the
+//! fuzzer in `fuzz/` share them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
+use gpt2_presets::{
+    ExportOptions, ExportToGguf, ExportToTransformers, HubOptions, Preset, PresetError,
+    SaveOptions, SaveToPreset,
+};
+use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
+use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Vocabulary};
+use tempfile::TempDir;
+
+/// A preset of which one file is replaced by any bytes.
+pub struct Target {
+    /// What is parsed.
+    pub name: &'static str,
+    /// The replaced file.
+    file: &'static str,
+    /// Writes a preset that can be loaded.
+    write: fn(&Path),
+    /// Opens the folder, or the file alone.
+    alone: bool,
+}
+
+pub const TARGETS: [Target; 17] = [
+    folder("keras_config", "config.json", keras),
+    folder("keras_task", "task.json", keras),
+    folder("keras_preprocessor", "preprocessor.json", keras_without_task),
+    folder("keras_tokenizer", "tokenizer.json", keras),
+    folder("vocabulary", "assets/tokenizer/vocabulary.json", keras),
+    folder("merges", "assets/tokenizer/merges.txt", keras),
+    folder("hdf5", "model.weights.h5", keras),
+    folder("keras_index", "model.weights.json", keras_shards),
+    folder("transformers_config", "config.json", transformers),
+    folder("transformers_tokenizer", "tokenizer.json", transformers_tokenizer),
+    folder("tokenizer_config", "tokenizer_config.json", transformers),
+    folder("safetensors", "model.safetensors", transformers),
+    folder("safetensors_index", "model.safetensors.index.json", transformers_shards),
+    folder("pytorch", "pytorch_model.bin", pytorch),
+    folder("pytorch_legacy", "pytorch_model.bin", pytorch_legacy),
+    Target { name: "keras_archive", file: "model.keras", write: archive, alone: true },
+    Target { name: "gguf", file: "model.gguf", write: gguf, alone: true },
+];
+
+const fn folder(name: &'static str, file: &'static str, write: fn(&Path)) -> Target {
+    Target { name, file, write, alone: false }
+}
+
+/// A target with its preset on the disk.
+pub struct Prepared<'a> {
+    target: &'a Target,
+    folder: TempDir,
+}
+
+impl Target {
+    pub fn prepare(&self) -> Prepared<'_> {
+        let folder = tempfile::tempdir().unwrap();
+        (self.write)(folder.path());
+        Prepared { target: self, folder }
+    }
+}
+
+impl Prepared<'_> {
+    fn path(&self) -> PathBuf {
+        self.folder.path().join(self.target.file)
+    }
+
+    /// The bytes of a file that can be read.
+    pub fn seed(&self) -> Vec<u8> {
+        fs::read(self.path()).unwrap()
+    }
+
+    /// Loads all of the preset with these bytes in place of the file.
+    pub fn read(&self, bytes: &[u8]) -> Result<(), PresetError> {
+        fs::write(self.path(), bytes).unwrap();
+        let path = if self.target.alone { self.path() } else { self.folder.path().to_owned() };
+        Preset::open(path.to_str().unwrap())?.causal_lm(&Device::flex()).map(drop)
+    }
+}
+
+/// Parses text as a handle. No hub is asked.
+pub fn handle(text: &str) -> Result<(), PresetError> {
+    let nowhere = std::env::temp_dir().join("gpt2-presets-no-such-folder");
+    let hub = HubOptions::new()
+        .with_offline(true)
+        .with_hugging_face_cache(&nowhere)
+        .with_kaggle_cache(&nowhere)
+        .with_model_scope_cache(&nowhere);
+    Preset::open_with(text, &hub).map(drop)
+}
+
+fn model() -> Gpt2CausalLm {
+    let config = Gpt2BackboneConfig::new(4, 1, 1, 2, 2).with_max_sequence_length(3);
+    let backbone = Gpt2Backbone::new(&config, 7, &Device::flex()).unwrap();
+    let vocabulary = r#"{"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3}"#;
+    let vocabulary = Vocabulary::from_json(vocabulary).unwrap();
+    let merges = Merges::parse("a b\n").unwrap();
+    let tokenizer = Gpt2Tokenizer::new(vocabulary, merges, Gpt2TokenizerConfig::new()).unwrap();
+    let config = PreprocessorConfig { sequence_length: 3, ..PreprocessorConfig::default() };
+    let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer, config).unwrap();
+    Gpt2CausalLm::new(backbone, Some(preprocessor)).unwrap()
+}
+
+fn keras(folder: &Path) {
+    model().save_to_preset(folder).unwrap();
+}
+
+fn keras_without_task(folder: &Path) {
+    keras(folder);
+    fs::remove_file(folder.join("task.json")).unwrap();
+}
+
+fn keras_shards(folder: &Path) {
+    model().save_to_preset_with(folder, &SaveOptions::new().with_max_shard_size(100)).unwrap();
+}
+
+fn transformers(folder: &Path) {
+    model().export_to_transformers(folder).unwrap();
+}
+
+fn transformers_tokenizer(folder: &Path) {
+    transformers(folder);
+    fs::remove_file(folder.join("vocab.json")).unwrap();
+}
+
+fn transformers_shards(folder: &Path) {
+    let options = ExportOptions::new().with_max_shard_size(100);
+    model().export_to_transformers_with(folder, &options).unwrap();
+}
+
+fn pytorch(folder: &Path) {
+    pytorch_fixture(folder, include_bytes!("fixtures/pytorch/whole.bin"));
+}
+
+fn pytorch_legacy(folder: &Path) {
+    pytorch_fixture(folder, include_bytes!("fixtures/pytorch/legacy.bin"));
+}
+
+/// The model of the fixtures, which PyTorch has saved.
+fn pytorch_fixture(folder: &Path, bytes: &[u8]) {
+    transformers(folder);
+    fs::remove_file(folder.join("model.safetensors")).unwrap();
+    let config = r#"{"model_type": "gpt2", "vocab_size": 6, "n_positions": 5, "n_embd": 4,
+        "n_layer": 2, "n_head": 2, "n_inner": 8}"#;
+    fs::write(folder.join("config.json"), config).unwrap();
+    fs::write(folder.join("pytorch_model.bin"), bytes).unwrap();
+}
+
+fn archive(folder: &Path) {
+    let bytes = include_bytes!("fixtures/keras/fitted.keras");
+    fs::write(folder.join("model.keras"), bytes).unwrap();
+}
+
+fn gguf(folder: &Path) {
+    model().export_to_gguf(folder.join("model.gguf")).unwrap();
+}

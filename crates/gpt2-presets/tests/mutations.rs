@@ -1,0 +1,106 @@
+//! Damaged files of every kind, by the thousand: each is loaded or gives an error, in little time and
+//! memory. With `GPT2_LONG_TESTS` set, 1,000 of each kind.
+//!
+//! One test in a process of its own, because it looks at all memory of the process.
+
+mod fuzz_targets;
+
+use std::time::{Duration, Instant};
+
+use fuzz_targets::{TARGETS, handle};
+use gpt2_presets::PresetError;
+use peak_alloc::PeakAlloc;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Buffers and the model, which do not grow with what a file claims.
+const FIXED_BYTES: usize = 8 << 20;
+
+#[test]
+fn damaged_files_are_loaded_or_refused_in_bounds() {
+    let long = std::env::var_os("GPT2_LONG_TESTS").is_some();
+    let rounds = if long { 1_000 } else { 40 };
+    // A machine that is busy with other tests may stop any of them for a while.
+    let limit = Duration::from_secs(if long { 1 } else { 10 });
+    let mut random = ChaCha8Rng::seed_from_u64(4);
+    for target in &TARGETS {
+        let prepared = target.prepare();
+        let seed = prepared.seed();
+        prepared.read(&seed).unwrap_or_else(|error| panic!("{}: {error}", target.name));
+        let mut loaded = 0;
+        for round in 0..rounds {
+            let bytes = mutated(&seed, &mut random);
+            let what = format!("{} {round}", target.name);
+            loaded += usize::from(bounded(&what, bytes.len(), limit, || prepared.read(&bytes)));
+        }
+        println!("{}: {loaded} of {rounds} damaged files loaded", target.name);
+    }
+    for handles in [&b"kaggle://keras/gpt2/keras/gpt2_base_en/3"[..], b"hf://a/b@refs/pr/1"] {
+        for round in 0..rounds {
+            let bytes = mutated(handles, &mut random);
+            let text = String::from_utf8_lossy(&bytes);
+            bounded(&format!("handle {round}"), bytes.len(), limit, || handle(&text));
+        }
+    }
+}
+
+/// Whether it succeeds; it may not panic, nor use much more time or memory than its input has.
+fn bounded(
+    what: &str,
+    size: usize,
+    limit: Duration,
+    read: impl FnOnce() -> Result<(), PresetError>,
+) -> bool {
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let start = Instant::now();
+    let result = read();
+    let elapsed = start.elapsed();
+    let used = MEMORY.peak_usage().saturating_sub(before);
+    assert!(used <= 2 * size + FIXED_BYTES, "{what}: {used} bytes of memory");
+    assert!(elapsed <= limit, "{what}: {elapsed:?}");
+    result.map_err(|error| assert!(!error.to_string().is_empty())).is_ok()
+}
+
+/// The bytes with one to four damages.
+fn mutated(seed: &[u8], random: &mut impl Rng) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for _ in 0..random.random_range(1..=4) {
+        damage(&mut bytes, random);
+    }
+    bytes
+}
+
+fn damage(bytes: &mut Vec<u8>, random: &mut impl Rng) {
+    /// Sizes and offsets at which sums and products overflow.
+    const NUMBERS: [u64; 6] = [0, 1, u32::MAX as u64, 1 << 50, i64::MAX as u64, u64::MAX];
+    /// What JSON files and handles are made of.
+    const TEXTS: [&str; 8] = ["-1", "1e400", "null", "[[[[", "../", "\u{0}", "99999999999999999999", "{}"];
+    if bytes.is_empty() {
+        bytes.push(random.random());
+    }
+    let at = random.random_range(0..bytes.len());
+    let end = random.random_range(at..bytes.len());
+    match random.random_range(0..8) {
+        0 => bytes[at] ^= 1 << random.random_range(0..8),
+        1 => bytes[at] = random.random(),
+        2 => bytes.truncate(at),
+        3 => drop(bytes.drain(at..end)),
+        4 => {
+            let copy = bytes[at..end].to_vec();
+            bytes.splice(at..at, copy);
+        }
+        5 | 6 => {
+            let number = NUMBERS[random.random_range(0..NUMBERS.len())].to_le_bytes();
+            let width = [4, 8][random.random_range(0..2)].min(bytes.len() - at);
+            bytes[at..at + width].copy_from_slice(&number[..width]);
+        }
+        _ => {
+            let text = TEXTS[random.random_range(0..TEXTS.len())];
+            bytes.splice(at..at, text.bytes());
+        }
+    }
+}
