@@ -5,7 +5,7 @@ use gpt2_backbone::Gpt2BackboneConfig;
 use crate::PresetError;
 use crate::checkpoint::Checkpoint;
 use crate::load::{account, place, read_placed};
-use crate::placed_parameters::Parameters;
+use crate::placed_parameters::{Parameters, Visit};
 
 /// A checkpoint in which every parameter of a model has been found.
 ///
@@ -36,7 +36,7 @@ impl Parameters for PlacedCheckpoint {
     fn each(
         &mut self,
         wanted: &dyn Fn(&str) -> bool,
-        visit: &mut dyn FnMut(&str, &[f32]) -> Result<(), PresetError>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), PresetError> {
         let Self { config, checkpoint } = self;
         let map = checkpoint.map;

@@ -8,6 +8,9 @@ use crate::PresetError;
 use crate::load_options::OnProgress;
 use crate::weight_map::{Placement, WeightMap};
 
+/// What is done with the path and the values of a parameter.
+pub(crate) type Visit<'a> = dyn FnMut(&str, &[f32]) -> Result<(), PresetError> + 'a;
+
 /// All parameters of a model: one in memory, or one in a checkpoint.
 pub(crate) trait Parameters {
     /// The model's config.
@@ -18,7 +21,7 @@ pub(crate) trait Parameters {
     fn each(
         &mut self,
         wanted: &dyn Fn(&str) -> bool,
-        visit: &mut dyn FnMut(&str, &[f32]) -> Result<(), PresetError>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), PresetError>;
 }
 
@@ -39,7 +42,7 @@ impl Parameters for Gpt2Backbone {
     fn each(
         &mut self,
         wanted: &dyn Fn(&str) -> bool,
-        visit: &mut dyn FnMut(&str, &[f32]) -> Result<(), PresetError>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), PresetError> {
         let mut result = Ok(());
         visit_parameters(self, |path, data| {
@@ -81,7 +84,7 @@ impl Parameters for Counted<'_> {
     fn each(
         &mut self,
         wanted: &dyn Fn(&str) -> bool,
-        visit: &mut dyn FnMut(&str, &[f32]) -> Result<(), PresetError>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), PresetError> {
         let Self { parameters, on_progress, done, total } = self;
         parameters.each(wanted, &mut |path, values| {
