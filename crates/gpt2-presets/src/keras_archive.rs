@@ -4,6 +4,7 @@
 //! preprocessor. `config.json`, `task.json` and the others of a preset are parts of that.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -30,7 +31,6 @@ const ASSETS: [(&str, &str); 2] = [
 ];
 
 /// A `.keras` file.
-#[derive(Debug)]
 pub(crate) struct KerasArchive {
     path: PathBuf,
     /// The text files of the preset.
@@ -101,6 +101,12 @@ impl KerasArchive {
         let copied = copied.map_err(|detail| invalid(&self.path, detail))?;
         copied.map_err(write_error(&copy.0))?;
         Ok(weights.insert(copy).0.clone())
+    }
+}
+
+impl fmt::Debug for KerasArchive {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("KerasArchive").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -186,7 +192,6 @@ fn invalid(path: &Path, detail: String) -> PresetError {
 }
 
 /// A file that only this process uses, removed when it is dropped.
-#[derive(Debug)]
 struct TemporaryFile(PathBuf);
 
 impl TemporaryFile {
