@@ -17,7 +17,7 @@ use crate::PresetError;
 use crate::files::{MAX_TEXT_SIZE, io_error};
 use crate::format::CONFIG_FILE;
 use crate::keras_config::{
-    PREPROCESSOR_CONFIG_FILE, TASK_CONFIG_FILE, TOKENIZER_CONFIG_FILE, class_name,
+    PREPROCESSOR_CONFIG_FILE, TASK_CONFIG_FILE, TOKENIZER_CONFIG_FILE, is_of_class,
 };
 use crate::keras_shards::WHOLE;
 use crate::preset_tokenizer::{KERAS_MERGES, KERAS_VOCABULARY};
@@ -148,7 +148,7 @@ fn add_configs(
     let json: Value = serde_json::from_slice(&config).map_err(|error| {
         PresetError::InvalidJson { file: file.clone(), detail: error.to_string() }
     })?;
-    if json.as_object().map(class_name) != Some("GPT2CausalLM") {
+    if !json.as_object().is_some_and(|json| is_of_class(json, "GPT2CausalLM")) {
         texts.insert(CONFIG_FILE, config);
         return Ok(());
     }
