@@ -129,7 +129,8 @@ impl PresetFiles {
                 return archive.weights().map(Some);
             }
             Self::Archive(_) => return Ok(None),
-            Self::Gguf(path) => path.clone(),
+            Self::Gguf(path) if name == GGUF_FILE => path.clone(),
+            Self::Gguf(_) => return Err(self.absent(name)),
             Self::Remote(remote) => match remote.fetch(name)? {
                 Some(path) => path,
                 None => return Err(self.absent(name)),

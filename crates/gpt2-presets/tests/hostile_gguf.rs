@@ -7,7 +7,8 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::gguf::{Builder, Entry, array, open_file, string, tiny_file, written};
+use crate::gguf::{open_file, written};
+use crate::gguf_builder::{Builder, Entry, array, string, tiny_file};
 use crate::support::*;
 
 /// Does all that can be done with a file.
@@ -55,6 +56,7 @@ fn beginnings() {
     for version in [0u32, 1, 4, u32::MAX] {
         assert_eq!(field(&patched(4, &version.to_le_bytes())).0, "version", "{version}");
     }
+    assert_eq!(field(&patched(4, &[0; 4])).1, "expected 2 or 3, found 0");
     let (name, detail) = field(&patched(4, &3u32.to_be_bytes()));
     assert!(name == "version" && detail.starts_with("the file is big endian"), "{detail}");
     for count in [1u64 << 63, u64::MAX, 1_000_000] {
@@ -70,6 +72,8 @@ fn metadata() {
         assert_eq!(field(&patched(24, &length.to_le_bytes())).0, "key of the metadata");
     }
     assert_eq!(field(&patched(32, b"\xff")).0, "key of the metadata");
+    let long = with(|file| file.metadata.push(("k".repeat(65_536), 7, vec![0])));
+    assert_eq!(field(&long).0, "key of the metadata");
     let nested = |depth: usize| [9u32.to_le_bytes(), [1, 0, 0, 0], [0; 4]].concat().repeat(depth);
     for (value_type, value) in [
         (13, vec![]),

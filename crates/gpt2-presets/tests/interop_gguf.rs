@@ -1,5 +1,6 @@
 //! llama.cpp loads what is exported, and computes the same. Needs a Python with llama-cpp-python.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -11,6 +12,7 @@ use gpt2_presets::{
 };
 use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, TokenBatch};
+use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Value, json};
 
 use crate::gguf::open_file;
@@ -29,22 +31,25 @@ const TEXTS: [&str; 5] = [
 const PROMPTS: [&str; 4] = ["ROMEO:", "What, art thou", "KING RICHARD III:\nNow", "the"];
 const NEW_TOKENS: usize = 64;
 
-/// Runs a script of `tests/interop`, if there is a Python that has `module`.
-fn run(script: &str, module: &str, arguments: &[&Path]) -> bool {
+/// The Python, if it has `module`.
+fn python(module: &str) -> Option<OsString> {
     let python = std::env::var_os(VARIABLE).filter(|python| {
         let import = Command::new(python).args(["-c", &format!("import {module}")]).output();
         import.unwrap().status.success()
     });
-    let Some(python) = python else {
+    if python.is_none() {
         println!("skipped: {VARIABLE} names no Python with {module}");
-        return false;
-    };
+    }
+    python
+}
+
+/// Runs a script of `tests/interop`.
+fn run(python: &OsStr, script: &str, arguments: &[&Path]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(script);
     let output = Command::new(python).arg(script).args(arguments).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     print!("{}", text(&output.stdout));
-    true
 }
 
 /// What the model gives for prompts: the ids that follow, and the logits of all positions.
@@ -68,76 +73,98 @@ fn continuations(model: &mut Gpt2CausalLm, prompts: &[Vec<u32>]) -> Vec<Value> {
     prompts.iter().map(continued).collect()
 }
 
-/// Exports a model, and lets llama.cpp compute the same. `tokenizer` tells whether it has one.
-fn check(name: &str, model: &Gpt2CausalLm, dtype: WeightDtype, tolerance: f64, tokenizer: bool) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(format!("{name}.gguf"));
-    let options = ExportOptions::new().with_dtype(dtype);
-    if tokenizer {
-        model.export_to_gguf_with(&path, &options).unwrap();
-    } else {
-        model.backbone().export_to_gguf_with(&path, &options).unwrap();
-    }
-    // Rounded, as the other side has it.
-    let rounded = Gpt2Backbone::from_preset(path.to_str().unwrap(), &device()).unwrap();
-    let preprocessor = model.preprocessor().cloned();
-    let ids = |text: &&str| preprocessor.as_ref().unwrap().tokenizer().tokenize(text).unwrap();
+/// Loads a file on both sides. `tokenizer` tells whether it has one; `tolerance` is relative to the
+/// largest logit.
+fn compare(
+    python: &OsStr,
+    path: &Path,
+    preprocessor: &Gpt2CausalLmPreprocessor,
+    tolerance: f64,
+    tokenizer: bool,
+) {
+    let backbone = Gpt2Backbone::from_preset(path.to_str().unwrap(), &device()).unwrap();
+    let ids = |text: &&str| preprocessor.tokenizer().tokenize(text).unwrap();
     let (texts, prompts) = (TEXTS.iter().map(ids), PROMPTS.iter().map(ids));
     let (texts, prompts): (Vec<_>, Vec<_>) = (texts.collect(), prompts.collect());
-    let mut rounded = Gpt2CausalLm::new(rounded, preprocessor.clone()).unwrap();
+    let mut model = Gpt2CausalLm::new(backbone, Some(preprocessor.clone())).unwrap();
     let expected = json!({
         "texts": if tokenizer { json!([TEXTS, texts]) } else { Value::Null },
-        "end_token_id": preprocessor.as_ref().unwrap().tokenizer().end_token_id(),
-        "continuations": continuations(&mut rounded, &prompts),
+        "end_token_id": preprocessor.tokenizer().end_token_id(),
+        "continuations": continuations(&mut model, &prompts),
         "tolerance": tolerance,
     });
     fs::write(path.with_extension("json"), expected.to_string()).unwrap();
-    run("check_llama_cpp.py", "llama_cpp", &[&path]);
+    run(python, "check_llama_cpp.py", &[path]);
 }
 
 #[test]
 fn llama_cpp_loads_what_is_exported() {
-    if std::env::var_os(VARIABLE).is_none() {
-        println!("skipped: {VARIABLE} names no Python with llama_cpp");
-        return;
-    }
+    let Some(python) = python("llama_cpp") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let model = bundled();
+    let preprocessor = model.preprocessor().unwrap();
     // ggml looks the activation up in a table of float16, and with kernels of 16 bits it rounds the
     // other factor of a product too.
     for (name, dtype, tolerance) in [
-        ("bundled_f32", WeightDtype::F32, 2e-3),
-        ("bundled_f16", WeightDtype::F16, 2e-3),
-        ("bundled_bf16", WeightDtype::Bf16, 2e-2),
+        ("bundled_f32.gguf", WeightDtype::F32, 5e-4),
+        ("bundled_f16.gguf", WeightDtype::F16, 5e-4),
+        ("bundled_bf16.gguf", WeightDtype::Bf16, 5e-3),
     ] {
-        check(name, &bundled(), dtype, tolerance, true);
+        let path = folder.path().join(name);
+        model.export_to_gguf_with(&path, &ExportOptions::new().with_dtype(dtype)).unwrap();
+        compare(&python, &path, preprocessor, tolerance, true);
     }
-    check("backbone", &bundled(), WeightDtype::F32, 2e-3, false);
-    let configs = [
-        ("small", small()),
-        ("untied", Gpt2BackboneConfig { tie_weights: false, ..small() }),
-        ("epsilon", Gpt2BackboneConfig { layer_norm_epsilon: 0.1, ..small() }),
+    let path = folder.path().join("backbone.gguf");
+    model.backbone().export_to_gguf(&path).unwrap();
+    compare(&python, &path, preprocessor, 5e-4, false);
+}
+
+#[test]
+fn llama_cpp_loads_other_configs() {
+    let Some(python) = python("llama_cpp") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, config) in [
+        ("small.gguf", small()),
+        ("untied.gguf", Gpt2BackboneConfig { tie_weights: false, ..small() }),
+        ("epsilon.gguf", Gpt2BackboneConfig { layer_norm_epsilon: 0.1, ..small() }),
         // Ids without a token are filled up.
-        ("wide", Gpt2BackboneConfig { vocabulary_size: 1030, ..small() }),
-    ];
-    for (name, config) in configs {
-        check(name, &with_config(&config), WeightDtype::F32, 2e-3, true);
+        ("wide.gguf", Gpt2BackboneConfig { vocabulary_size: 1030, ..small() }),
+    ] {
+        let (path, model) = (folder.path().join(name), with_config(&config));
+        model.export_to_gguf(&path).unwrap();
+        compare(&python, &path, model.preprocessor().unwrap(), 4e-3, true);
+    }
+}
+
+/// llama.cpp rounds the inputs of quantized kernels to 8 bits, so the logits differ more.
+#[test]
+fn what_llama_cpp_quantizes_is_loaded() {
+    let Some(python) = python("llama_cpp") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let model = bundled();
+    let exported = folder.path().join("f32.gguf");
+    model.export_to_gguf(&exported).unwrap();
+    for kind in ["q8_0", "q4_0"] {
+        let path = folder.path().join(format!("{kind}.gguf"));
+        run(&python, "quantize.py", &[&exported, &path, Path::new(kind)]);
+        compare(&python, &path, model.preprocessor().unwrap(), 2e-2, true);
     }
 }
 
 #[test]
 fn what_gguf_py_writes_of_a_transformers_folder_is_the_same_model() {
+    let Some(python) = python("gguf") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (source, path) = (folder.path().join("transformers"), folder.path().join("model.gguf"));
     let model = bundled();
     model.export_to_transformers(&source).unwrap();
-    if !run("make_gguf.py", "gguf", &[&source, &path]) {
-        return;
-    }
+    run(&python, "make_gguf.py", &[&source, &path]);
     let again = open_file(&path).unwrap().causal_lm(&device()).unwrap();
     // Bit for bit, so the logits are too.
     assert_same(&again, &model, TEXTS[0]);
-    let tokenizer = Gpt2CausalLmPreprocessor::from_preset(BUNDLED).unwrap();
+    let tokenizer = Gpt2Tokenizer::from_preset(BUNDLED).unwrap();
     for text in TEXTS {
         let found = again.preprocessor().unwrap().tokenizer().tokenize(text).unwrap();
-        assert_eq!(found, tokenizer.tokenizer().tokenize(text).unwrap());
+        assert_eq!(found, tokenizer.tokenize(text).unwrap());
     }
 }

@@ -8,6 +8,7 @@ mod converting;
 mod exporting;
 mod failed_saves;
 mod gguf;
+mod gguf_builder;
 mod handles;
 mod hostile_gguf;
 mod hostile_hdf5;

@@ -174,7 +174,7 @@ pub fn keras_tensors(config: &Gpt2BackboneConfig, model: &Tensors) -> Tensors {
 }
 
 /// Rows become columns; `columns` of the input.
-fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
+pub fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
     let rows = values.len() / columns;
     (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
 }

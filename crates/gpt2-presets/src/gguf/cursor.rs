@@ -8,6 +8,8 @@ use crate::files::{Blob, io_error};
 
 /// Longest header accepted, in bytes: GPT-2's vocabulary and merges have two megabytes.
 const MAX_HEADER: u64 = 64 * 1024 * 1024;
+/// Longest name accepted, in bytes: the format's own limit for keys.
+const MAX_NAME: usize = 65_535;
 /// How much is read at once, at least.
 const PIECE: usize = 64 * 1024;
 
@@ -88,6 +90,10 @@ impl<'a> Cursor<'a> {
     /// A string that is a name, and so is kept.
     pub(crate) fn name(&mut self, field: &str) -> Result<String, PresetError> {
         let range = self.string(field)?;
+        if range.len() > MAX_NAME {
+            let detail = format!("expected at most {MAX_NAME} bytes, found {}", range.len());
+            return Err(self.invalid(field, detail));
+        }
         let text = std::str::from_utf8(&self.bytes[range]);
         text.map(str::to_owned).map_err(|error| {
             self.invalid(field, format!("invalid UTF-8 at byte {}", error.valid_up_to()))

@@ -4,6 +4,7 @@
 //! arrays stay in the bytes that were read, so a header takes little more memory than in the file.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::PresetError;
 use crate::files::{Blob, io_error};
@@ -83,7 +84,7 @@ fn check_version(cursor: &mut Cursor<'_>) -> Result<(), PresetError> {
     }
     match cursor.u32("version")? {
         2 | 3 => Ok(()),
-        version if version & 0xffff == 0 => {
+        version if version > 0 && version & 0xffff == 0 => {
             let detail = "the file is big endian, expected little endian; convert it with \
                           `gguf_convert_endian.py FILE little` of llama.cpp";
             Err(cursor.invalid("version", detail.to_owned()))
@@ -128,7 +129,7 @@ fn values(
     key: &str,
     value_type: ValueType,
     count: u64,
-) -> Result<std::ops::Range<usize>, PresetError> {
+) -> Result<Range<usize>, PresetError> {
     if let Some(size) = value_type.size() {
         return cursor.take(count, size, key);
     }
