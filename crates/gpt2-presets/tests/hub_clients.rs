@@ -28,7 +28,7 @@ fn python(variable: &str) -> Option<OsString> {
 
 /// Runs the clients' script, without the user's own settings, and gives what it finds.
 fn run(python: &OsString, cache: &Path, endpoint: &str, arguments: &[&str]) -> Vec<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hub/real_client.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/hub_clients.py");
     let home = tempfile::tempdir().unwrap();
     let output = Command::new(python)
         .env("HOME", home.path())

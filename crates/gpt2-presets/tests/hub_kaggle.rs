@@ -14,11 +14,11 @@ use crate::hub_hugging_face::keras_preset;
 use crate::hub_server::*;
 use crate::support::*;
 
-const PINNED: &str = "kaggle://keras/gpt2/keras/gpt2_base_en/3";
-const UNPINNED: &str = "kaggle://keras/gpt2/keras/gpt2_base_en";
+pub const PINNED: &str = "kaggle://keras/gpt2/keras/gpt2_base_en/3";
+pub const UNPINNED: &str = "kaggle://keras/gpt2/keras/gpt2_base_en";
 const FOLDER: &str = "models/keras/gpt2/keras/gpt2_base_en";
 
-type Files = BTreeMap<String, Vec<u8>>;
+pub type Files = BTreeMap<String, Vec<u8>>;
 type Answer = dyn Fn(&Request) -> Option<Response> + Send;
 
 /// What the servers have, which a test may change.
@@ -57,7 +57,6 @@ impl Kaggle {
         impatient_options()
             .with_kaggle_endpoint(&format!("{}/api/v1/", self.server.url()))
             .with_kaggle_cache(self.cache.path())
-            .with_kaggle_token(None)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -74,11 +73,11 @@ impl Kaggle {
         self.server.take_log().into_iter().chain(self.storage.take_log()).collect()
     }
 
-    fn answer_kaggle(&self, answer: impl Fn(&Request) -> Option<Response> + Send + 'static) {
+    pub fn answer_kaggle(&self, answer: impl Fn(&Request) -> Option<Response> + Send + 'static) {
         self.model.lock().unwrap().kaggle = Box::new(answer);
     }
 
-    fn answer_storage(&self, answer: impl Fn(&Request) -> Option<Response> + Send + 'static) {
+    pub fn answer_storage(&self, answer: impl Fn(&Request) -> Option<Response> + Send + 'static) {
         self.model.lock().unwrap().storage = Box::new(answer);
     }
 }
@@ -136,7 +135,7 @@ fn answer(model: &Model, request: &Request, storage: &str) -> Response {
 }
 
 /// An error as the API says it, with its status.
-fn failure(status: u16, message: &str) -> Response {
+pub fn failure(status: u16, message: &str) -> Response {
     let response = Response::json(&json!({"code": status, "message": message}));
     Response { status, ..response }
 }
@@ -154,7 +153,7 @@ fn stored(model: &Model, request: &Request) -> Response {
 }
 
 /// `bytes`, with the MD5 of `hashed`.
-fn with_hash(request: &Request, bytes: &[u8], hashed: &[u8]) -> Response {
+pub fn with_hash(request: &Request, bytes: &[u8], hashed: &[u8]) -> Response {
     let md5 = Md5::digest(hashed);
     let etag: String = md5.iter().map(|byte| format!("{byte:02x}")).collect();
     Response::file(request, bytes, &format!("\"{etag}\""))
@@ -274,147 +273,6 @@ fn offline_what_is_missing_is_named() {
     let error = opened.backbone(&device()).unwrap_err();
     assert!(matches!(&error, PresetError::Offline { .. }), "{error}");
     assert_eq!(hub.take_log(), [""; 0]);
-}
-
-#[test]
-fn refusals_say_what_kerashub_says() {
-    let (files, _) = keras_preset();
-    let hub = Kaggle::new(files);
-    let open = || Preset::open_with(PINNED, &hub.options()).unwrap_err();
-    // As a status, or as a code with the status 200.
-    for status in [403, 200] {
-        let response = Response { status, ..failure(403, "Permission denied") };
-        hub.answer_kaggle(move |_| Some(response.clone()));
-        let text = open().to_string();
-        let expected = format!(
-            "`config.json` is not accessible in preset directory `{PINNED}`. If this model is \
-             gated, accept its terms on kaggle.com and retry"
-        );
-        assert!(text.starts_with(&expected), "{text}");
-    }
-    let present = "The file is not present in the model files";
-    for response in [
-        failure(404, "Not found"),
-        Response { status: 200, ..failure(404, "Not found") },
-        failure(400, present),
-        Response { status: 200, ..failure(400, present) },
-    ] {
-        hub.answer_kaggle(move |_| Some(response.clone()));
-        let error = open();
-        assert!(
-            matches!(&error, PresetError::MissingFile { file, .. } if file == "config.json"),
-            "{error}"
-        );
-    }
-    // A model that is hidden may be there the next time.
-    hub.answer_kaggle(|_| None);
-    Preset::open_with(PINNED, &hub.options()).unwrap();
-}
-
-#[test]
-fn answers_that_are_none_are_told_apart() {
-    let (files, _) = keras_preset();
-    let hub = Kaggle::new(files);
-    let open = |handle: &str| Preset::open_with(handle, &hub.options()).unwrap_err();
-    for response in [failure(401, "Who?"), Response { status: 200, ..failure(401, "Who?") }] {
-        hub.answer_kaggle(move |_| Some(response.clone()));
-        for handle in [PINNED, UNPINNED] {
-            assert!(matches!(open(handle), PresetError::HubUnauthorized { .. }));
-        }
-    }
-    for response in [failure(503, "Down"), Response { status: 200, ..failure(503, "Down") }] {
-        hub.answer_kaggle(move |_| Some(response.clone()));
-        assert!(matches!(open(PINNED), PresetError::HubUnavailable { status: 503, .. }));
-    }
-    hub.answer_kaggle(|_| Some(failure(429, "Slow down").with_header("retry-after", 1000)));
-    assert!(matches!(open(PINNED), PresetError::HubRateLimited { retry_after: Some(1000), .. }));
-    for response in [
-        Response::json(&json!({})),
-        Response::new(200).with_body("<html>Welcome to the airport</html>"),
-    ] {
-        hub.answer_kaggle(move |_| Some(response.clone()));
-        for handle in [PINNED, UNPINNED] {
-            let error = open(handle);
-            assert!(matches!(error, PresetError::UnexpectedHubAnswer { .. }), "{error}");
-        }
-    }
-    for location in ["file:///etc/passwd", "https://"] {
-        hub.answer_kaggle(move |_| Some(Response::new(302).with_header("location", location)));
-        assert!(matches!(open(PINNED), PresetError::HubRedirect { .. }));
-    }
-    for version in [json!(0), json!(-1), json!("3"), json!(null)] {
-        hub.answer_kaggle(move |_| Some(Response::json(&json!({"versionNumber": version}))));
-        assert!(matches!(open(UNPINNED), PresetError::UnexpectedHubAnswer { .. }));
-    }
-    assert_eq!(fs::read_dir(hub.cache.path()).unwrap().count(), 0);
-}
-
-#[test]
-fn signed_addresses_that_have_expired_are_asked_for_again() {
-    let (files, model) = keras_preset();
-    let hub = Kaggle::new(files.clone());
-    // The weights come in parts, each with an address of its own.
-    let weights = files["model.weights.h5"].clone();
-    let step = weights.len() / 3 + 1;
-    hub.answer_storage(move |request| {
-        if !request.path.ends_with(".h5") {
-            return None;
-        }
-        let response = with_hash(request, &weights, &weights);
-        let start = request.range_start().unwrap_or(0);
-        Some(if start + step < weights.len() {
-            response.with_fault(Fault::DropAfter(step))
-        } else {
-            response
-        })
-    });
-    assert_eq!(hub.load(PINNED), model);
-    let parts = hub.storage.requests();
-    let parts = parts.iter().filter(|it| it.path.ends_with(".h5"));
-    let ranges: Vec<_> = parts.map(|part| part.range_start()).collect();
-    assert_eq!(ranges, [None, Some(step), Some(2 * step)]);
-
-    // An address that is refused is not used again, and not for ever another one is asked for.
-    let hub = Kaggle::new(files);
-    let refused = Arc::new(Mutex::new(0));
-    let count = refused.clone();
-    hub.answer_storage(move |_| {
-        let mut count = count.lock().unwrap();
-        *count += 1;
-        (*count < 3).then(|| Response::new(403))
-    });
-    assert_eq!(hub.load(PINNED), model);
-    hub.answer_storage(|_| Some(Response::new(403)));
-    fs::remove_dir_all(hub.path("3")).unwrap();
-    hub.take_log();
-    let error = Preset::open_with(PINNED, &hub.options()).unwrap_err();
-    assert!(matches!(error, PresetError::HubForbidden { .. }), "{error}");
-    assert_eq!(hub.take_log().len(), 10);
-}
-
-#[test]
-fn a_file_with_another_md5_is_not_kept() {
-    let (files, model) = keras_preset();
-    let hub = Kaggle::new(files.clone());
-    let bad = |files: &Files| {
-        let mut bytes = files["config.json"].clone();
-        bytes[0] ^= 1;
-        bytes
-    };
-    let (wrong, right) = (bad(&files), files["config.json"].clone());
-    hub.answer_storage(move |request| Some(with_hash(request, &wrong, &right)));
-    let error = Preset::open_with(PINNED, &hub.options()).unwrap_err();
-    let expected = matches!(&error, PresetError::ChecksumMismatch { algorithm: "MD5", .. });
-    assert!(expected, "{error}");
-    assert!(!hub.path("3/config.json").exists());
-    assert!(!hub.path(".complete/3/config.json.complete").exists());
-    // Wrong once only.
-    let (wrong, right, count) = (bad(&files), files["config.json"].clone(), Mutex::new(0));
-    hub.answer_storage(move |request| {
-        *count.lock().unwrap() += 1;
-        (*count.lock().unwrap() == 1).then(|| with_hash(request, &wrong, &right))
-    });
-    assert_eq!(hub.load(PINNED), model);
 }
 
 #[test]

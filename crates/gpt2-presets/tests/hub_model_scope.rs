@@ -58,7 +58,6 @@ impl ModelScope {
         impatient_options()
             .with_model_scope_endpoint(&self.server.url())
             .with_model_scope_cache(self.cache.path())
-            .with_model_scope_token(None)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

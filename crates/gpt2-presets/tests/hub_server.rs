@@ -273,7 +273,9 @@ pub fn impatient_options() -> HubOptions {
         .with_retries(2)
         .with_retry_delay(Duration::from_millis(1))
         .with_connect_timeout(Duration::from_secs(5))
-        .with_stall_timeout(Duration::from_millis(300))
-        .with_metadata_timeout(Duration::from_millis(1000))
+        .with_stall_timeout(Duration::from_secs(3))
+        .with_metadata_timeout(Duration::from_secs(5))
         .with_hugging_face_token(None)
+        .with_kaggle_token(None)
+        .with_model_scope_token(None)
 }

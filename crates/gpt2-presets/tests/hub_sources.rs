@@ -6,6 +6,7 @@ use gpt2_presets::{CachedFiles, HubOptions, Preset, PresetError, cached_files};
 
 use crate::hub_hugging_face::{self, Hub, keras_preset};
 use crate::hub_kaggle::{Kaggle, load_with};
+use crate::hub_model_scope::{self, ModelScope};
 use crate::hub_server::*;
 use crate::support::*;
 
@@ -93,6 +94,26 @@ fn where_both_fail_both_are_named() {
     hubs.hugging_face.model.lock().unwrap().files.clear();
     let text = Preset::open_with(NAME, &hubs.options()).unwrap_err().to_string();
     assert!(text.contains("accept its terms on kaggle.com"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_out_of_a_cache_are_not_followed() {
+    let outside = tempfile::tempdir().unwrap();
+    let secret = outside.path().join("secret");
+    fs::write(&secret, "{}").unwrap();
+    let kaggle = Kaggle::new(keras_preset().0);
+    let model_scope = ModelScope::new(keras_preset().0);
+    for (handle, options, config) in [
+        (KAGGLE, kaggle.options(), kaggle.path("3/config.json")),
+        (hub_model_scope::HANDLE, model_scope.options(), model_scope.path("master/config.json")),
+    ] {
+        Preset::open_with(handle, &options).unwrap();
+        fs::remove_file(&config).unwrap();
+        std::os::unix::fs::symlink(&secret, &config).unwrap();
+        let error = Preset::open_with(handle, &options.with_offline(true)).unwrap_err();
+        assert!(matches!(error, PresetError::UnsafeFileName { .. }), "{error}");
+    }
 }
 
 #[test]

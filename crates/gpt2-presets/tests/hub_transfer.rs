@@ -1,7 +1,7 @@
 //! Downloads over connections that break and from servers that misbehave: the right file or none.
 
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gpt2_presets::PresetError;
 
@@ -66,22 +66,27 @@ fn assert_absent(hub: &Hub) {
 fn a_connection_that_breaks_is_taken_up_where_it_broke() {
     let (bytes, name) = weights();
     for count in [0, 1, 100, bytes.len() / 2, bytes.len() - 1] {
-        for fault in [Fault::DropAfter(count), Fault::StallAfter(count)] {
-            if matches!(fault, Fault::StallAfter(_)) && count != 100 {
-                // Each of them takes its time.
-                continue;
-            }
-            let (result, hub) = load_through(move |_, response, before| match before {
-                0 => response.with_fault(fault),
-                _ => response,
-            });
-            assert_whole(result, &hub);
-            assert_eq!(starts(&hub), [None, (count > 0).then_some(count)]);
-            let last = hub.server.requests().pop().unwrap();
-            let quoted = format!("\"{name}\"");
-            assert_eq!(last.header("if-range"), (count > 0).then_some(&quoted[..]));
-        }
+        let (result, hub) = load_through(move |_, response, before| match before {
+            0 => response.with_fault(Fault::DropAfter(count)),
+            _ => response,
+        });
+        assert_whole(result, &hub);
+        assert_eq!(starts(&hub), [None, (count > 0).then_some(count)]);
+        let last = hub.server.requests().pop().unwrap();
+        let quoted = format!("\"{name}\"");
+        assert_eq!(last.header("if-range"), (count > 0).then_some(&quoted[..]));
     }
+}
+
+#[test]
+fn a_connection_that_stands_still_is_made_again() {
+    let hub = Hub::with_faults(transformers_preset().0, |request, response, before| {
+        let weights = request.path.ends_with(WEIGHTS) && request.method == "GET";
+        if weights && before == 0 { response.with_fault(Fault::StallAfter(100)) } else { response }
+    });
+    let options = hub.options().with_stall_timeout(Duration::from_millis(300));
+    assert_whole(load_from("hf://a/b", options), &hub);
+    assert_eq!(starts(&hub), [None, Some(100)]);
 }
 
 #[test]
@@ -168,6 +173,32 @@ fn parts_of_two_versions_are_not_put_together() {
 }
 
 #[test]
+fn a_file_of_which_nothing_is_known_is_not_put_together_at_all() {
+    // Neither size nor checksum nor version.
+    let mirror = |fault: fn(Response, usize) -> Response| {
+        Hub::with_faults(transformers_preset().0, move |request, mut response, before| {
+            response.headers.retain(|(name, _)| name != "etag");
+            match &request.method[..] {
+                "HEAD" => {
+                    let etag = format!("\"{}\"", request.path.replace('/', "-"));
+                    response.with_header("etag", etag).with_fault(Fault::Chunked)
+                }
+                _ if request.path.ends_with(WEIGHTS) => fault(response, before),
+                _ => response,
+            }
+        })
+    };
+    let hub = mirror(|response, _| response.with_fault(Fault::Chunked));
+    assert_whole(hub.load(), &hub);
+    let hub = mirror(|response, before| match before {
+        0 => response.with_body([7; 1000]).with_fault(Fault::DropAfter(500)),
+        _ => response,
+    });
+    assert_whole(hub.load(), &hub);
+    assert_eq!(starts(&hub), [None, None]);
+}
+
+#[test]
 fn a_part_must_be_the_one_that_was_asked_for() {
     for range in ["bytes 400-499/1000", "bytes 501-", "items 500-1/2", "bytes */9", ""] {
         let (result, hub) = load_through(move |_, mut response, before| match before {
@@ -208,9 +239,8 @@ fn a_wrong_size_is_no_file() {
     });
     assert!(matches!(result.unwrap_err(), PresetError::UnexpectedHubAnswer { .. }));
     assert_absent(&hub);
-    let (result, hub) = load_through(|_, response, _| {
-        let body = response.body[..1000].to_vec();
-        response.with_body(body).with_fault(Fault::Chunked)
+    let (result, hub) = load_through(|_, _, _| {
+        Response::new(200).with_body(&weights().0[..1000]).with_fault(Fault::Chunked)
     });
     assert!(matches!(result.unwrap_err(), PresetError::HubConnection { .. }));
     assert_absent(&hub);
@@ -386,13 +416,17 @@ fn a_lock_that_nobody_gives_up_is_not_waited_for_for_ever() {
     let lock = fs::File::create(locks.join(format!("{}.lock", weights().1))).unwrap();
     lock.lock().unwrap();
     let start = Instant::now();
-    assert_whole(hub.load(), &hub);
+    let options = hub.options().with_stall_timeout(Duration::from_millis(300));
+    assert_whole(load_from("hf://a/b", options), &hub);
     // Twice the time that a server may be silent.
-    assert!((600..2000).contains(&start.elapsed().as_millis()));
+    assert!((600..5000).contains(&start.elapsed().as_millis()));
     // And a folder without locks.
     let hub = Hub::new(transformers_preset().0);
     fs::write(hub.cache.path().join(".locks"), "").unwrap();
+    let (bytes, name) = weights();
+    leave(&hub, 0, &bytes[..100], Some(&format!("\"{name}\"")));
     assert_whole(hub.load(), &hub);
+    assert_eq!(starts(&hub), [Some(100)]);
 }
 
 #[test]

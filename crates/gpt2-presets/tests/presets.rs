@@ -21,7 +21,13 @@ mod hub_hugging_face;
 #[cfg(feature = "hub")]
 mod hub_kaggle;
 #[cfg(feature = "hub")]
+mod hub_kaggle_refusals;
+#[cfg(feature = "hub")]
 mod hub_model_scope;
+#[cfg(feature = "hub")]
+mod hub_processes;
+#[cfg(feature = "hub")]
+mod hub_refusals;
 #[cfg(feature = "hub")]
 mod hub_server;
 #[cfg(feature = "hub")]

@@ -20,11 +20,12 @@ enum Item {
 pub(crate) fn session_token(pickle: &[u8], now: i64) -> Option<String> {
     let items = items(pickle)?;
     let is = |item: &Item, text: &str| matches!(item, Item::Text(found) if found == text);
-    let cookies = items.windows(4).enumerate().filter(|(_, window)| {
+    // The last one that was set.
+    let mut windows = items.windows(4).enumerate();
+    let (start, window) = windows.rfind(|(_, window)| {
         is(&window[0], "name") && is(&window[1], COOKIE) && is(&window[2], "value")
-    });
-    // The last one that was set; each lasts for the session if it does not say how long.
-    let (start, window) = cookies.last()?;
+    })?;
+    // One that does not say how long it lasts ends with the session, of which nobody knows.
     let expires = items[start..].windows(2).find(|pair| is(&pair[0], "expires"));
     if let Some([_, Item::Integer(expires)]) = expires
         && *expires <= now

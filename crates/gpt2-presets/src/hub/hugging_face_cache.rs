@@ -13,8 +13,8 @@ use hf_hub::{Cache, CacheRepo, Repo};
 
 use super::cached_files::files_below;
 use super::digest::is_hex;
+use super::file_names::check_place;
 use crate::PresetError;
-use crate::files::io_error;
 use crate::staging::{Staging, write_error};
 
 /// One model in the cache.
@@ -77,16 +77,9 @@ impl HuggingFaceCache {
         commit.map_or(Vec::new(), |commit| files_below(&self.repo.pointer_path(&commit)))
     }
 
-    /// Checks that a file is in the cache, and not a link to one that is not. (The folder of a model
-    /// may lie on another disk, and Python's client keeps what models share beside them.)
+    /// Checks that a file is in the cache. Python's client keeps what models share beside them.
     pub(crate) fn check_place(&self, path: &Path, name: &str) -> Result<(), PresetError> {
-        let place = path.canonicalize().map_err(io_error(path))?;
-        let inside = |folder: &Path| folder.canonicalize().is_ok_and(|to| place.starts_with(to));
-        if inside(&self.root) || inside(&self.folder) {
-            return Ok(());
-        }
-        let why = "in the cache it is a link that leads out of the cache";
-        Err(PresetError::UnsafeFileName { name: name.to_owned(), why })
+        check_place(path, name, &[&self.root, &self.folder])
     }
 
     pub(crate) fn blob(&self, etag: &str) -> PathBuf {

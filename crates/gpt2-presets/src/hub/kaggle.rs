@@ -12,8 +12,8 @@ use ureq::http::{HeaderMap, Method};
 
 use super::base64;
 use super::client::{Body, Client, Header, Redirects, Request, Response, refusal, unexpected};
-use super::digest::Digest;
-use super::file_names::check_file_name;
+use super::digest::{Digest, hex};
+use super::file_names::{check_file_name, check_place};
 use super::kaggle_cache::{Cached, KaggleCache};
 use super::transfer::{Download, download};
 use super::url::Url;
@@ -24,6 +24,32 @@ use crate::handle::{HubHandle, KaggleHandle};
 
 /// A signed address does not last: how often a new one is asked for, for one file.
 const MAX_ADDRESSES: u32 = 5;
+
+/// `kagglesdk/models/types/model_enums.py`, `ModelFramework`, without `MODEL_FRAMEWORK_`.
+const FRAMEWORKS: [&str; 22] = [
+    "TENSOR_FLOW_1",
+    "TENSOR_FLOW_2",
+    "TF_LITE",
+    "TF_JS",
+    "PY_TORCH",
+    "JAX",
+    "FLAX",
+    "PAX",
+    "MAX_TEXT",
+    "GEMMA_CPP",
+    "GGML",
+    "GGUF",
+    "CORAL",
+    "SCIKIT_LEARN",
+    "MXNET",
+    "ONNX",
+    "KERAS",
+    "TRANSFORMERS",
+    "API",
+    "OTHER",
+    "TENSOR_RT_LLM",
+    "TRITON",
+];
 
 /// A model's variation, of one version.
 #[derive(Debug)]
@@ -163,7 +189,7 @@ impl KaggleFolder {
                     lock: &self.cache.lock(version, name),
                     size: None,
                     digests: &digests,
-                    promised: md5_of_google,
+                    promised: hash_of_google,
                     is_done: &|| matches!(self.cache.find(version, name), Cached::File(_)),
                     finish: &|| self.cache.mark_complete(version, name),
                 },
@@ -201,6 +227,7 @@ impl RemoteFolder for KaggleFolder {
             Cached::Unknown => self.download(version, name)?,
         };
         if let Some(path) = &path {
+            check_place(path, name, &[&self.cache.root, &self.cache.version_folder(version)])?;
             check_pin(self.client.options(), name, path, &self.display(name))?;
         }
         Ok(path)
@@ -219,14 +246,12 @@ impl HubFolder for KaggleFolder {
     }
 }
 
-/// The end of an enum's name in the protocol (`kagglehub/enum.py`): `keras`, `pyTorch`.
+/// The framework as the protocol names it, however it is written: `pyTorch`, `pytorch`
+/// (`kagglehub/enum.py`). One that is not known is left to Kaggle.
 fn framework_name(framework: &str) -> String {
-    match framework.to_ascii_lowercase().replace(['_', '-'], "").as_str() {
-        "pytorch" => "PY_TORCH".to_owned(),
-        "tensorflow1" => "TENSOR_FLOW_1".to_owned(),
-        "tensorflow2" => "TENSOR_FLOW_2".to_owned(),
-        name => name.to_ascii_uppercase(),
-    }
+    let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_uppercase();
+    let known = FRAMEWORKS.iter().find(|known| plain(known) == plain(framework));
+    known.map_or_else(|| framework.to_ascii_uppercase(), |known| (*known).to_owned())
 }
 
 impl Answer {
@@ -290,10 +315,36 @@ fn is_refused(error: &PresetError) -> bool {
     )
 }
 
-/// The MD5 in headers like `x-goog-hash: crc32c=n03x6A==,md5=Ojk9c3dhfxgoKVVHYwFbHQ==`.
-fn md5_of_google(headers: &HeaderMap) -> Option<Digest> {
+/// The MD5 in headers like `x-goog-hash: crc32c=n03x6A==,md5=Ojk9c3dhfxgoKVVHYwFbHQ==`, or else
+/// the other.
+fn hash_of_google(headers: &HeaderMap) -> Option<Digest> {
     let values = headers.get_all("x-goog-hash").iter().filter_map(|value| value.to_str().ok());
-    let mut hashes = values.flat_map(|value| value.split(','));
-    let md5 = hashes.find_map(|hash| base64::decode(hash.trim().strip_prefix("md5=")?))?;
-    (md5.len() == 16).then(|| Digest::Md5(md5.iter().map(|byte| format!("{byte:02x}")).collect()))
+    let hashes: Vec<_> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let find = |name: &str, size| {
+        let mut values = hashes.iter().filter_map(|hash| hash.strip_prefix(name));
+        let bytes = values.find_map(base64::decode);
+        bytes.filter(|bytes| bytes.len() == size).map(|bytes| hex(&bytes))
+    };
+    find("md5=", 16).map(Digest::Md5).or_else(|| find("crc32c=", 4).map(Digest::Crc32c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frameworks_have_the_names_of_the_protocol() {
+        // As `kagglehub.enum.to_enum` finds them.
+        for (written, name) in [
+            ("keras", "KERAS"),
+            ("pyTorch", "PY_TORCH"),
+            ("pytorch", "PY_TORCH"),
+            ("tensorFlow2", "TENSOR_FLOW_2"),
+            ("tensorRtLlm", "TENSOR_RT_LLM"),
+            ("scikit_learn", "SCIKIT_LEARN"),
+            ("new-one", "NEW-ONE"),
+        ] {
+            assert_eq!(framework_name(written), name);
+        }
+    }
 }

@@ -19,6 +19,7 @@ const MARKERS: &str = ".complete";
 /// The folder of a model's variation in the cache.
 #[derive(Debug)]
 pub(crate) struct KaggleCache {
+    pub(crate) root: PathBuf,
     folder: PathBuf,
 }
 
@@ -42,7 +43,8 @@ impl KaggleCache {
             return Err(PresetError::NoCacheFolder { preset, variables });
         };
         let names = ["models", owner, model, framework, variation];
-        Ok(Self { folder: names.iter().fold(root.clone(), |path, name| path.join(name)) })
+        let folder = names.iter().fold(root.clone(), |path, name| path.join(name));
+        Ok(Self { root: root.clone(), folder })
     }
 
     /// The folder of a version's files.

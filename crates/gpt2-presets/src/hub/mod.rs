@@ -65,25 +65,22 @@ pub(crate) fn open(
 ) -> Result<Arc<dyn RemoteFolder>, PresetError> {
     check_pins(options)?;
     let client = Client::new(options);
-    let mut failures = Vec::new();
-    let mut folders = Vec::new();
-    for source in sources {
-        match folder(source, &client) {
-            Ok(folder) => folders.push(folder),
-            Err(failure) => failures.push(failure),
-        }
-    }
-    if let ([_], [folder]) = (sources, &folders[..]) {
+    let mut folders = sources.iter().map(|source| folder(source, &client));
+    if sources.len() == 1
+        && let Some(folder) = folders.next()
+    {
         // What it lacks shows later.
-        return Ok(folder.clone());
+        return Ok(folder?);
     }
-    if let Some(cached) = folders.iter().find(|folder| folder.is_cached(CONFIG_FILE)) {
+    let folders: Vec<_> = folders.collect();
+    if let Some(cached) = folders.iter().flatten().find(|folder| folder.is_cached(CONFIG_FILE)) {
         return Ok(cached.clone());
     }
+    let mut failures = Vec::new();
     for folder in folders {
-        match folder.fetch(CONFIG_FILE) {
-            Ok(Some(_)) => return Ok(folder),
-            Ok(None) => failures.push(PresetError::MissingFile {
+        match folder.and_then(|folder| Ok((folder.fetch(CONFIG_FILE)?, folder))) {
+            Ok((Some(_), folder)) => return Ok(folder),
+            Ok((None, folder)) => failures.push(PresetError::MissingFile {
                 preset: folder.display(""),
                 file: CONFIG_FILE.to_owned(),
                 remedy: "it is no preset",
@@ -92,13 +89,7 @@ pub(crate) fn open(
             Err(failure) => return Err(failure),
         }
     }
-    match (sources.len(), failures.pop()) {
-        (1, Some(failure)) => Err(failure),
-        (_, last) => {
-            failures.extend(last);
-            Err(PresetError::NoSource { preset: preset.to_owned(), failures })
-        }
-    }
+    Err(PresetError::NoSource { preset: preset.to_owned(), failures })
 }
 
 fn folder(source: &HubHandle, client: &Client) -> Result<Arc<dyn HubFolder>, PresetError> {
@@ -116,6 +107,7 @@ fn is_of_hub(failure: &PresetError) -> bool {
     matches!(
         failure,
         Offline { .. }
+            | NoCacheFolder { .. }
             | HubUnauthorized { .. }
             | HubForbidden { .. }
             | GatedModel { .. }

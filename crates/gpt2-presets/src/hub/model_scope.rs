@@ -12,7 +12,7 @@ use ureq::http::{HeaderMap, Method};
 
 use super::client::{Client, Header, Request, refusal, unexpected};
 use super::digest::{Digest, is_hex};
-use super::file_names::check_file_name;
+use super::file_names::{check_file_name, check_place};
 use super::model_scope_cache::ModelScopeCache;
 use super::model_scope_listing::{ListedFile, Listing};
 use super::transfer::{Download, download};
@@ -223,6 +223,7 @@ impl RemoteFolder for ModelScopeFolder {
         check_file_name(name)?;
         let path = self.locate(name)?;
         if let Some(path) = &path {
+            check_place(path, name, &[&self.cache.root, &self.cache.folder])?;
             check_pin(self.client.options(), name, path, &self.display(name))?;
         }
         Ok(path)
@@ -264,4 +265,54 @@ fn sha256_of_storage(headers: &HeaderMap) -> Option<Digest> {
     let sha256 =
         headers.get("x-linked-etag")?.to_str().ok()?.trim_matches('"').to_ascii_lowercase();
     is_hex(&sha256, 64).then_some(Digest::Sha256(sha256))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+    use crate::hub::options::HubOptions;
+
+    /// The address of a site that gives one answer to everything.
+    fn site(status: u16, body: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let head = BufReader::new(&stream).lines();
+                head.map_while(Result::ok).find(String::is_empty);
+                let length = body.len();
+                let head = format!("HTTP/1.1 {status} Answer\r\nconnection: close\r\n");
+                write!(stream, "{head}content-length: {length}\r\n\r\n{body}").unwrap();
+            }
+        });
+        format!("http://{address}")
+    }
+
+    #[test]
+    fn a_model_that_is_not_on_the_first_site_is_looked_for_on_the_second() {
+        let cache = tempfile::tempdir().unwrap();
+        let ask = |endpoints: [&str; 2]| {
+            let options = HubOptions::from_variables(&|_| None);
+            let mut options = options.with_model_scope_cache(cache.path());
+            options.model_scope.endpoints = endpoints.map(str::to_owned).to_vec();
+            let handle = ModelHandle { id: "ann/gpt2".to_owned(), revision: None };
+            ModelScopeFolder::new(&handle, Client::new(&options)).unwrap().ask()
+        };
+        let empty = site(404, "{}");
+        let full = site(200, r#"{"Data": {"Files": [{"Path": "config.json", "Size": 2}]}}"#);
+        for endpoints in [[&empty[..], &full], [&full, &empty]] {
+            let (endpoint, listing) = ask(endpoints).unwrap();
+            assert_eq!((&endpoint, listing.find("config.json").unwrap().size), (&full, Some(2)));
+        }
+        let PresetError::ModelNotFound { model, host } = ask([&empty, &empty]).unwrap_err() else {
+            panic!("another error")
+        };
+        let name = empty.strip_prefix("http://").unwrap();
+        assert_eq!((&model[..], host), ("modelscope://ann/gpt2", format!("{name}, {name}")));
+    }
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::cached_files::files_below;
+use super::digest::hex;
 use super::model_scope_listing::Listing;
 use super::options::HubOptions;
 use crate::PresetError;
@@ -21,7 +22,7 @@ use crate::staging::Staging;
 /// The folder of a model's revision in the cache.
 #[derive(Debug)]
 pub(crate) struct ModelScopeCache {
-    root: PathBuf,
+    pub(crate) root: PathBuf,
     pub(crate) revision: String,
     /// Where the files are.
     pub(crate) folder: PathBuf,
@@ -82,8 +83,7 @@ fn listing_name(id: &str, revision: &str) -> String {
 }
 
 fn digest(parts: &[&str]) -> String {
-    let digest = Sha256::digest(parts.join("\0"));
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(parts.join("\0")))
 }
 
 /// The folder that an older client has filled (`_find_legacy_repo_dir` there, and

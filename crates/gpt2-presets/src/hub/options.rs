@@ -44,6 +44,7 @@ pub struct DownloadProgress {
 /// | `KAGGLE_API_TOKEN` | its token, or a file with it; else the file `access_token` or `access_token.txt` in `~/.kaggle`; else, of the older kind, `KAGGLE_USERNAME` and `KAGGLE_KEY`, or `kaggle.json` in `KAGGLE_CONFIG_DIR` or `~/.kaggle` |
 /// | `KAGGLEHUB_CACHE` | its cache; else `~/.cache/kagglehub` |
 /// | `MODELSCOPE_ENDPOINT`, `MODELSCOPE_DOMAIN` | another address of ModelScope |
+/// | `MODELSCOPE_PREFER_AI_SITE` | `1`: without another address, its international site is asked before the Chinese one |
 /// | `MODELSCOPE_API_TOKEN` | its token; else what `modelscope login` left in `MODELSCOPE_HOME` or `~/.modelscope` |
 /// | `MODELSCOPE_CACHE` | its cache; else `~/.cache/modelscope` |
 /// | `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_ETAG_TIMEOUT` | seconds without a byte, and for a question; for all hubs |
@@ -108,7 +109,7 @@ impl HubOptions {
         Self {
             offline: flag(variables, &["GPT2_OFFLINE"]),
             retries: 5,
-            retry_delay: Duration::from_secs(1),
+            retry_delay: Duration::from_millis(500),
             connect_timeout: Duration::from_secs(10),
             stall_timeout: seconds("HF_HUB_DOWNLOAD_TIMEOUT", 30),
             metadata_timeout: seconds("HF_HUB_ETAG_TIMEOUT", 20),
@@ -138,7 +139,7 @@ impl HubOptions {
     }
 
     /// How long to wait before the first retry; twice as long before each further one, and up to a
-    /// half more by chance. A hub that names a time gets that. One second.
+    /// half more by chance. A hub that names a time of up to five minutes gets that. Half a second.
     #[must_use]
     pub fn with_retry_delay(mut self, delay: Duration) -> Self {
         self.retry_delay = delay;

@@ -4,11 +4,13 @@
 //! of one version of the file on the hub. Others may copy it; no lock is needed for that. Which
 //! version it is stands in a file beside it that is written before the first byte.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::digest::Digest;
 use crate::PresetError;
 use crate::staging::write_error;
 
@@ -36,7 +38,7 @@ impl<'a> Partial<'a> {
             let path =
                 target.with_file_name(format!("{}{process}-{number}{SUFFIX}", prefix(target)));
             // Another machine that shares the folder may have a process of this number.
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
+            match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok(Self { target, path, file, size: 0, etag: None }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(write_error(target)(error)),
@@ -50,12 +52,12 @@ impl<'a> Partial<'a> {
     pub(crate) fn continued(target: &'a Path, alone: bool) -> Result<Self, PresetError> {
         let mut partial = Self::create(target)?;
         let mut others = others(target);
-        others.retain(|(path, _)| *path != partial.path);
-        let longest = others.iter().filter(|(_, size)| *size > 0).max_by_key(|(_, size)| *size);
+        others.remove(&partial.path);
+        let longest = others.iter().filter(|(_, size)| **size > 0).max_by_key(|(_, size)| **size);
         if let Some((path, _)) = longest {
             partial.copy(path)?;
         }
-        for (path, _) in others {
+        for path in others.into_keys() {
             if alone || is_abandoned(&path) {
                 remove(&path);
             }
@@ -76,7 +78,10 @@ impl<'a> Partial<'a> {
         self.etag = etag.filter(|etag| is_strong(etag)).map(str::to_owned);
         match &self.etag {
             Some(etag) => fs::write(etag_path(&self.path), etag).map_err(write_error(self.target)),
-            None => Ok(()),
+            None => {
+                let _ = fs::remove_file(etag_path(&self.path));
+                Ok(())
+            }
         }
     }
 
@@ -93,29 +98,32 @@ impl<'a> Partial<'a> {
         Ok(())
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Brings the bytes to the disk.
-    pub(crate) fn sync(&self) -> Result<(), PresetError> {
-        self.file.sync_all().map_err(write_error(self.target))
+    /// Brings the bytes to the disk, and checks that they are the right ones.
+    ///
+    /// Through the open file: its name may be gone, if another process was faster.
+    pub(crate) fn check<'d>(
+        &self,
+        mut digests: impl Iterator<Item = &'d Digest>,
+        display: &str,
+    ) -> Result<(), PresetError> {
+        self.file.sync_all().map_err(write_error(self.target))?;
+        digests.try_for_each(|digest| digest.check_open(&self.file, &self.path, display))
     }
 
     /// Gives the file its name, and removes all other beginnings of it. False if this one is gone:
     /// another process was faster, and has done the same.
     pub(crate) fn finish(self) -> Result<bool, PresetError> {
+        // First, so that a process that is killed here leaves nothing for good.
+        let _ = fs::remove_file(etag_path(&self.path));
         match fs::rename(&self.path, self.target) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => {
-                let target = self.target;
-                self.remove();
-                return Err(write_error(target)(error));
+                remove(&self.path);
+                return Err(write_error(self.target)(error));
             }
         }
-        let _ = fs::remove_file(etag_path(&self.path));
-        others(self.target).iter().for_each(|(path, _)| remove(path));
+        others(self.target).keys().for_each(|path| remove(path));
         Ok(true)
     }
 
@@ -126,25 +134,30 @@ impl<'a> Partial<'a> {
 
 /// Bytes in all beginnings of a file: they grow while somebody is at work.
 pub(crate) fn bytes_so_far(target: &Path) -> u64 {
-    others(target).iter().map(|(_, size)| size).sum()
+    others(target).values().sum()
 }
 
-/// All beginnings of a file, with their sizes.
-fn others(target: &Path) -> Vec<(PathBuf, u64)> {
+/// All beginnings of a file, with their sizes; also those of which only the ETag is left.
+fn others(target: &Path) -> BTreeMap<PathBuf, u64> {
     let prefix = prefix(target);
-    let Some(Ok(entries)) = target.parent().map(fs::read_dir) else { return Vec::new() };
-    let is_partial = |name: &str| {
-        let numbers = name.strip_prefix(&prefix).and_then(|name| name.strip_suffix(SUFFIX));
+    let mut others = BTreeMap::new();
+    let Some(Ok(entries)) = target.parent().map(fs::read_dir) else { return others };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().and_then(|name| name.strip_prefix(&prefix)) else {
+            continue;
+        };
+        let numbers = name.strip_suffix(SUFFIX).or_else(|| name.strip_suffix(ETAG_SUFFIX));
         let numbers = numbers.and_then(|numbers| numbers.split_once('-'));
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        numbers.is_some_and(|(process, number)| digits(process) && digits(number))
-    };
-    let entries = entries.flatten().filter_map(|entry| {
-        entry.file_name().to_str().filter(|name| is_partial(name))?;
-        let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-        Some((entry.path(), metadata.len()))
-    });
-    entries.collect()
+        if numbers.is_some_and(|(process, number)| digits(process) && digits(number)) {
+            let is_etag = name.ends_with(ETAG_SUFFIX);
+            let size = entry.metadata().map_or(0, |metadata| metadata.len());
+            *others.entry(entry.path().with_extension(&SUFFIX[1..])).or_default() +=
+                if is_etag { 0 } else { size };
+        }
+    }
+    others
 }
 
 fn is_abandoned(path: &Path) -> bool {

@@ -54,7 +54,8 @@ pub(crate) fn retry_after(value: &str) -> Option<Duration> {
 
 /// Seconds since 1970 of a date like `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn http_date(text: &str) -> Option<u64> {
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (_, date) = text.split_once(", ")?;
     let [day, month, year, time, "GMT"] = date.split(' ').collect::<Vec<_>>()[..] else {
         return None;
@@ -65,7 +66,7 @@ fn http_date(text: &str) -> Option<u64> {
     let [hour, minute, second] = time.split(':').collect::<Vec<_>>()[..] else { return None };
     let seconds = number(hour, 0..=23)? * 3600 + number(minute, 0..=59)? * 60;
     let seconds = seconds + number(second, 0..=60)?;
-    let month = MONTHS.find(month).filter(|_| month.len() == 3)? as u64 / 3;
+    let month = MONTHS.iter().position(|name| *name == month)? as u64;
     let (day, year) = (number(day, 1..=31)?, number(year, 1970..=9999)?);
     // Howard Hinnant's `days_from_civil`, as in `date.rs`, the other way round.
     let (march_year, march_month) =

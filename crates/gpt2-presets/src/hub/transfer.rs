@@ -6,6 +6,7 @@
 //! file twice; where locks do not work both download it, and the first or the second, which are
 //! equal, stays.
 
+use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
 use std::io::Read;
 use std::path::Path;
@@ -89,9 +90,7 @@ fn attempt(
 ) -> Result<bool, PresetError> {
     let mut progress = Progress::new(client, download.display);
     let checked = receive(client, download, &mut partial, &mut progress).and_then(|promised| {
-        partial.sync()?;
-        let digests = download.digests.iter().chain(&promised);
-        digests.map(|digest| digest.check(partial.path(), download.display)).collect()
+        partial.check(download.digests.iter().chain(&promised), download.display)
     });
     match checked {
         Ok(()) => {
@@ -119,9 +118,7 @@ fn receive(
     progress: &mut Progress<'_>,
 ) -> Result<Option<Digest>, PresetError> {
     let mut retries = Retries::new(client.options());
-    let can_continue = partial.etag.is_some() || !download.digests.is_empty();
-    let too_long = download.size.is_some_and(|size| partial.size > size);
-    if too_long || !can_continue && partial.size > 0 {
+    if download.size.is_some_and(|size| partial.size > size) {
         partial.restart()?;
     }
     let mut furthest = partial.size;
@@ -172,9 +169,13 @@ fn request(
     partial: &mut Partial<'_>,
 ) -> Result<Response, PresetError> {
     let mut headers = download.headers.to_vec();
+    if partial.size > 0 && partial.etag.is_none() && download.digests.is_empty() {
+        // Nothing would show whether the next part belongs to this one.
+        partial.restart()?;
+    }
     if partial.size > 0 {
         headers.push(("range", format!("bytes={}-", partial.size)));
-        // Without, the digest shows at the end whether the two parts belong together.
+        // Without, the digest shows it at the end.
         headers.extend(partial.etag.clone().map(|etag| ("if-range", etag)));
     }
     let request = Request::new(Method::GET, download.url, download.display);
@@ -244,16 +245,18 @@ fn read(
         206 => content_range(&response).map(|(_, total)| total),
         _ => response.header("content-length").and_then(|length| length.parse().ok()),
     };
+    let fits = |announced: u64| match download.size {
+        Some(size) => announced == size,
+        None => announced <= MAX_UNKNOWN_SIZE,
+    };
     let total = download.size.or(announced);
     let limit = total.unwrap_or(MAX_UNKNOWN_SIZE);
-    let too_large = |size: u64| {
-        let found = format!("a file of {size} bytes or more, expected {limit} at most");
-        unexpected(display, &url, found)
+    let wrong = |size: &dyn Display| {
+        let expected = download.size.unwrap_or(limit);
+        unexpected(display, &url, format!("a file of {size} bytes, expected {expected}"))
     };
-    if announced.is_some_and(|announced| announced != limit && total.is_some() || announced > limit)
-    {
-        let found = format!("a file of {} bytes, expected {limit}", announced.unwrap_or_default());
-        return Err(unexpected(display, &url, found));
+    if let Some(announced) = announced.filter(|announced| !fits(*announced)) {
+        return Err(wrong(&announced));
     }
     let mut body = response.into_reader();
     let mut buffer = vec![0; 128 * 1024];
@@ -264,9 +267,8 @@ fn read(
             break;
         }
         if partial.size + count as u64 > limit {
-            let error = too_large(partial.size + count as u64);
             partial.restart()?;
-            return Err(error);
+            return Err(wrong(&format_args!("more than {limit}")));
         }
         partial.append(&buffer[..count])?;
         progress.tell(partial.size, total);
