@@ -11,8 +11,7 @@ use gpt2_backbone::{
 };
 use gpt2_presets::{
     ExportOptions, ExportToTransformers, FromPreset, FromPresetOnDevice, LoraWeights, ModelWeights,
-    Preset,
-    PresetError, SaveOptions, SaveToPreset, WeightDtype,
+    Preset, PresetError, SaveOptions, SaveToPreset, WeightDtype,
 };
 use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{GenerateOptions, Gpt2CausalLm, Gpt2CausalLmPreprocessor, TokenBatch};
