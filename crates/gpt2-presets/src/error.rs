@@ -60,8 +60,8 @@ pub enum PresetError {
 
     /// The handle is a path, but not a folder's.
     #[error(
-        "`{}` is not a directory: pass the folder that holds `config.json`, or a \
-         `.keras` or `.gguf` file",
+        "`{}` is not a directory: pass the folder that holds `config.json`, a `.keras` file or a \
+         `.gguf` file",
         path.display()
     )]
     NotADirectory {

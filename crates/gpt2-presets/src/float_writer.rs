@@ -6,6 +6,10 @@ use crate::WeightDtype;
 use crate::part::Block;
 use crate::weight_map::Placement;
 
+/// Elements that are written at once: a MiB of 32-bit floats. No second copy of a tensor is made, and
+/// larger writes are several times slower on Linux, which then looks for larger pages.
+pub(crate) const PIECE: usize = 262_144;
+
 /// Writes floats to places in a file.
 pub(crate) struct FloatWriter<'a, F> {
     pub(crate) file: &'a mut F,
@@ -59,16 +63,15 @@ impl<F: Write + Seek> FloatWriter<'_, F> {
     /// Writes values from element `first` of the tensor that begins at `start`.
     fn write_at(&mut self, start: u64, first: usize, values: &[f32]) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(start + (first * self.dtype.size()) as u64))?;
-        if self.dtype == WeightDtype::F32 {
-            return self.file.write_all(bytemuck::cast_slice(values));
-        }
-        // In pieces: no second copy.
-        const PIECE: usize = 65_536;
-        let mut bits = vec![0u16; values.len().min(PIECE)];
+        let mut bits = Vec::new();
         for values in values.chunks(PIECE) {
-            let bits = &mut bits[..values.len()];
-            self.dtype.round(values, bits);
-            self.file.write_all(bytemuck::cast_slice(bits))?;
+            if self.dtype == WeightDtype::F32 {
+                self.file.write_all(bytemuck::cast_slice(values))?;
+            } else {
+                bits.resize(values.len(), 0u16);
+                self.dtype.round(values, &mut bits);
+                self.file.write_all(bytemuck::cast_slice(&bits))?;
+            }
         }
         Ok(())
     }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use rust_hdf5::{DatatypeMessage, H5File, H5Group, Hdf5Error, VarLenUnicode};
+use rust_hdf5::{DatatypeMessage, H5Dataset, H5File, H5Group, Hdf5Error, VarLenUnicode};
 
+use crate::float_writer::PIECE;
 use crate::keras_shards::{Shard, Storage, group_and_variable};
 use crate::keras_weight_map::{KERAS, layer_name};
 use crate::named_tensor::NamedTensor;
@@ -90,22 +91,46 @@ fn write_dataset(
         groups[&group].set_attr_string("name", layer_name(&group))?;
     }
     let (group, shape) = (&groups[&group], &placement.shape);
-    let datatype = match storage.dtype {
-        WeightDtype::F32 => {
-            let dataset = group.new_dataset::<f32>().shape(shape).create(&variable)?;
-            return dataset.write_raw(values);
+    let dataset = match storage.dtype {
+        WeightDtype::F32 => group.new_dataset::<f32>().shape(shape).create(&variable)?,
+        WeightDtype::F16 => {
+            let datatype = DatatypeMessage::f16_type();
+            group.new_dataset::<u16>().datatype(datatype).shape(shape).create(&variable)?
         }
-        WeightDtype::F16 => DatatypeMessage::f16_type(),
-        WeightDtype::Bf16 => DatatypeMessage::Opaque { size: 2, tag: String::new() },
+        WeightDtype::Bf16 => {
+            let datatype = DatatypeMessage::Opaque { size: 2, tag: String::new() };
+            group.new_dataset::<u16>().datatype(datatype).shape(shape).create(&variable)?
+        }
     };
-    let mut bits = vec![0; values.len()];
-    storage.dtype.round(values, &mut bits);
-    let dataset = group.new_dataset::<u16>().datatype(datatype).shape(shape).create(&variable)?;
-    dataset.write_raw(&bits)?;
+    write_values(&dataset, shape, values, storage.dtype)?;
     if storage.dtype == WeightDtype::Bf16 {
         // HDF5 has no such type: Keras marks the two opaque bytes.
         let marker = dataset.new_attr::<VarLenUnicode>().create("dtype")?;
         marker.write_string(storage.dtype.name())?;
+    }
+    Ok(())
+}
+
+/// Writes the values of a dataset, some rows at a time: see [`PIECE`].
+fn write_values(
+    dataset: &H5Dataset,
+    shape: &[usize],
+    values: &[f32],
+    dtype: WeightDtype,
+) -> Result<(), Hdf5Error> {
+    let row = shape.iter().skip(1).product::<usize>().max(1);
+    let rows = (PIECE / row).max(1);
+    let (mut starts, mut counts) = (vec![0; shape.len()], shape.to_vec());
+    for values in values.chunks(rows * row) {
+        counts[0] = values.len() / row;
+        if dtype == WeightDtype::F32 {
+            dataset.write_slice(&starts, &counts, values)?;
+        } else {
+            let mut bits = vec![0u16; values.len()];
+            dtype.round(values, &mut bits);
+            dataset.write_slice(&starts, &counts, &bits)?;
+        }
+        starts[0] += counts[0];
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! preprocessor. `config.json`, `task.json` and the others of a preset are parts of that.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::PresetError;
 use crate::files::{MAX_TEXT_SIZE, io_error};
 use crate::format::CONFIG_FILE;
 use crate::keras_config::{
-    PREPROCESSOR_CONFIG_FILE, TASK_CONFIG_FILE, TOKENIZER_CONFIG_FILE, class_name,
+    PREPROCESSOR_CONFIG_FILE, TASK_CONFIG_FILE, TOKENIZER_CONFIG_FILE, is_of_class,
 };
 use crate::keras_shards::WHOLE;
 use crate::preset_tokenizer::{KERAS_MERGES, KERAS_VOCABULARY};
@@ -30,7 +31,6 @@ const ASSETS: [(&str, &str); 2] = [
 ];
 
 /// A `.keras` file.
-#[derive(Debug)]
 pub(crate) struct KerasArchive {
     path: PathBuf,
     /// The text files of the preset.
@@ -104,6 +104,12 @@ impl KerasArchive {
     }
 }
 
+impl fmt::Debug for KerasArchive {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("KerasArchive").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
 fn members(path: &Path) -> Result<ZipMembers, PresetError> {
     let file = File::open(path).map_err(io_error(path))?;
     let known = |name: &str| {
@@ -142,7 +148,7 @@ fn add_configs(
     let json: Value = serde_json::from_slice(&config).map_err(|error| {
         PresetError::InvalidJson { file: file.clone(), detail: error.to_string() }
     })?;
-    if json.as_object().map(class_name) != Some("GPT2CausalLM") {
+    if !json.as_object().is_some_and(|json| is_of_class(json, "GPT2CausalLM")) {
         texts.insert(CONFIG_FILE, config);
         return Ok(());
     }
@@ -186,7 +192,6 @@ fn invalid(path: &Path, detail: String) -> PresetError {
 }
 
 /// A file that only this process uses, removed when it is dropped.
-#[derive(Debug)]
 struct TemporaryFile(PathBuf);
 
 impl TemporaryFile {

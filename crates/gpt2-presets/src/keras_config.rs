@@ -88,8 +88,8 @@ fn serialized_object<'a>(
     json: &'a Map<String, Value>,
     class: &'static str,
 ) -> Result<&'a Map<String, Value>, PresetError> {
-    let name = class_name(json);
-    if name != class {
+    let name = registered_name(json);
+    if !is_of_class(json, class) {
         let (file, found) = (files.display(file), name.to_owned());
         return Err(PresetError::UnsupportedClass { file, expected: class, found });
     }
@@ -99,13 +99,18 @@ fn serialized_object<'a>(
     }
 }
 
-/// The class of a serialized Keras object: bare if it is one of KerasHub, empty if it is none.
-pub(crate) fn class_name(json: &Map<String, Value>) -> &str {
-    let name = json.get("registered_name").filter(|name| !name.is_null());
-    let name = name.or_else(|| json.get("class_name")).and_then(Value::as_str).unwrap_or("");
+/// Whether a serialized Keras object is one of KerasHub's `class`.
+pub(crate) fn is_of_class(json: &Map<String, Value>, class: &str) -> bool {
+    let name = registered_name(json);
     // `package>class`, where the package is `keras_hub` or, before its renaming, `keras_nlp`.
     let bare = name.strip_prefix("keras_hub>").or_else(|| name.strip_prefix("keras_nlp>"));
-    bare.unwrap_or(name)
+    bare.unwrap_or(name) == class
+}
+
+/// The class of a serialized Keras object; empty if it is none.
+fn registered_name(json: &Map<String, Value>) -> &str {
+    let name = json.get("registered_name").filter(|name| !name.is_null());
+    name.or_else(|| json.get("class_name")).and_then(Value::as_str).unwrap_or("")
 }
 
 fn parse<T: DeserializeOwned>(

@@ -48,8 +48,8 @@ impl SaveOptions {
         self
     }
 
-    /// The float type of the weights. `config.json` names it, and KerasHub computes in it unless
-    /// `from_preset` is told otherwise; here a model always has 32-bit floats.
+    /// The float type of the weights. `config.json` names it. Who loads them has 32-bit floats again,
+    /// in KerasHub unless its `from_preset` is told another `dtype`.
     #[must_use]
     pub fn with_dtype(mut self, dtype: WeightDtype) -> Self {
         self.dtype = dtype;

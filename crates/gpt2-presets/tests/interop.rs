@@ -10,15 +10,15 @@ use gpt2_backbone::{
     update_parameters,
 };
 use gpt2_presets::{
-    ExportOptions, ExportToTransformers, FromPreset, FromPresetOnDevice, LoraWeights, Preset,
-    PresetError, SaveOptions, SaveToPreset, WeightDtype,
+    ExportOptions, ExportToTransformers, FromPreset, FromPresetOnDevice, LoraWeights, ModelWeights,
+    Preset, PresetError, SaveOptions, SaveToPreset, WeightDtype,
 };
 use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{GenerateOptions, Gpt2CausalLm, Gpt2CausalLmPreprocessor, TokenBatch};
 use serde_json::json;
 
 use crate::lora::ALL;
-use crate::support::device;
+use crate::support::{Stored, device, parameters, rounded};
 
 pub const BUNDLED: &str = "gpt2_tiny_shakespeare";
 
@@ -158,6 +158,81 @@ fn keras_hub_loads_a_lora() {
             model.save_to_preset(folder).unwrap();
         });
     }
+}
+
+const DTYPES: [(&str, WeightDtype); 3] =
+    [("float32", WeightDtype::F32), ("float16", WeightDtype::F16), ("bfloat16", WeightDtype::Bf16)];
+
+#[test]
+fn keras_hub_loads_floats_of_16_bits() {
+    for (name, dtype) in DTYPES {
+        let options = SaveOptions::new().with_dtype(dtype);
+        let models = || {
+            // Rounded, as the other side has it.
+            let folder = tempfile::tempdir().unwrap();
+            with_config(&small()).save_to_preset_with(folder.path(), &options).unwrap();
+            let path = folder.path().to_str().unwrap();
+            vec![(name, Gpt2CausalLm::from_preset(path, &device()).unwrap())]
+        };
+        check("keras", "GPT2_KERAS_PYTHON", models, |model, folder| {
+            model.save_to_preset_with(folder, &options).unwrap();
+        });
+    }
+}
+
+#[test]
+fn keras_hub_has_the_same_files_of_weights() {
+    let variable = "GPT2_KERAS_PYTHON";
+    let Some(python) = std::env::var_os(variable) else {
+        println!("skipped: {variable} names no Python with KerasHub");
+        return;
+    };
+    let (folder, model) = (tempfile::tempdir().unwrap(), with_config(&small()));
+    let path = folder.path();
+    for (name, dtype) in DTYPES {
+        let options = SaveOptions::new().with_dtype(dtype);
+        model.save_to_preset_with(path.join(name), &options).unwrap();
+    }
+    model.save_weights(path.join("task.weights.h5")).unwrap();
+    model.backbone().save_weights(path.join("backbone.weights.h5")).unwrap();
+    let split = SaveOptions::new().with_max_shard_size(10_000);
+    model.save_weights_with(path.join("task.weights.json"), &split).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/check_keras_files.py");
+    let output = Command::new(python).arg(script).arg(path).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    print!("{}", text(&output.stdout));
+
+    let mut read = 0;
+    for entry in fs::read_dir(path.join("theirs")).unwrap() {
+        let file = entry.unwrap().path();
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let stored = match name {
+            _ if file.is_dir() || name.contains("_0") => continue,
+            // That is the type of what is computed.
+            _ if name.contains("_mixed") => Stored::F32,
+            _ if name.contains("_float16") => Stored::F16,
+            _ if name.contains("_bfloat16") => Stored::Bf16,
+            _ => Stored::F32,
+        };
+        let expected = rounded(&parameters(model.backbone()), stored);
+        let mut loaded = Gpt2Backbone::new(&small(), 1, &device()).unwrap();
+        loaded.load_weights(&file).unwrap();
+        assert!(parameters(&loaded) == expected, "{name}");
+        if name.ends_with(".keras") {
+            let preset = file.to_str().unwrap();
+            let backbone = Gpt2Backbone::from_preset(preset, &device()).unwrap();
+            assert!(parameters(&backbone) == expected, "{name}");
+            if !name.starts_with("backbone") {
+                let task = Gpt2CausalLm::from_preset(preset, &device()).unwrap();
+                let preprocessor = task.preprocessor().unwrap();
+                assert_eq!(preprocessor.config(), model.preprocessor().unwrap().config());
+            }
+        }
+        read += 1;
+    }
+    // Two in each of four types, three that were trained, two of weights alone.
+    assert_eq!(read, 13);
 }
 
 #[test]

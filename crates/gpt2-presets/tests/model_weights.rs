@@ -23,18 +23,31 @@ const DTYPES: [(WeightDtype, Stored, &str); 3] = [
     (WeightDtype::Bf16, Stored::Bf16, "bfloat16"),
 ];
 
-/// Every dataset of a file: its type, its shape, its bytes, the mark of its type and the name that
-/// its group has.
-fn datasets(path: &Path) -> BTreeMap<String, (String, Vec<usize>, Vec<u8>, String, String)> {
+#[derive(PartialEq)]
+struct Dataset {
+    datatype: String,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+    /// The mark of a type that HDF5 does not have.
+    mark: String,
+    /// The name that its group has.
+    layer: String,
+}
+
+/// Every dataset of a file.
+fn datasets(path: &Path) -> BTreeMap<String, Dataset> {
     let file = H5File::open(path).unwrap();
     let dataset = |name: String| {
         let dataset = file.dataset(&name).unwrap();
-        let bytes = dataset.read_raw_bytes().unwrap();
-        let mark = dataset.attr("dtype").and_then(|mark| mark.read_string()).unwrap_or_default();
-        let (group, _) = name.rsplit_once('/').unwrap();
-        let layer = file.root_group().group(group).unwrap().attr_string("name").unwrap();
-        let datatype = dataset.datatype().unwrap().to_string();
-        (name, (datatype, dataset.shape(), bytes, mark, layer))
+        let group = file.root_group().group(name.rsplit_once('/').unwrap().0).unwrap();
+        let found = Dataset {
+            datatype: dataset.datatype().unwrap().to_string(),
+            shape: dataset.shape(),
+            bytes: dataset.read_raw_bytes().unwrap(),
+            mark: dataset.attr("dtype").and_then(|mark| mark.read_string()).unwrap_or_default(),
+            layer: group.attr_string("name").unwrap(),
+        };
+        (name, found)
     };
     file.dataset_names().into_iter().map(dataset).collect()
 }
@@ -281,6 +294,7 @@ fn a_lora_is_saved_in_the_kernels_and_begins_anew_when_weights_are_loaded() {
     let mut again = adapted.clone();
     again.load_weights(&path).unwrap();
     assert_eq!(again.lora_rank(), Some(2));
+    assert_eq!(again.trainable_parameters(), adapted.trainable_parameters());
     let kernels = |model: &Gpt2Backbone| {
         let mut kernels = parameters(model);
         kernels.retain(|name, _| name.ends_with("lora_kernel_a"));
