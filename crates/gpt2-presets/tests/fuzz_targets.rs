@@ -145,7 +145,7 @@ fn pytorch_fixture(folder: &Path, bytes: &[u8]) {
     transformers(folder);
     fs::remove_file(folder.join("model.safetensors")).unwrap();
     let config = r#"{"model_type": "gpt2", "vocab_size": 6, "n_positions": 5, "n_embd": 4,
-        "n_layer": 2, "n_head": 2, "n_inner": 8}"#;
+        "n_layer": 1, "n_head": 2, "n_inner": 8}"#;
     fs::write(folder.join("config.json"), config).unwrap();
     fs::write(folder.join("pytorch_model.bin"), bytes).unwrap();
 }
