@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::thread;
 
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
@@ -163,7 +164,10 @@ impl WeightsFile for Hdf5File {
         assert_eq!(part, Part::WHOLE, "Keras stores every parameter in a dataset of its own");
         let dataset = self.dataset(name)?;
         let values = match self.inspected[name] {
-            Element::F32 => dataset.read_raw::<f32>(),
+            Element::F32 => {
+                let mut values = zeros(dataset.total_elements());
+                dataset.read_raw_into(&mut values).map(|()| values)
+            }
             Element::F64 => dataset
                 .read_raw::<f64>()
                 .map(|values| values.into_iter().map(|value| value as f32).collect()),
@@ -176,4 +180,25 @@ impl WeightsFile for Hdf5File {
         };
         values.map(Values::Owned).map_err(|error| self.invalid(name, error.to_string()))
     }
+}
+
+/// Memory for values, which all cores have fetched from the system: to do that page by page takes
+/// longer than to read the file.
+fn zeros(count: usize) -> Vec<f32> {
+    /// A part below that is not worth a thread.
+    const LEAST: usize = 262_144;
+    /// Elements of the smallest page.
+    const PAGE: usize = 1024;
+    let mut values = vec![0.0; count];
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(count / LEAST);
+    if threads > 1 {
+        thread::scope(|scope| {
+            for part in values.chunks_mut(count.div_ceil(threads)) {
+                let touch = || part.iter_mut().step_by(PAGE).for_each(|value| *value = 0.0);
+                // Without the thread, the reader fetches the pages.
+                let _ = thread::Builder::new().spawn_scoped(scope, touch);
+            }
+        });
+    }
+    values
 }
