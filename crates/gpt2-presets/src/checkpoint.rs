@@ -85,7 +85,9 @@ impl Checkpoint {
         let (kind, names) = file_names(files, format, preset)?;
         let names = names.iter();
         match kind {
-            Kind::Keras => Self::of_files(&KERAS, names.map(|name| Hdf5File::open(files, name))),
+            Kind::Keras => {
+                Self::of_files(&KERAS, names.map(|name| Hdf5File::open(files, name, memory_map)))
+            }
             Kind::Safetensors => {
                 let open = |name: &String| SafetensorsFile::open(files, name, memory_map);
                 Self::of_files(&TRANSFORMERS, names.map(open))
@@ -100,7 +102,7 @@ impl Checkpoint {
 
     /// Opens these weights files of Keras.
     pub(crate) fn open_keras(files: &PresetFiles, names: &[String]) -> Result<Self, PresetError> {
-        Self::of_files(&KERAS, names.iter().map(|name| Hdf5File::open(files, name)))
+        Self::of_files(&KERAS, names.iter().map(|name| Hdf5File::open(files, name, false)))
     }
 
     fn of_files<F: WeightsFile + 'static>(

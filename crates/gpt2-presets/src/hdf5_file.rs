@@ -2,17 +2,18 @@
 //!
 //! HDF5 can name other files, declare any size and hide data behind filters. Keras uses none of
 //! that, so it is refused: links other than hard ones, datasets that are not one contiguous
-//! block of this file, and elements that are not exactly the floats that Keras writes. The values
-//! are read, not mapped, so a truncated file is an error and no signal.
+//! block of this file, and elements that are not exactly the floats that Keras writes.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::thread;
 
+use bytes::Bytes;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
-use rust_hdf5::{DatatypeMessage, H5Dataset, H5File, LinkClass, StorageLayout};
+use rust_hdf5::{
+    DatatypeMessage, FileLocking, H5Dataset, H5File, LinkClass, MappedView, StorageLayout,
+};
 
 use crate::PresetError;
 use crate::checkpoint::{Values, WeightsFile};
@@ -44,16 +45,21 @@ enum Element {
 }
 
 impl Hdf5File {
-    /// Opens the file and lists its datasets.
-    pub(crate) fn open(files: &PresetFiles, name: &str) -> Result<Self, PresetError> {
+    /// Opens the file, mapped if told so and possible, and lists its datasets.
+    pub(crate) fn open(
+        files: &PresetFiles,
+        name: &str,
+        memory_map: bool,
+    ) -> Result<Self, PresetError> {
         let display = files.display(name);
         let io = |error| io_error(Path::new(&display))(error);
         let Some(path) = files.path(name)? else {
             return Err(io(std::io::ErrorKind::Unsupported.into()));
         };
         let unclaimed = fs::metadata(&path).map_err(io)?.len();
-        // Without a lock: read-only file systems have none, and the library maps files it locks.
-        let file = H5File::options().no_locking().open(&path).map_err(|error| {
+        // The library maps the files that it has locked, where the file system has locks.
+        let locking = if memory_map { FileLocking::BestEffort } else { FileLocking::Disabled };
+        let file = H5File::options().locking(locking).open(&path).map_err(|error| {
             let (file, object) = (display.clone(), "/".to_owned());
             PresetError::InvalidHdf5 { file, object, detail: error.to_string() }
         })?;
@@ -160,14 +166,15 @@ impl WeightsFile for Hdf5File {
         Ok(shape)
     }
 
-    fn read(&mut self, name: &str, part: Part, _share: bool) -> Result<Values, PresetError> {
+    fn read(&mut self, name: &str, part: Part, share: bool) -> Result<Values, PresetError> {
         assert_eq!(part, Part::WHOLE, "Keras stores every parameter in a dataset of its own");
         let dataset = self.dataset(name)?;
+        // Refused where the file is not mapped, or the floats do not lie as ours must.
+        if share && let Ok(view) = dataset.read_mapped::<f32>() {
+            return Ok(Values::Shared(Bytes::from_owner(InPlace(view))));
+        }
         let values = match self.inspected[name] {
-            Element::F32 => {
-                let mut values = zeros(dataset.total_elements());
-                dataset.read_raw_into(&mut values).map(|()| values)
-            }
+            Element::F32 => dataset.read_raw::<f32>(),
             Element::F64 => dataset
                 .read_raw::<f64>()
                 .map(|values| values.into_iter().map(|value| value as f32).collect()),
@@ -182,23 +189,11 @@ impl WeightsFile for Hdf5File {
     }
 }
 
-/// Memory for values, which all cores have fetched from the system: to do that page by page takes
-/// longer than to read the file.
-fn zeros(count: usize) -> Vec<f32> {
-    /// A part below that is not worth a thread.
-    const LEAST: usize = 262_144;
-    /// Elements of the smallest page.
-    const PAGE: usize = 1024;
-    let mut values = vec![0.0; count];
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(count / LEAST);
-    if threads > 1 {
-        thread::scope(|scope| {
-            for part in values.chunks_mut(count.div_ceil(threads)) {
-                let touch = || part.iter_mut().step_by(PAGE).for_each(|value| *value = 0.0);
-                // Without the thread, the reader fetches the pages.
-                let _ = thread::Builder::new().spawn_scoped(scope, touch);
-            }
-        });
+/// The floats of a dataset where they lie in the file.
+struct InPlace(MappedView<f32>);
+
+impl AsRef<[u8]> for InPlace {
+    fn as_ref(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.0)
     }
-    values
 }

@@ -56,9 +56,10 @@ impl LoadOptions {
         self
     }
 
-    /// Whether 32-bit tensors of a safetensors file, and those of a GGUF file that are no kernels,
-    /// are used where they lie in the mapped file (on a CPU device), so that they are neither copied
-    /// nor, until they are needed, read.
+    /// Whether 32-bit tensors of a safetensors or Keras file, and those of a GGUF file that are no
+    /// kernels, are used where they lie in the mapped file (on a CPU device), so that they are
+    /// neither copied nor, until they are needed, read. A mapped Keras file is locked against other
+    /// programs that would write to it by HDF5, where the file system has locks.
     ///
     /// With a map, the file must not be written to or truncated while the model lives: the process
     /// would see other weights, or be ended by the signal SIGBUS. To replace the file by renaming

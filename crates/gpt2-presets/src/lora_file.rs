@@ -37,7 +37,7 @@ impl LoraFile {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let (rank, file): (_, Box<dyn WeightsFile>) = match format {
             LoraFormat::Keras => {
-                let file = Hdf5File::open(&folder, &name)?;
+                let file = Hdf5File::open(&folder, &name, false)?;
                 (file.read_integer(KERAS_RANK)?.to_string(), Box::new(file))
             }
             LoraFormat::Safetensors => {
