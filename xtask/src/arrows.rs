@@ -19,16 +19,29 @@ const ALLOWED: [(&str, &[&str]); 4] = [
             "gpt2-backbone",
             "gpt2-task",
             "gpt2-tokenizer",
+            "hf-hub",
             "memmap2",
+            "pytorch-reader",
             "rust-hdf5",
             "safetensors",
+            "ureq",
+            "zip",
         ],
     ),
 ];
 
 /// Dependencies that tell layers apart: tensors, files and the network, and our own crates.
 fn is_of_interest(dependency: &str) -> bool {
-    let files_and_network = ["memmap2", "rust-hdf5", "safetensors", "ureq", "hf-hub", "reqwest"];
+    let files_and_network = [
+        "hf-hub",
+        "memmap2",
+        "pytorch-reader",
+        "reqwest",
+        "rust-hdf5",
+        "safetensors",
+        "ureq",
+        "zip",
+    ];
     dependency.starts_with("gpt2-")
         || dependency.starts_with("burn")
         || files_and_network.contains(&dependency)
