@@ -103,8 +103,19 @@ fn check(
     for (setting, found, expected) in settings {
         let (found, expected) = (format!("{found:?}"), format!("{expected:?}"));
         if found != expected {
+            let found = shortened(found);
             return Err(PresetError::Inexpressible { format, setting, found, expected, remedy });
         }
     }
     Ok(())
+}
+
+/// The beginning of what may be a list of any length.
+fn shortened(mut text: String) -> String {
+    const SHOWN: usize = 200;
+    if let Some((end, _)) = text.char_indices().nth(SHOWN) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }

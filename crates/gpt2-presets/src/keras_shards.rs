@@ -108,6 +108,12 @@ impl Shard {
     }
 }
 
+/// Whether a file of a preset has the name of one of several.
+pub(crate) fn is_shard(name: &str) -> bool {
+    let number = name.strip_prefix("model_").and_then(|name| name.strip_suffix(".weights.h5"));
+    number.is_some_and(|number| number.len() == 5 && number.bytes().all(|it| it.is_ascii_digit()))
+}
+
 /// The group of variables that a parameter belongs to, and its name there.
 pub(crate) fn group_and_variable(placement: &Placement) -> (String, String) {
     let name = (KERAS.file_name)(&placement.tensor);

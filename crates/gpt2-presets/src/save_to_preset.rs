@@ -173,11 +173,17 @@ fn stage_backbone(
             hdf5_writer::write(&target, path, &mut parameters, &storage, shard)
         })?;
     }
-    if shards.len() > 1 {
+    let split = shards.len() > 1;
+    if split {
         files.json(keras_shards::INDEX, &storage.index(&shards))?;
-        // Every loader looks for it first.
-        files.obsolete(keras_shards::WHOLE)?;
     }
+    // What an older save left: loaders would prefer the whole file, and nobody would look at the rest.
+    files.obsolete_where(|name| {
+        let old = keras_shards::is_shard(name)
+            || name == keras_shards::WHOLE
+            || (name == keras_shards::INDEX && !split);
+        old && !shards.iter().any(|shard| shard.name == name)
+    })?;
     files.json(CONFIG_FILE, &keras_objects::backbone(parameters.config(), options.dtype)?)
 }
 

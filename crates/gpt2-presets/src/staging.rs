@@ -93,26 +93,20 @@ impl Staging {
         self.folder.join(name)
     }
 
-    /// Has an older file removed, if there is one, before the last file gets its place.
-    pub(crate) fn obsolete(&mut self, name: &str) -> Result<(), PresetError> {
-        let path = self.folder.join(name);
-        if path.is_dir() {
-            return Err(write_error(&path)(io::ErrorKind::IsADirectory.into()));
-        }
-        if path.exists() {
-            self.obsolete.push(path);
-        }
-        Ok(())
-    }
-
-    /// Has all older files in the folder removed whose name is `old`, as [`obsolete`](Self::obsolete).
+    /// Has all older files in the folder removed whose name is `old`, before the last file gets its
+    /// place.
     pub(crate) fn obsolete_where(&mut self, old: impl Fn(&str) -> bool) -> Result<(), PresetError> {
         let entries = fs::read_dir(&self.folder).map_err(write_error(&self.folder))?;
         for entry in entries {
             let name = entry.map_err(write_error(&self.folder))?.file_name();
-            if let Some(name) = name.to_str().filter(|name| old(name)) {
-                self.obsolete(name)?;
+            if !name.to_str().is_some_and(&old) {
+                continue;
             }
+            let path = self.folder.join(name);
+            if path.is_dir() {
+                return Err(write_error(&path)(io::ErrorKind::IsADirectory.into()));
+            }
+            self.obsolete.push(path);
         }
         Ok(())
     }

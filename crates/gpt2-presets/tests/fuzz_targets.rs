@@ -4,29 +4,32 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{
-    ExportOptions, ExportToGguf, ExportToTransformers, HubOptions, Preset, PresetError,
-    SaveOptions, SaveToPreset,
+    CheckpointFolder, ExportOptions, ExportToGguf, ExportToTransformers, HubOptions, LoraWeights,
+    ModelWeights, Preset, SaveOptions, SaveToPreset,
 };
-use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
+use gpt2_task::{
+    BoxError, CheckpointStore, Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig,
+    TrainingCheckpoint,
+};
 use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Vocabulary};
 use tempfile::TempDir;
 
-/// A preset of which one file is replaced by any bytes.
+/// Files of which one is replaced by any bytes.
 pub struct Target {
     /// What is parsed.
     pub name: &'static str,
     /// The replaced file.
     file: &'static str,
-    /// Writes a preset that can be loaded.
+    /// Writes files that can be read into a folder.
     write: fn(&Path),
-    /// Opens the folder, or the file alone.
-    alone: bool,
+    /// Reads the folder.
+    read: fn(&Path) -> Result<(), BoxError>,
 }
 
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 22] = [
     folder("keras_config", "config.json", keras),
     folder("keras_task", "task.json", keras),
     folder("keras_preprocessor", "preprocessor.json", keras_without_task),
@@ -42,12 +45,52 @@ pub const TARGETS: [Target; 17] = [
     folder("safetensors_index", "model.safetensors.index.json", transformers_shards),
     folder("pytorch", "pytorch_model.bin", pytorch),
     folder("pytorch_legacy", "pytorch_model.bin", pytorch_legacy),
-    Target { name: "keras_archive", file: "model.keras", write: archive, alone: true },
-    Target { name: "gguf", file: "model.gguf", write: gguf, alone: true },
+    folder("pytorch_index", "pytorch_model.bin.index.json", pytorch_shards),
+    Target {
+        name: "keras_archive",
+        file: "model.keras",
+        write: archive,
+        read: |folder| load(&folder.join("model.keras")),
+    },
+    Target {
+        name: "gguf",
+        file: "model.gguf",
+        write: gguf,
+        read: |folder| load(&folder.join("model.gguf")),
+    },
+    Target {
+        name: "task_weights",
+        file: "task.weights.h5",
+        write: |folder| model().save_weights(folder.join("task.weights.h5")).unwrap(),
+        read: |folder| Ok(model().load_weights(folder.join("task.weights.h5"))?),
+    },
+    Target {
+        name: "keras_lora",
+        file: "mine.lora.h5",
+        write: |folder| adapted().save_lora_weights(folder.join("mine.lora.h5")).unwrap(),
+        read: |folder| Ok(model().load_lora_weights(folder.join("mine.lora.h5"))?),
+    },
+    Target {
+        name: "lora",
+        file: "mine.safetensors",
+        write: |folder| adapted().save_lora_weights(folder.join("mine.safetensors")).unwrap(),
+        read: |folder| Ok(model().load_lora_weights(folder.join("mine.safetensors"))?),
+    },
+    Target {
+        name: "training_checkpoint",
+        file: "training.checkpoint.safetensors",
+        write: checkpoint,
+        read: |folder| CheckpointFolder::new(folder).load(&Device::flex()).map(drop),
+    },
 ];
 
 const fn folder(name: &'static str, file: &'static str, write: fn(&Path)) -> Target {
-    Target { name, file, write, alone: false }
+    Target { name, file, write, read: load }
+}
+
+/// Loads all of a preset.
+fn load(path: &Path) -> Result<(), BoxError> {
+    Ok(Preset::open(path.to_str().unwrap())?.causal_lm(&Device::flex()).map(drop)?)
 }
 
 /// A target with its preset on the disk.
@@ -74,23 +117,22 @@ impl Prepared<'_> {
         fs::read(self.path()).unwrap()
     }
 
-    /// Loads all of the preset with these bytes in place of the file.
-    pub fn read(&self, bytes: &[u8]) -> Result<(), PresetError> {
+    /// Reads with these bytes in place of the file.
+    pub fn read(&self, bytes: &[u8]) -> Result<(), BoxError> {
         fs::write(self.path(), bytes).unwrap();
-        let path = if self.target.alone { self.path() } else { self.folder.path().to_owned() };
-        Preset::open(path.to_str().unwrap())?.causal_lm(&Device::flex()).map(drop)
+        (self.target.read)(self.folder.path())
     }
 }
 
 /// Parses text as a handle. No hub is asked.
-pub fn handle(text: &str) -> Result<(), PresetError> {
+pub fn handle(text: &str) -> Result<(), BoxError> {
     let nowhere = std::env::temp_dir().join("gpt2-presets-no-such-folder");
     let hub = HubOptions::new()
         .with_offline(true)
         .with_hugging_face_cache(&nowhere)
         .with_kaggle_cache(&nowhere)
         .with_model_scope_cache(&nowhere);
-    Preset::open_with(text, &hub).map(drop)
+    Ok(Preset::open_with(text, &hub).map(drop)?)
 }
 
 fn model() -> Gpt2CausalLm {
@@ -103,6 +145,19 @@ fn model() -> Gpt2CausalLm {
     let config = PreprocessorConfig { sequence_length: 3, ..PreprocessorConfig::default() };
     let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer, config).unwrap();
     Gpt2CausalLm::new(backbone, Some(preprocessor)).unwrap()
+}
+
+fn adapted() -> Gpt2CausalLm {
+    let mut model = model();
+    model.enable_lora(1, None, 7).unwrap();
+    model
+}
+
+fn checkpoint(folder: &Path) {
+    let tensors = [("weights/a".to_owned(), Tensor::from_data([0.5f32, 2.0], &Device::flex()))];
+    let state = serde_json::json!({"step": 3});
+    let checkpoint = TrainingCheckpoint { state, tensors: tensors.into() };
+    CheckpointFolder::new(folder).save(&checkpoint).unwrap();
 }
 
 fn keras(folder: &Path) {
@@ -138,6 +193,27 @@ fn pytorch(folder: &Path) {
 
 fn pytorch_legacy(folder: &Path) {
     pytorch_fixture(folder, include_bytes!("fixtures/pytorch/legacy.bin"));
+}
+
+fn pytorch_shards(folder: &Path) {
+    pytorch_fixture(folder, b"");
+    fs::remove_file(folder.join("pytorch_model.bin")).unwrap();
+    for (name, bytes) in [
+        (
+            "pytorch_model-00001-of-00002.bin",
+            &include_bytes!("fixtures/pytorch/pytorch_model-00001-of-00002.bin")[..],
+        ),
+        (
+            "pytorch_model-00002-of-00002.bin",
+            include_bytes!("fixtures/pytorch/pytorch_model-00002-of-00002.bin"),
+        ),
+        (
+            "pytorch_model.bin.index.json",
+            include_bytes!("fixtures/pytorch/pytorch_model.bin.index.json"),
+        ),
+    ] {
+        fs::write(folder.join(name), bytes).unwrap();
+    }
 }
 
 /// The model of the fixtures, which PyTorch has saved.

@@ -322,9 +322,16 @@ fn large_weights_are_split_and_replace_whole_ones() {
     assert_eq!(index["metadata"]["total_size"], json!(1584));
     let first = &index["weight_map"]["/layers/reversible_embedding/vars"];
     assert_eq!(first, &json!("model_00000.weights.h5"));
-    // Whole again: loaders take that file first.
-    older.save_to_preset(path).unwrap();
-    assert_same(&open(&folder).unwrap().causal_lm(&device()).unwrap(), &older, "ab");
+    // In fewer files, and whole again: nothing of the older save stays.
+    let fewer = SaveOptions::new().with_max_shard_size(1500);
+    for (options, expected) in
+        [(SaveOptions::new().with_max_shard_size(1), 20), (fewer, 3), (SaveOptions::new(), 1)]
+    {
+        older.save_to_preset_with(path, &options).unwrap();
+        assert_same(&open(&folder).unwrap().causal_lm(&device()).unwrap(), &older, "ab");
+        let left = self::names(&folder);
+        assert_eq!(left.iter().filter(|name| name.starts_with("model")).count(), expected);
+    }
     // Something that is not ours stands where the whole file was.
     fs::remove_file(path.join("model.weights.h5")).unwrap();
     fs::create_dir(path.join("model.weights.h5")).unwrap();

@@ -3,7 +3,7 @@
 //! As llama.cpp's `convert_hf_to_gguf.py` does: with 16-bit weights, norms, biases and the position
 //! embedding stay floats of 32 bits, because ggml adds nothing else to hidden states.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -112,14 +112,16 @@ fn add_tokenizer(
     };
     layout.text(TOKENIZER_MODEL, "gpt2");
     layout.text(TOKENIZER_PRE, "gpt-2");
-    let unsplittable = &tokenizer.config().unsplittable_tokens;
+    let unsplittable = tokenizer.config().unsplittable_tokens.iter();
+    let unsplittable: HashSet<_> = unsplittable.map(String::as_str).collect();
+    let special = tokenizer.special_token_ids();
     let (mut tokens, mut types) = (Vec::new(), Vec::new());
     for id in 0..config.vocabulary_size as TokenId {
         let token = tokenizer.get_vocabulary().token(id);
         types.push(match token {
             None => token_type::UNUSED,
-            Some(_) if tokenizer.special_token_ids().contains(&id) => token_type::CONTROL,
-            Some(token) if unsplittable.iter().any(|one| one == token) => token_type::USER_DEFINED,
+            Some(_) if special.contains(&id) => token_type::CONTROL,
+            Some(token) if unsplittable.contains(token) => token_type::USER_DEFINED,
             Some(_) => token_type::NORMAL,
         });
         let filler = || filler(tokenizer.get_vocabulary(), id);
