@@ -2,6 +2,7 @@
 //!
 //! The crate `pytorch-reader` turns pickles into tensors. What it leaves open is closed before: see
 //! `pickle.rs`, and only containers that PyTorch writes are handed to it, with nothing compressed.
+//! It finds out the container by itself, so what could be two of them at once is refused.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -10,7 +11,7 @@ use std::path::Path;
 
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
-use pytorch_reader::{DType, PytorchReader, Tensor};
+use pytorch_reader::{DType, FileFormat, PytorchReader, Tensor};
 
 use crate::PresetError;
 use crate::checkpoint::{Values, WeightsFile};
@@ -45,16 +46,38 @@ impl PytorchFile {
         let mut start = Vec::new();
         let limit = 4 * MAX_PICKLE_SIZE as u64;
         file.by_ref().take(limit).read_to_end(&mut start).map_err(io)?;
-        if start.starts_with(b"PK\x03\x04") { check_zip(file) } else { check_legacy(&start) }
-            .map_err(fail)?;
+        let checked = check_container(file, &start).map_err(fail)?;
         drop(start);
         let reader = PytorchReader::new(&path).map_err(|error| fail(error.to_string()))?;
+        let found = &reader.metadata().format_type;
+        if *found != checked {
+            return Err(fail(format!("it was checked as {checked:?} and read as {found:?}")));
+        }
         Ok(Self { display, reader, unclaimed, inspected: BTreeSet::new() })
     }
 
     fn tensor(&self, name: &str) -> &Tensor {
         self.reader.get(name).unwrap_or_else(|| unreachable!("`{name}` is not one of `names`"))
     }
+}
+
+/// Checks the container of a file that begins so, and says which it is: the one for which
+/// `detect_format` of `pytorch-reader` (`src/reader.rs`) takes the file too.
+fn check_container(file: File, start: &[u8]) -> Result<FileFormat, String> {
+    /// Where a header of TAR has its magic.
+    const TAR_MAGIC: usize = 257;
+    if start.get(TAR_MAGIC..).is_some_and(|rest| rest.starts_with(b"ustar")) {
+        return Err("it is a TAR archive, which PyTorch has not written since 0.1.10".to_owned());
+    }
+    if start.starts_with(b"PK\x03\x04") {
+        check_zip(file)?;
+        return Ok(FileFormat::Zip);
+    }
+    if start.starts_with(b"PK") {
+        return Err("it is a zip archive that does not begin with a member".to_owned());
+    }
+    check_legacy(start)?;
+    Ok(FileFormat::Legacy)
 }
 
 /// Checks the container that PyTorch writes since 1.6: a zip archive with one pickle.
@@ -85,14 +108,29 @@ fn is_pickle(member: &str) -> bool {
 fn check_legacy(start: &[u8]) -> Result<(), String> {
     const PICKLES: usize = 5;
     let mut position = 0;
-    for _ in 0..PICKLES {
+    for index in 0..PICKLES {
         let rest = &start[position..];
-        position += checked_length(&rest[..rest.len().min(MAX_PICKLE_SIZE)])?;
+        let length = checked_length(&rest[..rest.len().min(MAX_PICKLE_SIZE)])?;
+        if index == 0 && !has_magic(&rest[..length]) {
+            return Err("it is neither a zip archive nor has the magic number".to_owned());
+        }
+        position += length;
         if position > MAX_PICKLE_SIZE {
             return Err(format!("more than {MAX_PICKLE_SIZE} bytes of pickles"));
         }
     }
     Ok(())
+}
+
+/// Whether the first pickle has the magic number of `torch/serialization.py`, 0x1950a86a20f9469cfc6c,
+/// where the reader looks for it: as bytes, or in decimal as pickles before version 2 have it.
+fn has_magic(pickle: &[u8]) -> bool {
+    const BYTES: &[u8] = &[0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+    const DECIMAL: &[u8] = b"119547037146038801333356";
+    const SEARCHED: usize = 64;
+    let searched = &pickle[..pickle.len().min(SEARCHED)];
+    let has = |magic: &[u8]| searched.windows(magic.len()).any(|bytes| bytes == magic);
+    has(BYTES) || has(DECIMAL)
 }
 
 impl WeightsFile for PytorchFile {
