@@ -5,21 +5,25 @@
 //! It finds out the container by itself, so what could be two of them at once is refused.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
-use half::{bf16, f16};
+use bytes::Bytes;
 use pytorch_reader::{DType, FileFormat, PytorchReader, Tensor};
 
 use crate::PresetError;
 use crate::checkpoint::{Values, WeightsFile};
 use crate::files::{PresetFiles, io_error};
-use crate::float_reader::transposed;
+use crate::float_reader::{Element, gathered, transposed};
 use crate::part::Part;
 use crate::pickle::{MAX_PICKLE_SIZE, checked_length};
 use crate::zip_members::ZipMembers;
+
+/// How many tensors are kept for the rest of their parts: a layer's kernel and bias of queries, keys
+/// and values are read in turns, and so are two that are compared.
+const KEPT: usize = 2;
 
 /// An open checkpoint of PyTorch.
 pub(crate) struct PytorchFile {
@@ -30,6 +34,8 @@ pub(crate) struct PytorchFile {
     /// output layer's is ever one of the same bytes as another: in all, not twice the file.
     unclaimed: u64,
     inspected: BTreeSet<String>,
+    /// The last tensors of which parts were read, with their bytes: the reader gives them whole.
+    kept: Vec<(String, Bytes)>,
 }
 
 impl PytorchFile {
@@ -53,11 +59,51 @@ impl PytorchFile {
         if *found != checked {
             return Err(fail(format!("it was checked as {checked:?} and read as {found:?}")));
         }
-        Ok(Self { display, reader, unclaimed, inspected: BTreeSet::new() })
+        Ok(Self { display, reader, unclaimed, inspected: BTreeSet::new(), kept: Vec::new() })
     }
 
     fn tensor(&self, name: &str) -> &Tensor {
         self.reader.get(name).unwrap_or_else(|| unreachable!("`{name}` is not one of `names`"))
+    }
+
+    fn element(&self, name: &str) -> Result<Element, PresetError> {
+        match self.tensor(name).dtype() {
+            DType::F32 => Ok(Element::F32),
+            DType::F16 => Ok(Element::F16),
+            DType::BF16 => Ok(Element::Bf16),
+            other => {
+                let (tensor, found) = (name.to_owned(), format!("{other:?}"));
+                Err(PresetError::UnsupportedElementType { tensor, found })
+            }
+        }
+    }
+
+    /// The bytes of a tensor. They are kept unless they are read `whole`: then, the tensors before
+    /// are done with.
+    fn bytes(&mut self, name: &str, whole: bool) -> Result<Bytes, PresetError> {
+        let kept = self.kept.iter().find(|(kept, _)| kept == name);
+        let kept = kept.map(|(_, bytes)| bytes.clone());
+        if whole {
+            self.kept.clear();
+        }
+        if let Some(bytes) = kept {
+            return Ok(bytes);
+        }
+        if self.kept.len() == KEPT {
+            self.kept.remove(0);
+        }
+        let bytes = self.tensor(name).read().map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                let (file, detail) = (self.display.clone(), error.to_string());
+                PresetError::InvalidPytorch { file, detail }
+            }
+            _ => io_error(Path::new(&self.display))(error),
+        })?;
+        let bytes = Bytes::from(bytes);
+        if !whole {
+            self.kept.push((name.to_owned(), bytes.clone()));
+        }
+        Ok(bytes)
     }
 }
 
@@ -139,11 +185,8 @@ impl WeightsFile for PytorchFile {
     }
 
     fn inspect(&mut self, name: &str) -> Result<Vec<usize>, PresetError> {
+        self.element(name)?;
         let tensor = self.tensor(name);
-        if !matches!(tensor.dtype(), DType::F32 | DType::F16 | DType::BF16) {
-            let (tensor, found) = (name.to_owned(), format!("{:?}", tensor.dtype()));
-            return Err(PresetError::UnsupportedElementType { tensor, found });
-        }
         let (shape, bytes) = (tensor.shape().to_vec(), tensor.byte_len() as u64);
         if self.inspected.insert(name.to_owned()) {
             self.unclaimed = self.unclaimed.checked_sub(bytes).ok_or_else(|| {
@@ -155,39 +198,21 @@ impl WeightsFile for PytorchFile {
     }
 
     fn read(&mut self, name: &str, part: Part, _share: bool) -> Result<Values, PresetError> {
+        let element = self.element(name)?;
         let tensor = self.tensor(name);
-        let bytes = tensor.read().map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                PresetError::InvalidPytorch {
-                    file: self.display.clone(),
-                    detail: error.to_string(),
-                }
-            }
-            _ => io_error(Path::new(&self.display))(error),
-        })?;
-        let (dtype, shape) = (tensor.dtype(), tensor.shape());
+        let (block, elements) = (part.block(tensor.shape()), tensor.num_elements());
+        let bytes = self.bytes(name, block.elements() == elements)?;
         let aligned = bytemuck::try_cast_slice::<u8, f32>(&bytes).is_ok();
-        if part == Part::WHOLE && dtype == DType::F32 && aligned {
-            return Ok(Values::Shared(bytes.into()));
+        if part == Part::WHOLE && element == Element::F32 && aligned {
+            return Ok(Values::Shared(bytes));
         }
-        let (block, size) = (part.block(shape), dtype.size());
-        let rows = (0..block.rows).map(|row| block.start(row) * size);
-        let cut: Vec<u8> =
-            rows.flat_map(|start| &bytes[start..][..block.columns * size]).copied().collect();
-        let values = to_f32(&cut, dtype);
+        let values = gathered(element, &block, |start, size, values| {
+            element.decode(&bytes[start..][..size], values);
+            Ok::<_, Infallible>(())
+        });
+        let Ok(values) = values;
+        drop(bytes);
         let transpose = |values: &[f32]| transposed(values, block.rows, block.columns);
         Ok(Values::Owned(if part.transposed { transpose(&values) } else { values }))
-    }
-}
-
-/// The numbers in these bytes, of which there is a whole number.
-fn to_f32(bytes: &[u8], dtype: DType) -> Vec<f32> {
-    if dtype == DType::F32 {
-        return bytemuck::pod_collect_to_vec(bytes);
-    }
-    let bits: Vec<u16> = bytemuck::pod_collect_to_vec(bytes);
-    match dtype {
-        DType::F16 => bits.reinterpret_cast::<f16>().to_f32_vec(),
-        _ => bits.reinterpret_cast::<bf16>().to_f32_vec(),
     }
 }
