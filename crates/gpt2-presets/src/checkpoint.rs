@@ -162,6 +162,25 @@ impl Checkpoint {
         let place = &self.tensors[tensor];
         self.files[place.file].read(&place.name, part, share)
     }
+
+    /// Whether two tensors that [`has`](Self::has) found have the same shape and, bit for bit, the
+    /// same values. They are read in pieces, and the first difference ends it.
+    pub(crate) fn are_equal(&mut self, first: &str, second: &str) -> Result<bool, PresetError> {
+        const PIECE: usize = 65_536;
+        let shape = self.inspect(first)?;
+        if self.inspect(second)? != shape {
+            return Ok(false);
+        }
+        for piece in Part::pieces(&shape, PIECE) {
+            let first = self.read(first, piece, false)?;
+            let second = self.read(second, piece, false)?;
+            let bits = |values| bytemuck::cast_slice::<f32, u32>(values);
+            if bits(first.as_slice()) != bits(second.as_slice()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// A kind of files with weights.

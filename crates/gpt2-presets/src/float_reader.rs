@@ -53,7 +53,7 @@ impl Element {
     }
 
     /// Decodes whole blocks.
-    fn decode(self, bytes: &[u8], out: &mut [f32]) {
+    pub(crate) fn decode(self, bytes: &[u8], out: &mut [f32]) {
         let halves = || bytemuck::pod_collect_to_vec::<u8, u16>(bytes);
         match self {
             Self::F32 => bytemuck::cast_slice_mut(out).copy_from_slice(bytes),
@@ -123,31 +123,44 @@ impl FloatReader {
         Some(shared.slice(range))
     }
 
-    /// Copies and decodes a block, run by run and in pieces: no second copy of the tensor.
+    /// Copies and decodes a block.
     ///
     /// Past the memory map: pages read through it would stay with the process beside the copy.
     fn copy(&mut self, tensor: &StoredTensor, block: &Block) -> io::Result<Vec<f32>> {
-        const PIECE: usize = 65_536;
-        let (length, size) = tensor.element.block();
-        let run = block.run().max(1);
-        let mut values = vec![0.0; block.elements()];
         let mut bytes = Vec::new();
-        for (index, values) in values.chunks_mut(run).enumerate() {
-            let first = block.start(index * run / block.columns.max(1));
-            assert!(first.is_multiple_of(length) && run.is_multiple_of(length), "whole blocks");
-            let start = tensor.start + (first / length * size) as u64;
+        gathered(tensor.element, block, |offset, size, values| {
+            let start = tensor.start + offset as u64;
             if tensor.element == Element::F32 {
-                self.blob.read_at(start, bytemuck::cast_slice_mut(values))?;
-                continue;
+                return self.blob.read_at(start, bytemuck::cast_slice_mut(values));
             }
-            for (index, values) in values.chunks_mut(PIECE).enumerate() {
-                bytes.resize(values.len() / length * size, 0);
-                self.blob.read_at(start + (index * PIECE / length * size) as u64, &mut bytes)?;
-                tensor.element.decode(&bytes, values);
-            }
-        }
-        Ok(values)
+            bytes.resize(size, 0);
+            self.blob.read_at(start, &mut bytes)?;
+            tensor.element.decode(&bytes, values);
+            Ok(())
+        })
     }
+}
+
+/// The values of a block, run by run and in pieces: no second copy of the tensor. `fill` gets where
+/// the bytes of each piece begin in the tensor and how many they are.
+pub(crate) fn gathered<E>(
+    element: Element,
+    block: &Block,
+    mut fill: impl FnMut(usize, usize, &mut [f32]) -> Result<(), E>,
+) -> Result<Vec<f32>, E> {
+    const PIECE: usize = 65_536;
+    let (length, size) = element.block();
+    let run = block.run().max(1);
+    let mut values = vec![0.0; block.elements()];
+    for (index, values) in values.chunks_mut(run).enumerate() {
+        let first = block.start(index * run / block.columns.max(1));
+        assert!(first.is_multiple_of(length) && run.is_multiple_of(length), "whole blocks");
+        for (index, values) in values.chunks_mut(PIECE).enumerate() {
+            let offset = (first + index * PIECE) / length * size;
+            fill(offset, values.len() / length * size, values)?;
+        }
+    }
+    Ok(values)
 }
 
 impl Blob {

@@ -9,7 +9,6 @@ use gpt2_backbone::{
 };
 
 use crate::checkpoint::{Checkpoint, Values};
-use crate::part::Part;
 use crate::weight_map::Placement;
 use crate::{LoadOptions, PresetError};
 
@@ -162,14 +161,7 @@ fn check_repeated(
     head: &str,
     embedding: &str,
 ) -> Result<(), PresetError> {
-    let equal = checkpoint.inspect(head)? == checkpoint.inspect(embedding)? && {
-        // Copies, and before the model exists: the peak of memory comes later.
-        let head = checkpoint.read(head, Part::WHOLE, false)?;
-        let embedding = checkpoint.read(embedding, Part::WHOLE, false)?;
-        bytemuck::cast_slice::<f32, u32>(head.as_slice())
-            == bytemuck::cast_slice::<f32, u32>(embedding.as_slice())
-    };
-    if equal {
+    if checkpoint.are_equal(head, embedding)? {
         return Ok(());
     }
     let (head, embedding) = (checkpoint.name_of(head), checkpoint.name_of(embedding));

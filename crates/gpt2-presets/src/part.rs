@@ -17,6 +17,11 @@ enum Cut {
     Rows(usize),
     /// This third, from 0.
     Columns(usize),
+    /// So many rows from this one on.
+    Piece {
+        top: usize,
+        rows: usize,
+    },
 }
 
 impl Part {
@@ -33,6 +38,16 @@ impl Part {
         Self { cut: Cut::Columns(third), transposed: false }
     }
 
+    /// All of a tensor of this shape, in whole rows of some `elements` together, at least one.
+    pub(crate) fn pieces(shape: &[usize], elements: usize) -> impl Iterator<Item = Self> {
+        let whole = Self::WHOLE.block(shape);
+        let step = (elements / whole.columns.max(1)).max(1);
+        (0..whole.rows).step_by(step).map(move |top| {
+            let rows = step.min(whole.rows - top);
+            Self { cut: Cut::Piece { top, rows }, transposed: false }
+        })
+    }
+
     /// The same elements, rows and columns exchanged.
     pub(crate) const fn transposed(self) -> Self {
         Self { transposed: true, ..self }
@@ -47,6 +62,7 @@ impl Part {
             Cut::Nothing => whole,
             Cut::Rows(third) => Block { top: third * (height / 3), rows: height / 3, ..whole },
             Cut::Columns(third) => Block { left: third * (width / 3), columns: width / 3, ..whole },
+            Cut::Piece { top, rows } => Block { top, rows, ..whole },
         }
     }
 
@@ -111,6 +127,19 @@ mod tests {
         // Rows 2 and 3 of two columns; the second of them comes second.
         assert_eq!(at(Part::rows(1).transposed(), 1, &[6, 2]), 6);
         assert_eq!(at(Part::rows(1).transposed(), 2, &[6, 2]), 5);
+    }
+
+    #[test]
+    fn pieces_are_rows_that_follow_each_other() {
+        let pieces = |shape: &[usize], elements| -> Vec<_> {
+            let blocks = Part::pieces(shape, elements).map(|piece| piece.block(shape));
+            blocks.map(|block| (block.start(0), block.elements())).collect()
+        };
+        assert_eq!(pieces(&[5, 3], 7), [(0, 6), (6, 6), (12, 3)]);
+        assert_eq!(pieces(&[2, 3], 1), [(0, 3), (3, 3)]);
+        assert_eq!(pieces(&[4], 100), [(0, 4)]);
+        assert_eq!(pieces(&[0, 3], 7), []);
+        assert_eq!(pieces(&[2, 0], 7), [(0, 0)]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod fuzz_targets;
 
+use std::io::{Cursor, Write};
 use std::time::{Duration, Instant};
 
 use fuzz_targets::{TARGETS, handle};
@@ -12,6 +13,8 @@ use gpt2_task::BoxError;
 use peak_alloc::PeakAlloc;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -37,6 +40,14 @@ fn damaged_files_are_loaded_or_refused_in_bounds() {
             check(&format!("{} {round}", target.name), result, used, limit);
         }
         println!("{}: {loaded} of {rounds} damaged files loaded", target.name);
+    }
+    let pytorch = TARGETS.iter().find(|target| target.name == "pytorch").unwrap().prepare();
+    for (what, bytes) in [("zip", pickles_and_zip()), ("TAR", pickles_and_tar())] {
+        let (result, used) = measured(|| pytorch.read(&bytes));
+        let error = result.unwrap_err();
+        assert!(error.to_string().contains(what), "{what}: {error}");
+        let limit = Used { bytes: 2 * bytes.len() + SLACK, time: seconds };
+        check(what, Err(error), used, limit);
     }
     let mut random = ChaCha8Rng::seed_from_u64(4);
     for text in [&b"kaggle://keras/gpt2/keras/gpt2_base_en/3"[..], b"hf://a/b@refs/pr/1"] {
@@ -73,6 +84,46 @@ fn check(what: &str, result: Result<(), BoxError>, used: Used, limit: Used) {
     let within = used.bytes <= limit.bytes && used.time <= limit.time;
     assert!(within, "{what}: {used:?}, expected at most {limit:?}: {answer}");
     assert!(!answer.is_empty(), "{what}: an error without a message");
+}
+
+/// The number that PyTorch's older files begin with, as a pickle without its end.
+const PYTORCH_MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+
+/// A pickle that becomes a hundred times as large in memory.
+fn bomb() -> Vec<u8> {
+    [&b"\x80\x02("[..], &[b'}'; 1 << 20], b"l."].concat()
+}
+
+/// Five harmless pickles, as of an older file, that are also the beginning of a zip archive.
+fn pickles_and_zip() -> Vec<u8> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in [("x/data.pkl", &bomb()[..]), ("x/data/0", &[0; 8])] {
+        archive.start_file(name, SimpleFileOptions::default()).unwrap();
+        archive.write_all(content).unwrap();
+    }
+    let archive = archive.finish().unwrap().into_inner();
+    [b"PK\x05\x06\n", PYTORCH_MAGIC, b".N.N.N.N.", &archive].concat()
+}
+
+/// Five harmless pickles, as of an older file, that are also the name of a TAR archive's member.
+fn pickles_and_tar() -> Vec<u8> {
+    let mut tar = Vec::new();
+    let pickles = [PYTORCH_MAGIC, b".N.N.N.N."].concat();
+    for (name, content) in [(&pickles[..], &[][..]), (b"sys_info", &bomb())] {
+        let mut header = [0; 512];
+        header[..name.len()].copy_from_slice(name);
+        header[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
+        header[148..156].copy_from_slice(b"        ");
+        header[156] = b'0';
+        header[257..265].copy_from_slice(b"ustar\x0000");
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        tar.extend_from_slice(&header);
+        tar.extend_from_slice(content);
+        tar.resize(tar.len().next_multiple_of(512), 0);
+    }
+    tar.resize(tar.len() + 1024, 0);
+    tar
 }
 
 /// The bytes with one to four damages.

@@ -213,6 +213,9 @@ fn other_elements_and_other_files_are_named() {
     {
         refusal(bytes);
     }
+    // Pickles that the reader takes for one alone, and passes over what is behind it.
+    let detail = refusal(b"}.N.N.N.N.");
+    assert!(detail.contains("magic number"), "{detail}");
 }
 
 /// The checkpoint is refused, or is a model of the config: no panic, and no long wait.

@@ -3,8 +3,11 @@
 use gpt2_backbone::Gpt2BackboneConfig;
 
 use crate::PresetError;
-use crate::files::PresetFiles;
-use crate::gguf::gguf_file::{GgufFile, are_equal};
+use crate::checkpoint::Checkpoint;
+use crate::files::{GGUF_FILE, PresetFiles};
+use crate::format::PresetFormat;
+use crate::gguf::gguf_file::GgufFile;
+use crate::gguf::header::Header;
 use crate::gguf::keys::{
     ARCHITECTURE, BLOCK_COUNT, CONTEXT_LENGTH, EMBEDDING_LENGTH, FEED_FORWARD_LENGTH, GPT2,
     HEAD_COUNT, HEAD_COUNT_KV, KEY_LENGTH, LAYER_NORM_EPSILON, SPLIT_COUNT, VALUE_LENGTH,
@@ -37,8 +40,7 @@ pub(crate) fn backbone_config(files: &PresetFiles) -> Result<Gpt2BackboneConfig,
         layer_norm_epsilon: metadata
             .number(LAYER_NORM_EPSILON)?
             .ok_or_else(|| metadata.invalid(LAYER_NORM_EPSILON, "a number"))?,
-        tie_weights: !header.tensors.contains_key(HEAD)
-            || are_equal(files, &header, HEAD, TOKEN_EMBEDDING)?,
+        tie_weights: is_tied(files, &header)?,
         ..Gpt2BackboneConfig::new(
             vocabulary_size,
             required(metadata, BLOCK_COUNT)?,
@@ -50,6 +52,18 @@ pub(crate) fn backbone_config(files: &PresetFiles) -> Result<Gpt2BackboneConfig,
     let config = config.with_max_sequence_length(required(metadata, CONTEXT_LENGTH)?);
     check_fixed(metadata, &config)?;
     Ok(config)
+}
+
+/// Whether the output layer is the token embedding. One of a type that is not read cannot be
+/// compared, and its weights cannot be loaded either.
+fn is_tied(files: &PresetFiles, header: &Header) -> Result<bool, PresetError> {
+    let tensor_type = |name| header.tensors.get(name).map(|tensor| tensor.tensor_type);
+    let Some(head) = tensor_type(HEAD) else { return Ok(true) };
+    if head.element().is_none() || Some(head) != tensor_type(TOKEN_EMBEDDING) {
+        return Ok(false);
+    }
+    let preset = files.display(GGUF_FILE);
+    Checkpoint::open(files, PresetFormat::Gguf, &preset, false)?.are_equal(HEAD, TOKEN_EMBEDDING)
 }
 
 fn required(metadata: &Metadata, key: &'static str) -> Result<usize, PresetError> {

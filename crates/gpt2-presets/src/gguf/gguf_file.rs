@@ -1,11 +1,8 @@
 //! Stage 6g: the tensors of a GGUF file.
 
-use std::io;
-use std::path::Path;
-
 use crate::PresetError;
 use crate::checkpoint::{Values, WeightsFile};
-use crate::files::{Blob, GGUF_FILE, PresetFiles, io_error};
+use crate::files::{GGUF_FILE, PresetFiles};
 use crate::float_reader::{FloatReader, StoredTensor};
 use crate::gguf::header::Header;
 use crate::part::Part;
@@ -47,38 +44,4 @@ impl WeightsFile for GgufFile {
         let tensor = self.stored(name)?;
         self.reader.read(&tensor, part, share)
     }
-}
-
-/// Whether two tensors, if both exist, are the same bit for bit. The first difference ends the
-/// comparison, so for tensors that are not it costs nothing.
-pub(crate) fn are_equal(
-    files: &PresetFiles,
-    header: &Header,
-    first: &str,
-    second: &str,
-) -> Result<bool, PresetError> {
-    let (Some(first), Some(second)) = (header.tensors.get(first), header.tensors.get(second))
-    else {
-        return Ok(false);
-    };
-    if (first.tensor_type, &first.shape) != (second.tensor_type, &second.shape) {
-        return Ok(false);
-    }
-    let mut blob = files.open(GGUF_FILE)?;
-    let equal = ranges_are_equal(&mut blob, (first.start, second.start), first.size);
-    equal.map_err(|error| io_error(Path::new(&files.display(GGUF_FILE)))(error))
-}
-
-fn ranges_are_equal(blob: &mut Blob, starts: (u64, u64), size: u64) -> io::Result<bool> {
-    const PIECE: u64 = 65_536;
-    for offset in (0..size).step_by(PIECE as usize) {
-        let length = PIECE.min(size - offset) as usize;
-        let (mut first, mut second) = (vec![0; length], vec![0; length]);
-        blob.read_at(starts.0 + offset, &mut first)?;
-        blob.read_at(starts.1 + offset, &mut second)?;
-        if first != second {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

@@ -36,8 +36,6 @@ pub(crate) struct TensorInfo {
     pub(crate) shape: Vec<usize>,
     /// Offset in the file of its first byte.
     pub(crate) start: u64,
-    /// How many bytes it has.
-    pub(crate) size: u64,
 }
 
 /// A tensor as its entry says, with an offset that counts from the end of the header.
@@ -207,7 +205,7 @@ fn place(
         if tensors.contains_key(&name) {
             return Err(metadata.invalid_file(&name, "it occurs twice".to_owned()));
         }
-        tensors.insert(name, TensorInfo { tensor_type, shape, start, size });
+        tensors.insert(name, TensorInfo { tensor_type, shape, start });
     }
     Ok(tensors)
 }
