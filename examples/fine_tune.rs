@@ -30,14 +30,15 @@ use serde_json::{Map, Value, json};
 /// Train a GPT-2 on text files.
 #[derive(Parser)]
 struct Arguments {
-    /// What to start from: a built-in name, or a folder in Keras' or transformers' format
+    /// What to start from: built-in name; handle hf://, kaggle:// or modelscope://; folder in Keras'
+    /// or transformers' format; .keras file; or GGUF file
     #[arg(long, default_value = "gpt2_tiny_shakespeare", conflicts_with = "config")]
     preset: String,
     /// Start from nothing: a JSON file with KerasHub's arguments of `GPT2Backbone`
     #[arg(long, requires = "tokenizer", value_name = "FILE")]
     config: Option<PathBuf>,
     /// With --config: the preset or the folder with the vocabulary
-    #[arg(long, requires = "config", value_name = "DIR")]
+    #[arg(long, requires = "config", value_name = "PRESET")]
     tokenizer: Option<String>,
     /// Text files, .jsonl files, .bin files of token ids, or folders of them
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]

@@ -17,7 +17,8 @@ use serde_json::json;
 /// Generate text with a GPT-2 preset.
 #[derive(Parser)]
 struct Arguments {
-    /// Built-in name, or a folder in Keras' or transformers' format
+    /// Built-in name; handle hf://, kaggle:// or modelscope://; folder in Keras' or transformers'
+    /// format; .keras file; or GGUF file
     #[arg(long, default_value = "gpt2_tiny_shakespeare")]
     preset: String,
     /// cpu, auto, wgpu, vulkan:0, cuda:0, …; others than cpu need their cargo feature

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use burn::tensor::{DType, Device};
 use clap::ValueEnum;
 use gpt2_backbone::{Gpt2Backbone, update_parameters};
@@ -13,12 +13,12 @@ use gpt2_presets::{
 };
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 
-use crate::staged::Staged;
+use crate::staged::Destination;
 
 /// Writes a preset in another format, one parameter in memory at a time.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Built-in name, handle on a hub, or a path in any format
+    /// Built-in name; handle hf://, kaggle:// or modelscope://; folder; .keras file; or GGUF file
     source: String,
     /// Folder to write, or file with --to gguf; it appears whole or not at all
     destination: PathBuf,
@@ -28,14 +28,14 @@ pub struct Arguments {
     /// Element type of the weights
     #[arg(long, default_value = "f32")]
     dtype: Dtype,
-    /// Split weights above this size into files of at most that [default: 50 for transformers, 10.7
-    /// for keras]
+    /// Split weights above this size into files of at most that; a larger tensor, or with keras a
+    /// larger layer, has a file of its own [default: 50 for transformers, 10.7 for keras]
     #[arg(long, value_name = "GB", value_parser = parse_gigabytes)]
     max_shard_size: Option<u64>,
     /// Load source and result and compare their logits, before the destination gets its name
     #[arg(long)]
     verify: bool,
-    /// Replace the destination if it exists
+    /// Replace the destination if it exists: a file, or a folder that is empty or holds a preset
     #[arg(long)]
     force: bool,
 }
@@ -90,20 +90,25 @@ impl Dtype {
 /// Writes beside the destination, compares, and renames.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { source, destination, to, dtype, verify, force, .. } = arguments;
-    let staged = Staged::new(destination, *force)?;
+    // All that can be refused is refused before anything is opened or downloaded.
+    if let (Some(Format::Gguf), Some(_)) = (to, arguments.max_shard_size) {
+        bail!("--max-shard-size: a GGUF is one file of any size");
+    }
+    let destination = Destination::new(destination, *force)?;
     let hub = HubOptions::new().with_on_progress(progress_bars::downloading());
     let preset = Preset::open_with(source, &hub)?;
     let to = to.unwrap_or(match preset.format() {
         PresetFormat::Keras => Format::Transformers,
         PresetFormat::Transformers | PresetFormat::Gguf => Format::Keras,
     });
+    let staged = destination.stage()?;
     write(&preset, to, staged.path(), arguments)?;
     if *verify {
         let tokens = compare(&preset, staged.path(), to, *dtype)?;
         println!("verified: the logits of {tokens} tokens differ by 0");
     }
     staged.commit()?;
-    println!("{source} -> {}", destination.display());
+    println!("{source} -> {}", arguments.destination.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -121,10 +126,7 @@ fn write(preset: &Preset, to: Format, path: &Path, arguments: &Arguments) -> any
             }
             preset.save_to_preset_with(path, &options)?;
         }
-        Format::Gguf => {
-            ensure!(max_shard_size.is_none(), "--max-shard-size: a GGUF is one file of any size");
-            preset.export_to_gguf_with(path, &export)?;
-        }
+        Format::Gguf => preset.export_to_gguf_with(path, &export)?,
         Format::Transformers => {
             let mut options = export;
             if let Some(size) = max_shard_size {

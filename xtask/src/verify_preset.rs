@@ -27,7 +27,8 @@ const INPUTS: [&str; 8] = [
 /// Compares hidden states, logits, score losses and training losses with those of a reference file.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Built-in name, or a folder in Keras' or transformers' format
+    /// Built-in name; handle hf://, kaggle:// or modelscope://; folder in Keras' or transformers'
+    /// format; .keras file; or GGUF file
     preset: String,
     /// safetensors file: `token_ids` and `padding_mask` [B, T], and any of `hidden` [B, T, C],
     /// `logits` [B, T, V], `score_targets` with `score_loss` [B, T], or `train.losses` of n

@@ -105,6 +105,17 @@ fn a_gguf_is_a_file_and_computes_the_same() {
 }
 
 #[test]
+fn a_gguf_may_have_any_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["model", "model.keras", "model.bin"] {
+        let file = folder.path().join(name);
+        let output = convert(&golden("air_small/keras"), &file, &["--to", "gguf", "--verify"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(fs::read(&file).unwrap()[..4], *b"GGUF");
+    }
+}
+
+#[test]
 fn a_backbone_alone_is_converted() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");
@@ -123,17 +134,105 @@ fn an_existing_destination_is_replaced_by_force_alone() {
     let folder = tempfile::tempdir().unwrap();
     let destination = folder.path().join("preset");
     fs::create_dir(&destination).unwrap();
-    fs::write(destination.join("mine.txt"), "mine").unwrap();
     let source = golden("air_small/keras");
-    let output = convert(&source, &destination, &[]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("--force"));
-    assert_eq!(names(&destination), ["mine.txt"]);
+    let refused = || {
+        let output = convert(&source, &destination, &[]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8(output.stderr).unwrap().contains("--force"));
+    };
+    refused();
+    assert!(names(&destination).is_empty());
 
-    assert!(convert(&source, &destination, &["--force", "--to", "keras"]).status.success());
-    assert!(destination.join("config.json").exists());
+    // An empty folder, a preset, that of another library, a file, and a preset again.
+    let replace = |to| {
+        let output = convert(&source, &destination, &["--force", "--to", to]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(names(folder.path()), ["preset"]);
+        refused();
+    };
+    replace("keras");
+    fs::write(destination.join("mine.txt"), "mine").unwrap();
+    replace("transformers");
+    assert!(destination.join("model.safetensors").exists());
+    assert!(!destination.join("model.weights.h5").exists());
     assert!(!destination.join("mine.txt").exists());
-    assert_eq!(names(folder.path()), ["preset"]);
+    replace("gguf");
+    assert!(destination.is_file());
+    fs::write(&destination, "mine").unwrap();
+    replace("gguf");
+    assert_eq!(fs::read(&destination).unwrap()[..4], *b"GGUF");
+    replace("keras");
+    assert!(destination.join("model.weights.h5").exists());
+}
+
+#[test]
+fn force_replaces_no_folder_that_is_no_preset() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("mine.txt"), "mine").unwrap();
+    let refused = |expected: &[&str]| {
+        // The source is not even looked for.
+        for to in ["keras", "transformers", "gguf"] {
+            let output = convert(Path::new("no/such/source"), &home, &["--force", "--to", to]);
+            assert_eq!(output.status.code(), Some(2));
+            let message = String::from_utf8(output.stderr).unwrap();
+            assert!(message.contains("something else than a preset"), "{message}");
+            assert_eq!(names(&home), expected);
+            assert_eq!(names(folder.path()), ["home"]);
+        }
+    };
+    refused(&["mine.txt"]);
+    // Many programs have a file of that name.
+    fs::write(home.join("config.json"), r#"{"editor": "vi"}"#).unwrap();
+    refused(&["config.json", "mine.txt"]);
+    // A folder for downloads.
+    fs::remove_file(home.join("config.json")).unwrap();
+    fs::write(home.join("model.gguf"), "GGUF").unwrap();
+    refused(&["mine.txt", "model.gguf"]);
+}
+
+#[test]
+fn what_is_refused_is_refused_before_the_source_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Path::new("no/such/source");
+    let refused = |destination: &str, more: &[&str], expected: &str| {
+        let output = convert(source, &folder.path().join(destination), more);
+        assert_eq!(output.status.code(), Some(2));
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains(expected), "{message}");
+    };
+    fs::write(folder.path().join("file"), "mine").unwrap();
+    refused("file", &[], "--force");
+    refused("new", &["--to", "gguf", "--max-shard-size", "1"], "--max-shard-size");
+    refused("new/..", &[], "must be a name");
+    // Nothing is created for a source that does not exist.
+    refused("deep/new", &[], "no/such/source");
+    assert_eq!(names(folder.path()), ["file"]);
+    assert_eq!(fs::read(folder.path().join("file")).unwrap(), b"mine");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_killed_conversions_left_is_removed_and_gets_into_no_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let leave = |name: &str| {
+        let partial = folder.path().join(name);
+        fs::create_dir_all(partial.join("preset")).unwrap();
+        fs::write(partial.join("preset/stale.txt"), "stale").unwrap();
+    };
+    leave(".preset.1-0.partial");
+    leave(".preset.4194304-17.partial");
+    let kept =
+        [".other.1-0.partial", ".preset.1-0.old", ".preset.1-1.partial", ".preset.a-0.partial"];
+    kept.iter().for_each(|name| leave(name));
+    // Another process writes into this one.
+    let lock = fs::File::open(folder.path().join(".preset.1-1.partial")).unwrap();
+    lock.try_lock().unwrap();
+    let destination = folder.path().join("preset");
+    assert!(convert(&golden("air_small/keras"), &destination, &[]).status.success());
+    assert!(!destination.join("stale.txt").exists());
+    assert_eq!(names(folder.path()), [&kept[..], &["preset"]].concat());
 }
 
 #[test]

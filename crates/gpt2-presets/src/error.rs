@@ -61,7 +61,7 @@ pub enum PresetError {
     /// The handle is a path, but not a folder's.
     #[error(
         "`{}` is not a directory: pass the folder that holds `config.json`, a `.keras` file or a \
-         `.gguf` file",
+         GGUF file",
         path.display()
     )]
     NotADirectory {

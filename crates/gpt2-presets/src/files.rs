@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::PresetError;
+use crate::gguf::keys::MAGIC;
 use crate::handle::{HubHandle, Location, locate};
 use crate::keras_archive::KerasArchive;
 
@@ -23,7 +24,7 @@ pub(crate) type HubAccess = ();
 
 /// What a preset that is one GGUF file calls it, whatever its name is.
 pub(crate) const GGUF_FILE: &str = "model.gguf";
-/// How the names of such files end.
+/// How the names of such files end, mostly.
 const GGUF_EXTENSION: &str = "gguf";
 
 /// The files of one preset. All reading goes through here.
@@ -68,10 +69,10 @@ impl PresetFiles {
         match locate(preset)? {
             Location::Bundled => bundled(preset),
             Location::Local(path) if path.is_dir() => Ok(Self::Folder(path)),
+            Location::Local(path) if is_named_gguf(&path) || is_gguf(&path) => Ok(Self::Gguf(path)),
             Location::Local(path) if KerasArchive::is_at(&path) => {
                 Ok(Self::Archive(Arc::new(KerasArchive::open(&path)?)))
             }
-            Location::Local(path) if is_gguf(&path) => Ok(Self::Gguf(path)),
             Location::Local(path) => Err(PresetError::NotADirectory { path }),
             Location::Hub(sources) => remote(preset, &sources, hub),
         }
@@ -85,7 +86,7 @@ impl PresetFiles {
         let mut found = Vec::new();
         for entry in fs::read_dir(folder).map_err(io_error(folder))? {
             let path = entry.map_err(io_error(folder))?.path();
-            if is_gguf(&path) {
+            if is_named_gguf(&path) {
                 found.push(path);
             }
         }
@@ -204,9 +205,17 @@ impl PresetFiles {
     }
 }
 
-fn is_gguf(path: &Path) -> bool {
+fn is_named_gguf(path: &Path) -> bool {
     let extension = path.extension();
     extension.is_some_and(|extension| extension.eq_ignore_ascii_case(GGUF_EXTENSION))
+}
+
+/// Whether a regular file begins as such a file does, whatever its name is.
+fn is_gguf(path: &Path) -> bool {
+    let mut magic = [0; MAGIC.len()];
+    // To open a pipe would wait for its other end.
+    let read = path.is_file().then(|| File::open(path)?.read_exact(&mut magic));
+    matches!(read, Some(Ok(()))) && magic == *MAGIC
 }
 
 #[cfg(feature = "bundled")]

@@ -41,7 +41,7 @@ pub struct Preset {
 
 impl Preset {
     /// Opens a built-in preset by its name, a model on a hub by its handle, or a folder, a `.keras`
-    /// file or a `.gguf` file by its path or `file://` URL.
+    /// file or a GGUF file, whatever its name, by its path or `file://` URL.
     ///
     /// From a hub, with the cargo feature `hub`, each file is downloaded when it is needed, into the
     /// cache of the hub's own Python client; tokens and folders are those of the environment.

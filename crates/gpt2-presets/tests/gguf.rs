@@ -90,6 +90,24 @@ fn a_file_is_opened_by_path_url_and_folder() {
 }
 
 #[test]
+fn a_file_is_known_by_its_first_bytes_too() {
+    let (folder, path) = written(&tiny_file().bytes());
+    for name in ["model", "sha256-8d2f", "model.bin", "model.keras", "gpt2.Q8"] {
+        let renamed = folder.path().join(name);
+        fs::copy(&path, &renamed).unwrap();
+        let preset = open_file(&renamed).unwrap();
+        assert_eq!((preset.format(), preset.config()), (PresetFormat::Gguf, &tiny()));
+        assert!(preset.causal_lm(&device()).is_ok());
+    }
+    for bytes in [&b"GGU"[..], b"", b"ggufgguf"] {
+        let other = folder.path().join("other");
+        fs::write(&other, bytes).unwrap();
+        let error = open_file(&other).unwrap_err();
+        assert!(matches!(&error, PresetError::NotADirectory { path } if *path == other), "{error}");
+    }
+}
+
+#[test]
 fn a_repeated_output_layer_is_tied_and_another_is_not() {
     let mut file = tiny_file();
     let mut head = file.tensor("token_embd.weight").clone();

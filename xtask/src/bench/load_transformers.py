@@ -11,6 +11,10 @@ start = time.perf_counter()
 tokenizer = GPT2TokenizerFast.from_pretrained(sys.argv[1])
 model = GPT2LMHeadModel.from_pretrained(sys.argv[1])
 seconds = time.perf_counter() - start
-with open("/proc/self/status") as status:
-    peak = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+try:
+    with open("/proc/self/status") as status:
+        peaks = [int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM")]
+except OSError:  # Not Linux.
+    peaks = []
+peak = peaks[0] if peaks else None
 print(json.dumps({"seconds": seconds, "peak_bytes": peak}))

@@ -20,25 +20,24 @@ pub struct Check {
 
 impl Measurements {
     /// The middle of the times.
-    pub fn time(&self) -> f64 {
+    pub fn time(&self) -> Option<f64> {
         median(&self.seconds)
     }
 
-    /// The middle of the peaks of memory, not a number where they are unknown.
-    pub fn peak(&self) -> f64 {
+    /// The middle of the peaks of memory.
+    pub fn peak(&self) -> Option<f64> {
         median(&self.peaks)
     }
 }
 
-/// The middle one of some numbers, the mean of the middle two where their count is even.
-fn median(values: &[f64]) -> f64 {
+/// The middle one of some numbers, the mean of the middle two where their count is even; none of
+/// none.
+fn median(values: &[f64]) -> Option<f64> {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => f64::NAN,
-        count if count.is_multiple_of(2) => (values[count / 2 - 1] + values[count / 2]) / 2.0,
-        count => values[count / 2],
-    }
+    let middle = values.len() / 2;
+    let upper = *values.get(middle)?;
+    Some(if values.len().is_multiple_of(2) { (values[middle - 1] + upper) / 2.0 } else { upper })
 }
 
 /// Prints the cases, then what is asked of them. `weights` is their size in bytes.
@@ -50,10 +49,11 @@ pub fn print(cases: &[Measurements], checks: &[Check], weights: f64) {
     for case in cases {
         let least = case.seconds.iter().copied().fold(f64::INFINITY, f64::min);
         let most = case.seconds.iter().copied().fold(0.0, f64::max);
-        let (time, peak) = (case.time(), case.peak());
+        let time = or_dash(case.time(), 3);
         let range = format!("{least:.3} to {most:.3}");
-        let (megabytes, ratio) = (peak / 1e6, peak / weights);
-        println!("{:<34} {time:>9.3} {range:>17} {megabytes:>9.0} {ratio:>9.2}", case.name);
+        let megabytes = or_dash(case.peak().map(|peak| peak / 1e6), 0);
+        let ratio = or_dash(case.peak().map(|peak| peak / weights), 2);
+        println!("{:<34} {time:>9} {range:>17} {megabytes:>9} {ratio:>9}", case.name);
     }
     println!();
     for Check { name, value, limit } in checks {
@@ -66,7 +66,12 @@ pub fn print(cases: &[Measurements], checks: &[Check], weights: f64) {
     }
 }
 
-/// The same as a JSON object.
+/// A number, or a dash where it is unknown.
+fn or_dash(value: Option<f64>, digits: usize) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
+}
+
+/// The same as a JSON object; what is unknown is null.
 pub fn to_json(cases: &[Measurements], checks: &[Check], weights: f64) -> Value {
     let cases = cases.iter().map(|case| {
         json!({
@@ -93,8 +98,17 @@ mod tests {
 
     #[test]
     fn the_median_is_the_middle_one() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert!(median(&[]).is_nan());
+        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
+        assert_eq!(median(&[]), None);
+    }
+
+    #[test]
+    fn unknown_memory_is_null_and_a_dash() {
+        let case = Measurements { name: "case", seconds: vec![0.5], peaks: Vec::new() };
+        let json = to_json(&[case], &[], 1.0);
+        assert_eq!(json["cases"][0]["median_seconds"], 0.5);
+        assert!(json["cases"][0]["median_peak_bytes"].is_null());
+        assert_eq!((or_dash(None, 2), or_dash(Some(1.0), 2)), ("-".to_owned(), "1.00".to_owned()));
     }
 }

@@ -32,7 +32,8 @@ use crate::{ExportOptions, Preset, PresetError};
 /// ```
 pub trait ExportToGguf {
     /// Writes one GGUF file with the model, and its tokenizer if there is one; `path` is the file's,
-    /// and its name without extension becomes the model's name.
+    /// and its name without extension becomes the model's name. Any extension will do for this
+    /// library; `.gguf` is what other programs look for.
     ///
     /// Not kept are the dropout rate, which matters in training only, and the settings of a
     /// preprocessor: llama.cpp puts no start token in front of a prompt unless told so. A LoRA is

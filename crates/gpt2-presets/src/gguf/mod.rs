@@ -8,7 +8,7 @@ mod cursor;
 pub(crate) mod export;
 pub(crate) mod gguf_file;
 mod header;
-mod keys;
+pub(crate) mod keys;
 mod layout;
 mod metadata;
 pub(crate) mod quantized;
