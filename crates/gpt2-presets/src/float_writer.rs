@@ -1,4 +1,4 @@
-//! Stage 10d: parameters to their places in a file, as floats of one type.
+//! Stage 10f: parameters to their places in a file, as floats of one type.
 
 use std::io::{self, Seek, SeekFrom, Write};
 

@@ -1,4 +1,4 @@
-//! Stage 10c: parameters to a Keras weights file. With `hdf5_file.rs`, all that knows HDF5.
+//! Stage 10e: parameters to a Keras weights file. With `hdf5_file.rs`, all that knows HDF5.
 
 use std::collections::HashMap;
 use std::io;

@@ -1,4 +1,4 @@
-//! Stage 10b: which file gets which parameters.
+//! Stage 10c: which file gets which parameters.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Stage 12c: Keras' `save_weights` and `load_weights` on the types themselves.
+//! Stage 12d: Keras' `save_weights` and `load_weights` on the types themselves.
 
 use std::path::Path;
 use std::sync::Arc;

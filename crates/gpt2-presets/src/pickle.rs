@@ -1,4 +1,4 @@
-//! Stage 6f: what a pickle says, looked through before anything is made of it.
+//! Stage 6j: what a pickle says, looked through before anything is made of it.
 //!
 //! A pickle is a program, and `REDUCE` in it calls a function by its name. The reader of PyTorch's
 //! files (`pytorch_file.rs`) runs none and passes over calls that it does not know. Here a file that

@@ -1,4 +1,4 @@
-//! Stage 6e: the tensors of a `pytorch_model.bin`, read as data: no code of it is run.
+//! Stage 6k: the tensors of a `pytorch_model.bin`, read as data: no code of it is run.
 //!
 //! The crate `pytorch-reader` turns pickles into tensors. What it leaves open is closed before: see
 //! `pickle.rs`, and only containers that PyTorch writes are handed to it, with nothing compressed.

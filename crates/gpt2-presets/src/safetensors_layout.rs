@@ -1,4 +1,4 @@
-//! Stage 10e: the header of a safetensors file, and where each tensor goes.
+//! Stage 10g: the header of a safetensors file, and where each tensor goes.
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;

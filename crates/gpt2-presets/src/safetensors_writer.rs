@@ -1,4 +1,4 @@
-//! Stage 10f: a model's parameters to a safetensors file.
+//! Stage 10h: a model's parameters to a safetensors file.
 //!
 //! The header follows from the config, so each parameter goes to its place in the file when the
 //! model gives it: queries, keys and values into the columns of one tensor, row by row.

@@ -1,4 +1,4 @@
-//! Stage 10c: which file of the transformers library gets which tensors.
+//! Stage 10d: which file of the transformers library gets which tensors.
 
 use std::collections::HashSet;
 

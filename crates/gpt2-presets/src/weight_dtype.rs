@@ -1,4 +1,4 @@
-//! Stage 10, for both formats: the float type in which weights are written.
+//! Stage 10, for all formats: the float type in which weights are written.
 
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};

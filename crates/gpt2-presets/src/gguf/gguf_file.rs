@@ -1,4 +1,4 @@
-//! Stage 6g: the tensors of a GGUF file.
+//! Stage 6i: the tensors of a GGUF file.
 
 use crate::PresetError;
 use crate::checkpoint::{Values, WeightsFile};

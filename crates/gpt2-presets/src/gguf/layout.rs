@@ -1,4 +1,4 @@
-//! Stage 10g: the header of a GGUF file, and where each tensor goes.
+//! Stage 10i: the header of a GGUF file, and where each tensor goes.
 
 use crate::gguf::keys::{DEFAULT_ALIGNMENT, MAGIC};
 use crate::gguf::value_type::ValueType;

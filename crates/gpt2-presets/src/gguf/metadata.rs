@@ -1,4 +1,4 @@
-//! Stage 6f: the metadata of a GGUF file, values by key, each read when it is asked for.
+//! Stage 6g: the metadata of a GGUF file, values by key, each read when it is asked for.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

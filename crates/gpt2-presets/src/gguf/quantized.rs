@@ -1,4 +1,4 @@
-//! Stage 6e: ggml's blocks of quantized floats to 32-bit floats.
+//! Stage 6h: ggml's blocks of quantized floats to 32-bit floats.
 //!
 //! The sums and products are those of `ggml-quants.c`, in its order, so that the bits are the same.
 

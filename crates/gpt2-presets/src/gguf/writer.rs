@@ -1,4 +1,4 @@
-//! Stage 10h: a model's parameters and its tokenizer to a GGUF file.
+//! Stage 10j: a model's parameters and its tokenizer to a GGUF file.
 //!
 //! As llama.cpp's `convert_hf_to_gguf.py` does: with 16-bit weights, norms, biases and the position
 //! embedding stay floats of 32 bits, because ggml adds nothing else to hidden states.

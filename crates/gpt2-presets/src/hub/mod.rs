@@ -4,7 +4,7 @@
 //! | stage | from | to | file |
 //! |---|---|---|---|
 //! | 2a | the environment, and the user's wishes | options | `options.rs`, `kaggle_options.rs`, `model_scope_options.rs`, `cookie_jar.rs` |
-//! | 2b | a question | its answer, over retries and redirects | `client.rs`, `url.rs`, `retry.rs` |
+//! | 2b | a question | its answer, over retries and redirects | `client.rs`, `url.rs`, `retry.rs`, `base64.rs` |
 //! | 2c | an address | a file on the disk that is what was promised | `transfer.rs`, `partial.rs`, `digest.rs` |
 //! | 2d | a handle and a file's name | where the file is in the cache | `hugging_face.rs`, `kaggle.rs`, `model_scope.rs`, each with its `_cache.rs`; `model_scope_listing.rs`, `file_names.rs`, `cached_files.rs` |
 
