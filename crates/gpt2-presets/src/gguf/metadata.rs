@@ -72,19 +72,12 @@ impl Metadata {
     }
 
     /// An array of strings, in order.
-    pub(crate) fn texts(&self, key: &'static str) -> Result<Option<Vec<&str>>, PresetError> {
-        let expected = "an array of UTF-8 strings";
-        self.array(key, expected, |value_type, mut bytes| {
-            if value_type != ValueType::String {
-                return None;
-            }
-            let mut texts = Vec::new();
-            while let Some((length, rest)) = bytes.split_first_chunk() {
-                let (text, rest) = rest.split_at_checked(u64::from_le_bytes(*length) as usize)?;
-                texts.push(std::str::from_utf8(text).ok()?);
-                bytes = rest;
-            }
-            Some(texts)
+    pub(crate) fn texts(&self, key: &'static str) -> Result<Option<Texts<'_>>, PresetError> {
+        self.array(key, "an array of UTF-8 strings", |value_type, bytes| {
+            let mut all = Texts { rest: bytes };
+            all.by_ref().for_each(drop);
+            let valid = value_type == ValueType::String && all.rest.is_empty();
+            valid.then_some(Texts { rest: bytes })
         })
     }
 
@@ -152,6 +145,26 @@ impl Metadata {
             (None, ValueType::Bool) => (bytes != [0]).to_string(),
             _ => integer(*value_type, bytes).map_or_else(String::new, |it| it.to_string()),
         }
+    }
+}
+
+/// Strings where they lie in the header: a list of them would take more than they do.
+#[derive(Clone)]
+pub(crate) struct Texts<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Texts<'a> {
+    type Item = &'a str;
+
+    /// Ends at what is no string.
+    fn next(&mut self) -> Option<&'a str> {
+        let (length, rest) = self.rest.split_first_chunk()?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+        let (text, rest) = rest.split_at_checked(length)?;
+        let text = std::str::from_utf8(text).ok()?;
+        self.rest = rest;
+        Some(text)
     }
 }
 

@@ -5,11 +5,13 @@ use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Vocabulary};
 use crate::PresetError;
 use crate::files::PresetFiles;
 use crate::gguf::gguf_file::GgufFile;
+use crate::gguf::header::Header;
 use crate::gguf::keys::{
     BOS_TOKEN_ID, EOS_TOKEN_ID, MERGES, TOKEN_TYPE, TOKENIZER_MODEL, TOKENIZER_PRE, TOKENS,
     token_type,
 };
-use crate::gguf::metadata::Metadata;
+use crate::gguf::metadata::{Metadata, Texts};
+use crate::gguf::weight_map::TOKEN_EMBEDDING;
 
 /// The tokenizer of a file.
 ///
@@ -19,7 +21,7 @@ use crate::gguf::metadata::Metadata;
 /// - Tokens of the type "unused" fill up the vocabulary to the size of the model, and are left out.
 /// - `tokenizer.ggml.add_bos_token` is about prompts: the preprocessor decides that here.
 pub(crate) fn tokenizer(files: &PresetFiles) -> Result<Gpt2Tokenizer, PresetError> {
-    of_metadata(&GgufFile::open(files, false)?.header.metadata)
+    of_header(&GgufFile::open(files, false)?.header)
 }
 
 /// Whether a file says that it has a tokenizer.
@@ -31,10 +33,11 @@ pub(crate) fn has_tokenizer(files: &PresetFiles) -> Result<bool, PresetError> {
 /// The tokenizer of a file that holds no tensor at all; none where `files` is something else.
 pub(crate) fn tokenizer_alone(files: &PresetFiles) -> Result<Option<Gpt2Tokenizer>, PresetError> {
     let header = GgufFile::open(files, false)?.header;
-    header.tensors.is_empty().then(|| of_metadata(&header.metadata)).transpose()
+    header.tensors.is_empty().then(|| of_header(&header)).transpose()
 }
 
-fn of_metadata(metadata: &Metadata) -> Result<Gpt2Tokenizer, PresetError> {
+fn of_header(header: &Header) -> Result<Gpt2Tokenizer, PresetError> {
+    let metadata = &header.metadata;
     if metadata.text(TOKENIZER_MODEL)? != Some("gpt2") {
         return Err(metadata.invalid(TOKENIZER_MODEL, "\"gpt2\" for a file with a tokenizer"));
     }
@@ -42,26 +45,33 @@ fn of_metadata(metadata: &Metadata) -> Result<Gpt2Tokenizer, PresetError> {
         return Err(metadata.invalid(TOKENIZER_PRE, "\"gpt-2\""));
     }
     let tokens = texts(metadata, TOKENS)?;
+    let count = tokens.clone().count();
+    let rows = header.tensors.get(TOKEN_EMBEDDING).and_then(|tensor| tensor.shape.first());
+    // Before anything is made of them. Unused ones count too, as in llama.cpp.
+    if let Some(&vocabulary_size) = rows.filter(|rows| **rows < count) {
+        let preset = metadata.file().to_owned();
+        let max_token_id = u32::try_from(count - 1).unwrap_or(u32::MAX);
+        return Err(PresetError::VocabularyTooLarge { preset, max_token_id, vocabulary_size });
+    }
     let types = metadata.integers(TOKEN_TYPE)?;
-    if types.as_ref().is_some_and(|types| types.len() != tokens.len()) {
+    if types.as_ref().is_some_and(|types| types.len() != count) {
         return Err(metadata.invalid(TOKEN_TYPE, "as long as `tokenizer.ggml.tokens`"));
     }
-    let types = types.unwrap_or_else(|| vec![token_type::NORMAL; tokens.len()]);
-    let vocabulary = tokens.iter().zip(0..).zip(&types);
+    let types = types.unwrap_or_else(|| vec![token_type::NORMAL; count]);
+    let vocabulary = tokens.clone().zip(0..).zip(&types);
     let vocabulary = vocabulary.filter(|(_, token_type)| **token_type != token_type::UNUSED);
-    let vocabulary = Vocabulary::from_pairs(vocabulary.map(|((token, id), _)| (*token, id)))?;
+    let vocabulary = Vocabulary::from_pairs(vocabulary.map(|((token, id), _)| (token, id)))?;
     let merges = Merges::from_rules(texts(metadata, MERGES)?)?;
-    let whole = tokens.iter().zip(&types).filter(|(_, token_type)| {
+    let whole = tokens.zip(&types).filter(|(_, token_type)| {
         matches!(**token_type, token_type::CONTROL | token_type::USER_DEFINED)
     });
-    let config =
-        Gpt2TokenizerConfig::new().with_unsplittable_tokens(whole.map(|(token, _)| *token));
+    let config = Gpt2TokenizerConfig::new().with_unsplittable_tokens(whole.map(|(token, _)| token));
     let tokenizer = Gpt2Tokenizer::new(vocabulary, merges, config)?;
-    check_special(metadata, &tokenizer, tokens.len())?;
+    check_special(metadata, &tokenizer, count)?;
     Ok(tokenizer)
 }
 
-fn texts<'a>(metadata: &'a Metadata, key: &'static str) -> Result<Vec<&'a str>, PresetError> {
+fn texts<'a>(metadata: &'a Metadata, key: &'static str) -> Result<Texts<'a>, PresetError> {
     metadata.texts(key)?.ok_or_else(|| metadata.invalid(key, "an array of UTF-8 strings"))
 }
 
