@@ -6,6 +6,7 @@
 //! place.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use hf_hub::{Repo, RepoType};
@@ -17,7 +18,7 @@ use super::file_names::check_file_name;
 use super::hugging_face_cache::{Cached, HuggingFaceCache, is_commit};
 use super::transfer::{Download, download};
 use super::url::encode_path;
-use super::{HubFolder, check_pin, is_of_hub, pin};
+use super::{check_pin, is_of_hub, pin};
 use crate::PresetError;
 use crate::files::RemoteFolder;
 use crate::handle::{HubHandle, ModelHandle};
@@ -31,6 +32,8 @@ pub(crate) struct HuggingFaceFolder {
     cache: HuggingFaceCache,
     /// The commit that all files come from, once the first one was asked for.
     commit: Mutex<Option<String>>,
+    /// Whether that is the last one known, as the hub has not answered.
+    unanswered: AtomicBool,
 }
 
 /// What the hub says of a file.
@@ -57,7 +60,7 @@ impl HuggingFaceFolder {
         };
         let cache = HuggingFaceCache::new(root, &repo);
         let commit = Mutex::new(is_commit(&revision).then_some(revision));
-        Ok(Self { client, handle, repo, cache, commit })
+        Ok(Self { client, handle, repo, cache, commit, unanswered: AtomicBool::new(false) })
     }
 
     /// Where the file is; none if the hub does not have it.
@@ -86,6 +89,7 @@ impl HuggingFaceFolder {
             }
             (Err(error), Some(path)) if may_use_last(&error) => {
                 *commit = last;
+                self.unanswered.store(error.is_out_of_reach(), Ordering::Relaxed);
                 Ok(path)
             }
             (Err(error), _) => Err(error),
@@ -98,7 +102,7 @@ impl HuggingFaceFolder {
             Some((_, Cached::File(path))) => return Ok(Some(path)),
             Some((_, Cached::Absent)) => return Ok(None),
             Some((commit, Cached::Unknown)) if self.offline().is_none() => {
-                let metadata = self.ask(commit, name, true)?;
+                let metadata = self.ask(commit, name, !self.is_unanswered())?;
                 return Ok(self.bring(metadata, name)?.0);
             }
             Some((_, Cached::Unknown)) | None => {}
@@ -236,6 +240,10 @@ impl HuggingFaceFolder {
         bearer.into_iter().map(|bearer| ("authorization", bearer)).collect()
     }
 
+    fn is_unanswered(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed)
+    }
+
     /// What forbids to ask the hub.
     fn offline(&self) -> Option<&'static str> {
         let options = self.client.options();
@@ -257,16 +265,13 @@ impl RemoteFolder for HuggingFaceFolder {
         }
         Ok(path)
     }
-}
-
-impl HubFolder for HuggingFaceFolder {
-    fn is_cached(&self, name: &str) -> bool {
-        let commit = self.cache.commit();
-        commit.is_some_and(|commit| matches!(self.cache.find(&commit, name), Cached::File(_)))
-    }
 
     fn cached_files(&self) -> Vec<PathBuf> {
         self.cache.files()
+    }
+
+    fn uses_cache_alone(&self) -> bool {
+        self.offline().is_some() || self.is_unanswered()
     }
 }
 

@@ -17,7 +17,7 @@ use super::file_names::{check_file_name, check_place};
 use super::kaggle_cache::{Cached, KaggleCache};
 use super::transfer::{Download, download};
 use super::url::Url;
-use super::{HubFolder, check_pin, is_out_of_reach, pin};
+use super::{check_pin, pin};
 use crate::PresetError;
 use crate::files::RemoteFolder;
 use crate::handle::{HubHandle, KaggleHandle};
@@ -93,7 +93,7 @@ impl KaggleFolder {
         }
         let version = match self.newest_version() {
             Ok(version) => version,
-            Err(error) => match self.cache.newest_version().filter(|_| is_out_of_reach(&error)) {
+            Err(error) => match self.cache.newest_version().filter(|_| error.is_out_of_reach()) {
                 Some(version) => version,
                 None => return Err(error),
             },
@@ -232,17 +232,14 @@ impl RemoteFolder for KaggleFolder {
         }
         Ok(path)
     }
-}
-
-impl HubFolder for KaggleFolder {
-    fn is_cached(&self, name: &str) -> bool {
-        let version = self.handle.version.or_else(|| self.cache.newest_version());
-        version.is_some_and(|version| matches!(self.cache.find(version, name), Cached::File(_)))
-    }
 
     fn cached_files(&self) -> Vec<PathBuf> {
         let version = self.handle.version.or_else(|| self.cache.newest_version());
         version.map_or(Vec::new(), |version| self.cache.files(version))
+    }
+
+    fn uses_cache_alone(&self) -> bool {
+        self.client.options().offline.is_some()
     }
 }
 
