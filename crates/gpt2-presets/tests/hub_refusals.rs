@@ -56,6 +56,11 @@ fn each_refusal_has_its_own_error() {
     assert!(matches!(&error, PresetError::GatedModel { page, .. } if page.ends_with("/a/b")));
     assert!(error.to_string().contains("accept the terms at http://127.0.0.1:"), "{error}");
     let (error, _) = refused("hf://a/b", status(401));
+    assert!(matches!(error, PresetError::ModelNotFound { .. }), "{error}");
+    assert!(error.to_string().contains("token"), "{error}");
+    let invalid = "Invalid credentials in Authorization header";
+    let invalid = move |_| Response::new(401).with_header("x-error-message", invalid);
+    let (error, _) = refused("hf://a/b", invalid);
     assert!(matches!(error, PresetError::HubUnauthorized { .. }), "{error}");
     let (error, _) = refused("hf://a/b", status(403));
     assert!(matches!(error, PresetError::HubForbidden { .. }), "{error}");
@@ -78,6 +83,13 @@ fn each_refusal_has_its_own_error() {
     let (error, asked) = refused("hf://a/b", busy);
     assert!(matches!(error, PresetError::HubRateLimited { retry_after: Some(1000), .. }));
     assert!(error.to_string().ends_with("try again in 1000 seconds"), "{error}");
+    assert_eq!(asked, 1);
+    let busy = |_| {
+        let limit = "\"resolvers\";r=0;t=900";
+        Response::new(429).with_header("retry-after", 1000).with_header("ratelimit", limit)
+    };
+    let (error, asked) = refused("hf://a/b", busy);
+    assert!(matches!(error, PresetError::HubRateLimited { retry_after: Some(900), .. }), "{error}");
     assert_eq!(asked, 1);
 }
 

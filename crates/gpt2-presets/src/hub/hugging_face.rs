@@ -23,6 +23,9 @@ use crate::PresetError;
 use crate::files::RemoteFolder;
 use crate::handle::{HubHandle, ModelHandle};
 
+/// What the hub says of a token that it does not know (`huggingface_hub/utils/_http.py`).
+const INVALID_TOKEN: &str = "Invalid credentials in Authorization header";
+
 /// One revision of a model.
 #[derive(Debug)]
 pub(crate) struct HuggingFaceFolder {
@@ -220,6 +223,12 @@ impl HuggingFaceFolder {
         let (model, host) = (self.handle.to_string(), response.url.host());
         match response.header("x-error-code") {
             Some("RepoNotFound") => PresetError::ModelNotFound { model, host },
+            // Who may not know whether there is a model gets this status too.
+            None if response.status == 401
+                && response.header("x-error-message") != Some(INVALID_TOKEN) =>
+            {
+                PresetError::ModelNotFound { model, host }
+            }
             Some("RevisionNotFound") => PresetError::RevisionNotFound { model, host },
             Some("GatedRepo") => {
                 let endpoint = &self.client.options().hugging_face.endpoint;
