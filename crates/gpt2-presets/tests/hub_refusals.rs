@@ -29,6 +29,28 @@ fn messages_hold_no_secrets() {
     assert!(!format!("{error:?}").contains("hf_sec"));
 }
 
+#[test]
+fn a_password_in_an_endpoint_is_not_shown() {
+    let hub = Hub::with_faults(BTreeMap::new(), |_, _, _| {
+        Response::new(403).with_header("x-error-code", "GatedRepo")
+    });
+    let secret = |url: &str| url.replace("http://", "http://ann:word@");
+    let options = hub
+        .options()
+        .with_hugging_face_endpoint(&secret(&hub.server.url()))
+        .with_kaggle_endpoint(&secret(&hub.server.url()))
+        .with_model_scope_endpoint(&secret("http://127.0.0.1:9"))
+        .with_model_scope_cache(hub.cache.path());
+    assert!(!format!("{options:?}").contains("word"), "{options:?}");
+    let error = Preset::open_with("hf://a/b", &options).unwrap_err();
+    let PresetError::GatedModel { page, .. } = &error else { panic!("{error}") };
+    assert_eq!(*page, format!("{}/a/b", hub.server.url()));
+    let error = Preset::open_with("modelscope://a/b", &options).unwrap_err();
+    let PresetError::HubConnection { host, .. } = &error else { panic!("{error}") };
+    assert_eq!(host, "127.0.0.1:9");
+    assert!(!format!("{error} {error:?}").contains("word"), "{error:?}");
+}
+
 /// What a hub answers to the first question, and what becomes of it.
 fn refused(
     handle: &str,

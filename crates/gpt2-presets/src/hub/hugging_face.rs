@@ -231,7 +231,7 @@ impl HuggingFaceFolder {
             }
             Some("RevisionNotFound") => PresetError::RevisionNotFound { model, host },
             Some("GatedRepo") => {
-                let endpoint = &self.client.options().hugging_face.endpoint;
+                let endpoint = self.client.options().hugging_face.endpoint.shown();
                 PresetError::GatedModel { model, page: format!("{endpoint}/{}", self.repo.url()) }
             }
             _ => refusal(response, display),
@@ -239,7 +239,7 @@ impl HuggingFaceFolder {
     }
 
     fn url(&self, revision: &str, name: &str) -> String {
-        let endpoint = &self.client.options().hugging_face.endpoint;
+        let endpoint = &*self.client.options().hugging_face.endpoint;
         format!("{endpoint}/{}/resolve/{revision}/{}", self.repo.url(), encode_path(name))
     }
 

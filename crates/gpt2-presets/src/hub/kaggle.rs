@@ -161,7 +161,7 @@ impl KaggleFolder {
             return Err(PresetError::Offline { file: display.to_owned(), flag });
         }
         let endpoint = options.kaggle.endpoint.clone()?;
-        let address = format!("{endpoint}/models.ModelApiService/{method}");
+        let address = format!("{}/models.ModelApiService/{method}", &*endpoint);
         let authorization = options.kaggle.authorization.clone()?;
         let authorization = authorization.map(|it| ("authorization", it.secret().to_owned()));
         let mut headers: Vec<Header> = vec![("content-type", "application/json".to_owned())];

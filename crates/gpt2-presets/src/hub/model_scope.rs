@@ -16,7 +16,7 @@ use super::file_names::{check_file_name, check_place};
 use super::model_scope_cache::ModelScopeCache;
 use super::model_scope_listing::{ListedFile, Listing};
 use super::transfer::{Download, download};
-use super::url::encode_path;
+use super::url::{Endpoint, encode_path};
 use super::{check_pin, pin};
 use crate::PresetError;
 use crate::files::RemoteFolder;
@@ -40,7 +40,7 @@ pub(crate) struct ModelScopeFolder {
 #[derive(Debug)]
 enum Source {
     /// The hub at this address, which has these.
-    Hub { endpoint: String, listing: Listing },
+    Hub { endpoint: Endpoint, listing: Listing },
     /// The cache alone, and what the hub had when it was last asked.
     Cache { listing: Option<Listing>, reason: Reason },
 }
@@ -166,13 +166,13 @@ impl ModelScopeFolder {
     }
 
     /// Asks for the list of files, and which address has it.
-    fn ask(&self) -> Result<(String, Listing), PresetError> {
+    fn ask(&self) -> Result<(Endpoint, Listing), PresetError> {
         let display = self.handle.to_string();
         let mut hosts = Vec::new();
         for endpoint in &self.client.options().model_scope.endpoints {
             let (id, revision) = (&self.id, encode_path(&self.revision));
             let query = format!("Revision={revision}&Recursive=True");
-            let url = format!("{endpoint}/api/v1/models/{id}/repo/files?{query}");
+            let url = format!("{}/api/v1/models/{id}/repo/files?{query}", &**endpoint);
             let response = self.client.send(&Request {
                 headers: &self.headers(endpoint),
                 time_limit: Some(self.client.options().metadata_timeout),
@@ -201,7 +201,7 @@ impl ModelScopeFolder {
     /// It is the first site's: the other one has users of its own.
     fn headers(&self, endpoint: &str) -> Vec<Header> {
         let options = &self.client.options().model_scope;
-        let is_first = options.endpoints.first().is_some_and(|first| first == endpoint);
+        let is_first = options.endpoints.first().is_some_and(|first| **first == *endpoint);
         let token = options.token.as_ref().filter(|_| is_first);
         token.map_or(Vec::new(), |token| {
             vec![
@@ -331,7 +331,7 @@ mod tests {
         let ask = |endpoints: [&str; 2]| {
             let options = HubOptions::from_variables(&|_| None);
             let mut options = options.with_model_scope_cache(cache.path());
-            options.model_scope.endpoints = endpoints.map(str::to_owned).to_vec();
+            options.model_scope.endpoints = endpoints.map(Endpoint::new).to_vec();
             let handle = ModelHandle { id: "ann/gpt2".to_owned(), revision: None };
             ModelScopeFolder::new(&handle, Client::new(&options)).unwrap().ask()
         };
@@ -339,7 +339,7 @@ mod tests {
         let full = site(200, r#"{"Data": {"Files": [{"Path": "config.json", "Size": 2}]}}"#);
         for endpoints in [[&empty[..], &full], [&full, &empty]] {
             let (endpoint, listing) = ask(endpoints).unwrap();
-            assert_eq!((&endpoint, listing.find("config.json").unwrap().size), (&full, Some(2)));
+            assert_eq!((&*endpoint, listing.find("config.json").unwrap().size), (&*full, Some(2)));
         }
         let PresetError::ModelNotFound { model, host } = ask([&empty, &empty]).unwrap_err() else {
             panic!("another error")
