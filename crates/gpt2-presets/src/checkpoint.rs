@@ -220,14 +220,16 @@ fn file_names(
         ),
         PresetFormat::Gguf => return Ok((Kind::Gguf, vec![GGUF_FILE.to_owned()])),
     };
-    for kind in kinds {
-        let (whole, index) = kind.names();
-        if files.has(whole)? {
-            return Ok((*kind, vec![whole.to_owned()]));
-        }
-        if files.has(index)? {
-            return Ok((*kind, shard_names(files, index, preset)?));
-        }
+    let names: Vec<_> = kinds.iter().map(|kind| (kind, kind.names())).collect();
+    let choices: Vec<_> =
+        names.iter().flat_map(|(_, (whole, index))| [[*whole], [*index]]).collect();
+    let choices: Vec<_> = choices.iter().map(|choice| &choice[..]).collect();
+    if let Some(found) = files.first_of(&choices)? {
+        let (kind, (whole, index)) = names[found / 2];
+        let is_whole = found % 2 == 0;
+        let names =
+            if is_whole { vec![whole.to_owned()] } else { shard_names(files, index, preset)? };
+        return Ok((*kind, names));
     }
     let (whole, index) = kinds[0].names();
     let file = format!("{whole}` or `{index}");

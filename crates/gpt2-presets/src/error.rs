@@ -956,6 +956,17 @@ pub enum PresetError {
     Task(#[from] TaskError),
 }
 
+impl PresetError {
+    /// Whether no answer came from a hub, so that what is in the cache has to do.
+    pub(crate) fn is_out_of_reach(&self) -> bool {
+        use PresetError::{HubConnection, HubRateLimited, HubUnavailable, Offline};
+        matches!(
+            self,
+            Offline { .. } | HubConnection { .. } | HubUnavailable { .. } | HubRateLimited { .. }
+        )
+    }
+}
+
 fn each(failures: &[PresetError]) -> String {
     failures.iter().map(|failure| format!("\n- {failure}")).collect()
 }

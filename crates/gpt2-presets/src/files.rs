@@ -52,6 +52,13 @@ pub(crate) trait RemoteFolder: fmt::Debug + Send + Sync {
     /// The path of the whole and verified file on the disk, downloaded if need be; none if the hub
     /// does not have it. `name` may lead through folders, by `/`.
     fn fetch(&self, name: &str) -> Result<Option<PathBuf>, PresetError>;
+
+    /// The whole files of the cache.
+    fn cached_files(&self) -> Vec<PathBuf>;
+
+    /// Whether the hub is not to be asked, or has not answered, so that nobody knows of a file that
+    /// the cache lacks whether there is one.
+    fn uses_cache_alone(&self) -> bool;
 }
 
 /// A file that may be large, ready to be read in parts.
@@ -120,6 +127,58 @@ impl PresetFiles {
             Self::Remote(remote) => Ok(remote.fetch(name)?.is_some()),
             Self::Embedded(files) => Ok(files.iter().any(|(file, _)| *file == name)),
         }
+    }
+
+    /// The first of these choices of which all files are there.
+    ///
+    /// Where the hub cannot be asked, what is in the cache goes before what may be on the hub; if
+    /// no choice is in the cache, the error is that of the first one.
+    pub(crate) fn first_of(&self, choices: &[&[&str]]) -> Result<Option<usize>, PresetError> {
+        let mut unknown = None;
+        for (index, names) in choices.iter().enumerate() {
+            match self.has_all(names) {
+                Ok(true) => return Ok(Some(index)),
+                Ok(false) => {}
+                Err(error) if self.is_unknown(&error) => unknown = unknown.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        unknown.map_or(Ok(None), Err)
+    }
+
+    /// Whether a file is there that a preset may lack.
+    ///
+    /// As for the hubs' own clients, it is absent where the hub cannot be asked, if the cache has
+    /// the weights: their `snapshot_download` leaves no note of what a model does not have.
+    pub(crate) fn has_optional(&self, name: &str) -> Result<bool, PresetError> {
+        match self.has(name) {
+            Err(error) if self.is_unknown(&error) && self.has_cached_weights() => Ok(false),
+            result => result,
+        }
+    }
+
+    fn has_all(&self, names: &[&str]) -> Result<bool, PresetError> {
+        for name in names {
+            if !self.has(name)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether an error says no more than that nobody could be asked.
+    fn is_unknown(&self, error: &PresetError) -> bool {
+        let Self::Remote(remote) = self else { return false };
+        error.is_out_of_reach() && remote.uses_cache_alone()
+    }
+
+    fn has_cached_weights(&self) -> bool {
+        let Self::Remote(remote) = self else { return false };
+        let extensions = ["h5", "safetensors", "bin"];
+        remote.cached_files().iter().any(|path| {
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            extension.is_some_and(|extension| extensions.contains(&extension))
+        })
     }
 
     /// The path of a regular file; none for a file inside this library.

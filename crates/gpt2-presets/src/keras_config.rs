@@ -35,7 +35,7 @@ pub(crate) fn preprocessor_config(
     files: &PresetFiles,
 ) -> Result<Option<PreprocessorConfig>, PresetError> {
     let file = PREPROCESSOR_CONFIG_FILE;
-    if !files.has(file)? {
+    if !files.has_optional(file)? {
         return Ok(None);
     }
     let json = read_object(files, file)?;
@@ -61,7 +61,7 @@ pub(crate) enum TaskPreprocessor {
 /// The preprocessor in `task.json`.
 pub(crate) fn task_preprocessor(files: &PresetFiles) -> Result<TaskPreprocessor, PresetError> {
     let file = TASK_CONFIG_FILE;
-    if !files.has(file)? {
+    if !files.has_optional(file)? {
         return Ok(TaskPreprocessor::Unsaid);
     }
     let json = read_object(files, file)?;

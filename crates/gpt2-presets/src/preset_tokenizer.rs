@@ -36,14 +36,12 @@ pub(crate) fn tokenizer(
             let config = keras_config::tokenizer_config(files)?;
             from_tables(files, KERAS_VOCABULARY, KERAS_MERGES, config)
         }
-        PresetFormat::Transformers if files.has(VOCABULARY)? && files.has(MERGES)? => {
-            from_tables(files, VOCABULARY, MERGES, transformers_settings(files)?)
-        }
-        PresetFormat::Transformers if files.has(TOKENIZER)? => {
-            Ok(Gpt2Tokenizer::from_tokenizer_json(&files.read_text(TOKENIZER)?)?)
-        }
         PresetFormat::Transformers => {
-            Err(missing(preset, "vocab.json` with `merges.txt`, or `tokenizer.json"))
+            match files.first_of(&[&[VOCABULARY, MERGES], &[TOKENIZER]])? {
+                Some(0) => from_tables(files, VOCABULARY, MERGES, transformers_settings(files)?),
+                Some(_) => Ok(Gpt2Tokenizer::from_tokenizer_json(&files.read_text(TOKENIZER)?)?),
+                None => Err(missing(preset, "vocab.json` with `merges.txt`, or `tokenizer.json")),
+            }
         }
     }
 }
@@ -60,36 +58,37 @@ pub(crate) fn has_tokenizer(
         PresetFormat::Transformers => [TOKENIZER, VOCABULARY, MERGES],
         PresetFormat::Gguf => return gguf::tokenizer::has_tokenizer(files),
     };
-    for name in names {
-        if files.has(name)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(files.first_of(&names.each_ref().map(std::slice::from_ref))?.is_some())
 }
 
 /// The tokenizer of a folder that holds no model: what a tokenizer alone is saved as, in either
 /// format or by `save_assets`. None where `preset` is something else.
 pub(crate) fn tokenizer_alone(preset: &str) -> Result<Option<Gpt2Tokenizer>, PresetError> {
     let files = PresetFiles::find(preset, &HubAccess::default())?;
-    if files.has(CONFIG_FILE)? {
+    let choices: [&[&str]; 5] = [
+        &[CONFIG_FILE],
+        &[KERAS_VOCABULARY],
+        &[VOCABULARY],
+        &[TOKENIZER],
+        &[ASSET_VOCABULARY, MERGES],
+    ];
+    let found = files.first_of(&choices)?;
+    if found == Some(0) {
         return Ok(None);
     }
     if let Some(file) = files.gguf(preset)? {
         return gguf::tokenizer::tokenizer_alone(&file);
     }
-    if files.has(KERAS_VOCABULARY)? {
-        return tokenizer(&files, PresetFormat::Keras, preset).map(Some);
+    match found {
+        Some(1) => tokenizer(&files, PresetFormat::Keras, preset),
+        Some(2 | 3) => tokenizer(&files, PresetFormat::Transformers, preset),
+        Some(_) => from_tables(&files, ASSET_VOCABULARY, MERGES, Gpt2TokenizerConfig::new()),
+        None => Err(missing(
+            preset,
+            "config.json`, `assets/tokenizer/vocabulary.json`, `vocab.json`, `vocabulary.json",
+        )),
     }
-    if files.has(VOCABULARY)? || files.has(TOKENIZER)? {
-        return tokenizer(&files, PresetFormat::Transformers, preset).map(Some);
-    }
-    if files.has(ASSET_VOCABULARY)? && files.has(MERGES)? {
-        let config = Gpt2TokenizerConfig::new();
-        return from_tables(&files, ASSET_VOCABULARY, MERGES, config).map(Some);
-    }
-    let file = "config.json`, `assets/tokenizer/vocabulary.json`, `vocab.json`, `vocabulary.json";
-    Err(missing(preset, file))
+    .map(Some)
 }
 
 fn from_tables(
@@ -106,7 +105,7 @@ fn from_tables(
 /// The one setting of `tokenizer_config.json` that is not fixed for GPT-2.
 fn transformers_settings(files: &PresetFiles) -> Result<Gpt2TokenizerConfig, PresetError> {
     let config = Gpt2TokenizerConfig::new();
-    if !files.has(TOKENIZER_CONFIG)? {
+    if !files.has_optional(TOKENIZER_CONFIG)? {
         return Ok(config);
     }
     let json = read_object(files, TOKENIZER_CONFIG)?;

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::hub_hugging_face::keras_preset;
 use crate::hub_kaggle::*;
 use crate::hub_server::*;
+use crate::support::device;
 
 #[test]
 fn refusals_say_what_kerashub_says() {
@@ -26,13 +27,9 @@ fn refusals_say_what_kerashub_says() {
         );
         assert!(text.starts_with(&expected), "{text}");
     }
-    let present = "The file is not present in the model files";
-    for response in [
-        failure(404, "Not found"),
-        Response { status: 200, ..failure(404, "Not found") },
-        failure(400, present),
-        Response { status: 200, ..failure(400, present) },
-    ] {
+    for response in
+        [failure(404, "Not found"), Response { status: 200, ..failure(404, "Not found") }]
+    {
         hub.answer_kaggle(move |_| Some(response.clone()));
         let error = open();
         assert!(
@@ -43,6 +40,26 @@ fn refusals_say_what_kerashub_says() {
     // A model that is hidden may be there the next time.
     hub.answer_kaggle(|_| None);
     Preset::open_with(PINNED, &hub.options()).unwrap();
+}
+
+#[test]
+fn what_is_hidden_from_one_user_is_not_absent_for_the_next() {
+    let (mut files, model) = keras_preset();
+    files.insert("task.json".to_owned(), b"{}".to_vec());
+    let hub = Kaggle::new(files);
+    let options = hub.options().with_kaggle_token(Some("token"));
+    // Another session with the token has brought what there is but for the task.
+    Preset::open_with(PINNED, &options).unwrap().preprocessor().unwrap();
+    Preset::open_with(PINNED, &options).unwrap().backbone(&device()).unwrap();
+    hub.answer_kaggle(|request| match request.header("authorization") {
+        None => Some(failure(404, "Not found")),
+        Some(_) => None,
+    });
+    assert_eq!(load_with(PINNED, &hub.options()), model);
+    assert!(!hub.path(".complete/3/task.json.absent").exists());
+    // The task is no `GPT2CausalLM`, so that it says nothing; but it is there.
+    assert_eq!(load_with(PINNED, &options), model);
+    assert!(hub.path("3/task.json").exists());
 }
 
 #[test]
@@ -149,6 +166,20 @@ fn a_file_with_another_md5_is_not_kept() {
         (*count.lock().unwrap() == 1).then(|| with_hash(request, &wrong, &right))
     });
     assert_eq!(hub.load(PINNED), model);
+}
+
+#[test]
+fn a_file_of_which_nothing_shows_that_it_is_whole_is_refused() {
+    let (files, _) = keras_preset();
+    let hub = Kaggle::new(files.clone());
+    hub.answer_storage(move |_| {
+        let half = &files["config.json"][..100];
+        Some(Response::new(200).with_body(half).with_fault(Fault::Endless))
+    });
+    let error = Preset::open_with(PINNED, &hub.options()).unwrap_err();
+    assert!(matches!(&error, PresetError::UnexpectedHubAnswer { .. }), "{error}");
+    assert!(error.to_string().contains("neither a size nor a checksum"), "{error}");
+    assert!(!hub.path("3/config.json").exists());
 }
 
 #[test]

@@ -230,7 +230,7 @@ fn flags_and_homes_are_those_of_the_environment() {
 
 /// Lets the client of Python that `GPT2_KERAS_PYTHON` names find files, and returns their paths.
 /// None without a Python.
-fn python(hub: &Hub, cache: &Path, offline: bool, files: &[&str]) -> Option<Vec<String>> {
+pub fn python(hub: &Hub, cache: &Path, offline: bool, files: &[&str]) -> Option<Vec<String>> {
     let Some(python) = std::env::var_os("GPT2_KERAS_PYTHON") else {
         println!("skipped: GPT2_KERAS_PYTHON names no Python with huggingface_hub");
         return None;

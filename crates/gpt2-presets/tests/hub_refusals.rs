@@ -29,6 +29,28 @@ fn messages_hold_no_secrets() {
     assert!(!format!("{error:?}").contains("hf_sec"));
 }
 
+#[test]
+fn a_password_in_an_endpoint_is_not_shown() {
+    let hub = Hub::with_faults(BTreeMap::new(), |_, _, _| {
+        Response::new(403).with_header("x-error-code", "GatedRepo")
+    });
+    let secret = |url: &str| url.replace("http://", "http://ann:word@");
+    let options = hub
+        .options()
+        .with_hugging_face_endpoint(&secret(&hub.server.url()))
+        .with_kaggle_endpoint(&secret(&hub.server.url()))
+        .with_model_scope_endpoint(&secret("http://127.0.0.1:9"))
+        .with_model_scope_cache(hub.cache.path());
+    assert!(!format!("{options:?}").contains("word"), "{options:?}");
+    let error = Preset::open_with("hf://a/b", &options).unwrap_err();
+    let PresetError::GatedModel { page, .. } = &error else { panic!("{error}") };
+    assert_eq!(*page, format!("{}/a/b", hub.server.url()));
+    let error = Preset::open_with("modelscope://a/b", &options).unwrap_err();
+    let PresetError::HubConnection { host, .. } = &error else { panic!("{error}") };
+    assert_eq!(host, "127.0.0.1:9");
+    assert!(!format!("{error} {error:?}").contains("word"), "{error:?}");
+}
+
 /// What a hub answers to the first question, and what becomes of it.
 fn refused(
     handle: &str,
@@ -56,6 +78,11 @@ fn each_refusal_has_its_own_error() {
     assert!(matches!(&error, PresetError::GatedModel { page, .. } if page.ends_with("/a/b")));
     assert!(error.to_string().contains("accept the terms at http://127.0.0.1:"), "{error}");
     let (error, _) = refused("hf://a/b", status(401));
+    assert!(matches!(error, PresetError::ModelNotFound { .. }), "{error}");
+    assert!(error.to_string().contains("token"), "{error}");
+    let invalid = "Invalid credentials in Authorization header";
+    let invalid = move |_| Response::new(401).with_header("x-error-message", invalid);
+    let (error, _) = refused("hf://a/b", invalid);
     assert!(matches!(error, PresetError::HubUnauthorized { .. }), "{error}");
     let (error, _) = refused("hf://a/b", status(403));
     assert!(matches!(error, PresetError::HubForbidden { .. }), "{error}");
@@ -78,6 +105,13 @@ fn each_refusal_has_its_own_error() {
     let (error, asked) = refused("hf://a/b", busy);
     assert!(matches!(error, PresetError::HubRateLimited { retry_after: Some(1000), .. }));
     assert!(error.to_string().ends_with("try again in 1000 seconds"), "{error}");
+    assert_eq!(asked, 1);
+    let busy = |_| {
+        let limit = "\"resolvers\";r=0;t=900";
+        Response::new(429).with_header("retry-after", 1000).with_header("ratelimit", limit)
+    };
+    let (error, asked) = refused("hf://a/b", busy);
+    assert!(matches!(error, PresetError::HubRateLimited { retry_after: Some(900), .. }), "{error}");
     assert_eq!(asked, 1);
 }
 

@@ -55,6 +55,8 @@ pub enum Fault {
     Slow(usize, Duration),
     /// In chunks, so that its length is not known before.
     Chunked,
+    /// Without saying how long it is.
+    Endless,
     /// Nothing is answered.
     Silent,
     /// Nothing is answered, and the connection ends.
@@ -254,7 +256,7 @@ fn send(
     let has_length = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     if *fault == Fault::Chunked {
         head += "transfer-encoding: chunked\r\n";
-    } else if !has_length {
+    } else if !has_length && *fault != Fault::Endless {
         head += &format!("content-length: {}\r\n", body.len());
     }
     stream.write_all(format!("{head}\r\n").as_bytes())?;
@@ -262,7 +264,7 @@ fn send(
         return Ok(());
     }
     match *fault {
-        Fault::None => stream.write_all(body),
+        Fault::None | Fault::Endless => stream.write_all(body),
         Fault::DropAfter(count) => stream.write_all(&body[..count.min(body.len())]),
         Fault::StallAfter(count) => {
             stream.write_all(&body[..count.min(body.len())])?;

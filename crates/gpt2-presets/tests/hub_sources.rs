@@ -77,6 +77,19 @@ fn kaggle_is_first_and_hugging_face_stands_in() {
 }
 
 #[test]
+fn the_place_of_which_most_is_here_is_taken() {
+    let hubs = Hubs::new();
+    let options = hubs.options();
+    // Of Kaggle no more than the config.
+    Preset::open_with(KAGGLE, &options).unwrap();
+    assert_eq!(load_with(HUGGING_FACE, &options), hubs.model);
+    hubs.counts();
+    hubs.load(&options.clone().with_offline(true));
+    hubs.load(&options);
+    assert_eq!(hubs.counts()[0], 0);
+}
+
+#[test]
 fn where_both_fail_both_are_named() {
     let hubs = Hubs::new();
     let nowhere = hubs.options().with_kaggle_endpoint(NOWHERE).with_hugging_face_endpoint(NOWHERE);

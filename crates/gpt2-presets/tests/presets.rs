@@ -25,6 +25,8 @@ mod hub_kaggle_refusals;
 #[cfg(feature = "hub")]
 mod hub_model_scope;
 #[cfg(feature = "hub")]
+mod hub_offline;
+#[cfg(feature = "hub")]
 mod hub_processes;
 #[cfg(feature = "hub")]
 mod hub_refusals;

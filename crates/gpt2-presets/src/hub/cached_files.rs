@@ -48,12 +48,16 @@ pub fn cached_files(preset: &str, options: &HubOptions) -> Result<Vec<CachedFile
         let Ok(folder) = folder(source, &client) else { continue };
         let files = folder.cached_files();
         if !files.is_empty() {
-            let sizes = files.iter().filter_map(|file| fs::metadata(file).ok());
-            let size = sizes.map(|metadata| metadata.len()).sum();
+            let size = total_size(&files);
             found.push(CachedFiles { source: source.to_string(), files, size });
         }
     }
     Ok(found)
+}
+
+/// In bytes.
+pub(crate) fn total_size(files: &[PathBuf]) -> u64 {
+    files.iter().filter_map(|file| fs::metadata(file).ok()).map(|found| found.len()).sum()
 }
 
 /// All files in a folder and the folders in it, in their order, but for those that are not whole;

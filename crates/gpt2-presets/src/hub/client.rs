@@ -13,7 +13,7 @@ use ureq::http::{self, HeaderMap, Method};
 use ureq::{Agent, AsSendBody, BodyReader, SendBody};
 
 use super::options::HubOptions;
-use super::retry::{Retries, retry_after};
+use super::retry::{Retries, rate_limit, retry_after};
 use super::url::Url;
 use crate::PresetError;
 use crate::files::io_error;
@@ -49,7 +49,6 @@ pub(crate) struct Request<'a> {
 }
 
 /// What is sent along.
-#[allow(dead_code, reason = "what is sent belongs to the hubs and the uploads that build on this")]
 pub(crate) enum Body<'a> {
     Empty,
     Bytes(&'a [u8]),
@@ -62,7 +61,6 @@ pub(crate) enum Body<'a> {
 
 /// Which redirects are followed; the others are the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "`Never` is for the uploads that build on this")]
 pub(crate) enum Redirects {
     Always,
     /// Those that stay with the origin of the first address.
@@ -212,19 +210,6 @@ impl Client {
         let message = self.agent.configure_request(builder.body(body)?);
         self.agent.run(message.timeout_global(limit).build())
     }
-
-    /// Asks for JSON. A status that is not 2xx is its [`refusal`].
-    #[allow(dead_code, reason = "for the hubs that build on this")]
-    pub(crate) fn json<T: DeserializeOwned>(
-        &self,
-        request: &Request<'_>,
-    ) -> Result<T, PresetError> {
-        let response = self.send(request)?;
-        match response.status {
-            200..=299 => response.json(request.display),
-            _ => Err(refusal(&response, request.display)),
-        }
-    }
 }
 
 impl Response {
@@ -238,12 +223,13 @@ impl Response {
         matches!(self.status, 408 | 429 | 500..=599)
     }
 
+    /// How long the hub wants a pause to be. Hugging Face says it in a header of its own.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        self.header("retry-after").and_then(retry_after)
+        let limit = self.header("ratelimit").filter(|_| self.status == 429).and_then(rate_limit);
+        limit.or_else(|| self.header("retry-after").and_then(retry_after))
     }
 
     /// Reads the body as JSON, of at most 8 MiB.
-    #[allow(dead_code, reason = "for the hubs that build on this")]
     pub(crate) fn json<T: DeserializeOwned>(self, display: &str) -> Result<T, PresetError> {
         let url = self.url.clone();
         let mut bytes = Vec::new();

@@ -63,12 +63,20 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn hash(file: &File, mut hasher: impl sha2::Digest) -> io::Result<String> {
-    read(file, |bytes| hasher.update(bytes))?;
+/// The digest of a file, from its beginning.
+fn hash(mut file: &File, hasher: impl sha2::Digest) -> io::Result<String> {
+    file.rewind()?;
+    hash_rest(file, hasher)
+}
+
+/// The digest, in hexadecimal digits, of what there is to read.
+pub(crate) fn hash_rest(reader: impl Read, mut hasher: impl sha2::Digest) -> io::Result<String> {
+    read(reader, |bytes| hasher.update(bytes))?;
     Ok(hex(&hasher.finalize()))
 }
 
-fn crc32c(file: &File) -> io::Result<String> {
+fn crc32c(mut file: &File) -> io::Result<String> {
+    file.rewind()?;
     let mut crc = u32::MAX;
     read(file, |bytes| {
         for byte in bytes {
@@ -95,12 +103,10 @@ const CRC32C_OF_BYTE: [u32; 256] = {
     table
 };
 
-/// Reads the whole file, from its beginning.
-fn read(mut file: &File, mut update: impl FnMut(&[u8])) -> io::Result<()> {
-    file.rewind()?;
+fn read(mut reader: impl Read, mut update: impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = vec![0; 256 * 1024];
     loop {
-        match file.read(&mut buffer)? {
+        match reader.read(&mut buffer)? {
             0 => return Ok(()),
             count => update(&buffer[..count]),
         }

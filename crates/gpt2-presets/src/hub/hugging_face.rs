@@ -6,6 +6,7 @@
 //! place.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use hf_hub::{Repo, RepoType};
@@ -17,10 +18,13 @@ use super::file_names::check_file_name;
 use super::hugging_face_cache::{Cached, HuggingFaceCache, is_commit};
 use super::transfer::{Download, download};
 use super::url::encode_path;
-use super::{HubFolder, check_pin, is_of_hub, pin};
+use super::{check_pin, is_of_hub, pin};
 use crate::PresetError;
 use crate::files::RemoteFolder;
 use crate::handle::{HubHandle, ModelHandle};
+
+/// What the hub says of a token that it does not know (`huggingface_hub/utils/_http.py`).
+const INVALID_TOKEN: &str = "Invalid credentials in Authorization header";
 
 /// One revision of a model.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub(crate) struct HuggingFaceFolder {
     cache: HuggingFaceCache,
     /// The commit that all files come from, once the first one was asked for.
     commit: Mutex<Option<String>>,
+    /// Whether that is the last one known, as the hub has not answered.
+    unanswered: AtomicBool,
 }
 
 /// What the hub says of a file.
@@ -57,7 +63,7 @@ impl HuggingFaceFolder {
         };
         let cache = HuggingFaceCache::new(root, &repo);
         let commit = Mutex::new(is_commit(&revision).then_some(revision));
-        Ok(Self { client, handle, repo, cache, commit })
+        Ok(Self { client, handle, repo, cache, commit, unanswered: AtomicBool::new(false) })
     }
 
     /// Where the file is; none if the hub does not have it.
@@ -86,6 +92,7 @@ impl HuggingFaceFolder {
             }
             (Err(error), Some(path)) if may_use_last(&error) => {
                 *commit = last;
+                self.unanswered.store(error.is_out_of_reach(), Ordering::Relaxed);
                 Ok(path)
             }
             (Err(error), _) => Err(error),
@@ -98,7 +105,7 @@ impl HuggingFaceFolder {
             Some((_, Cached::File(path))) => return Ok(Some(path)),
             Some((_, Cached::Absent)) => return Ok(None),
             Some((commit, Cached::Unknown)) if self.offline().is_none() => {
-                let metadata = self.ask(commit, name, true)?;
+                let metadata = self.ask(commit, name, !self.is_unanswered())?;
                 return Ok(self.bring(metadata, name)?.0);
             }
             Some((_, Cached::Unknown)) | None => {}
@@ -216,9 +223,15 @@ impl HuggingFaceFolder {
         let (model, host) = (self.handle.to_string(), response.url.host());
         match response.header("x-error-code") {
             Some("RepoNotFound") => PresetError::ModelNotFound { model, host },
+            // Who may not know whether there is a model gets this status too.
+            None if response.status == 401
+                && response.header("x-error-message") != Some(INVALID_TOKEN) =>
+            {
+                PresetError::ModelNotFound { model, host }
+            }
             Some("RevisionNotFound") => PresetError::RevisionNotFound { model, host },
             Some("GatedRepo") => {
-                let endpoint = &self.client.options().hugging_face.endpoint;
+                let endpoint = self.client.options().hugging_face.endpoint.shown();
                 PresetError::GatedModel { model, page: format!("{endpoint}/{}", self.repo.url()) }
             }
             _ => refusal(response, display),
@@ -226,7 +239,7 @@ impl HuggingFaceFolder {
     }
 
     fn url(&self, revision: &str, name: &str) -> String {
-        let endpoint = &self.client.options().hugging_face.endpoint;
+        let endpoint = &*self.client.options().hugging_face.endpoint;
         format!("{endpoint}/{}/resolve/{revision}/{}", self.repo.url(), encode_path(name))
     }
 
@@ -234,6 +247,10 @@ impl HuggingFaceFolder {
         let token = &self.client.options().hugging_face.token;
         let bearer = token.as_ref().map(|token| format!("Bearer {}", token.secret()));
         bearer.into_iter().map(|bearer| ("authorization", bearer)).collect()
+    }
+
+    fn is_unanswered(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed)
     }
 
     /// What forbids to ask the hub.
@@ -257,16 +274,13 @@ impl RemoteFolder for HuggingFaceFolder {
         }
         Ok(path)
     }
-}
-
-impl HubFolder for HuggingFaceFolder {
-    fn is_cached(&self, name: &str) -> bool {
-        let commit = self.cache.commit();
-        commit.is_some_and(|commit| matches!(self.cache.find(&commit, name), Cached::File(_)))
-    }
 
     fn cached_files(&self) -> Vec<PathBuf> {
         self.cache.files()
+    }
+
+    fn uses_cache_alone(&self) -> bool {
+        self.offline().is_some() || self.is_unanswered()
     }
 }
 

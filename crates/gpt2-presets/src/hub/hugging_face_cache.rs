@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -102,14 +103,21 @@ impl HuggingFaceCache {
         let path = self.repo.pointer_path(commit).join(name);
         let folder = path.parent().unwrap_or(&self.folder);
         fs::create_dir_all(folder).map_err(write_error(folder))?;
-        let up = "../".repeat(2 + name.matches('/').count());
+        // Of parts, as Windows follows no link with `/` in it.
+        let up = iter::repeat_n("..", 2 + name.matches('/').count());
+        let target: PathBuf = up.chain(["blobs", etag]).collect();
         let number = LINKS.fetch_add(1, Ordering::Relaxed);
         let temporary = folder.join(format!(".{}-{number}.link", std::process::id()));
         // Left by a process of the same number.
         let _ = fs::remove_file(&temporary);
         let blob = self.blob(etag);
-        let linked = symlink(Path::new(&format!("{up}blobs/{etag}")), &temporary)
-            .or_else(|_| fs::hard_link(&blob, &temporary))
+        let linked = symlink(&target, &temporary)
+            .and_then(|()| fs::metadata(&temporary).map(drop))
+            .or_else(|_| {
+                // Of the link that leads nowhere, if it is that.
+                let _ = fs::remove_file(&temporary);
+                fs::hard_link(&blob, &temporary)
+            })
             .or_else(|_| fs::copy(&blob, &temporary).map(drop))
             .and_then(|()| fs::rename(&temporary, &path));
         // Of two links to the same file, renaming one to the other leaves both.

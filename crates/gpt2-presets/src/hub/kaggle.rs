@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use ureq::http::{HeaderMap, Method};
@@ -17,7 +18,7 @@ use super::file_names::{check_file_name, check_place};
 use super::kaggle_cache::{Cached, KaggleCache};
 use super::transfer::{Download, download};
 use super::url::Url;
-use super::{HubFolder, check_pin, is_out_of_reach, pin};
+use super::{check_pin, pin};
 use crate::PresetError;
 use crate::files::RemoteFolder;
 use crate::handle::{HubHandle, KaggleHandle};
@@ -59,6 +60,8 @@ pub(crate) struct KaggleFolder {
     cache: KaggleCache,
     /// The version that the handle names, or else the newest when it was first asked for.
     version: OnceLock<u64>,
+    /// Whether Kaggle has given something of the model to this user.
+    admitted: AtomicBool,
 }
 
 /// What Kaggle answers.
@@ -79,7 +82,8 @@ impl KaggleFolder {
     pub(crate) fn new(handle: &KaggleHandle, client: Client) -> Result<Self, PresetError> {
         let cache = KaggleCache::of(client.options(), handle)?;
         let version = handle.version.map_or_else(OnceLock::new, OnceLock::from);
-        Ok(Self { client, handle: handle.clone(), cache, version })
+        let admitted = AtomicBool::new(false);
+        Ok(Self { client, handle: handle.clone(), cache, version, admitted })
     }
 
     /// The handle's text.
@@ -93,7 +97,7 @@ impl KaggleFolder {
         }
         let version = match self.newest_version() {
             Ok(version) => version,
-            Err(error) => match self.cache.newest_version().filter(|_| is_out_of_reach(&error)) {
+            Err(error) => match self.cache.newest_version().filter(|_| error.is_out_of_reach()) {
                 Some(version) => version,
                 None => return Err(error),
             },
@@ -112,6 +116,7 @@ impl KaggleFolder {
             Answer::Json { json, url } => {
                 let version = json.get("versionNumber").and_then(Value::as_u64);
                 let version = version.filter(|version| *version > 0);
+                self.admitted.store(version.is_some(), Ordering::Relaxed);
                 version.ok_or_else(|| unexpected(&preset, &url, "no version".to_owned()))
             }
         }
@@ -125,7 +130,10 @@ impl KaggleFolder {
         question["path"] = name.into();
         match self.ask("DownloadModelInstanceVersion", &question, &display) {
             Ok(Answer::Absent { .. }) => Ok(None),
-            Ok(Answer::Address(address)) => Ok(Some(address.uri().to_string())),
+            Ok(Answer::Address(address)) => {
+                self.admitted.store(true, Ordering::Relaxed);
+                Ok(Some(address.uri().to_string()))
+            }
             Ok(Answer::Json { url, .. }) => {
                 Err(unexpected(&display, &url, "no redirect to the file".to_owned()))
             }
@@ -153,7 +161,7 @@ impl KaggleFolder {
             return Err(PresetError::Offline { file: display.to_owned(), flag });
         }
         let endpoint = options.kaggle.endpoint.clone()?;
-        let address = format!("{endpoint}/models.ModelApiService/{method}");
+        let address = format!("{}/models.ModelApiService/{method}", &*endpoint);
         let authorization = options.kaggle.authorization.clone()?;
         let authorization = authorization.map(|it| ("authorization", it.secret().to_owned()));
         let mut headers: Vec<Header> = vec![("content-type", "application/json".to_owned())];
@@ -203,10 +211,11 @@ impl KaggleFolder {
         }
     }
 
-    /// Saves the next question. Only for a version that is known to exist, and to be accessible:
-    /// Kaggle hides what is not.
+    /// Saves the next question. Only for a version that is known to exist, and to be open to this
+    /// user, who may not be the one that has filled the cache: Kaggle hides what is not.
     fn remember_absent(&self, version: u64, name: &str) {
-        if !self.cache.files(version).is_empty() {
+        let is_admitted = || self.admitted.load(Ordering::Relaxed) || self.newest_version().is_ok();
+        if !self.cache.files(version).is_empty() && is_admitted() {
             // Where that fails, the question is asked again.
             let _ = self.cache.mark_absent(version, name);
         }
@@ -232,17 +241,14 @@ impl RemoteFolder for KaggleFolder {
         }
         Ok(path)
     }
-}
-
-impl HubFolder for KaggleFolder {
-    fn is_cached(&self, name: &str) -> bool {
-        let version = self.handle.version.or_else(|| self.cache.newest_version());
-        version.is_some_and(|version| matches!(self.cache.find(version, name), Cached::File(_)))
-    }
 
     fn cached_files(&self) -> Vec<PathBuf> {
         let version = self.handle.version.or_else(|| self.cache.newest_version());
         version.map_or(Vec::new(), |version| self.cache.files(version))
+    }
+
+    fn uses_cache_alone(&self) -> bool {
+        self.client.options().offline.is_some()
     }
 }
 
@@ -265,11 +271,7 @@ impl Answer {
                 let status = u64::from(response.status);
                 let json: Value = response.json(display)?;
                 let code = json.get("code").and_then(Value::as_u64).unwrap_or(status);
-                let message = json.get("message").and_then(Value::as_str).unwrap_or_default();
                 match code {
-                    _ if message.contains("is not present in the model files") => {
-                        Ok(Self::Absent { host })
-                    }
                     404 => Ok(Self::Absent { host }),
                     400.. => Err(coded(code, display, host)),
                     _ => Ok(Self::Json { json, url }),

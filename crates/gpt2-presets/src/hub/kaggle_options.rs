@@ -9,13 +9,14 @@ use serde_json::Value;
 
 use super::base64;
 use super::options::{HubOptions, Token, Variables, home, path, text};
+use super::url::Endpoint;
 use crate::PresetError;
 
 /// What concerns Kaggle only.
 #[derive(Debug, Clone)]
 pub(crate) struct KaggleOptions {
-    /// The address before `/<service>/<method>`, without a slash at its end.
-    pub(crate) endpoint: Result<String, InvalidSetting>,
+    /// The address before `/<service>/<method>`.
+    pub(crate) endpoint: Result<Endpoint, InvalidSetting>,
     /// The header `Authorization`; none for public models.
     pub(crate) authorization: Result<Option<Token>, InvalidSetting>,
     /// None where the environment names no home.
@@ -45,7 +46,7 @@ impl HubOptions {
     /// The address of Kaggle's API, with its version: `https://api.kaggle.com/v1`.
     #[must_use]
     pub fn with_kaggle_endpoint(mut self, endpoint: &str) -> Self {
-        self.kaggle.endpoint = Ok(endpoint.trim_end_matches('/').to_owned());
+        self.kaggle.endpoint = Ok(Endpoint::new(endpoint));
         self
     }
 
@@ -72,8 +73,8 @@ impl From<InvalidSetting> for PresetError {
     }
 }
 
-fn endpoint(environment: Option<&str>) -> Result<String, InvalidSetting> {
-    Ok(match environment.unwrap_or("PROD") {
+fn endpoint(environment: Option<&str>) -> Result<Endpoint, InvalidSetting> {
+    Ok(Endpoint::new(match environment.unwrap_or("PROD") {
         "PROD" => "https://api.kaggle.com/v1",
         "QA" => "https://qa.kaggle.com/api/v1",
         "LOCALHOST" => "http://localhost/api/v1",
@@ -85,8 +86,7 @@ fn endpoint(environment: Option<&str>) -> Result<String, InvalidSetting> {
                 found: other.to_owned(),
             });
         }
-    }
-    .to_owned())
+    }))
 }
 
 /// The first of: an access token, in a variable, in a file that the variable names, or in its usual
@@ -255,9 +255,9 @@ mod tests {
             KaggleOptions::from_variables(&variable)
         };
         let endpoint = |value| options("KAGGLE_API_ENVIRONMENT", value).endpoint;
-        assert_eq!(endpoint("").unwrap(), "https://api.kaggle.com/v1");
-        assert_eq!(endpoint("PROD").unwrap(), "https://api.kaggle.com/v1");
-        assert_eq!(endpoint("TEST").unwrap(), "http://localhost:7777/api/v1");
+        assert_eq!(&*endpoint("").unwrap(), "https://api.kaggle.com/v1");
+        assert_eq!(&*endpoint("PROD").unwrap(), "https://api.kaggle.com/v1");
+        assert_eq!(&*endpoint("TEST").unwrap(), "http://localhost:7777/api/v1");
         assert_eq!(endpoint("prod").unwrap_err().found, "prod");
         let cache = |value| options("KAGGLEHUB_CACHE", value).cache.unwrap();
         assert_eq!(cache(""), Path::new("/home/ann/.cache/kagglehub"));

@@ -30,7 +30,8 @@ mod transfer;
 mod upload;
 mod url;
 
-use std::path::{Path, PathBuf};
+use std::cmp::Reverse;
+use std::path::Path;
 use std::sync::Arc;
 
 pub use cached_files::{CachedFiles, cached_files};
@@ -47,19 +48,10 @@ use crate::files::RemoteFolder;
 use crate::format::CONFIG_FILE;
 use crate::handle::HubHandle;
 
-/// A model's folder on a hub, and in its cache.
-pub(crate) trait HubFolder: RemoteFolder {
-    /// Whether a file can be had without asking the hub.
-    fn is_cached(&self, name: &str) -> bool;
-
-    /// The files of the cache.
-    fn cached_files(&self) -> Vec<PathBuf>;
-}
-
 /// The folder of a preset that is in each of these places.
 ///
-/// If there are several, it is the first one that has the config in its cache, else the first one
-/// that gives it.
+/// If there are several, it is the first one that gives the config. The one with most bytes in its
+/// cache is asked first, so that nothing large is downloaded again from another.
 pub(crate) fn open(
     preset: &str,
     sources: &[HubHandle],
@@ -72,12 +64,12 @@ pub(crate) fn open(
         && let Some(folder) = folders.next()
     {
         // What it lacks shows later.
-        return Ok(folder?);
+        return folder;
     }
-    let folders: Vec<_> = folders.collect();
-    if let Some(cached) = folders.iter().flatten().find(|folder| folder.is_cached(CONFIG_FILE)) {
-        return Ok(cached.clone());
-    }
+    let mut folders: Vec<_> = folders.collect();
+    let cached = |folder: &Arc<dyn RemoteFolder>| cached_files::total_size(&folder.cached_files());
+    // Equals stay in their order.
+    folders.sort_by_key(|folder| Reverse(folder.as_ref().map_or(0, cached)));
     let mut failures = Vec::new();
     for folder in folders {
         match folder.and_then(|folder| Ok((folder.fetch(CONFIG_FILE)?, folder))) {
@@ -94,7 +86,7 @@ pub(crate) fn open(
     Err(PresetError::NoSource { preset: preset.to_owned(), failures })
 }
 
-fn folder(source: &HubHandle, client: &Client) -> Result<Arc<dyn HubFolder>, PresetError> {
+fn folder(source: &HubHandle, client: &Client) -> Result<Arc<dyn RemoteFolder>, PresetError> {
     let client = client.clone();
     Ok(match source {
         HubHandle::Kaggle(handle) => Arc::new(KaggleFolder::new(handle, client)?),
@@ -123,15 +115,6 @@ fn is_of_hub(failure: &PresetError) -> bool {
             | HubConnection { .. }
             | HubRedirect { .. }
             | UnexpectedHubAnswer { .. }
-    )
-}
-
-/// Whether no answer came, so that what is in the cache has to do.
-fn is_out_of_reach(failure: &PresetError) -> bool {
-    use PresetError::{HubConnection, HubRateLimited, HubUnavailable, Offline};
-    matches!(
-        failure,
-        Offline { .. } | HubConnection { .. } | HubUnavailable { .. } | HubRateLimited { .. }
     )
 }
 

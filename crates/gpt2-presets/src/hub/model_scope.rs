@@ -16,8 +16,8 @@ use super::file_names::{check_file_name, check_place};
 use super::model_scope_cache::ModelScopeCache;
 use super::model_scope_listing::{ListedFile, Listing};
 use super::transfer::{Download, download};
-use super::url::encode_path;
-use super::{HubFolder, check_pin, is_out_of_reach, pin};
+use super::url::{Endpoint, encode_path};
+use super::{check_pin, pin};
 use crate::PresetError;
 use crate::files::RemoteFolder;
 use crate::handle::{HubHandle, ModelHandle};
@@ -40,22 +40,18 @@ pub(crate) struct ModelScopeFolder {
 #[derive(Debug)]
 enum Source {
     /// The hub at this address, which has these.
-    Hub { endpoint: String, listing: Listing },
+    Hub { endpoint: Endpoint, listing: Listing },
     /// The cache alone, and what the hub had when it was last asked.
     Cache { listing: Option<Listing>, reason: Reason },
 }
 
 /// Why the hub is not asked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Reason {
-    Offline {
-        flag: &'static str,
-    },
-    /// It did not answer.
-    Failure {
-        host: String,
-        cause: String,
-    },
+    Offline { flag: &'static str },
+    Connection { host: String, cause: String },
+    Unavailable { host: String, status: u16 },
+    RateLimited { host: String, retry_after: Option<u64> },
 }
 
 impl ModelScopeFolder {
@@ -82,13 +78,12 @@ impl ModelScopeFolder {
                 (None, None) => self.bring_unlisted(endpoint, name),
             },
             Source::Cache { listing, reason } => {
-                let is_missing = match listing {
-                    Some(listing) => !listing.is_whole || listing.find(name).is_some(),
-                    // What its client has left is all there is.
-                    None => self.cache.files().is_empty(),
-                };
+                // Its own client leaves no list: nobody knows what there is then.
+                let may_exist = listing
+                    .as_ref()
+                    .is_none_or(|listing| !listing.is_whole || listing.find(name).is_some());
                 match cached {
-                    None if is_missing => Err(reason.error(self.display(name))),
+                    None if may_exist => Err(reason.error(self.display(name))),
                     cached => Ok(cached),
                 }
             }
@@ -136,7 +131,7 @@ impl ModelScopeFolder {
             &self.client,
             &Download {
                 url: &url,
-                headers: &self.headers(),
+                headers: &self.headers(endpoint),
                 display: &self.display(name),
                 target: &target,
                 lock: &self.cache.lock(&self.id, name),
@@ -161,26 +156,25 @@ impl ModelScopeFolder {
             Some(flag) => from_cache(Reason::Offline { flag }),
             None => match self.ask() {
                 Ok((endpoint, listing)) => Source::Hub { endpoint, listing },
-                Err(error) if is_out_of_reach(&error) && !self.cache.files().is_empty() => {
-                    let host = self.client.options().model_scope.endpoints.join(", ");
-                    from_cache(Reason::Failure { host, cause: error.to_string() })
-                }
-                Err(error) => return Err(error),
+                Err(error) => match Reason::of(&error) {
+                    Some(reason) if !self.cache.files().is_empty() => from_cache(reason),
+                    _ => return Err(error),
+                },
             },
         };
         Ok(source.insert(Arc::new(found)).clone())
     }
 
     /// Asks for the list of files, and which address has it.
-    fn ask(&self) -> Result<(String, Listing), PresetError> {
+    fn ask(&self) -> Result<(Endpoint, Listing), PresetError> {
         let display = self.handle.to_string();
         let mut hosts = Vec::new();
         for endpoint in &self.client.options().model_scope.endpoints {
             let (id, revision) = (&self.id, encode_path(&self.revision));
             let query = format!("Revision={revision}&Recursive=True");
-            let url = format!("{endpoint}/api/v1/models/{id}/repo/files?{query}");
+            let url = format!("{}/api/v1/models/{id}/repo/files?{query}", &**endpoint);
             let response = self.client.send(&Request {
-                headers: &self.headers(),
+                headers: &self.headers(endpoint),
                 time_limit: Some(self.client.options().metadata_timeout),
                 ..Request::new(Method::GET, &url, &display)
             })?;
@@ -203,8 +197,12 @@ impl ModelScopeFolder {
     }
 
     /// The token in both forms: some of the hub's addresses know the one, some the other.
-    fn headers(&self) -> Vec<Header> {
-        let token = self.client.options().model_scope.token.as_ref();
+    ///
+    /// It is the first site's: the other one has users of its own.
+    fn headers(&self, endpoint: &str) -> Vec<Header> {
+        let options = &self.client.options().model_scope;
+        let is_first = options.endpoints.first().is_some_and(|first| **first == *endpoint);
+        let token = options.token.as_ref().filter(|_| is_first);
         token.map_or(Vec::new(), |token| {
             vec![
                 ("authorization", format!("Bearer {}", token.secret())),
@@ -228,25 +226,45 @@ impl RemoteFolder for ModelScopeFolder {
         }
         Ok(path)
     }
-}
-
-impl HubFolder for ModelScopeFolder {
-    fn is_cached(&self, name: &str) -> bool {
-        self.cache.find(name).is_some()
-    }
 
     fn cached_files(&self) -> Vec<PathBuf> {
         self.cache.files()
     }
+
+    fn uses_cache_alone(&self) -> bool {
+        let source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(source.as_deref(), Some(Source::Cache { .. }))
+    }
 }
 
 impl Reason {
+    /// None for an error that is an answer.
+    fn of(error: &PresetError) -> Option<Self> {
+        Some(match error {
+            PresetError::Offline { flag, .. } => Self::Offline { flag },
+            PresetError::HubConnection { host, cause, .. } => {
+                Self::Connection { host: host.clone(), cause: cause.clone() }
+            }
+            PresetError::HubUnavailable { host, status, .. } => {
+                Self::Unavailable { host: host.clone(), status: *status }
+            }
+            PresetError::HubRateLimited { host, retry_after, .. } => {
+                Self::RateLimited { host: host.clone(), retry_after: *retry_after }
+            }
+            _ => return None,
+        })
+    }
+
     /// Why a file cannot be had.
     fn error(&self, file: String) -> PresetError {
-        match self {
+        match self.clone() {
             Self::Offline { flag } => PresetError::Offline { file, flag },
-            Self::Failure { host, cause } => {
-                PresetError::HubConnection { file, host: host.clone(), cause: cause.clone() }
+            Self::Connection { host, cause } => PresetError::HubConnection { file, host, cause },
+            Self::Unavailable { host, status } => {
+                PresetError::HubUnavailable { file, host, status }
+            }
+            Self::RateLimited { host, retry_after } => {
+                PresetError::HubRateLimited { file, host, retry_after }
             }
         }
     }
@@ -294,12 +312,26 @@ mod tests {
     }
 
     #[test]
+    fn the_token_goes_to_the_first_site_only() {
+        let cache = tempfile::tempdir().unwrap();
+        let options = HubOptions::from_variables(&|_| None).with_model_scope_token(Some("secret"));
+        let client = Client::new(&options.with_model_scope_cache(cache.path()));
+        let handle = ModelHandle { id: "ann/gpt2".to_owned(), revision: None };
+        let folder = ModelScopeFolder::new(&handle, client).unwrap();
+        let [first, second] = &folder.client.options().model_scope.endpoints[..] else {
+            panic!("another number of sites")
+        };
+        assert_eq!(folder.headers(first).len(), 2);
+        assert_eq!(folder.headers(second), []);
+    }
+
+    #[test]
     fn a_model_that_is_not_on_the_first_site_is_looked_for_on_the_second() {
         let cache = tempfile::tempdir().unwrap();
         let ask = |endpoints: [&str; 2]| {
             let options = HubOptions::from_variables(&|_| None);
             let mut options = options.with_model_scope_cache(cache.path());
-            options.model_scope.endpoints = endpoints.map(str::to_owned).to_vec();
+            options.model_scope.endpoints = endpoints.map(Endpoint::new).to_vec();
             let handle = ModelHandle { id: "ann/gpt2".to_owned(), revision: None };
             ModelScopeFolder::new(&handle, Client::new(&options)).unwrap().ask()
         };
@@ -307,7 +339,7 @@ mod tests {
         let full = site(200, r#"{"Data": {"Files": [{"Path": "config.json", "Size": 2}]}}"#);
         for endpoints in [[&empty[..], &full], [&full, &empty]] {
             let (endpoint, listing) = ask(endpoints).unwrap();
-            assert_eq!((&endpoint, listing.find("config.json").unwrap().size), (&full, Some(2)));
+            assert_eq!((&*endpoint, listing.find("config.json").unwrap().size), (&*full, Some(2)));
         }
         let PresetError::ModelNotFound { model, host } = ask([&empty, &empty]).unwrap_err() else {
             panic!("another error")

@@ -50,8 +50,14 @@ impl ModelScopeCache {
         Some(self.folder.join(name)).filter(|path| path.exists())
     }
 
+    /// Without links, which the client does not make, and what it leaves of a broken download.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        files_below(&self.folder)
+        let mut files = files_below(&self.folder);
+        files.retain(|path| {
+            let is_left = path.extension().is_some_and(|it| it == "parallel_tmp" || it == "tmp");
+            !is_left && !path.is_symlink()
+        });
+        files
     }
 
     /// What the hub had when it was last asked; none if that is not known.

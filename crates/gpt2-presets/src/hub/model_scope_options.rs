@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::cookie_jar::session_token;
 use super::options::{HubOptions, Token, Variables, flag, home, path, text};
+use super::url::Endpoint;
 
 const CHINA: &str = "https://modelscope.cn";
 const INTERNATIONAL: &str = "https://www.modelscope.ai";
@@ -15,8 +16,8 @@ const INTERNATIONAL: &str = "https://www.modelscope.ai";
 /// What concerns ModelScope only.
 #[derive(Debug, Clone)]
 pub(crate) struct ModelScopeOptions {
-    /// Where to ask, without a slash at their ends; the next for a model that one does not have.
-    pub(crate) endpoints: Vec<String>,
+    /// Where to ask; the next for a model that one does not have.
+    pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) token: Option<Token>,
     /// None where the environment names no home.
     pub(crate) cache: Option<PathBuf>,
@@ -56,21 +57,24 @@ impl HubOptions {
     }
 }
 
-fn endpoints(variables: Variables<'_>) -> Vec<String> {
+fn endpoints(variables: Variables<'_>) -> Vec<Endpoint> {
     let variable = |name| text(variables, name);
     match variable("MODELSCOPE_ENDPOINT").or_else(|| variable("MODELSCOPE_DOMAIN")) {
         Some(endpoint) => vec![normalized(&endpoint)],
         None if flag(variables, &["MODELSCOPE_PREFER_AI_SITE"]).is_some() => {
-            vec![INTERNATIONAL.to_owned(), CHINA.to_owned()]
+            [INTERNATIONAL, CHINA].map(Endpoint::new).to_vec()
         }
-        None => vec![CHINA.to_owned(), INTERNATIONAL.to_owned()],
+        None => [CHINA, INTERNATIONAL].map(Endpoint::new).to_vec(),
     }
 }
 
-/// With a scheme, and without a slash at the end.
-fn normalized(endpoint: &str) -> String {
-    let endpoint = endpoint.trim().trim_end_matches('/');
-    if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") }
+/// With a scheme.
+fn normalized(endpoint: &str) -> Endpoint {
+    let endpoint = endpoint.trim();
+    match endpoint.contains("://") {
+        true => Endpoint::new(endpoint),
+        false => Endpoint::new(&format!("https://{endpoint}")),
+    }
 }
 
 /// The variable's token, even if it is empty, for none; else that of `modelscope login`.
@@ -103,7 +107,9 @@ mod tests {
     #[test]
     fn the_environment_chooses_the_address_and_the_cache() {
         let home = Path::new("/home/ann");
-        let endpoints = |set: &[(&str, &str)]| options(home, set).endpoints;
+        let endpoints = |set: &[(&str, &str)]| -> Vec<String> {
+            options(home, set).endpoints.iter().map(|it| it.to_string()).collect()
+        };
         assert_eq!(endpoints(&[]), [CHINA, INTERNATIONAL]);
         assert_eq!(endpoints(&[("MODELSCOPE_PREFER_AI_SITE", "true")]), [INTERNATIONAL, CHINA]);
         let domain = ("MODELSCOPE_DOMAIN", "www.modelscope.ai/");

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::kaggle_options::KaggleOptions;
 use super::model_scope_options::ModelScopeOptions;
+use super::url::Endpoint;
 
 /// Told of each file that is downloaded, from its first byte to its last.
 pub(crate) type OnDownload = Arc<dyn Fn(&DownloadProgress) + Send + Sync>;
@@ -79,8 +80,7 @@ pub struct HubOptions {
 /// What concerns one hub only.
 #[derive(Debug, Clone)]
 pub(crate) struct HuggingFaceOptions {
-    /// Without a slash at its end.
-    pub(crate) endpoint: String,
+    pub(crate) endpoint: Endpoint,
     pub(crate) token: Option<Token>,
     /// None where the environment names no home.
     pub(crate) cache: Option<PathBuf>,
@@ -189,7 +189,7 @@ impl HubOptions {
     /// The address of Hugging Face, or of a mirror.
     #[must_use]
     pub fn with_hugging_face_endpoint(mut self, endpoint: &str) -> Self {
-        self.hugging_face.endpoint = without_slash(endpoint);
+        self.hugging_face.endpoint = Endpoint::new(endpoint);
         self
     }
 
@@ -255,7 +255,7 @@ impl HuggingFaceOptions {
         let implicit = flag(variables, &["HF_HUB_DISABLE_IMPLICIT_TOKEN"]).is_none();
         let endpoint = text(variables, "HF_ENDPOINT");
         Self {
-            endpoint: without_slash(endpoint.as_deref().unwrap_or("https://huggingface.co")),
+            endpoint: Endpoint::new(endpoint.as_deref().unwrap_or("https://huggingface.co")),
             token: if implicit { token() } else { None },
             cache: cache.or_else(|| in_home("hub")),
             offline: flag(variables, &["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]),
@@ -307,10 +307,6 @@ pub(crate) fn path(variables: Variables<'_>, name: &str) -> Option<PathBuf> {
 pub(crate) fn home(variables: Variables<'_>) -> Option<PathBuf> {
     let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
     variables(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-fn without_slash(endpoint: &str) -> String {
-    endpoint.trim_end_matches('/').to_owned()
 }
 
 #[cfg(test)]
@@ -405,7 +401,7 @@ mod tests {
             ("HF_HUB_DOWNLOAD_TIMEOUT", "7"),
             ("HF_HUB_ETAG_TIMEOUT", "soon"),
         ]);
-        assert_eq!(options.hugging_face.endpoint, "https://mirror.example/hf");
+        assert_eq!(&*options.hugging_face.endpoint, "https://mirror.example/hf");
         assert_eq!(options.stall_timeout, Duration::from_secs(7));
         assert_eq!(options.metadata_timeout, Duration::from_secs(20));
     }

@@ -54,8 +54,11 @@ impl<'a> Partial<'a> {
         let mut others = others(target);
         others.remove(&partial.path);
         let longest = others.iter().filter(|(_, size)| **size > 0).max_by_key(|(_, size)| **size);
-        if let Some((path, _)) = longest {
-            partial.copy(path)?;
+        if let Some((path, _)) = longest
+            && partial.copy(path).is_err()
+        {
+            // There is no space for both, say: begin anew, lest that never ends.
+            partial.restart()?;
         }
         for path in others.into_keys() {
             if alone || is_abandoned(&path) {
@@ -132,6 +135,15 @@ impl<'a> Partial<'a> {
     }
 }
 
+impl Drop for Partial<'_> {
+    /// Leaves nothing that is of use to nobody.
+    fn drop(&mut self) {
+        if self.size == 0 {
+            remove(&self.path);
+        }
+    }
+}
+
 /// Bytes in all beginnings of a file: they grow while somebody is at work.
 pub(crate) fn bytes_so_far(target: &Path) -> u64 {
     others(target).values().sum()
@@ -188,4 +200,35 @@ fn is_strong(etag: &str) -> bool {
     etag.len() <= 256
         && inner
             .is_some_and(|inner| inner.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_copied_is_begun_anew_and_empty_ones_do_not_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("file");
+        let names = || {
+            let entries = fs::read_dir(folder.path()).unwrap();
+            entries
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect::<Vec<_>>()
+        };
+        // A folder cannot be read as a file.
+        let other = folder.path().join(".file.1-0.incomplete");
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join("x"), "x").unwrap();
+        let mut partial = Partial::continued(&target, true).unwrap();
+        assert_eq!((partial.size, names().len()), (0, 2));
+        fs::remove_dir_all(&other).unwrap();
+        partial.append(b"some").unwrap();
+        drop(partial);
+        let continued = Partial::continued(&target, true).unwrap();
+        assert_eq!((continued.size, names().len()), (4, 1));
+        continued.remove();
+        drop(Partial::create(&target).unwrap());
+        assert_eq!(names(), [""; 0]);
+    }
 }

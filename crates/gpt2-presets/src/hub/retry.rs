@@ -52,6 +52,16 @@ pub(crate) fn retry_after(value: &str) -> Option<Duration> {
     Some(Duration::from_secs(http_date(value)?).saturating_sub(now))
 }
 
+/// The header `RateLimit` where nothing is left: `"api";r=0;t=55` (the IETF's draft 9 of
+/// `ratelimit-headers`, as `huggingface_hub/utils/_http.py` reads it).
+pub(crate) fn rate_limit(value: &str) -> Option<Duration> {
+    let number = |name: &str| {
+        let mut fields = value.split(';').skip(1).filter_map(|field| field.split_once('='));
+        fields.find(|(found, _)| found.trim() == name)?.1.trim().parse::<u64>().ok()
+    };
+    (number("r")? == 0).then(|| number("t").map(Duration::from_secs))?
+}
+
 /// Seconds since 1970 of a date like `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn http_date(text: &str) -> Option<u64> {
     const MONTHS: [&str; 12] =
@@ -104,6 +114,16 @@ mod tests {
             "Sun, 06 Nov 99999 08:49:37 GMT",
         ] {
             assert_eq!(retry_after(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_are_seconds_until_more_is_allowed() {
+        for text in ["\"api\";r=0;t=55", "\"pages\" ; r = 0 ; t = 55"] {
+            assert_eq!(rate_limit(text), Some(Duration::from_secs(55)), "{text}");
+        }
+        for text in ["", "\"api\";r=7;t=55", "\"api\";r=0", "\"api\";t=5", "\"api\";r=0;t=x"] {
+            assert_eq!(rate_limit(text), None, "{text}");
         }
     }
 

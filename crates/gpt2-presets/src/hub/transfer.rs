@@ -258,6 +258,13 @@ fn read(
     if let Some(announced) = announced.filter(|announced| !fits(*announced)) {
         return Err(wrong(&announced));
     }
+    let shows_its_end = response.header("transfer-encoding").is_some()
+        || !download.digests.is_empty()
+        || (download.promised)(&response.headers).is_some();
+    if total.is_none() && !shows_its_end {
+        let found = "a file with neither a size nor a checksum, which may end anywhere".to_owned();
+        return Err(unexpected(display, &url, found));
+    }
     let mut body = response.into_reader();
     let mut buffer = vec![0; 128 * 1024];
     loop {

@@ -1,6 +1,7 @@
 //! Stage 2b, in part: addresses, and to whom a redirect leads.
 
 use std::fmt;
+use std::ops::Deref;
 
 use ureq::http::Uri;
 
@@ -70,6 +71,43 @@ impl fmt::Debug for Url {
     }
 }
 
+/// Where a hub is: the beginning of its addresses, without a slash at its end.
+///
+/// There may be a password in it. It is not shown, and there is no `Display`, so that nobody writes
+/// it into a message.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint(String);
+
+impl Endpoint {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.trim_end_matches('/').to_owned())
+    }
+
+    /// For the eyes of others: without name and password.
+    pub(crate) fn shown(&self) -> String {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
+        let separator = if rest.len() == self.0.len() { "" } else { "://" };
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        format!("{scheme}{separator}{host}{path}")
+    }
+}
+
+/// For requests.
+impl Deref for Endpoint {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.shown(), formatter)
+    }
+}
+
 /// A file's name as part of an address.
 pub(crate) fn encode_path(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
@@ -121,5 +159,13 @@ mod tests {
     fn signatures_and_passwords_are_not_shown() {
         let url = Url::parse("https://user:word@cdn.example:8443/x?Signature=secret").unwrap();
         assert_eq!(format!("{url:?}"), "cdn.example:8443/x");
+        for (text, shown) in [
+            ("https://user:w@rd@hub.example:8443/x@y/", "https://hub.example:8443/x@y"),
+            ("http://user@hub.example", "http://hub.example"),
+            ("user:word@hub.example", "hub.example"),
+            ("https://hub.example", "https://hub.example"),
+        ] {
+            assert_eq!(Endpoint::new(text).shown(), shown);
+        }
     }
 }

@@ -1,7 +1,8 @@
 """Downloads files with Hugging Face's own client, or finds them in its cache.
 
-Usage: hub_download.py MODEL FILE..., where `!FILE` is one that the model does not have. The
-environment names the endpoint and the cache. Prints a line for each file: its path, or `absent`.
+Usage: hub_download.py MODEL FILE..., where `!FILE` is one that the model does not have, and `*` is
+all of it at once. The environment names the endpoint and the cache. Prints a line for each file:
+its path, or `absent`; of `*` the folder.
 """
 
 import sys
@@ -11,6 +12,9 @@ from huggingface_hub.errors import EntryNotFoundError
 
 model = sys.argv[1]
 for name in sys.argv[2:]:
+    if name == "*":
+        print(huggingface_hub.snapshot_download(model))
+        continue
     if not name.startswith("!"):
         print(huggingface_hub.hf_hub_download(model, name))
         continue

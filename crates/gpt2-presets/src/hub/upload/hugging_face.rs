@@ -88,7 +88,7 @@ pub(crate) fn upload(
         }
     }
     repository.publish(&preset.files)?;
-    let page = format!("{}/{}", repository.endpoint, repository.id);
+    let page = format!("{}/{}", client.options().hugging_face.endpoint.shown(), repository.id);
     Ok(handle.revision.as_ref().map_or(page.clone(), |name| format!("{page}/tree/{name}")))
 }
 

@@ -17,7 +17,7 @@ use crate::handle::{HubHandle, KaggleHandle};
 use crate::hub::client::{Body, Client, Header, Redirects, Request, Response, unexpected};
 use crate::hub::kaggle::framework_name;
 use crate::hub::retry::Retries;
-use crate::hub::url::Url;
+use crate::hub::url::{Endpoint, Url};
 
 const MODELS: &str = "models.ModelApiService";
 /// kagglehub packs more than these into an archive.
@@ -28,7 +28,7 @@ const CHUNK: u64 = 32 * 1024 * 1024;
 struct Kaggle<'a> {
     client: &'a Client,
     patient: Client,
-    endpoint: String,
+    endpoint: Endpoint,
     authorization: String,
     /// `kaggle://owner/model/framework/variation`
     display: String,
@@ -235,7 +235,7 @@ impl<'a> Kaggle<'a> {
         json: &Value,
         send: impl FnOnce(&Request<'_>) -> Result<Response, PresetError>,
     ) -> Result<Value, PresetError> {
-        let (url, body) = (format!("{}/{method}", self.endpoint), json.to_string());
+        let (url, body) = (format!("{}/{method}", &*self.endpoint), json.to_string());
         let headers: [Header; 2] = [
             ("authorization", self.authorization.clone()),
             ("content-type", "application/json".to_owned()),

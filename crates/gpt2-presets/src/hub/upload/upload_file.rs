@@ -11,9 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::PresetError;
 use crate::files::io_error;
-
-/// How much is read at once, in bytes.
-const BUFFER: usize = 256 * 1024;
+use crate::hub::digest::hash_rest;
 
 /// A file on its way to a hub.
 #[derive(Debug, Clone)]
@@ -110,17 +108,9 @@ impl UploadFile {
         self.digest(Sha1::new_with_prefix(format!("blob {}\0", self.size)))
     }
 
-    fn digest(&self, mut hash: impl Digest) -> Result<String, PresetError> {
-        let mut part = self.part(0, self.size).map_err(io_error(self.path()))?;
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            match part.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => hash.update(&buffer[..count]),
-                Err(error) => return Err(self.changed(error)),
-            }
-        }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    fn digest(&self, hasher: impl Digest) -> Result<String, PresetError> {
+        let part = self.part(0, self.size).map_err(io_error(self.path()))?;
+        hash_rest(part, hasher).map_err(|error| self.changed(error))
     }
 
     fn changed(&self, error: io::Error) -> PresetError {
