@@ -2,6 +2,7 @@
 #![no_main]
 
 #[path = "../../tests/fuzz_targets.rs"]
+#[allow(dead_code, reason = "the campaign in `tests/mutations.rs` uses more of it")]
 mod fuzz_targets;
 
 use std::sync::LazyLock;
