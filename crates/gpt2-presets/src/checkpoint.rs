@@ -1,10 +1,10 @@
 //! Stage 6: the files with the weights, seen as one set of named tensors.
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use burn::tensor::{AllocationProperty, Bytes, DType, TensorData};
 
-use crate::PresetError;
 use crate::files::{GGUF_FILE, PresetFiles};
 use crate::format::PresetFormat;
 use crate::gguf::gguf_file::GgufFile;
@@ -17,6 +17,7 @@ use crate::safetensors_file::SafetensorsFile;
 use crate::shards::shard_names;
 use crate::transformers_weight_map::TRANSFORMERS;
 use crate::weight_map::WeightMap;
+use crate::{PresetError, keras_shards, transformers_shards};
 
 /// One file with weights.
 pub(crate) trait WeightsFile {
@@ -196,8 +197,8 @@ impl Kind {
     /// The name of the one file, and of the list of files where there are more.
     fn names(self) -> (&'static str, &'static str) {
         match self {
-            Self::Keras => ("model.weights.h5", "model.weights.json"),
-            Self::Safetensors => ("model.safetensors", "model.safetensors.index.json"),
+            Self::Keras => (keras_shards::WHOLE, keras_shards::INDEX),
+            Self::Safetensors => (transformers_shards::WHOLE, transformers_shards::INDEX),
             Self::Pytorch => ("pytorch_model.bin", "pytorch_model.bin.index.json"),
             Self::Gguf => (GGUF_FILE, GGUF_FILE),
         }
@@ -220,16 +221,18 @@ fn file_names(
         ),
         PresetFormat::Gguf => return Ok((Kind::Gguf, vec![GGUF_FILE.to_owned()])),
     };
-    let names: Vec<_> = kinds.iter().map(|kind| (kind, kind.names())).collect();
-    let choices: Vec<_> =
-        names.iter().flat_map(|(_, (whole, index))| [[*whole], [*index]]).collect();
-    let choices: Vec<_> = choices.iter().map(|choice| &choice[..]).collect();
-    if let Some(found) = files.first_of(&choices)? {
-        let (kind, (whole, index)) = names[found / 2];
-        let is_whole = found % 2 == 0;
+    let choices: Vec<_> = kinds
+        .iter()
+        .flat_map(|kind| {
+            let (whole, index) = kind.names();
+            [(*kind, whole, false), (*kind, index, true)]
+        })
+        .collect();
+    if let Some(found) = files.first_of(choices.iter().map(|(_, name, _)| slice::from_ref(name)))? {
+        let (kind, name, is_index) = choices[found];
         let names =
-            if is_whole { vec![whole.to_owned()] } else { shard_names(files, index, preset)? };
-        return Ok((*kind, names));
+            if is_index { shard_names(files, name, preset)? } else { vec![name.to_owned()] };
+        return Ok((kind, names));
     }
     let (whole, index) = kinds[0].names();
     let file = format!("{whole}` or `{index}");

@@ -1,10 +1,7 @@
 //! How a model is exported to the transformers library.
 
-use std::fmt;
-use std::sync::Arc;
-
 use crate::WeightDtype;
-use crate::load_options::OnProgress;
+use crate::on_progress::OnProgress;
 
 /// How [`ExportToTransformers`](crate::ExportToTransformers) saves.
 ///
@@ -21,17 +18,21 @@ use crate::load_options::OnProgress;
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct ExportOptions {
     pub(crate) dtype: WeightDtype,
     pub(crate) max_shard_size: u64,
-    pub(crate) on_progress: Option<OnProgress>,
+    pub(crate) on_progress: OnProgress,
 }
 
 impl ExportOptions {
     /// 32-bit floats, in one file up to 50 GB, as transformers 5 writes them.
     pub fn new() -> Self {
-        Self { dtype: WeightDtype::F32, max_shard_size: 50_000_000_000, on_progress: None }
+        Self {
+            dtype: WeightDtype::F32,
+            max_shard_size: 50_000_000_000,
+            on_progress: OnProgress::default(),
+        }
     }
 
     /// The float type of the weights. `config.json` names it, and transformers 5 loads the model in
@@ -57,7 +58,7 @@ impl ExportOptions {
         mut self,
         on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Self {
-        self.on_progress = Some(Arc::new(on_progress));
+        self.on_progress = OnProgress::new(on_progress);
         self
     }
 }
@@ -65,15 +66,5 @@ impl ExportOptions {
 impl Default for ExportOptions {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl fmt::Debug for ExportOptions {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ExportOptions")
-            .field("dtype", &self.dtype)
-            .field("max_shard_size", &self.max_shard_size)
-            .finish_non_exhaustive()
     }
 }

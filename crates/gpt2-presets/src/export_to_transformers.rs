@@ -137,26 +137,22 @@ fn stage_weights(
     parameters: &mut dyn Parameters,
     options: &ExportOptions,
 ) -> Result<(), PresetError> {
-    let mut parameters = Counted::new(parameters, options.on_progress.as_ref());
+    let mut parameters = Counted::new(parameters, &options.on_progress);
     let config = parameters.config();
     let shards = transformers_shards::plan(config, options.dtype, options.max_shard_size);
-    let index = transformers_shards::index(config, &shards);
+    let index = (shards.len() > 1).then(|| transformers_shards::index(config, &shards));
     for shard in &shards {
         let target = files.target(&shard.name);
         files.fallible_file(&shard.name, |_, file| {
             safetensors_writer::write(&target, file, &mut parameters, &shard.tensors, options.dtype)
         })?;
     }
-    if shards.len() > 1 {
+    if let Some(index) = index {
         files.json(transformers_shards::INDEX, &index)?;
     }
     // Of an older export: a loader would take the whole file for the weights, or the index.
-    let new = |name: &str| shards.iter().any(|shard| shard.name == name);
-    let split = shards.len() > 1;
     files.obsolete_where(|name| {
-        let old = transformers_shards::is_shard(name)
-            || name == transformers_shards::WHOLE
-            || (name == transformers_shards::INDEX && !split);
-        old && !new(name)
+        [transformers_shards::WHOLE, transformers_shards::INDEX].contains(&name)
+            || transformers_shards::is_shard(name)
     })
 }

@@ -133,9 +133,12 @@ impl PresetFiles {
     ///
     /// Where the hub cannot be asked, what is in the cache goes before what may be on the hub; if
     /// no choice is in the cache, the error is that of the first one.
-    pub(crate) fn first_of(&self, choices: &[&[&str]]) -> Result<Option<usize>, PresetError> {
+    pub(crate) fn first_of<'a>(
+        &self,
+        choices: impl IntoIterator<Item = &'a [&'a str]>,
+    ) -> Result<Option<usize>, PresetError> {
         let mut unknown = None;
-        for (index, names) in choices.iter().enumerate() {
+        for (index, names) in choices.into_iter().enumerate() {
             match self.has_all(names) {
                 Ok(true) => return Ok(Some(index)),
                 Ok(false) => {}

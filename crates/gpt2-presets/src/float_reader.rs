@@ -97,10 +97,8 @@ impl FloatReader {
         {
             return Ok(Values::Shared(bytes));
         }
-        let values = self.copy(tensor, &block);
-        let values = values.map_err(|error| io_error(Path::new(&self.display))(error))?;
-        let transpose = |values: &[f32]| transposed(values, block.rows, block.columns);
-        Ok(Values::Owned(if part.transposed { transpose(&values) } else { values }))
+        let values = self.copy(tensor, part);
+        values.map(Values::Owned).map_err(|error| io_error(Path::new(&self.display))(error))
     }
 
     /// Fills `out` with the bytes at an offset.
@@ -123,12 +121,12 @@ impl FloatReader {
         Some(shared.slice(range))
     }
 
-    /// Copies and decodes a block.
+    /// Copies and decodes a part.
     ///
     /// Past the memory map: pages read through it would stay with the process beside the copy.
-    fn copy(&mut self, tensor: &StoredTensor, block: &Block) -> io::Result<Vec<f32>> {
+    fn copy(&mut self, tensor: &StoredTensor, part: Part) -> io::Result<Vec<f32>> {
         let mut bytes = Vec::new();
-        gathered(tensor.element, block, |offset, size, values| {
+        gathered(tensor.element, part, &tensor.shape, |offset, size, values| {
             let start = tensor.start + offset as u64;
             if tensor.element == Element::F32 {
                 return self.blob.read_at(start, bytemuck::cast_slice_mut(values));
@@ -141,14 +139,16 @@ impl FloatReader {
     }
 }
 
-/// The values of a block, run by run and in pieces: no second copy of the tensor. `fill` gets where
-/// the bytes of each piece begin in the tensor and how many they are.
+/// The values of a part of a tensor of this shape, run by run and in pieces: no second copy of the
+/// tensor. `fill` gets where the bytes of each piece begin in the tensor and how many they are.
 pub(crate) fn gathered<E>(
     element: Element,
-    block: &Block,
+    part: Part,
+    shape: &[usize],
     mut fill: impl FnMut(usize, usize, &mut [f32]) -> Result<(), E>,
 ) -> Result<Vec<f32>, E> {
     const PIECE: usize = 65_536;
+    let block = part.block(shape);
     let (length, size) = element.block();
     let run = block.run().max(1);
     let mut values = vec![0.0; block.elements()];
@@ -160,7 +160,9 @@ pub(crate) fn gathered<E>(
             fill(offset, values.len() / length * size, values)?;
         }
     }
-    Ok(values)
+    // With the bytes that it may hold.
+    drop(fill);
+    Ok(if part.transposed { transposed(&values, block.rows, block.columns) } else { values })
 }
 
 impl Blob {
@@ -202,7 +204,7 @@ fn map(file: &File) -> io::Result<Mmap> {
 }
 
 /// Exchanges rows and columns, in squares that stay in the cache.
-pub(crate) fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     const SIDE: usize = 32;
     let mut out = vec![0.0; values.len()];
     for top in (0..rows).step_by(SIDE) {

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
+use tempfile::{Builder, TempPath};
 
 use crate::PresetError;
 use crate::files::{MAX_TEXT_SIZE, io_error};
@@ -38,7 +38,7 @@ pub(crate) struct KerasArchive {
     /// Whether there are weights.
     has_weights: bool,
     /// The weights, once they were asked for.
-    weights: Mutex<Option<TemporaryFile>>,
+    weights: Mutex<Option<TempPath>>,
 }
 
 impl KerasArchive {
@@ -92,15 +92,17 @@ impl KerasArchive {
     /// first asked for and removed with the last copy of the preset. HDF5 is read by path.
     pub(crate) fn weights(&self) -> Result<PathBuf, PresetError> {
         let mut weights = self.weights.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(file) = &*weights {
-            return Ok(file.0.clone());
+        if let Some(path) = &*weights {
+            return Ok(path.to_path_buf());
         }
         let mut members = members(&self.path)?;
-        let (copy, mut file) = TemporaryFile::create()?;
-        let copied = members.read(WHOLE, |member| copy_to(&mut file, member));
+        // Never through a link that someone has laid, and for nobody else.
+        let copy = Builder::new().prefix("gpt2-presets-").suffix(".weights.h5").tempfile();
+        let mut copy = copy.map_err(write_error(&std::env::temp_dir()))?;
+        let copied = members.read(WHOLE, |member| copy_to(copy.as_file_mut(), member));
         let copied = copied.map_err(|detail| invalid(&self.path, detail))?;
-        copied.map_err(write_error(&copy.0))?;
-        Ok(weights.insert(copy).0.clone())
+        copied.map_err(write_error(copy.path()))?;
+        Ok(weights.insert(copy.into_temp_path()).to_path_buf())
     }
 }
 
@@ -189,36 +191,4 @@ fn copy_to(file: &mut File, member: &mut dyn Read) -> io::Result<io::Result<()>>
 
 fn invalid(path: &Path, detail: String) -> PresetError {
     PresetError::InvalidArchive { path: path.to_owned(), detail }
-}
-
-/// A file that only this process uses, removed when it is dropped.
-struct TemporaryFile(PathBuf);
-
-impl TemporaryFile {
-    fn create() -> Result<(Self, File), PresetError> {
-        static FILES: AtomicU64 = AtomicU64::new(0);
-        let mut options = OpenOptions::new();
-        // Never through a link that someone has laid, and for nobody else.
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        loop {
-            let number = FILES.fetch_add(1, Ordering::Relaxed);
-            let name = format!("gpt2-presets-{}-{number}.weights.h5", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            match options.open(&path) {
-                Ok(file) => return Ok((Self(path), file)),
-                // A process of the same number left it when it was killed.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(source) => return Err(PresetError::Write { path, source }),
-            }
-        }
-    }
-}
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        // What cannot be removed stays: the lesser fault.
-        let _ = fs::remove_file(&self.0);
-    }
 }

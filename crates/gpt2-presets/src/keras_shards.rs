@@ -6,6 +6,7 @@ use gpt2_backbone::Gpt2BackboneConfig;
 use serde_json::{Map, Value, json};
 
 use crate::keras_weight_map::KERAS;
+use crate::shards::is_shard_number;
 use crate::weight_map::Placement;
 use crate::{SaveOptions, WeightDtype};
 
@@ -111,7 +112,7 @@ impl Shard {
 /// Whether a file of a preset has the name of one of several.
 pub(crate) fn is_shard(name: &str) -> bool {
     let number = name.strip_prefix("model_").and_then(|name| name.strip_suffix(".weights.h5"));
-    number.is_some_and(|number| number.len() == 5 && number.bytes().all(|it| it.is_ascii_digit()))
+    number.is_some_and(is_shard_number)
 }
 
 /// The group of variables that a parameter belongs to, and its name there.

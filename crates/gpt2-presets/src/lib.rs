@@ -36,6 +36,7 @@ mod model_checkpoint;
 mod model_weights;
 mod named_tensor;
 mod named_tensors_writer;
+mod on_progress;
 mod part;
 mod pickle;
 mod placed_checkpoint;

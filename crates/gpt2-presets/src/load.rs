@@ -9,6 +9,7 @@ use gpt2_backbone::{
 };
 
 use crate::checkpoint::{Checkpoint, Values};
+use crate::on_progress::ParameterCount;
 use crate::weight_map::Placement;
 use crate::{LoadOptions, PresetError};
 
@@ -37,8 +38,8 @@ pub(crate) fn load(
 ) -> Result<(Gpt2Backbone, LoadReport), PresetError> {
     let placements = place(config, &mut checkpoint)?;
     let report = account(config, &mut checkpoint, &placements)?;
-    let total = u64::try_from(config.parameter_count().saturating_mul(4)).unwrap_or(u64::MAX);
-    let mut loader = Loader { checkpoint, placements, options, done: 0, total };
+    let count = ParameterCount::new(config, &options.on_progress);
+    let mut loader = Loader { checkpoint, placements, options, count };
     let backbone = Gpt2Backbone::from_source(config, &mut loader, &options.device)?;
     Ok((backbone, report))
 }
@@ -53,7 +54,8 @@ pub(crate) fn replace(
     let placements = place(config, &mut checkpoint)?;
     account(config, &mut checkpoint, &placements)?;
     let options = LoadOptions::new(&device).with_memory_map(false);
-    let mut loader = Loader { checkpoint, placements, options: &options, done: 0, total: 0 };
+    let count = ParameterCount::new(config, &options.on_progress);
+    let mut loader = Loader { checkpoint, placements, options: &options, count };
     let mut problem = None;
     let replaced = update_parameters(backbone.clone(), |path, shape, old| {
         if problem.is_some() || path.ends_with(".lora_kernel_a") {
@@ -192,10 +194,7 @@ struct Loader<'a> {
     checkpoint: Checkpoint,
     placements: HashMap<String, Placement>,
     options: &'a LoadOptions,
-    /// Bytes given so far.
-    done: u64,
-    /// Bytes of all parameters.
-    total: u64,
+    count: ParameterCount<'a>,
 }
 
 impl ParameterSource for Loader<'_> {
@@ -207,10 +206,7 @@ impl ParameterSource for Loader<'_> {
         };
         let LoadOptions { memory_map, check_finite, .. } = *self.options;
         let values = read_placed(&mut self.checkpoint, placement, memory_map, check_finite)?;
-        self.done += 4 * values.as_slice().len() as u64;
-        if let Some(on_progress) = &self.options.on_progress {
-            on_progress(self.done, self.total);
-        }
+        self.count.add(values.as_slice());
         Ok(values.into_data(parameter.shape))
     }
 }

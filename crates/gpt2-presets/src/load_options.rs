@@ -1,14 +1,9 @@
 //! How a preset's weights are loaded.
 
-use std::fmt;
-use std::sync::Arc;
-
 use burn::tensor::Device;
 
 use crate::files::HubAccess;
-
-/// Told `(done, total)` bytes of parameters, as 32-bit floats, after each one.
-pub(crate) type OnProgress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+use crate::on_progress::OnProgress;
 
 /// Where a model is loaded to, and how. A `&Device` alone will do.
 ///
@@ -23,14 +18,14 @@ pub(crate) type OnProgress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 /// let backbone = Preset::open("gpt2_tiny_shakespeare")?.backbone(options)?;
 /// # Ok::<(), gpt2_presets::PresetError>(())
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct LoadOptions {
     pub(crate) device: Device,
     pub(crate) load_weights: bool,
     pub(crate) memory_map: bool,
     pub(crate) check_finite: bool,
     pub(crate) seed: u64,
-    pub(crate) on_progress: Option<OnProgress>,
+    pub(crate) on_progress: OnProgress,
     pub(crate) hub: HubAccess,
 }
 
@@ -43,7 +38,7 @@ impl LoadOptions {
             memory_map: true,
             check_finite: true,
             seed: 0,
-            on_progress: None,
+            on_progress: OnProgress::default(),
             hub: HubAccess::default(),
         }
     }
@@ -91,7 +86,7 @@ impl LoadOptions {
         mut self,
         on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Self {
-        self.on_progress = Some(Arc::new(on_progress));
+        self.on_progress = OnProgress::new(on_progress);
         self
     }
 
@@ -108,18 +103,5 @@ impl LoadOptions {
 impl From<&Device> for LoadOptions {
     fn from(device: &Device) -> Self {
         Self::new(device)
-    }
-}
-
-impl fmt::Debug for LoadOptions {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("LoadOptions")
-            .field("device", &self.device)
-            .field("load_weights", &self.load_weights)
-            .field("memory_map", &self.memory_map)
-            .field("check_finite", &self.check_finite)
-            .field("seed", &self.seed)
-            .finish_non_exhaustive()
     }
 }

@@ -137,7 +137,7 @@ fn save(
     };
     let mut files = Staging::new(folder)?;
     let mut merged = merged(backbone);
-    let mut parameters = Counted::new(&mut merged, options.on_progress.as_ref());
+    let mut parameters = Counted::new(&mut merged, &options.on_progress);
     for shard in &shards {
         let target = files.target(&shard.name);
         files.fallible_file(&shard.name, |path, _| {

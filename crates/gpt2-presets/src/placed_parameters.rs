@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, visit_parameters};
+use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, visit_tensors};
 
 use crate::PresetError;
-use crate::load_options::OnProgress;
+use crate::on_progress::{OnProgress, ParameterCount};
 use crate::weight_map::{Placement, WeightMap};
 
 /// Takes the path and the values of a parameter.
@@ -45,9 +45,10 @@ impl Parameters for Gpt2Backbone {
         visit: &mut Visit<'_>,
     ) -> Result<(), PresetError> {
         let mut result = Ok(());
-        visit_parameters(self, |path, data| {
+        visit_tensors(self, |path, parameter| {
+            // Only then is it copied to the host.
             if result.is_ok() && wanted(path) {
-                let data = data.convert::<f32>();
+                let data = parameter.values.into_data().convert::<f32>();
                 result = visit(path, data.as_slice().expect("converted to 32-bit floats"));
             }
         });
@@ -55,24 +56,16 @@ impl Parameters for Gpt2Backbone {
     }
 }
 
-/// Parameters whose bytes are counted, as 32-bit floats, when they have been visited.
+/// Parameters whose bytes are counted when they have been visited, in one call of `each` or several.
 pub(crate) struct Counted<'a> {
     parameters: &'a mut dyn Parameters,
-    on_progress: Option<&'a OnProgress>,
-    /// Bytes visited so far, in one call of `each` or several.
-    done: u64,
-    /// Bytes of all parameters.
-    total: u64,
+    count: ParameterCount<'a>,
 }
 
 impl<'a> Counted<'a> {
-    pub(crate) fn new(
-        parameters: &'a mut dyn Parameters,
-        on_progress: Option<&'a OnProgress>,
-    ) -> Self {
-        let total = parameters.config().parameter_count().saturating_mul(4);
-        let total = u64::try_from(total).unwrap_or(u64::MAX);
-        Self { parameters, on_progress, done: 0, total }
+    pub(crate) fn new(parameters: &'a mut dyn Parameters, on_progress: &'a OnProgress) -> Self {
+        let count = ParameterCount::new(parameters.config(), on_progress);
+        Self { parameters, count }
     }
 }
 
@@ -86,13 +79,10 @@ impl Parameters for Counted<'_> {
         wanted: &dyn Fn(&str) -> bool,
         visit: &mut Visit<'_>,
     ) -> Result<(), PresetError> {
-        let Self { parameters, on_progress, done, total } = self;
+        let Self { parameters, count } = self;
         parameters.each(wanted, &mut |path, values| {
             visit(path, values)?;
-            *done += 4 * values.len() as u64;
-            if let Some(on_progress) = on_progress {
-                on_progress(*done, *total);
-            }
+            count.add(values);
             Ok(())
         })
     }

@@ -11,7 +11,7 @@ use crate::gguf;
 use crate::keras_config::{self, TaskPreprocessor};
 use crate::load::{LoadReport, load};
 use crate::placed_checkpoint::PlacedCheckpoint;
-use crate::preset_tokenizer;
+use crate::preset_tokenizer::{self, check_vocabulary};
 use crate::transformers_config;
 use crate::{LoadOptions, PresetError};
 
@@ -131,12 +131,8 @@ impl Preset {
     /// [`PresetError::VocabularyTooLarge`] if it has ids that the model does not.
     pub fn tokenizer(&self) -> Result<Gpt2Tokenizer, PresetError> {
         let tokenizer = preset_tokenizer::tokenizer(&self.files, self.format, &self.name)?;
-        let (max_token_id, vocabulary_size) =
-            (tokenizer.max_token_id(), self.config.vocabulary_size);
-        if max_token_id as usize >= vocabulary_size {
-            let preset = self.name.clone();
-            return Err(PresetError::VocabularyTooLarge { preset, max_token_id, vocabulary_size });
-        }
+        let vocabulary_size = self.config.vocabulary_size;
+        check_vocabulary(&self.name, tokenizer.max_token_id(), vocabulary_size)?;
         Ok(tokenizer)
     }
 

@@ -37,7 +37,7 @@ pub(crate) fn tokenizer(
             from_tables(files, KERAS_VOCABULARY, KERAS_MERGES, config)
         }
         PresetFormat::Transformers => {
-            match files.first_of(&[&[VOCABULARY, MERGES], &[TOKENIZER]])? {
+            match files.first_of([&[VOCABULARY, MERGES][..], &[TOKENIZER]])? {
                 Some(0) => from_tables(files, VOCABULARY, MERGES, transformers_settings(files)?),
                 Some(_) => Ok(Gpt2Tokenizer::from_tokenizer_json(&files.read_text(TOKENIZER)?)?),
                 None => Err(missing(preset, "vocab.json` with `merges.txt`, or `tokenizer.json")),
@@ -58,7 +58,7 @@ pub(crate) fn has_tokenizer(
         PresetFormat::Transformers => [TOKENIZER, VOCABULARY, MERGES],
         PresetFormat::Gguf => return gguf::tokenizer::has_tokenizer(files),
     };
-    Ok(files.first_of(&names.each_ref().map(std::slice::from_ref))?.is_some())
+    Ok(files.first_of(names.iter().map(std::slice::from_ref))?.is_some())
 }
 
 /// The tokenizer of a folder that holds no model: what a tokenizer alone is saved as, in either
@@ -72,7 +72,7 @@ pub(crate) fn tokenizer_alone(preset: &str) -> Result<Option<Gpt2Tokenizer>, Pre
         &[TOKENIZER],
         &[ASSET_VOCABULARY, MERGES],
     ];
-    let found = files.first_of(&choices)?;
+    let found = files.first_of(choices)?;
     if found == Some(0) {
         return Ok(None);
     }
@@ -89,6 +89,20 @@ pub(crate) fn tokenizer_alone(preset: &str) -> Result<Option<Gpt2Tokenizer>, Pre
         )),
     }
     .map(Some)
+}
+
+/// Refuses a tokenizer with tokens for which the model has no embedding. `preset` is what the message
+/// calls it.
+pub(crate) fn check_vocabulary(
+    preset: &str,
+    max_token_id: u32,
+    vocabulary_size: usize,
+) -> Result<(), PresetError> {
+    if (max_token_id as usize) < vocabulary_size {
+        return Ok(());
+    }
+    let preset = preset.to_owned();
+    Err(PresetError::VocabularyTooLarge { preset, max_token_id, vocabulary_size })
 }
 
 fn from_tables(

@@ -16,7 +16,7 @@ use pytorch_reader::{DType, FileFormat, PytorchReader, Tensor};
 use crate::PresetError;
 use crate::checkpoint::{Values, WeightsFile};
 use crate::files::{PresetFiles, io_error};
-use crate::float_reader::{Element, gathered, transposed};
+use crate::float_reader::{Element, gathered};
 use crate::part::Part;
 use crate::pickle::{MAX_PICKLE_SIZE, checked_length};
 use crate::zip_members::ZipMembers;
@@ -200,19 +200,17 @@ impl WeightsFile for PytorchFile {
     fn read(&mut self, name: &str, part: Part, _share: bool) -> Result<Values, PresetError> {
         let element = self.element(name)?;
         let tensor = self.tensor(name);
-        let (block, elements) = (part.block(tensor.shape()), tensor.num_elements());
-        let bytes = self.bytes(name, block.elements() == elements)?;
+        let shape = tensor.shape().to_vec();
+        let is_whole = part.block(&shape).elements() == tensor.num_elements();
+        let bytes = self.bytes(name, is_whole)?;
         let aligned = bytemuck::try_cast_slice::<u8, f32>(&bytes).is_ok();
         if part == Part::WHOLE && element == Element::F32 && aligned {
             return Ok(Values::Shared(bytes));
         }
-        let values = gathered(element, &block, |start, size, values| {
+        let Ok(values) = gathered(element, part, &shape, move |start, size, values| {
             element.decode(&bytes[start..][..size], values);
             Ok::<_, Infallible>(())
         });
-        let Ok(values) = values;
-        drop(bytes);
-        let transpose = |values: &[f32]| transposed(values, block.rows, block.columns);
-        Ok(Values::Owned(if part.transposed { transpose(&values) } else { values }))
+        Ok(Values::Owned(values))
     }
 }

@@ -1,10 +1,7 @@
 //! How a preset of KerasHub is saved.
 
-use std::fmt;
-use std::sync::Arc;
-
 use crate::WeightDtype;
-use crate::load_options::OnProgress;
+use crate::on_progress::OnProgress;
 
 /// How [`SaveToPreset`](crate::SaveToPreset) saves.
 ///
@@ -24,18 +21,18 @@ use crate::load_options::OnProgress;
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct SaveOptions {
     pub(crate) max_shard_size: u64,
     pub(crate) dtype: WeightDtype,
-    pub(crate) on_progress: Option<OnProgress>,
+    pub(crate) on_progress: OnProgress,
 }
 
 impl SaveOptions {
     /// KerasHub's defaults.
     pub fn new() -> Self {
         let max_shard_size = 10 * 1024 * 1024 * 1024;
-        Self { max_shard_size, dtype: WeightDtype::F32, on_progress: None }
+        Self { max_shard_size, dtype: WeightDtype::F32, on_progress: OnProgress::default() }
     }
 
     /// The size in bytes up to which the weights go into one file: 10 GiB, more than GPT-2 XL has.
@@ -62,7 +59,7 @@ impl SaveOptions {
         mut self,
         on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Self {
-        self.on_progress = Some(Arc::new(on_progress));
+        self.on_progress = OnProgress::new(on_progress);
         self
     }
 }
@@ -70,15 +67,5 @@ impl SaveOptions {
 impl Default for SaveOptions {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl fmt::Debug for SaveOptions {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("SaveOptions")
-            .field("max_shard_size", &self.max_shard_size)
-            .field("dtype", &self.dtype)
-            .finish_non_exhaustive()
     }
 }

@@ -163,7 +163,7 @@ fn stage_backbone(
     parameters: &mut dyn Parameters,
     options: &SaveOptions,
 ) -> Result<(), PresetError> {
-    let mut parameters = Counted::new(parameters, options.on_progress.as_ref());
+    let mut parameters = Counted::new(parameters, &options.on_progress);
     files.json(METADATA_FILE, &keras_objects::metadata(parameters.config()))?;
     let storage = Storage::new("model", options);
     let shards = storage.plan(parameters.config());
@@ -173,16 +173,12 @@ fn stage_backbone(
             hdf5_writer::write(&target, path, &mut parameters, &storage, shard)
         })?;
     }
-    let split = shards.len() > 1;
-    if split {
+    if shards.len() > 1 {
         files.json(keras_shards::INDEX, &storage.index(&shards))?;
     }
     // What an older save left: loaders would prefer the whole file, and nobody would look at the rest.
     files.obsolete_where(|name| {
-        let old = keras_shards::is_shard(name)
-            || name == keras_shards::WHOLE
-            || (name == keras_shards::INDEX && !split);
-        old && !shards.iter().any(|shard| shard.name == name)
+        [keras_shards::WHOLE, keras_shards::INDEX].contains(&name) || keras_shards::is_shard(name)
     })?;
     files.json(CONFIG_FILE, &keras_objects::backbone(parameters.config(), options.dtype)?)
 }

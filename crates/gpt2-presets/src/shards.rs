@@ -41,6 +41,11 @@ pub(crate) fn shard_names(
     names.into_iter().map(|name| check(files, index, preset, name)).collect()
 }
 
+/// Whether this is the number of a shard in its name, as Keras and transformers write it.
+pub(crate) fn is_shard_number(text: &str) -> bool {
+    text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn check(
     files: &PresetFiles,
     index: &str,

@@ -93,16 +93,20 @@ impl Staging {
         self.folder.join(name)
     }
 
-    /// Has all older files in the folder removed whose name is `old`, before the last file gets its
-    /// place.
-    pub(crate) fn obsolete_where(&mut self, old: impl Fn(&str) -> bool) -> Result<(), PresetError> {
+    /// Has all files in the folder with such names removed that are not among those staged so far,
+    /// before the last file gets its place.
+    pub(crate) fn obsolete_where(
+        &mut self,
+        is_such: impl Fn(&str) -> bool,
+    ) -> Result<(), PresetError> {
         let entries = fs::read_dir(&self.folder).map_err(write_error(&self.folder))?;
         for entry in entries {
             let name = entry.map_err(write_error(&self.folder))?.file_name();
-            if !name.to_str().is_some_and(&old) {
+            let path = self.folder.join(&name);
+            let is_staged = self.files.iter().any(|file| file.target == path);
+            if is_staged || !name.to_str().is_some_and(&is_such) {
                 continue;
             }
-            let path = self.folder.join(name);
             if path.is_dir() {
                 return Err(write_error(&path)(io::ErrorKind::IsADirectory.into()));
             }
@@ -132,9 +136,7 @@ impl StagedFile {
     fn create(target: PathBuf) -> Result<(Self, File), PresetError> {
         static FILES: AtomicU64 = AtomicU64::new(0);
         let number = FILES.fetch_add(1, Ordering::Relaxed);
-        let prefix = temporary_prefix(&target);
-        let name = format!("{prefix}{}-{number}{TEMPORARY_SUFFIX}", std::process::id());
-        let temporary = target.with_file_name(name);
+        let temporary = target.with_file_name(temporary_name(&target, number, TEMPORARY_SUFFIX));
         let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
         let file = file.map_err(write_error(&target))?;
         Ok((Self { temporary, target }, file))
@@ -185,21 +187,30 @@ fn remove_temporaries(target: &Path) {
     let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
     let Ok(entries) = fs::read_dir(parent.unwrap_or(Path::new("."))) else { return };
     for entry in entries.flatten() {
-        let name = entry.file_name();
-        let number = name.to_str().and_then(|name| {
-            name.strip_prefix(&prefix)?.strip_suffix(TEMPORARY_SUFFIX)?.split_once('-')
-        });
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if number.is_some_and(|(process, file)| digits(process) && digits(file)) {
+        let is_temporary = |name| is_temporary(name, &prefix, TEMPORARY_SUFFIX);
+        if entry.file_name().to_str().is_some_and(is_temporary) {
             // Where that fails the file stays, which is the lesser fault.
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// How the names of the temporary files of `target` begin.
-fn temporary_prefix(target: &Path) -> String {
+/// The name of this process' temporary file of `target` with a number.
+pub(crate) fn temporary_name(target: &Path, number: u64, suffix: &str) -> String {
+    format!("{}{}-{number}{suffix}", temporary_prefix(target), std::process::id())
+}
+
+/// How the names of the temporary files of `target` begin, of all processes.
+pub(crate) fn temporary_prefix(target: &Path) -> String {
     format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Whether a name is exactly one that [`temporary_name`] makes.
+pub(crate) fn is_temporary(name: &str, prefix: &str, suffix: &str) -> bool {
+    let numbers = name.strip_prefix(prefix).and_then(|name| name.strip_suffix(suffix));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers = numbers.and_then(|numbers| numbers.split_once('-'));
+    numbers.is_some_and(|(process, number)| digits(process) && digits(number))
 }
 
 fn create_folder(folder: &Path) -> Result<(), PresetError> {

@@ -6,6 +6,7 @@ use gpt2_backbone::Gpt2BackboneConfig;
 use serde_json::{Map, Value, json};
 
 use crate::WeightDtype;
+use crate::shards::is_shard_number;
 use crate::transformers_weight_map::{TRANSFORMERS, follows_layers};
 
 /// The one file with the weights.
@@ -33,11 +34,10 @@ pub(crate) struct Tensor {
 /// (`huggingface_hub/serialization/_base.py`): full ones, in the order of the model's tensors,
 /// and one for each tensor that is larger alone.
 pub(crate) fn plan(config: &Gpt2BackboneConfig, dtype: WeightDtype, max_size: u64) -> Vec<Shard> {
-    let element = (dtype.safetensors().bitsize() / 8) as u64;
     let mut shards: Vec<Shard> = Vec::new();
     let mut current = Shard { name: String::new(), tensors: Vec::new(), size: 0 };
     for tensor in tensors(config) {
-        let size = tensor.shape.iter().product::<usize>() as u64 * element;
+        let size = tensor.shape.iter().product::<usize>() as u64 * dtype.size() as u64;
         let alone = Shard { name: String::new(), tensors: vec![tensor], size };
         if size > max_size {
             // In front of the one that is being filled, as there.
@@ -98,9 +98,7 @@ pub(crate) fn index(config: &Gpt2BackboneConfig, shards: &[Shard]) -> Value {
 /// Whether a file has the name of one of several.
 pub(crate) fn is_shard(name: &str) -> bool {
     let numbers = name.strip_prefix("model-").and_then(|name| name.strip_suffix(".safetensors"));
-    let five_digits =
-        |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     numbers
         .and_then(|numbers| numbers.split_once("-of-"))
-        .is_some_and(|(number, count)| five_digits(number) && five_digits(count))
+        .is_some_and(|(number, count)| is_shard_number(number) && is_shard_number(count))
 }

@@ -59,11 +59,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if cfg!(debug_assertions) {
         eprintln!("not a release build: the times say nothing; run `cargo run --release -p xtask`");
     }
-    let folder = temporary_folder()?;
-    let measured = measure(arguments, &folder);
-    let removed = fs::remove_dir_all(&folder);
-    let (cases, weights) = measured?;
-    removed.with_context(|| format!("removing {}", folder.display()))?;
+    let folder = tempfile::tempdir().context("creating a folder for the models")?;
+    let (cases, weights) = measure(arguments, folder.path())?;
+    folder.close().context("removing the folder of the models")?;
     let checks = checks(&cases, weights);
     if arguments.json {
         println!("{:#}", table::to_json(&cases, &checks, weights));
@@ -71,13 +69,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         table::print(&cases, &checks, weights);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A new folder for the models.
-fn temporary_folder() -> anyhow::Result<PathBuf> {
-    let folder = std::env::temp_dir().join(format!("gpt2-bench-load-{}", std::process::id()));
-    fs::create_dir(&folder).with_context(|| format!("creating {}", folder.display()))?;
-    Ok(folder)
 }
 
 /// Runs all cases in turn; returns them with the size of the weights.
@@ -133,15 +124,15 @@ fn cases(arguments: &Arguments, folder: &Path) -> anyhow::Result<Vec<Case>> {
         ours(TO_KERAS, "to-keras", &f32, Some(&output)),
         ours(TO_TRANSFORMERS, "to-transformers", &keras, Some(&output)),
     ];
-    let mut rival = |name, python: &Option<PathBuf>, script: &str, folder: &Path| {
+    let mut rival = |name, python: &Option<PathBuf>, library: &str, folder: &Path| {
         if let Some(python) = python {
-            let arguments = vec!["-c".into(), script.into(), folder.into()];
+            let script = include_str!("load.py");
+            let arguments = vec!["-c".into(), script.into(), library.into(), folder.into()];
             cases.push(Case { name, program: python.clone(), arguments, output: None });
         }
     };
-    rival(KERAS_HUB, &arguments.keras_python, include_str!("load_keras.py"), &keras);
-    let script = include_str!("load_transformers.py");
-    rival(TRANSFORMERS, &arguments.transformers_python, script, &f32);
+    rival(KERAS_HUB, &arguments.keras_python, "keras", &keras);
+    rival(TRANSFORMERS, &arguments.transformers_python, "transformers", &f32);
     Ok(cases)
 }
 

@@ -98,9 +98,9 @@ impl Corpus {
                 }
                 done += part.bytes;
             }
-            options.report(done.min(self.total_bytes()), self.total_bytes());
+            options.on_progress.tell(done.min(self.total_bytes()), self.total_bytes());
         }
-        options.report(self.total_bytes(), self.total_bytes());
+        options.on_progress.tell(self.total_bytes(), self.total_bytes());
         writer.finish().map_err(write_error(path))
     }
 

@@ -1,18 +1,16 @@
 //! How a corpus is tokenized.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use crate::load_options::OnProgress;
+use crate::on_progress::OnProgress;
 
 /// How a corpus is tokenized, and where its ids are kept.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct TokenizeOptions {
     pub(crate) cache_folder: PathBuf,
     pub(crate) end_tokens: bool,
     pub(crate) threads: Option<usize>,
-    pub(crate) on_progress: Option<OnProgress>,
+    pub(crate) on_progress: OnProgress,
 }
 
 impl TokenizeOptions {
@@ -20,7 +18,7 @@ impl TokenizeOptions {
     /// of token ids are kept in `cache_folder`, which is created if need be.
     pub fn new(cache_folder: impl Into<PathBuf>) -> Self {
         let cache_folder = cache_folder.into();
-        Self { cache_folder, end_tokens: true, threads: None, on_progress: None }
+        Self { cache_folder, end_tokens: true, threads: None, on_progress: OnProgress::default() }
     }
 
     /// Whether `<|endoftext|>` is put behind each document, as GPT-2's training does.
@@ -44,24 +42,7 @@ impl TokenizeOptions {
         mut self,
         on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Self {
-        self.on_progress = Some(Arc::new(on_progress));
+        self.on_progress = OnProgress::new(on_progress);
         self
-    }
-
-    pub(crate) fn report(&self, done: u64, total: u64) {
-        if let Some(on_progress) = &self.on_progress {
-            on_progress(done, total);
-        }
-    }
-}
-
-impl fmt::Debug for TokenizeOptions {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("TokenizeOptions")
-            .field("cache_folder", &self.cache_folder)
-            .field("end_tokens", &self.end_tokens)
-            .field("threads", &self.threads)
-            .finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 use crate::expressible::{check_gguf_backbone, check_gguf_tokenizer};
 use crate::gguf::writer;
 use crate::placed_parameters::{Counted, Parameters, merged};
+use crate::preset_tokenizer::check_vocabulary;
 use crate::staging::Staging;
 use crate::{ExportOptions, Preset, PresetError};
 
@@ -103,17 +104,13 @@ fn export(
     tokenizer: Option<&Gpt2Tokenizer>,
     options: &ExportOptions,
 ) -> Result<(), PresetError> {
-    let mut parameters = Counted::new(parameters, options.on_progress.as_ref());
+    let mut parameters = Counted::new(parameters, &options.on_progress);
     let config = parameters.config();
     check_gguf_backbone(config)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if let Some(tokenizer) = tokenizer {
         check_gguf_tokenizer(tokenizer.config())?;
-        let (max_token_id, vocabulary_size) = (tokenizer.max_token_id(), config.vocabulary_size);
-        if max_token_id as usize >= vocabulary_size {
-            let preset = name.into_owned();
-            return Err(PresetError::VocabularyTooLarge { preset, max_token_id, vocabulary_size });
-        }
+        check_vocabulary(&name, tokenizer.max_token_id(), config.vocabulary_size)?;
     }
     let mut files = Staging::new(path.parent().unwrap_or(Path::new("")))?;
     files.fallible_file(&name, |_, file| {

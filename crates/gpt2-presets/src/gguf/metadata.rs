@@ -107,10 +107,7 @@ impl Metadata {
         expected: &'static str,
         parse: impl FnOnce(ValueType, &'a [u8]) -> Option<T>,
     ) -> Result<Option<T>, PresetError> {
-        let Some(value) = self.values.get(key) else { return Ok(None) };
-        let bytes = &self.bytes[value.range.clone()];
-        let parsed = if value.count.is_none() { parse(value.value_type, bytes) } else { None };
-        parsed.map(Some).ok_or_else(|| self.invalid(key, expected))
+        self.parsed(key, expected, |value| value.count.is_none(), parse)
     }
 
     fn array<'a, T>(
@@ -119,9 +116,19 @@ impl Metadata {
         expected: &'static str,
         parse: impl FnOnce(ValueType, &'a [u8]) -> Option<T>,
     ) -> Result<Option<T>, PresetError> {
+        self.parsed(key, expected, |value| value.count.is_some(), parse)
+    }
+
+    fn parsed<'a, T>(
+        &'a self,
+        key: &'static str,
+        expected: &'static str,
+        is_such: impl FnOnce(&Value) -> bool,
+        parse: impl FnOnce(ValueType, &'a [u8]) -> Option<T>,
+    ) -> Result<Option<T>, PresetError> {
         let Some(value) = self.values.get(key) else { return Ok(None) };
         let bytes = &self.bytes[value.range.clone()];
-        let parsed = value.count.and_then(|_| parse(value.value_type, bytes));
+        let parsed = if is_such(value) { parse(value.value_type, bytes) } else { None };
         parsed.map(Some).ok_or_else(|| self.invalid(key, expected))
     }
 

@@ -12,6 +12,7 @@ use crate::gguf::keys::{
 };
 use crate::gguf::metadata::{Metadata, Texts};
 use crate::gguf::weight_map::TOKEN_EMBEDDING;
+use crate::preset_tokenizer::check_vocabulary;
 
 /// The tokenizer of a file.
 ///
@@ -48,10 +49,8 @@ fn of_header(header: &Header) -> Result<Gpt2Tokenizer, PresetError> {
     let count = tokens.clone().count();
     let rows = header.tensors.get(TOKEN_EMBEDDING).and_then(|tensor| tensor.shape.first());
     // Before anything is made of them. Unused ones count too, as in llama.cpp.
-    if let Some(&vocabulary_size) = rows.filter(|rows| **rows < count) {
-        let preset = metadata.file().to_owned();
-        let max_token_id = u32::try_from(count - 1).unwrap_or(u32::MAX);
-        return Err(PresetError::VocabularyTooLarge { preset, max_token_id, vocabulary_size });
+    if let (Some(rows), Some(last)) = (rows, count.checked_sub(1)) {
+        check_vocabulary(metadata.file(), u32::try_from(last).unwrap_or(u32::MAX), *rows)?;
     }
     let types = metadata.integers(TOKEN_TYPE)?;
     if types.as_ref().is_some_and(|types| types.len() != count) {

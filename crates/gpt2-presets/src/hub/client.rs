@@ -143,10 +143,7 @@ impl Client {
             if !follow {
                 return Ok(response);
             }
-            let refuse = |detail| {
-                let (file, host) = (display.to_owned(), url.host());
-                Err(PresetError::HubRedirect { file, host, detail })
-            };
+            let refuse = |detail| Err(response.bad_redirect(display, detail));
             if url.is_downgraded_by(&location) {
                 return refuse("it leads from https to http");
             }
@@ -218,6 +215,11 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Whether it is what was asked for.
+    pub(crate) fn is_success(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+
     /// Whether to ask again may help.
     pub(crate) fn is_temporary(&self) -> bool {
         matches!(self.status, 408 | 429 | 500..=599)
@@ -258,11 +260,12 @@ impl Response {
             return Ok(None);
         };
         let target = location.to_str().ok().and_then(|location| self.url.join(location));
-        target.map(Some).ok_or_else(|| PresetError::HubRedirect {
-            file: display.to_owned(),
-            host: self.url.host(),
-            detail: "it leads to no address of HTTP",
-        })
+        target.map(Some).ok_or_else(|| self.bad_redirect(display, "it leads to no address of HTTP"))
+    }
+
+    /// A redirect that is not followed.
+    pub(crate) fn bad_redirect(&self, display: &str, detail: &'static str) -> PresetError {
+        PresetError::HubRedirect { file: display.to_owned(), host: self.url.host(), detail }
     }
 }
 
@@ -272,15 +275,25 @@ impl fmt::Debug for Client {
     }
 }
 
-/// What a status that means failure means. `display` is what was asked for.
+/// What an answer with a status that means failure means. `display` is what was asked for.
 pub(crate) fn refusal(response: &Response, display: &str) -> PresetError {
-    let (file, host, status) = (display.to_owned(), response.url.host(), response.status);
+    failure(response.status, display, response.url.host(), response.retry_after())
+}
+
+/// What a status that means failure means.
+pub(crate) fn failure(
+    status: u16,
+    display: &str,
+    host: String,
+    retry_after: Option<Duration>,
+) -> PresetError {
+    let file = display.to_owned();
     match status {
         401 => PresetError::HubUnauthorized { file, host },
         403 => PresetError::HubForbidden { file, host },
         404 => PresetError::HubNotFound { file, host },
         429 => {
-            let retry_after = response.retry_after().map(|pause| pause.as_secs());
+            let retry_after = retry_after.map(|pause| pause.as_secs());
             PresetError::HubRateLimited { file, host, retry_after }
         }
         500..=599 => PresetError::HubUnavailable { file, host, status },

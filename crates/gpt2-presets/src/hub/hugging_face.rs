@@ -5,7 +5,7 @@
 //! part that it has, and checks neither size nor content. Nor is its `create_ref`, which writes in
 //! place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,10 +15,11 @@ use ureq::http::Method;
 use super::client::{Client, Header, Redirects, Request, Response, refusal, unexpected};
 use super::digest::{Digest, is_hex};
 use super::file_names::check_file_name;
-use super::hugging_face_cache::{Cached, HuggingFaceCache, is_commit};
+use super::hugging_face_cache::{HuggingFaceCache, is_commit};
+use super::pins::Pins;
 use super::transfer::{Download, download};
 use super::url::encode_path;
-use super::{check_pin, is_of_hub, pin};
+use super::{Cached, fetch, is_of_hub};
 use crate::PresetError;
 use crate::files::RemoteFolder;
 use crate::handle::{HubHandle, ModelHandle};
@@ -33,6 +34,7 @@ pub(crate) struct HuggingFaceFolder {
     handle: HubHandle,
     repo: Repo,
     cache: HuggingFaceCache,
+    pins: Pins,
     /// The commit that all files come from, once the first one was asked for.
     commit: Mutex<Option<String>>,
     /// Whether that is the last one known, as the hub has not answered.
@@ -63,7 +65,8 @@ impl HuggingFaceFolder {
         };
         let cache = HuggingFaceCache::new(root, &repo);
         let commit = Mutex::new(is_commit(&revision).then_some(revision));
-        Ok(Self { client, handle, repo, cache, commit, unanswered: AtomicBool::new(false) })
+        let (pins, unanswered) = (Pins::new(client.options()), AtomicBool::new(false));
+        Ok(Self { client, handle, repo, cache, pins, commit, unanswered })
     }
 
     /// Where the file is; none if the hub does not have it.
@@ -158,7 +161,7 @@ impl HuggingFaceFolder {
             40 if is_hex(etag, 40) => Some(Digest::GitSha1(etag.to_owned())),
             _ => None,
         };
-        let pinned = pin(self.client.options(), name);
+        let pinned = self.pins.digest(name);
         if let (Some(Digest::Sha256(expected)), Some(Digest::Sha256(found))) = (&pinned, &promised)
             && expected != found
         {
@@ -166,7 +169,8 @@ impl HuggingFaceFolder {
             let (file, algorithm) = (display, "SHA-256");
             return Err(PresetError::ChecksumMismatch { file, algorithm, expected, found });
         }
-        let digests: Vec<_> = promised.into_iter().chain(pinned).collect();
+        let mut digests: Vec<_> = promised.into_iter().chain(pinned).collect();
+        digests.dedup();
         download(
             &self.client,
             &Download {
@@ -266,13 +270,8 @@ impl RemoteFolder for HuggingFaceFolder {
     }
 
     fn fetch(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {
-        check_file_name(name)?;
-        let path = self.locate(name)?;
-        if let Some(path) = &path {
-            self.cache.check_place(path, name)?;
-            check_pin(self.client.options(), name, path, &self.display(name))?;
-        }
-        Ok(path)
+        let check_place = |path: &Path| self.cache.check_place(path, name);
+        fetch(&self.pins, name, &self.display(name), || self.locate(name), check_place)
     }
 
     fn cached_files(&self) -> Vec<PathBuf> {

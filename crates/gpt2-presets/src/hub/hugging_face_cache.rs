@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hf_hub::{Cache, CacheRepo, Repo};
 
+use super::Cached;
 use super::cached_files::files_below;
 use super::digest::is_hex;
 use super::file_names::check_place;
@@ -28,15 +29,6 @@ pub(crate) struct HuggingFaceCache {
     /// Of its locks.
     locks: PathBuf,
     revision: String,
-}
-
-/// What the cache knows of a file.
-#[derive(Debug)]
-pub(crate) enum Cached {
-    File(PathBuf),
-    /// The hub does not have it.
-    Absent,
-    Unknown,
 }
 
 impl HuggingFaceCache {

@@ -4,21 +4,24 @@
 //! one for a file is answered by a redirect to a signed address, which gets no token. An error may
 //! come with the status 200 and a `code` of its own (`kagglesdk/kaggle_http_client.py`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 use ureq::http::{HeaderMap, Method};
 
-use super::base64;
-use super::client::{Body, Client, Header, Redirects, Request, Response, refusal, unexpected};
+use super::client::{
+    Body, Client, Header, Redirects, Request, Response, failure, refusal, unexpected,
+};
 use super::digest::{Digest, hex};
-use super::file_names::{check_file_name, check_place};
-use super::kaggle_cache::{Cached, KaggleCache};
+use super::file_names::check_place;
+use super::kaggle_cache::KaggleCache;
+use super::pins::Pins;
 use super::transfer::{Download, download};
 use super::url::Url;
-use super::{check_pin, pin};
+use super::{Cached, fetch};
 use crate::PresetError;
 use crate::files::RemoteFolder;
 use crate::handle::{HubHandle, KaggleHandle};
@@ -58,6 +61,7 @@ pub(crate) struct KaggleFolder {
     client: Client,
     handle: KaggleHandle,
     cache: KaggleCache,
+    pins: Pins,
     /// The version that the handle names, or else the newest when it was first asked for.
     version: OnceLock<u64>,
     /// Whether Kaggle has given something of the model to this user.
@@ -82,8 +86,8 @@ impl KaggleFolder {
     pub(crate) fn new(handle: &KaggleHandle, client: Client) -> Result<Self, PresetError> {
         let cache = KaggleCache::of(client.options(), handle)?;
         let version = handle.version.map_or_else(OnceLock::new, OnceLock::from);
-        let admitted = AtomicBool::new(false);
-        Ok(Self { client, handle: handle.clone(), cache, version, admitted })
+        let (pins, admitted) = (Pins::new(client.options()), AtomicBool::new(false));
+        Ok(Self { client, handle: handle.clone(), cache, pins, version, admitted })
     }
 
     /// The handle's text.
@@ -176,11 +180,21 @@ impl KaggleFolder {
         Answer::new(response, display)
     }
 
+    /// Where the file is; none if the version does not have it.
+    fn locate(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {
+        let version = self.version()?;
+        match self.cache.find(version, name) {
+            Cached::File(path) => Ok(Some(path)),
+            Cached::Absent => Ok(None),
+            Cached::Unknown => self.download(version, name),
+        }
+    }
+
     /// Downloads a file of which the cache knows nothing; none if the version does not have it.
     fn download(&self, version: u64, name: &str) -> Result<Option<PathBuf>, PresetError> {
         let target = self.cache.version_folder(version).join(name);
         let display = self.display(name);
-        let digests: Vec<_> = pin(self.client.options(), name).into_iter().collect();
+        let digests: Vec<_> = self.pins.digest(name).into_iter().collect();
         let mut attempt = 1;
         loop {
             let Some(address) = self.address(version, name)? else {
@@ -228,18 +242,11 @@ impl RemoteFolder for KaggleFolder {
     }
 
     fn fetch(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {
-        check_file_name(name)?;
-        let version = self.version()?;
-        let path = match self.cache.find(version, name) {
-            Cached::File(path) => Some(path),
-            Cached::Absent => None,
-            Cached::Unknown => self.download(version, name)?,
+        let check_place = |path: &Path| {
+            let folder = self.cache.version_folder(self.version()?);
+            check_place(path, name, &[&self.cache.root, &folder])
         };
-        if let Some(path) = &path {
-            check_place(path, name, &[&self.cache.root, &self.cache.version_folder(version)])?;
-            check_pin(self.client.options(), name, path, &self.display(name))?;
-        }
-        Ok(path)
+        fetch(&self.pins, name, &self.display(name), || self.locate(name), check_place)
     }
 
     fn cached_files(&self) -> Vec<PathBuf> {
@@ -273,7 +280,10 @@ impl Answer {
                 let code = json.get("code").and_then(Value::as_u64).unwrap_or(status);
                 match code {
                     404 => Ok(Self::Absent { host }),
-                    400.. => Err(coded(code, display, host)),
+                    400.. => {
+                        let status = u16::try_from(code).unwrap_or(u16::MAX);
+                        Err(failure(status, display, host, None))
+                    }
                     _ => Ok(Self::Json { json, url }),
                 }
             }
@@ -282,10 +292,7 @@ impl Answer {
     }
 
     fn address(response: &Response, display: &str) -> Result<Url, PresetError> {
-        let refuse = |detail| {
-            let (file, host) = (display.to_owned(), response.url.host());
-            PresetError::HubRedirect { file, host, detail }
-        };
+        let refuse = |detail| response.bad_redirect(display, detail);
         let location = response.header("location");
         let address = location.and_then(|location| response.url.join(location));
         let address = address.ok_or_else(|| refuse("it leads to no address of HTTP"))?;
@@ -293,18 +300,6 @@ impl Answer {
             true => Err(refuse("it leads from https to http")),
             false => Ok(address),
         }
-    }
-}
-
-/// What the code of an error means, which is that of a status.
-fn coded(code: u64, display: &str, host: String) -> PresetError {
-    let (file, status) = (display.to_owned(), u16::try_from(code).unwrap_or(u16::MAX));
-    match code {
-        401 => PresetError::HubUnauthorized { file, host },
-        403 => PresetError::HubForbidden { file, host },
-        429 => PresetError::HubRateLimited { file, host, retry_after: None },
-        500..=599 => PresetError::HubUnavailable { file, host, status },
-        _ => PresetError::HubStatus { file, host, status },
     }
 }
 
@@ -324,7 +319,7 @@ fn hash_of_google(headers: &HeaderMap) -> Option<Digest> {
     let hashes: Vec<_> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
     let find = |name: &str, size| {
         let mut values = hashes.iter().filter_map(|hash| hash.strip_prefix(name));
-        let bytes = values.find_map(base64::decode);
+        let bytes = values.find_map(|text| BASE64_STANDARD.decode(text).ok());
         bytes.filter(|bytes| bytes.len() == size).map(|bytes| hex(&bytes))
     };
     find("md5=", 16).map(Digest::Md5).or_else(|| find("crc32c=", 4).map(Digest::Crc32c))
@@ -333,6 +328,23 @@ fn hash_of_google(headers: &HeaderMap) -> Option<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hashes_of_google_are_read() {
+        let hash = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-goog-hash", value.parse().unwrap());
+            hash_of_google(&headers)
+        };
+        // The values of Google's documentation, decoded by Python.
+        let md5 = Digest::Md5("3a393d7377617f182829554763015b1d".to_owned());
+        assert_eq!(hash("crc32c=n03x6A==,md5=Ojk9c3dhfxgoKVVHYwFbHQ=="), Some(md5));
+        assert_eq!(hash("crc32c=n03x6A=="), Some(Digest::Crc32c("9f4df1e8".to_owned())));
+        // Cut short, with bits beyond the last byte, without its end, of another size.
+        for text in ["n03x6", "n03x6B==", "n03x6A", "n03x6A=", "n03x6AA=", "n03 x6A=="] {
+            assert_eq!(hash(&format!("crc32c={text}")), None, "{text}");
+        }
+    }
 
     #[test]
     fn frameworks_have_the_names_of_the_protocol() {

@@ -8,6 +8,7 @@
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
+use super::Cached;
 use super::cached_files::files_below;
 use super::options::HubOptions;
 use crate::PresetError;
@@ -21,17 +22,6 @@ const MARKERS: &str = ".complete";
 pub(crate) struct KaggleCache {
     pub(crate) root: PathBuf,
     folder: PathBuf,
-}
-
-/// What the cache knows of a file.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Cached {
-    /// It is here, whole.
-    File(PathBuf),
-    /// The hub does not have it.
-    Absent,
-    /// Nothing.
-    Unknown,
 }
 
 impl KaggleCache {

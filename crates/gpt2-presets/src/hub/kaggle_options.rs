@@ -5,9 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::Value;
 
-use super::base64;
 use super::options::{HubOptions, Token, Variables, home, path, text};
 use super::url::Endpoint;
 use crate::PresetError;
@@ -159,7 +159,7 @@ fn bearer(token: &str) -> String {
 }
 
 fn basic(username: &str, key: &str) -> String {
-    format!("Basic {}", base64::encode(format!("{username}:{key}").as_bytes()))
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{key}")))
 }
 
 #[cfg(test)]

@@ -4,11 +4,10 @@
 //! | stage | from | to | file |
 //! |---|---|---|---|
 //! | 2a | the environment, and the user's wishes | options | `options.rs`, `kaggle_options.rs`, `model_scope_options.rs`, `cookie_jar.rs` |
-//! | 2b | a question | its answer, over retries and redirects | `client.rs`, `url.rs`, `retry.rs`, `base64.rs` |
-//! | 2c | an address | a file on the disk that is what was promised | `transfer.rs`, `partial.rs`, `digest.rs` |
-//! | 2d | a handle and a file's name | where the file is in the cache | `hugging_face.rs`, `kaggle.rs`, `model_scope.rs`, each with its `_cache.rs`; `model_scope_listing.rs`, `file_names.rs`, `cached_files.rs` |
+//! | 2b | a question | its answer, over retries and redirects | `client.rs`, `url.rs`, `retry.rs` |
+//! | 2c | an address | a file on the disk that is what was promised | `transfer.rs`, `partial.rs`, `digest.rs`, `progress.rs` |
+//! | 2d | a handle and a file's name | where the file is in the cache | `hugging_face.rs`, `kaggle.rs`, `model_scope.rs`, each with its `_cache.rs`; `model_scope_listing.rs`, `file_names.rs`, `pins.rs`, `cached_files.rs` |
 
-mod base64;
 mod cached_files;
 mod client;
 mod cookie_jar;
@@ -25,13 +24,15 @@ mod model_scope_listing;
 mod model_scope_options;
 mod options;
 mod partial;
+mod pins;
+mod progress;
 mod retry;
 mod transfer;
 mod upload;
 mod url;
 
 use std::cmp::Reverse;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use cached_files::{CachedFiles, cached_files};
@@ -39,10 +40,11 @@ pub use options::{DownloadProgress, HubOptions};
 pub use upload::{upload_preset, upload_preset_with};
 
 use self::client::Client;
-use self::digest::{Digest, is_hex};
+use self::file_names::check_file_name;
 use self::hugging_face::HuggingFaceFolder;
 use self::kaggle::KaggleFolder;
 use self::model_scope::ModelScopeFolder;
+use self::pins::{Pins, check_pins};
 use crate::PresetError;
 use crate::files::RemoteFolder;
 use crate::format::CONFIG_FILE;
@@ -118,28 +120,31 @@ fn is_of_hub(failure: &PresetError) -> bool {
     )
 }
 
-fn check_pins(options: &HubOptions) -> Result<(), PresetError> {
-    match options.sha256.iter().find(|(_, sha256)| !is_hex(sha256, 64)) {
-        None => Ok(()),
-        Some((file, sha256)) => Err(PresetError::InvalidHubOption {
-            option: "the SHA-256 of a file",
-            expected: "64 hexadecimal digits",
-            found: format!("{sha256:?} for `{file}`"),
-        }),
-    }
+/// What a cache knows of a file.
+#[derive(Debug, PartialEq)]
+enum Cached {
+    /// It is here, whole.
+    File(PathBuf),
+    /// The hub does not have it.
+    Absent,
+    /// Nothing.
+    Unknown,
 }
 
-/// The digest that the user has pinned for a file.
-fn pin(options: &HubOptions, name: &str) -> Option<Digest> {
-    options.sha256.get(name).cloned().map(Digest::Sha256)
-}
-
-/// Checks a file of a cache against the user's pin.
-fn check_pin(
-    options: &HubOptions,
+/// The file that `locate` finds, once its name, its place and the user's pin are checked: no file of
+/// a hub gets past this. `display` is what messages call it.
+fn fetch(
+    pins: &Pins,
     name: &str,
-    path: &Path,
     display: &str,
-) -> Result<(), PresetError> {
-    pin(options, name).map_or(Ok(()), |pin| pin.check(path, display))
+    locate: impl FnOnce() -> Result<Option<PathBuf>, PresetError>,
+    check_place: impl FnOnce(&Path) -> Result<(), PresetError>,
+) -> Result<Option<PathBuf>, PresetError> {
+    check_file_name(name)?;
+    let path = locate()?;
+    if let Some(path) = &path {
+        check_place(path)?;
+        pins.check(name, path, display)?;
+    }
+    Ok(path)
 }

@@ -12,12 +12,13 @@ use ureq::http::{HeaderMap, Method};
 
 use super::client::{Client, Header, Request, refusal, unexpected};
 use super::digest::{Digest, is_hex};
-use super::file_names::{check_file_name, check_place};
+use super::fetch;
+use super::file_names::check_place;
 use super::model_scope_cache::ModelScopeCache;
 use super::model_scope_listing::{ListedFile, Listing};
+use super::pins::Pins;
 use super::transfer::{Download, download};
 use super::url::{Endpoint, encode_path};
-use super::{check_pin, pin};
 use crate::PresetError;
 use crate::files::RemoteFolder;
 use crate::handle::{HubHandle, ModelHandle};
@@ -30,6 +31,7 @@ pub(crate) struct ModelScopeFolder {
     id: String,
     revision: String,
     cache: ModelScopeCache,
+    pins: Pins,
     /// What there is, once it was asked for.
     source: Mutex<Option<Arc<Source>>>,
     /// The files of the cache that were found to be those of the hub.
@@ -59,8 +61,9 @@ impl ModelScopeFolder {
         let cache = ModelScopeCache::of(client.options(), handle)?;
         let revision = cache.revision.clone();
         let (id, handle) = (handle.id.clone(), HubHandle::ModelScope(handle.clone()));
+        let pins = Pins::new(client.options());
         let (source, checked) = (Mutex::default(), Mutex::default());
-        Ok(Self { client, handle, id, revision, cache, source, checked })
+        Ok(Self { client, handle, id, revision, cache, pins, source, checked })
     }
 
     /// Where the file is; none if the hub does not have it.
@@ -126,7 +129,7 @@ impl ModelScopeFolder {
         let (id, revision) = (&self.id, encode_path(&self.revision));
         let path = encode_path(name);
         let url = format!("{endpoint}/api/v1/models/{id}/repo?Revision={revision}&FilePath={path}");
-        let digests = listed.sha256.iter().cloned().chain(pin(self.client.options(), name));
+        let digests = listed.sha256.iter().cloned().chain(self.pins.digest(name));
         download(
             &self.client,
             &Download {
@@ -218,13 +221,9 @@ impl RemoteFolder for ModelScopeFolder {
     }
 
     fn fetch(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {
-        check_file_name(name)?;
-        let path = self.locate(name)?;
-        if let Some(path) = &path {
-            check_place(path, name, &[&self.cache.root, &self.cache.folder])?;
-            check_pin(self.client.options(), name, path, &self.display(name))?;
-        }
-        Ok(path)
+        let folders = [&self.cache.root, &self.cache.folder].map(PathBuf::as_path);
+        let check_place = |path: &Path| check_place(path, name, &folders);
+        fetch(&self.pins, name, &self.display(name), || self.locate(name), check_place)
     }
 
     fn cached_files(&self) -> Vec<PathBuf> {

@@ -12,9 +12,10 @@ use std::time::Duration;
 use super::kaggle_options::KaggleOptions;
 use super::model_scope_options::ModelScopeOptions;
 use super::url::Endpoint;
+use crate::on_progress::Listener;
 
 /// Told of each file that is downloaded, from its first byte to its last.
-pub(crate) type OnDownload = Arc<dyn Fn(&DownloadProgress) + Send + Sync>;
+pub(crate) type OnDownload = Listener<dyn Fn(&DownloadProgress) + Send + Sync>;
 
 /// How far the download of one file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub struct DownloadProgress {
 ///     .with_sha256("model.safetensors", &"0".repeat(64))
 ///     .with_on_progress(|progress| eprintln!("{}: {} bytes", progress.file, progress.done));
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct HubOptions {
     /// The variable or the call that switched all hubs off.
     pub(crate) offline: Option<&'static str>,
@@ -71,7 +72,7 @@ pub struct HubOptions {
     pub(crate) metadata_timeout: Duration,
     /// Lower-case hexadecimal digests by file name.
     pub(crate) sha256: BTreeMap<String, String>,
-    pub(crate) on_progress: Option<OnDownload>,
+    pub(crate) on_progress: OnDownload,
     pub(crate) hugging_face: HuggingFaceOptions,
     pub(crate) kaggle: KaggleOptions,
     pub(crate) model_scope: ModelScopeOptions,
@@ -114,7 +115,7 @@ impl HubOptions {
             stall_timeout: seconds("HF_HUB_DOWNLOAD_TIMEOUT", 30),
             metadata_timeout: seconds("HF_HUB_ETAG_TIMEOUT", 20),
             sha256: BTreeMap::new(),
-            on_progress: None,
+            on_progress: OnDownload::default(),
             hugging_face: HuggingFaceOptions::from_variables(variables),
             kaggle: KaggleOptions::from_variables(variables),
             model_scope: ModelScopeOptions::from_variables(variables),
@@ -182,7 +183,7 @@ impl HubOptions {
         mut self,
         on_progress: impl Fn(&DownloadProgress) + Send + Sync + 'static,
     ) -> Self {
-        self.on_progress = Some(Arc::new(on_progress));
+        self.on_progress = Listener(Some(Arc::new(on_progress)));
         self
     }
 
@@ -211,24 +212,6 @@ impl HubOptions {
 impl Default for HubOptions {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl fmt::Debug for HubOptions {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("HubOptions")
-            .field("offline", &self.offline)
-            .field("retries", &self.retries)
-            .field("retry_delay", &self.retry_delay)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("stall_timeout", &self.stall_timeout)
-            .field("metadata_timeout", &self.metadata_timeout)
-            .field("sha256", &self.sha256)
-            .field("hugging_face", &self.hugging_face)
-            .field("kaggle", &self.kaggle)
-            .field("model_scope", &self.model_scope)
-            .finish_non_exhaustive()
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use super::digest::Digest;
 use crate::PresetError;
-use crate::staging::write_error;
+use crate::staging::{is_temporary, temporary_name, temporary_prefix, write_error};
 
 const SUFFIX: &str = ".incomplete";
 const ETAG_SUFFIX: &str = ".etag";
@@ -33,10 +33,8 @@ pub(crate) struct Partial<'a> {
 impl<'a> Partial<'a> {
     /// An empty one.
     pub(crate) fn create(target: &'a Path) -> Result<Self, PresetError> {
-        let process = std::process::id();
-        for number in 0_u64.. {
-            let path =
-                target.with_file_name(format!("{}{process}-{number}{SUFFIX}", prefix(target)));
+        for number in 0.. {
+            let path = target.with_file_name(temporary_name(target, number, SUFFIX));
             // Another machine that shares the folder may have a process of this number.
             match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok(Self { target, path, file, size: 0, etag: None }),
@@ -151,23 +149,18 @@ pub(crate) fn bytes_so_far(target: &Path) -> u64 {
 
 /// All beginnings of a file, with their sizes; also those of which only the ETag is left.
 fn others(target: &Path) -> BTreeMap<PathBuf, u64> {
-    let prefix = prefix(target);
+    let prefix = temporary_prefix(target);
     let mut others = BTreeMap::new();
     let Some(Ok(entries)) = target.parent().map(fs::read_dir) else { return others };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let Some(name) = name.to_str().and_then(|name| name.strip_prefix(&prefix)) else {
-            continue;
+        let is = |suffix| name.to_str().is_some_and(|name| is_temporary(name, &prefix, suffix));
+        let size = match (is(SUFFIX), is(ETAG_SUFFIX)) {
+            (true, _) => entry.metadata().map_or(0, |metadata| metadata.len()),
+            (_, true) => 0,
+            _ => continue,
         };
-        let numbers = name.strip_suffix(SUFFIX).or_else(|| name.strip_suffix(ETAG_SUFFIX));
-        let numbers = numbers.and_then(|numbers| numbers.split_once('-'));
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if numbers.is_some_and(|(process, number)| digits(process) && digits(number)) {
-            let is_etag = name.ends_with(ETAG_SUFFIX);
-            let size = entry.metadata().map_or(0, |metadata| metadata.len());
-            *others.entry(entry.path().with_extension(&SUFFIX[1..])).or_default() +=
-                if is_etag { 0 } else { size };
-        }
+        *others.entry(entry.path().with_extension(&SUFFIX[1..])).or_default() += size;
     }
     others
 }
@@ -184,10 +177,6 @@ fn remove(path: &Path) {
     // Where that fails the file stays, which is the lesser fault.
     let _ = fs::remove_file(path);
     let _ = fs::remove_file(etag_path(path));
-}
-
-fn prefix(target: &Path) -> String {
-    format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy())
 }
 
 fn etag_path(partial: &Path) -> PathBuf {

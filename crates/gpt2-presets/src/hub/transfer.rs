@@ -17,15 +17,14 @@ use ureq::http::{HeaderMap, Method};
 
 use super::client::{Client, Header, Request, Response, connection_error, refusal, unexpected};
 use super::digest::Digest;
-use super::options::DownloadProgress;
 use super::partial::{Partial, bytes_so_far};
+use super::progress::Progress;
 use super::retry::Retries;
 use crate::PresetError;
 use crate::staging::{sync_folder, write_error};
 
 /// Bytes above which a file whose size nobody says is refused. GPT-2 XL has 6.2 GB.
 const MAX_UNKNOWN_SIZE: u64 = 32 << 30;
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A file to be downloaded.
 pub(crate) struct Download<'a> {
@@ -88,8 +87,8 @@ fn attempt(
     download: &Download<'_>,
     mut partial: Partial<'_>,
 ) -> Result<bool, PresetError> {
-    let mut progress = Progress::new(client, download.display);
-    let checked = receive(client, download, &mut partial, &mut progress).and_then(|promised| {
+    let progress = Progress::new(client.options(), download.display);
+    let checked = receive(client, download, &mut partial, &progress).and_then(|promised| {
         partial.check(download.digests.iter().chain(&promised), download.display)
     });
     match checked {
@@ -115,7 +114,7 @@ fn receive(
     client: &Client,
     download: &Download<'_>,
     partial: &mut Partial<'_>,
-    progress: &mut Progress<'_>,
+    progress: &Progress,
 ) -> Result<Option<Digest>, PresetError> {
     let mut retries = Retries::new(client.options());
     if download.size.is_some_and(|size| partial.size > size) {
@@ -238,7 +237,7 @@ fn read(
     response: Response,
     download: &Download<'_>,
     partial: &mut Partial<'_>,
-    progress: &mut Progress<'_>,
+    progress: &Progress,
 ) -> Result<(), PresetError> {
     let (display, url) = (download.display, response.url.clone());
     let announced = match response.status {
@@ -310,34 +309,5 @@ fn wait_for_lock(client: &Client, download: &Download<'_>) -> Option<File> {
             return None;
         }
         thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// Tells the user's function.
-struct Progress<'a> {
-    client: &'a Client,
-    progress: DownloadProgress,
-    last: Instant,
-}
-
-impl<'a> Progress<'a> {
-    fn new(client: &'a Client, display: &str) -> Self {
-        let progress = DownloadProgress { file: display.to_owned(), done: 0, total: None };
-        Self { client, progress, last: Instant::now() }
-    }
-
-    /// Tells, if the last time is long ago.
-    fn tell(&mut self, done: u64, total: Option<u64>) {
-        if self.last.elapsed() >= PROGRESS_INTERVAL {
-            self.report(done, total);
-        }
-    }
-
-    fn report(&mut self, done: u64, total: Option<u64>) {
-        (self.progress.done, self.progress.total) = (done, total);
-        if let Some(on_progress) = &self.client.options().on_progress {
-            on_progress(&self.progress);
-        }
-        self.last = Instant::now();
     }
 }

@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Deserialize;
 use serde_json::json;
 use ureq::http::Method;
@@ -11,11 +12,10 @@ use ureq::http::Method;
 use super::lfs;
 use super::model_card::{README_FILE, model_card};
 use super::preset_checks::CheckedPreset;
-use super::sending::{patient, refused};
+use super::sending::{accepted, patient, refused};
 use super::upload_file::UploadFile;
 use crate::PresetError;
 use crate::handle::ModelHandle;
-use crate::hub::base64;
 use crate::hub::client::{Body, Client, Header, Redirects, Request, Response};
 use crate::hub::retry::Retries;
 use crate::hub::url::Url;
@@ -122,7 +122,8 @@ impl<'a> Repository<'a> {
     /// Who the token belongs to.
     fn user(&self) -> Result<String, PresetError> {
         let url = format!("{}/api/whoami-v2", self.endpoint);
-        let response = self.accepted(self.ask(Method::GET, &url, Redirects::SameOrigin)?)?;
+        let response =
+            accepted(self.ask(Method::GET, &url, Redirects::SameOrigin)?, &self.display)?;
         Ok(response.json::<User>(&self.display)?.name)
     }
 
@@ -190,10 +191,10 @@ impl<'a> Repository<'a> {
             let pause = match &answer {
                 Ok(response) if response.is_temporary() => response.retry_after(),
                 Err(PresetError::HubConnection { .. }) => None,
-                _ => return self.accepted(answer?).map(drop),
+                _ => return accepted(answer?, &self.display).map(drop),
             };
             if !retries.wait(pause) {
-                return self.accepted(answer?).map(drop);
+                return accepted(answer?, &self.display).map(drop);
             }
         }
     }
@@ -207,7 +208,7 @@ impl<'a> Repository<'a> {
         for files in files.chunks(PREUPLOAD) {
             let mut asked = Vec::with_capacity(files.len());
             for file in files {
-                let sample = base64::encode(&file.read(SAMPLE)?);
+                let sample = BASE64_STANDARD.encode(file.read(SAMPLE)?);
                 asked.push(json!({"path": file.name, "sample": sample, "size": file.size}));
             }
             let json = json!({ "files": asked }).to_string();
@@ -261,7 +262,7 @@ impl<'a> Repository<'a> {
                 let value = json!({"path": file.name, "algo": "sha256", "oid": oid, "size": size});
                 json!({"key": "lfsFile", "value": value})
             } else {
-                let content = base64::encode(&file.read(file.size)?);
+                let content = BASE64_STANDARD.encode(file.read(file.size)?);
                 let value = json!({"content": content, "path": file.name, "encoding": "base64"});
                 json!({"key": "file", "value": value})
             };
@@ -283,7 +284,7 @@ impl<'a> Repository<'a> {
         content_type: &str,
         body: &[u8],
     ) -> Result<Response, PresetError> {
-        self.accepted(self.send(url, content_type, body)?)
+        accepted(self.send(url, content_type, body)?, &self.display)
     }
 
     fn send(&self, url: &str, content_type: &str, body: &[u8]) -> Result<Response, PresetError> {
@@ -317,13 +318,6 @@ impl<'a> Repository<'a> {
             ("content-type", content_type.to_owned()),
             ("accept", content_type.replace("x-ndjson", "json")),
         ]
-    }
-
-    fn accepted(&self, response: Response) -> Result<Response, PresetError> {
-        match response.status {
-            200..=299 => Ok(response),
-            _ => Err(refused(response, &self.display)),
-        }
     }
 
     fn api(&self, action: &str) -> String {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
 use super::preset_checks::CheckedPreset;
-use super::sending::{Sending, patient, refused, remedy};
+use super::sending::{Sending, accepted, patient, refused, remedy};
 use super::upload_file::UploadFile;
 use crate::PresetError;
 use crate::handle::{HubHandle, KaggleHandle};
@@ -244,10 +244,7 @@ impl<'a> Kaggle<'a> {
         request.headers = &headers;
         request.body = Body::Bytes(body.as_bytes());
         request.redirects = Redirects::SameOrigin;
-        let response = send(&request)?;
-        if !(200..300).contains(&response.status) {
-            return Err(refused(response, &self.display));
-        }
+        let response = accepted(send(&request)?, &self.display)?;
         let host = response.url.host();
         let answer: Value = response.json(&self.display)?;
         let Some((status, detail)) = failure(&answer) else { return Ok(answer) };

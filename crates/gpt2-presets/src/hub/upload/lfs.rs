@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
 use super::hugging_face::Repository;
-use super::sending::{Sending, refused, remedy};
+use super::sending::{Sending, accepted, remedy};
 use super::upload_file::UploadFile;
 use crate::PresetError;
 use crate::hub::client::{Body, Header, Redirects, Request, unexpected};
@@ -120,9 +120,7 @@ fn transfer(
             }
             None => {
                 let answer = sending.put(repository.client, &href, &[], (0, file.size), true)?;
-                if !(200..300).contains(&answer.status) {
-                    return Err(refused(answer, &sending.display));
-                }
+                accepted(answer, &sending.display)?;
             }
         }
         if let Some(verify) = verify {
@@ -169,9 +167,7 @@ fn put_parts(
         let start = index as u64 * parts.size;
         let length = parts.size.min(sending.file.size - start);
         let answer = sending.put(repository.client, url, &[], (start, length), true)?;
-        if !(200..300).contains(&answer.status) {
-            return Err(refused(answer, &sending.display));
-        }
+        let answer = accepted(answer, &sending.display)?;
         let Some(etag) = answer.header("etag").filter(|etag| !etag.is_empty()) else {
             return Err(unexpected(&sending.display, &answer.url, "no ETag of a part".to_owned()));
         };
@@ -184,12 +180,7 @@ fn put_parts(
     request.headers = &headers;
     request.body = Body::Bytes(json.as_bytes());
     request.redirects = Redirects::Never;
-    let answer = repository.client.send(&request)?;
-    if (200..300).contains(&answer.status) {
-        Ok(())
-    } else {
-        Err(refused(answer, &sending.display))
-    }
+    accepted(repository.client.send(&request)?, &sending.display).map(drop)
 }
 
 /// Whether a token for `endpoint` is meant for this address.

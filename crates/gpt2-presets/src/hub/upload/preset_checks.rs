@@ -12,11 +12,8 @@ use crate::files::{PresetFiles, hub_blobs, io_error};
 use crate::format::CONFIG_FILE;
 use crate::preset::Preset;
 use crate::shards::shard_names;
-use crate::{PresetError, PresetFormat};
+use crate::{PresetError, PresetFormat, keras_shards, transformers_shards};
 
-/// Weights in one file and the index of those in more than one, by format.
-const KERAS_WEIGHTS: (&str, &str) = ("model.weights.h5", "model.weights.json");
-const TRANSFORMERS_WEIGHTS: (&str, &str) = ("model.safetensors", "model.safetensors.index.json");
 /// How deep folders may lie in each other. A preset's are `assets/tokenizer`.
 const MAX_DEPTH: usize = 16;
 
@@ -84,7 +81,11 @@ fn weights_files(
     is_keras: bool,
     preset: &str,
 ) -> Result<Vec<String>, PresetError> {
-    let (single, index) = if is_keras { KERAS_WEIGHTS } else { TRANSFORMERS_WEIGHTS };
+    let (single, index) = if is_keras {
+        (keras_shards::WHOLE, keras_shards::INDEX)
+    } else {
+        (transformers_shards::WHOLE, transformers_shards::INDEX)
+    };
     if files.has(single)? {
         return Ok(vec![single.to_owned()]);
     }

@@ -1,8 +1,8 @@
 //! Upload stage 3, in part: bytes of a file as the body of a request, and an answer that refuses.
 
 use std::io::{self, Read};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use ureq::http::Method;
@@ -10,11 +10,10 @@ use ureq::http::Method;
 use super::upload_file::{Part, UploadFile};
 use crate::PresetError;
 use crate::hub::client::{Body, Client, Header, Redirects, Request, Response, refusal};
-use crate::hub::options::{DownloadProgress, OnDownload};
+use crate::hub::progress::Progress;
 
 /// No more of an answer that refuses is read, in bytes.
 const MAX_REFUSAL: u64 = 64 * 1024;
-const BETWEEN_REPORTS: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A file and who is told how much of it has been sent.
@@ -25,29 +24,18 @@ pub(crate) struct Sending<'a> {
     progress: Arc<Progress>,
 }
 
-struct Progress {
-    on_progress: Option<OnDownload>,
-    file: String,
-    total: u64,
-    last: Mutex<Option<Instant>>,
-}
-
 /// Tells of the bytes that are read from it.
 struct Reported {
     part: Part,
     done: u64,
+    total: Option<u64>,
     progress: Arc<Progress>,
 }
 
 impl<'a> Sending<'a> {
     pub(crate) fn new(client: &Client, file: &'a UploadFile, place: &str) -> Self {
         let display = format!("{place}/{}", file.name);
-        let progress = Arc::new(Progress {
-            on_progress: client.options().on_progress.clone(),
-            file: display.clone(),
-            total: file.size,
-            last: Mutex::new(None),
-        });
+        let progress = Arc::new(Progress::new(client.options(), &display));
         Self { file, display, progress }
     }
 
@@ -62,7 +50,8 @@ impl<'a> Sending<'a> {
     ) -> Result<Response, PresetError> {
         let open = || -> io::Result<Box<dyn Read>> {
             let (part, progress) = (self.file.part(start, length)?, self.progress.clone());
-            Ok(Box::new(Reported { part, done: start, progress }))
+            let total = Some(self.file.size);
+            Ok(Box::new(Reported { part, done: start, total, progress }))
         };
         let mut request = Request::new(Method::PUT, url, &self.display);
         request.headers = headers;
@@ -78,24 +67,8 @@ impl<'a> Sending<'a> {
     /// Tells that all of it is there, if it is still the same.
     pub(crate) fn finish(&self) -> Result<(), PresetError> {
         self.file.check_unchanged()?;
-        self.progress.report(self.file.size, true);
+        self.progress.report(self.file.size, Some(self.file.size));
         Ok(())
-    }
-}
-
-impl Progress {
-    fn report(&self, done: u64, always: bool) {
-        let Some(on_progress) = &self.on_progress else { return };
-        let mut last = self.last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if always || last.is_none_or(|last| last.elapsed() >= BETWEEN_REPORTS) {
-            *last = Some(Instant::now());
-            drop(last);
-            on_progress(&DownloadProgress {
-                file: self.file.clone(),
-                done,
-                total: Some(self.total),
-            });
-        }
     }
 }
 
@@ -103,7 +76,7 @@ impl Read for Reported {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.part.read(buffer)?;
         self.done += count as u64;
-        self.progress.report(self.done, false);
+        self.progress.tell(self.done, self.total);
         Ok(count)
     }
 }
@@ -114,6 +87,11 @@ pub(crate) fn patient(client: &Client) -> Client {
     let options = client.options().clone();
     let stall = options.stall_timeout.max(PATIENCE);
     Client::new(&options.with_stall_timeout(stall))
+}
+
+/// An answer that is success.
+pub(crate) fn accepted(response: Response, display: &str) -> Result<Response, PresetError> {
+    if response.is_success() { Ok(response) } else { Err(refused(response, display)) }
 }
 
 /// What an answer that is no success means, with what the hub says about it.
