@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use gpt2_backbone::Gpt2Backbone;
 use gpt2_presets::{
-    DownloadProgress, FromPresetOnDevice, HubOptions, LoadOptions, Preset, PresetError,
+    DownloadProgress, ExportToGguf, ExportToTransformers, FromPresetOnDevice, HubOptions,
+    LoadOptions, Preset, PresetError, SaveToPreset,
 };
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -165,6 +166,23 @@ const NEXT_COMMIT: &str = "89abcdef0123456789abcdef0123456789abcdef";
 
 pub fn open(hub: &Hub, handle: &str) -> Result<Preset, PresetError> {
     Preset::open_with(handle, &hub.options())
+}
+
+#[test]
+fn what_is_on_the_hub_is_converted_to_each_format() {
+    let (files, model) = keras_preset();
+    let hub = Hub::new(files);
+    let preset = Preset::open_with("hf://a/b", &hub.options()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name| folder.path().join(name);
+    preset.save_to_preset(path("keras")).unwrap();
+    preset.export_to_transformers(path("transformers")).unwrap();
+    preset.export_to_gguf(path("model.gguf")).unwrap();
+    for name in ["keras", "transformers", "model.gguf"] {
+        let converted = Preset::open(path(name).to_str().unwrap()).unwrap();
+        assert_eq!(parameters(&converted.backbone(&device()).unwrap()), model, "{name}");
+        assert_eq!(converted.tokenizer().unwrap().tokenize("ab").unwrap(), [2], "{name}");
+    }
 }
 
 #[test]
