@@ -1,0 +1,76 @@
+//! Vectors of the widest kind that the processor has, chosen at run time.
+
+use std::sync::LazyLock;
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// Runs a kernel with the instructions of this processor: AVX-512, AVX2 and FMA, NEON, or none.
+pub(crate) fn dispatch<K: WithSimd>(kernel: K) -> K::Output {
+    static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
+    ARCH.dispatch(kernel)
+}
+
+/// A vector from `slice[at..]`.
+#[inline(always)]
+pub(crate) fn load<S: Simd>(simd: S, slice: &[f32], at: usize) -> S::f32s {
+    let _ = simd;
+    debug_assert!(at + S::F32_LANES <= slice.len());
+    // SAFETY: all callers' loops end where the slice does, which debug builds check.
+    unsafe { slice.as_ptr().add(at).cast::<S::f32s>().read_unaligned() }
+}
+
+/// Writes a vector to `slice[at..]`.
+#[inline(always)]
+pub(crate) fn store<S: Simd>(simd: S, slice: &mut [f32], at: usize, value: S::f32s) {
+    let _ = simd;
+    debug_assert!(at + S::F32_LANES <= slice.len());
+    // SAFETY: as in `load`.
+    unsafe { slice.as_mut_ptr().add(at).cast::<S::f32s>().write_unaligned(value) };
+}
+
+/// `e^x` to about one unit in the last place; 0 below -87.3, where 32-bit floats end.
+#[inline(always)]
+pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let splat = |value: f32| simd.splat_f32s(value);
+    let lowest = splat(-87.336_54);
+    let is_zero = simd.less_than_f32s(x, lowest);
+    let x = simd.min_f32s(simd.max_f32s(x, lowest), splat(88.722_83));
+    // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits.
+    let magic = splat(12_582_912.0);
+    let shifted = simd.mul_add_e_f32s(x, splat(std::f32::consts::LOG2_E), magic);
+    let whole = simd.sub_f32s(shifted, magic);
+    // ln 2 in two parts, the first with zeros behind it, so that the products are exact.
+    let r = simd.negate_mul_add_e_f32s(whole, splat(0.693_359_4), x);
+    let r = simd.negate_mul_add_e_f32s(whole, splat(-2.121_944_4e-4), r);
+    // The polynomial of Cephes' `expf`.
+    let mut p = splat(1.987_569_1e-4);
+    for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+        p = simd.mul_add_e_f32s(p, r, splat(coefficient));
+    }
+    let fraction = simd.mul_add_e_f32s(simd.mul_f32s(r, r), p, r);
+    let fraction = simd.add_f32s(fraction, splat(1.0));
+    // 2^whole in two factors: 2^128 is no 32-bit float, though half of it times two is.
+    let bits = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
+    let power = simd.transmute_f32s_u32s(simd.add_u32s(bits, simd.splat_u32s(126 << 23)));
+    let value = simd.mul_f32s(simd.mul_f32s(fraction, power), splat(2.0));
+    simd.select_f32s(is_zero, splat(0.0), value)
+}
+
+/// Tells the processor that `count` numbers from `slice[at]` on, which may lie beyond the end, are
+/// needed soon.
+#[inline(always)]
+pub(crate) fn prefetch(slice: &[f32], at: usize, count: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in 0..count.div_ceil(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        let address = slice.as_ptr().wrapping_add(at + line * LINE);
+        // SAFETY: a hint, which no address makes invalid; every x86-64 processor knows it.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (slice, at, count);
+}
+
+/// Numbers of a cache line.
+#[cfg(target_arch = "x86_64")]
+const LINE: usize = 16;

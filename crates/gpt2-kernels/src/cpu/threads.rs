@@ -1,0 +1,50 @@
+//! Work that is split the same way whatever the number of threads, so that results are too.
+
+use rayon::prelude::*;
+
+/// Elements of an elementwise pass that one task takes: 64 KiB of 32-bit floats.
+pub(crate) const CHUNK: usize = 1 << 14;
+
+/// Multiplications below which a second thread costs more than it gives.
+const SERIAL: usize = 1 << 15;
+
+/// Calls `task` with every index below `count`, on all cores if the work is worth it.
+pub(crate) fn for_each(count: usize, multiplications: usize, task: impl Fn(usize) + Sync + Send) {
+    if count > 1 && multiplications > SERIAL {
+        (0..count).into_par_iter().with_max_len(1).for_each(task);
+    } else {
+        (0..count).for_each(task);
+    }
+}
+
+/// A slice whose disjoint parts are written by several tasks.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a> {
+    pointer: *mut f32,
+    length: usize,
+    lifetime: std::marker::PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: `part` makes callers promise that no two parts overlap.
+unsafe impl Send for Shared<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> Shared<'a> {
+    pub(crate) fn new(slice: &'a mut [f32]) -> Self {
+        let (pointer, length) = (slice.as_mut_ptr(), slice.len());
+        Self { pointer, length, lifetime: std::marker::PhantomData }
+    }
+
+    /// The elements from `start` on.
+    ///
+    /// # Safety
+    ///
+    /// While the part lives no other reference to its elements may exist.
+    #[inline(always)]
+    pub(crate) unsafe fn part(&self, start: usize, length: usize) -> &'a mut [f32] {
+        assert!(start + length <= self.length, "a part lies within its slice");
+        // SAFETY: within the slice, and alone by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer.add(start), length) }
+    }
+}

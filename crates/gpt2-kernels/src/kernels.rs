@@ -1,0 +1,153 @@
+//! The operations that a backend may have a kernel for.
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+use burn::backend::Cube;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, backend_extension};
+
+use crate::attention::{AttentionOptions, CachedKeys, DropoutKey, Padding};
+use crate::composed;
+
+/// What the forward pass of GPT-2 is made of, and the way back.
+///
+/// Every operation has a composed default of burn's own operations, which works on every device
+/// and for every float type. Where a gradient is computed, [`crate::backward`] calls the
+/// operations whose name ends in `_backward`.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    NdArray: cfg(feature = "ndarray"),
+    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
+    Autodiff
+)]
+pub trait Kernels: Backend {
+    /// `x W + b`: `[rows, inputs] -> [rows, outputs]`.
+    fn fused_linear(
+        x: FloatTensor<Self>,
+        kernel: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        composed::linear::<Self>(x, kernel, bias)
+    }
+
+    /// `gelu(x W + b)`.
+    fn fused_linear_gelu(
+        x: FloatTensor<Self>,
+        kernel: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::fused_gelu(Self::fused_linear(x, kernel, bias))
+    }
+
+    /// `x W + b + residual`.
+    fn fused_linear_add(
+        x: FloatTensor<Self>,
+        kernel: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::float_add(residual, Self::fused_linear(x, kernel, bias))
+    }
+
+    /// `hidden @ table^T`: `[rows, hidden_dim], [outputs, hidden_dim] -> [rows, outputs]`.
+    fn fused_reverse_embedding(
+        hidden: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::float_matmul(hidden, Self::float_swap_dims(table, 0, 1))
+    }
+
+    /// GPT-2's GELU.
+    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::gelu::<Self>(x)
+    }
+
+    /// The gradient by `x` from the gradient by the result.
+    fn fused_gelu_backward(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::gelu_backward::<Self>(x, gradient)
+    }
+
+    /// Layer normalisation over the last axis, `[rows, hidden_dim]`.
+    fn fused_layer_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        Self::layer_norm(x, gamma, Some(beta), epsilon)
+    }
+
+    /// The gradients by `x`, `gamma` and `beta`.
+    fn fused_layer_norm_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        composed::layer_norm_backward::<Self>(x, gamma, gradient, epsilon)
+    }
+
+    /// Sets numbers to zero, and divides the others by the probability that they are kept.
+    fn fused_dropout(x: FloatTensor<Self>, dropout: DropoutKey) -> FloatTensor<Self> {
+        let factors = composed::dropout_factors::<Self>(&x, dropout);
+        Self::float_mul(x, factors)
+    }
+
+    /// Causal attention, `[batch_size, sequence_length, hidden_dim]`.
+    fn fused_attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        #[extension_type] padding: Padding<Self>,
+        options: AttentionOptions,
+    ) -> FloatTensor<Self> {
+        composed::attention::<Self>(query, key, value, padding, options)
+    }
+
+    /// The gradients by query, key and value.
+    fn fused_attention_backward(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        #[extension_type] padding: Padding<Self>,
+        options: AttentionOptions,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        composed::attention_backward::<Self>(query, key, value, gradient, padding, options)
+    }
+
+    /// Attention to a cache, `[rows, num_heads, max_length, head_dim]`, to which keys and values
+    /// are written first. Returns the output and the two caches.
+    #[allow(clippy::too_many_arguments, reason = "three inputs, two caches, and how")]
+    fn fused_cached_attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        key_cache: FloatTensor<Self>,
+        value_cache: FloatTensor<Self>,
+        #[extension_type] padding: Padding<Self>,
+        cached: CachedKeys,
+        options: AttentionOptions,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        composed::cached_attention::<Self>(
+            query,
+            key,
+            value,
+            key_cache,
+            value_cache,
+            padding,
+            cached,
+            options,
+        )
+    }
+}
+
+#[cfg(feature = "ndarray")]
+#[allow(deprecated, reason = "burn deprecates the backend; users may still ask for it")]
+impl Kernels for burn::backend::NdArray {
+    fn fused_dropout(x: FloatTensor<Self>, dropout: DropoutKey) -> FloatTensor<Self> {
+        composed::counted_dropout::<Self>(x, dropout)
+    }
+}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+impl Kernels for Cube {}

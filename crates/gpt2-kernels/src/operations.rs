@@ -1,0 +1,142 @@
+//! The operations on burn's tensors.
+
+use burn::backend::Dispatch;
+use burn::tensor::{Bool, Tensor};
+
+use crate::attention::{AttentionOptions, CachedKeys, DropoutKey, Padding};
+use crate::kernels::Kernels;
+
+/// `x W + b`.
+///
+/// # Shapes
+///
+/// `[rows, inputs], [inputs, outputs], [outputs] -> [rows, outputs]`
+pub fn linear(x: Tensor<2>, kernel: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    let (x, kernel, bias) = (x.into_dispatch(), kernel.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_linear(x, kernel, bias))
+}
+
+/// `gelu(x W + b)`; shapes as [`linear`].
+pub fn linear_gelu(x: Tensor<2>, kernel: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    let (x, kernel, bias) = (x.into_dispatch(), kernel.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_linear_gelu(x, kernel, bias))
+}
+
+/// `residual + x W + b`; shapes as [`linear`], and `residual` as the result.
+pub fn linear_add(
+    x: Tensor<2>,
+    kernel: Tensor<2>,
+    bias: Tensor<1>,
+    residual: Tensor<2>,
+) -> Tensor<2> {
+    let (x, kernel, bias) = (x.into_dispatch(), kernel.into_dispatch(), bias.into_dispatch());
+    let residual = residual.into_dispatch();
+    Tensor::from_dispatch(Dispatch::fused_linear_add(x, kernel, bias, residual))
+}
+
+/// The logits of hidden states by a table of token vectors: `hidden @ table^T`.
+///
+/// # Shapes
+///
+/// `[rows, hidden_dim], [vocabulary_size, hidden_dim] -> [rows, vocabulary_size]`
+pub fn reverse_embedding(hidden: Tensor<2>, table: Tensor<2>) -> Tensor<2> {
+    let (hidden, table) = (hidden.into_dispatch(), table.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_reverse_embedding(hidden, table))
+}
+
+/// GPT-2's GELU, `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`
+/// ([Hendrycks and Gimpel, 2016](https://arxiv.org/abs/1606.08415)), of every number.
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fused_gelu(x.into_dispatch()))
+}
+
+/// `(x - mean) / sqrt(variance + epsilon) * gamma + beta` over the last axis, with the biased
+/// variance ([Ba et al., 2016](https://arxiv.org/abs/1607.06450)).
+///
+/// # Shapes
+///
+/// `[rows, hidden_dim], [hidden_dim], [hidden_dim] -> [rows, hidden_dim]`
+pub fn layer_norm(x: Tensor<2>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) -> Tensor<2> {
+    let (x, gamma, beta) = (x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_layer_norm(x, gamma, beta, epsilon))
+}
+
+/// Sets numbers to zero, the same ones for the same key, and divides the others by the probability
+/// that they are kept ([Srivastava et al., 2014](https://jmlr.org/papers/v15/srivastava14a.html)).
+pub fn dropout<const D: usize>(x: Tensor<D>, dropout: DropoutKey) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fused_dropout(x.into_dispatch(), dropout))
+}
+
+/// `softmax(scale Q K^T) V` in every head, where a token sees itself and those before it
+/// ([Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)).
+///
+/// No scores of all tokens are kept: memory grows with the length, not with its square. A query
+/// that sees no key, because `padding_mask` hides all, gets zeros.
+///
+/// # Shapes
+///
+/// `[batch_size, sequence_length, hidden_dim]` for all three and the result; `padding_mask`, true
+/// where a token may be seen: `[batch_size, sequence_length]`.
+pub fn attention(
+    query: Tensor<3>,
+    key: Tensor<3>,
+    value: Tensor<3>,
+    padding_mask: Option<Tensor<2, Bool>>,
+    options: AttentionOptions,
+) -> Tensor<3> {
+    let (query, key, value) = (query.into_dispatch(), key.into_dispatch(), value.into_dispatch());
+    let padding = padding(padding_mask);
+    Tensor::from_dispatch(Dispatch::fused_attention(query, key, value, padding, options))
+}
+
+/// [`attention`] to what the caches hold and to the new tokens, whose keys and values are written
+/// to the caches first: in place, if no other reference to them is held.
+///
+/// # Shapes
+///
+/// `[batch_size, new, hidden_dim]` for query, key, value and result; caches: `[rows, num_heads,
+/// max_length, head_dim]`, of which sequence `i` writes to row `i`; `padding_mask`:
+/// `[batch_size, start + new]`.
+#[allow(clippy::too_many_arguments, reason = "three inputs, two caches, and how")]
+pub fn cached_attention(
+    query: Tensor<3>,
+    key: Tensor<3>,
+    value: Tensor<3>,
+    key_cache: Tensor<4>,
+    value_cache: Tensor<4>,
+    padding_mask: Option<Tensor<2, Bool>>,
+    cached: CachedKeys,
+    options: AttentionOptions,
+) -> (Tensor<3>, Tensor<4>, Tensor<4>) {
+    let (query, key, value) = (query.into_dispatch(), key.into_dispatch(), value.into_dispatch());
+    let (key_cache, value_cache) = (key_cache.into_dispatch(), value_cache.into_dispatch());
+    let padding = padding(padding_mask);
+    let (output, key_cache, value_cache) = Dispatch::fused_cached_attention(
+        query,
+        key,
+        value,
+        key_cache,
+        value_cache,
+        padding,
+        cached,
+        options,
+    );
+    (
+        Tensor::from_dispatch(output),
+        Tensor::from_dispatch(key_cache),
+        Tensor::from_dispatch(value_cache),
+    )
+}
+
+fn padding(mask: Option<Tensor<2, Bool>>) -> Padding<Dispatch> {
+    mask.map_or(Padding::None, |mask| Padding::Keep(mask.into_dispatch()))
+}
+
+/// Runs a computation on one of the cores that the operations use, so that they need not be woken
+/// for each of them.
+pub fn run_on_cores<R: Send>(compute: impl FnOnce() -> R + Send) -> R {
+    #[cfg(feature = "flex")]
+    return rayon::scope(|_| compute());
+    #[cfg(not(feature = "flex"))]
+    compute()
+}
