@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use burn::module::Module;
 use burn::tensor::{Bool, DType, Device, Int, Tensor};
+use gpt2_kernels::CachedKeys;
 
-use crate::attention_mask::AttentionMask;
 use crate::dropout::{Dropout, DropoutSeed, Place};
 use crate::forward_pass::ForwardPass;
 use crate::key_value_cache::KeyValueCache;
@@ -207,8 +207,8 @@ impl Gpt2Backbone {
         let ForwardOptions { padding_mask, mut cache, mut intercept, dropout } = options;
         self.check_inputs(token_ids.dims(), padding_mask.as_ref(), cache.as_deref())?;
         let [_, sequence_length] = token_ids.dims();
-        let start = cache.as_ref().map_or(0, |cache| cache.len());
-        let pass = self.begin(&token_ids, start, padding_mask, dropout);
+        let cached = cache.as_ref().map(|cache| cache.cached());
+        let pass = self.begin(cached, padding_mask, dropout);
         let mut call = |x, point| match &mut intercept {
             Some(intercept) => intercept(x, point),
             None => x,
@@ -224,18 +224,16 @@ impl Gpt2Backbone {
         Ok(self.layer_norm.forward(x))
     }
 
-    /// What all layers of a pass over these tokens share.
+    /// What all layers of a pass share.
     pub(crate) fn begin(
         &self,
-        token_ids: &Tensor<2, Int>,
-        start: usize,
+        cached: Option<CachedKeys>,
         padding_mask: Option<Tensor<2, Bool>>,
         dropout: Option<DropoutSeed>,
     ) -> ForwardPass {
-        let [_, queries] = token_ids.dims();
         ForwardPass {
-            mask: AttentionMask::causal(start, queries, padding_mask, &token_ids.device()),
-            start,
+            padding_mask,
+            cached: cached.unwrap_or_default(),
             dropout: Dropout::new(self.config.dropout, dropout),
             compute_dtype: None,
         }
@@ -245,7 +243,7 @@ impl Gpt2Backbone {
     pub(crate) fn embed(&self, token_ids: Tensor<2, Int>, pass: &ForwardPass) -> Tensor<3> {
         let [_, sequence_length] = token_ids.dims();
         let mut x = self.token_embedding.forward(token_ids)
-            + self.position_embedding.forward(pass.start, sequence_length);
+            + self.position_embedding.forward(pass.cached.start, sequence_length);
         if let Some(dtype) = pass.compute_dtype {
             x = x.cast(dtype);
         }

@@ -75,7 +75,7 @@ impl Gpt2Backbone {
             self.check_float_type(dtype)?;
         }
         let backbone = self.clone().valid();
-        let mut pass = backbone.begin(&token_ids, 0, padding_mask, options.dropout);
+        let mut pass = backbone.begin(None, padding_mask, options.dropout);
         pass.compute_dtype = options.compute_dtype.filter(|dtype| *dtype != DType::F32);
         let layers = self.transformer_layers.len();
         let (output, tape) = if options.gradient_checkpointing {

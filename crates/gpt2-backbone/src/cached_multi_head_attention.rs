@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use gpt2_kernels::{AttentionOptions, attention};
 
 use crate::Gpt2BackboneConfig;
 use crate::dense::Dense;
@@ -47,41 +48,32 @@ impl CachedMultiHeadAttention {
         })
     }
 
-    /// Attends to the input itself, and to what the cache holds.
+    /// Attends to the input itself, and to what the cache holds, and adds the result to `residual`.
     ///
     /// # Shapes
     ///
     /// `[batch_size, sequence_length, hidden_dim]`, unchanged.
-    pub(crate) fn forward(
+    pub(crate) fn add_to(
         &self,
+        residual: Tensor<3>,
         input: Tensor<3>,
         layer: usize,
         pass: &ForwardPass,
-        cache: Option<(&mut LayerCache, usize)>,
+        cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
-        let [batch_size, sequence_length, hidden_dim] = input.dims();
-        // Keras scales the queries, not the scores.
-        let query = self.split_heads(self.query_dense.forward(input.clone()) * self.query_scale);
-        let key = self.split_heads(self.key_dense.forward(input.clone()));
-        let value = self.split_heads(self.value_dense.forward(input));
-        let (key, value) = match cache {
-            Some((cache, start)) => cache.append(start, key, value),
-            None => (key, value),
+        let query = self.query_dense.forward(input.clone());
+        let key = self.key_dense.forward(input.clone());
+        let value = self.value_dense.forward(input);
+        let options = AttentionOptions {
+            num_heads: self.num_heads,
+            scale: self.query_scale,
+            dropout: pass.dropout.map(|dropout| dropout.key(Place::Probabilities(layer))),
         };
-        let weights = pass.mask.softmax(query.matmul(key.swap_dims(2, 3)));
-        let weights = pass.drop(weights, Place::Probabilities(layer));
-        let joined = weights.matmul(value).swap_dims(1, 2).reshape([
-            batch_size,
-            sequence_length,
-            hidden_dim,
-        ]);
-        self.output_dense.forward(joined)
-    }
-
-    /// `[batch_size, sequence_length, hidden_dim] -> [batch_size, num_heads, sequence_length, head_dim]`
-    fn split_heads(&self, projected: Tensor<3>) -> Tensor<4> {
-        let [batch_size, sequence_length, hidden_dim] = projected.dims();
-        let head_dim = hidden_dim / self.num_heads;
-        projected.reshape([batch_size, sequence_length, self.num_heads, head_dim]).swap_dims(1, 2)
+        let padding_mask = pass.padding_mask.clone();
+        let joined = match cache {
+            Some(cache) => cache.attend([query, key, value], padding_mask, &pass.cached, options),
+            None => attention(query, key, value, padding_mask, options),
+        };
+        self.output_dense.add_to(residual, joined, pass, Place::Attention(layer))
     }
 }

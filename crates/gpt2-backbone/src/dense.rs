@@ -1,8 +1,11 @@
 //! A fully connected layer: `x W + b`.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, module::linear};
+use burn::tensor::Tensor;
+use gpt2_kernels::{linear, linear_add, linear_gelu};
 
+use crate::dropout::Place;
+use crate::forward_pass::ForwardPass;
 use crate::lora::Lora;
 use crate::parameter::{Initializer, ParameterReader, ParameterSource};
 
@@ -68,15 +71,45 @@ impl Dense {
     ///
     /// `[batch_size, sequence_length, input_dim] -> [batch_size, sequence_length, output_dim]`
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let [batch_size, sequence_length, input_dim] = input.dims();
-        let [_, output_dim] = self.kernel.dims();
-        // One matrix product: a batch of small ones packs the kernel again for each row.
-        let rows = input.reshape([batch_size * sequence_length, input_dim]);
-        let adapted = self.lora.as_ref().map(|lora| lora.forward(rows.clone()));
-        let mut output = linear(rows, self.kernel.val(), Some(self.bias.val()));
-        if let Some(adapted) = adapted {
-            output = output + adapted;
+        self.on_rows(input, |rows| {
+            let adapted = self.lora.as_ref().map(|lora| lora.forward(rows.clone()));
+            let output = linear(rows, self.kernel.val(), self.bias.val());
+            match adapted {
+                Some(adapted) => output + adapted,
+                None => output,
+            }
+        })
+    }
+
+    /// GPT-2's GELU of what the layer computes.
+    pub(crate) fn forward_gelu(&self, input: Tensor<3>) -> Tensor<3> {
+        if self.lora.is_some() {
+            return gpt2_kernels::gelu(self.forward(input));
         }
+        self.on_rows(input, |rows| linear_gelu(rows, self.kernel.val(), self.bias.val()))
+    }
+
+    /// Adds what the layer computes, and dropout leaves of it, to `residual`.
+    pub(crate) fn add_to(
+        &self,
+        residual: Tensor<3>,
+        input: Tensor<3>,
+        pass: &ForwardPass,
+        place: Place,
+    ) -> Tensor<3> {
+        if self.lora.is_some() || pass.dropout.is_some() {
+            return residual + pass.drop(self.forward(input), place);
+        }
+        let residual = residual.flatten(0, 1);
+        self.on_rows(input, |rows| linear_add(rows, self.kernel.val(), self.bias.val(), residual))
+    }
+
+    /// All positions of all sequences as one matrix: a product of each sequence for itself would
+    /// prepare the kernel again for each.
+    fn on_rows(&self, input: Tensor<3>, compute: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<3> {
+        let [batch_size, sequence_length, _] = input.dims();
+        let output = compute(input.flatten(0, 1));
+        let [_, output_dim] = output.dims();
         output.reshape([batch_size, sequence_length, output_dim])
     }
 }

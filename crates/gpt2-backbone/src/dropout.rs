@@ -1,6 +1,7 @@
 //! Dropout: numbers that are set to zero in training, the same ones for the same seed and step.
 
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::tensor::Tensor;
+use gpt2_kernels::{DropoutKey, counted_random, dropout};
 
 /// What the zeros of one training step follow from, besides their place in the model.
 ///
@@ -42,79 +43,34 @@ impl Dropout {
 
     /// Sets numbers to zero, and divides the others by the probability that they are kept.
     pub(crate) fn apply<const D: usize>(&self, input: Tensor<D>, place: Place) -> Tensor<D> {
-        if self.rate >= 1.0 {
-            return input * 0.0;
-        }
-        let factors = self.factors(input.dims(), place, &input.device());
-        let dtype = input.dtype();
-        input * factors.cast(dtype)
+        dropout(input, self.key(place))
     }
 
-    /// 0 where a number is dropped.
-    fn factors<const D: usize>(
-        &self,
-        shape: [usize; D],
-        place: Place,
-        device: &Device,
-    ) -> Tensor<D> {
-        let keep = 1.0 - self.rate;
-        let key = self.key(place);
-        if !is_cpu(device) {
-            // Made where it is needed: to send it over would take longer than the layer does.
-            device.seed(key);
-            return Tensor::random(shape, Distribution::Bernoulli(keep), device) / keep;
-        }
-        let threshold = (keep * 2f64.powi(32)) as u64;
-        let factor = (1.0 / keep) as f32;
-        let count: usize = shape.iter().product();
-        let values: Vec<f32> = (0..count as u64)
-            .map(|index| if mix(key, index) >> 32 < threshold { factor } else { 0.0 })
-            .collect();
-        Tensor::from_data(TensorData::new(values, shape), device)
-    }
-
-    fn key(&self, place: Place) -> u64 {
+    /// Which numbers are dropped there.
+    pub(crate) fn key(&self, place: Place) -> DropoutKey {
         let place = match place {
             Place::Embeddings => 0,
             Place::Probabilities(layer) => 3 * layer as u64 + 1,
             Place::Attention(layer) => 3 * layer as u64 + 2,
             Place::FeedForward(layer) => 3 * layer as u64 + 3,
         };
-        mix(mix(mix(self.seed.seed, 0), self.seed.step), place)
+        let DropoutSeed { seed, step } = self.seed;
+        let key = counted_random(counted_random(counted_random(seed, 0), step), place);
+        DropoutKey { key, rate: self.rate }
     }
-}
-
-/// The number with this index under this key: SplitMix64
-/// ([Steele et al., 2014](https://doi.org/10.1145/2714064.2660195)), whose state is counted.
-fn mix(key: u64, index: u64) -> u64 {
-    let mut z = key.wrapping_add((index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-fn is_cpu(device: &Device) -> bool {
-    #[cfg(feature = "flex")]
-    if *device == Device::flex() {
-        return true;
-    }
-    #[cfg(feature = "ndarray")]
-    #[allow(deprecated, reason = "burn deprecates the backend; users may still ask for it")]
-    if *device == Device::ndarray() {
-        return true;
-    }
-    let _ = device;
-    false
 }
 
 #[cfg(test)]
 #[cfg(feature = "flex")]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
 
     fn factors(seed: u64, step: u64, place: Place) -> Vec<f32> {
         let dropout = Dropout::new(0.25, Some(DropoutSeed { seed, step })).unwrap();
-        dropout.factors([100, 200], place, &Device::flex()).try_into_vec_as().unwrap()
+        let ones = Tensor::<2>::ones([100, 200], &Device::flex());
+        dropout.apply(ones, place).try_into_vec_as().unwrap()
     }
 
     #[test]

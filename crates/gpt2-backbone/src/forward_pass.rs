@@ -1,16 +1,17 @@
 //! What all layers of one forward pass share.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{Bool, DType, Tensor};
+use gpt2_kernels::CachedKeys;
 
-use crate::attention_mask::AttentionMask;
 use crate::dropout::{Dropout, Place};
 
 /// The mask, the dropout and the float type of one forward pass.
 #[derive(Debug, Clone)]
 pub(crate) struct ForwardPass {
-    pub(crate) mask: AttentionMask,
-    /// Position of the first token.
-    pub(crate) start: usize,
+    /// True where a token may be seen, `[batch_size, tokens in the cache + sequence_length]`.
+    pub(crate) padding_mask: Option<Tensor<2, Bool>>,
+    /// The tokens in the cache, behind which the first token is.
+    pub(crate) cached: CachedKeys,
     pub(crate) dropout: Option<Dropout>,
     /// The float type of activations, where it is not that of the parameters.
     pub(crate) compute_dtype: Option<DType>,

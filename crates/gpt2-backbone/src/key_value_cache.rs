@@ -1,26 +1,35 @@
 //! Keys and values of the tokens seen so far, written in place.
 
-use burn::tensor::{Device, Int, Tensor, s};
+use std::sync::Arc;
+
+use burn::tensor::{Bool, Device, Tensor, s};
+use gpt2_kernels::{AttentionOptions, CachedKeys, cached_attention};
 
 use crate::{BackboneError, Gpt2BackboneConfig};
 
 /// The keys and values of every layer, with room for `max_length` tokens.
 ///
-/// The buffers are allocated once and never grow. A cache belongs to one batch of sequences of
-/// equal length; [`select_rows`](Self::select_rows) reorders or repeats the sequences.
+/// The buffers are allocated once. A cache belongs to one batch of sequences of equal length;
+/// [`select_rows`](Self::select_rows) reorders or repeats the sequences without a copy: what moves
+/// is a table that says in which row of the buffers each token of each sequence is.
 #[derive(Debug, Clone)]
 pub struct KeyValueCache {
     layers: Vec<LayerCache>,
+    /// Rows of the buffers.
+    capacity: usize,
+    /// The row of each token, `[batch_size][max_length]`; none where sequence `i` is in row `i`.
+    rows: Option<Arc<[u32]>>,
     batch_size: usize,
     length: usize,
     max_length: usize,
 }
 
-/// One layer's part of a [`KeyValueCache`]: `[batch_size, num_heads, max_length, head_dim]` each.
+/// One layer's part of a [`KeyValueCache`].
 #[derive(Debug, Clone)]
 pub(crate) struct LayerCache {
-    key: Tensor<4>,
-    value: Tensor<4>,
+    /// Keys and values, `[capacity, num_heads, max_length, head_dim]` each; absent only while the
+    /// attention writes to them.
+    buffers: Option<[Tensor<4>; 2]>,
 }
 
 impl KeyValueCache {
@@ -43,12 +52,9 @@ impl KeyValueCache {
         }
         let shape = [batch_size, config.num_heads, max_length, config.head_dim()];
         let layers = (0..config.num_layers)
-            .map(|_| LayerCache {
-                key: Tensor::zeros(shape, device),
-                value: Tensor::zeros(shape, device),
-            })
+            .map(|_| LayerCache { buffers: Some([(); 2].map(|()| Tensor::zeros(shape, device))) })
             .collect();
-        Ok(Self { layers, batch_size, length: 0, max_length })
+        Ok(Self { layers, capacity: batch_size, rows: None, batch_size, length: 0, max_length })
     }
 
     /// Number of tokens a row that the cache holds.
@@ -87,15 +93,19 @@ impl KeyValueCache {
         if rows.iter().copied().eq(0..self.batch_size) {
             return;
         }
-        for layer in &mut self.layers {
-            let device = layer.key.device();
-            let indices: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
-            let indices = Tensor::<1, Int>::from_data(indices.as_slice(), &device);
-            for buffer in [&mut layer.key, &mut layer.value] {
-                buffer.inplace(|buffer| select_filled(buffer, &indices, rows.len(), self.length));
+        let mut moved = vec![0; rows.len() * self.max_length];
+        for (&row, moved) in rows.iter().zip(moved.chunks_exact_mut(self.max_length)) {
+            match &self.rows {
+                Some(rows) => moved.copy_from_slice(&rows[row * self.max_length..][..moved.len()]),
+                None => moved.fill(row as u32),
             }
         }
+        self.rows = Some(moved.into());
         self.batch_size = rows.len();
+        if self.batch_size > self.capacity {
+            self.capacity = self.batch_size;
+            self.layers.iter_mut().for_each(|layer| layer.grow(self.batch_size));
+        }
     }
 
     pub(crate) fn reserve(&self, batch_size: usize, new: usize) -> Result<(), BackboneError> {
@@ -116,51 +126,64 @@ impl KeyValueCache {
         Ok(())
     }
 
-    pub(crate) fn layer(&mut self, index: usize) -> (&mut LayerCache, usize) {
-        (&mut self.layers[index], self.length)
+    /// Where the keys and values of the tokens are.
+    pub(crate) fn cached(&self) -> CachedKeys {
+        CachedKeys { start: self.length, rows: self.rows.clone() }
     }
 
+    pub(crate) fn layer(&mut self, index: usize) -> &mut LayerCache {
+        &mut self.layers[index]
+    }
+
+    /// Counts tokens that every sequence has written to its own row.
     pub(crate) fn advance(&mut self, new: usize) {
+        if let Some(rows) = &mut self.rows {
+            let sequences = Arc::make_mut(rows).chunks_exact_mut(self.max_length);
+            for (row, places) in sequences.enumerate() {
+                places[self.length..self.length + new].fill(row as u32);
+            }
+        }
         self.length += new;
     }
 }
 
 impl LayerCache {
-    /// Writes keys and values behind the first `start` tokens, and returns those of all tokens.
+    /// Writes keys and values behind the tokens that are there, and attends to all.
     ///
     /// # Shapes
     ///
-    /// `[batch_size, num_heads, new, head_dim] -> [batch_size, num_heads, start + new, head_dim]`
-    pub(crate) fn append(
+    /// `[batch_size, new, hidden_dim]` for query, key, value and the result.
+    pub(crate) fn attend(
         &mut self,
-        start: usize,
-        key: Tensor<4>,
-        value: Tensor<4>,
-    ) -> (Tensor<4>, Tensor<4>) {
-        (write(&mut self.key, start, key), write(&mut self.value, start, value))
+        [query, key, value]: [Tensor<3>; 3],
+        padding_mask: Option<Tensor<2, Bool>>,
+        cached: &CachedKeys,
+        options: AttentionOptions,
+    ) -> Tensor<3> {
+        // Moved in and out: a sole owner is written in place.
+        let [keys, values] = self.buffers.take().expect("no attention is under way");
+        let (output, keys, values) = cached_attention(
+            query,
+            key,
+            value,
+            keys,
+            values,
+            padding_mask,
+            cached.clone(),
+            options,
+        );
+        self.buffers = Some([keys, values]);
+        output
     }
-}
 
-/// Moves the buffer through the assignment: a sole owner is written in place.
-fn write(buffer: &mut Tensor<4>, start: usize, new: Tensor<4>) -> Tensor<4> {
-    let end = start + new.dims()[2];
-    buffer.inplace(|buffer| buffer.slice_assign(s![.., .., start..end, ..], new));
-    buffer.clone().slice(s![.., .., 0..end, ..])
-}
-
-/// Selects rows of the filled part only, which is most of the saving in a long cache.
-fn select_filled(
-    buffer: Tensor<4>,
-    indices: &Tensor<1, Int>,
-    rows: usize,
-    length: usize,
-) -> Tensor<4> {
-    let [batch_size, num_heads, max_length, head_dim] = buffer.dims();
-    let filled = buffer.clone().slice(s![.., .., 0..length, ..]).select(0, indices.clone());
-    let target = if rows == batch_size {
-        buffer
-    } else {
-        Tensor::zeros([rows, num_heads, max_length, head_dim], &buffer.device())
-    };
-    target.slice_assign(s![.., .., 0..length, ..], filled)
+    /// Makes room for more rows behind those that are there.
+    fn grow(&mut self, capacity: usize) {
+        let buffers = self.buffers.take().expect("no attention is under way");
+        self.buffers = Some(buffers.map(|buffer| {
+            let [rows, num_heads, max_length, head_dim] = buffer.dims();
+            let shape = [capacity, num_heads, max_length, head_dim];
+            let larger = Tensor::zeros(shape, &buffer.device());
+            larger.slice_assign(s![0..rows, .., .., ..], buffer)
+        }));
+    }
 }

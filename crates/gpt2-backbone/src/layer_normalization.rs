@@ -1,7 +1,8 @@
 //! Layer normalisation over the hidden axis.
 
 use burn::module::{Module, Param};
-use burn::tensor::{DType, Tensor, module::layer_norm};
+use burn::tensor::{DType, Tensor};
+use gpt2_kernels::layer_norm;
 
 use crate::parameter::{Initializer, ParameterReader, ParameterSource};
 
@@ -35,9 +36,11 @@ impl LayerNormalization {
     ///
     /// `[batch_size, sequence_length, hidden_dim]`, unchanged.
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let dtype = input.dtype();
+        let (dtype, shape) = (input.dtype(), input.dims());
         let input = if dtype == DType::F32 { input } else { input.cast(DType::F32) };
-        let output = layer_norm(input, self.gamma.val(), Some(self.beta.val()), self.epsilon);
+        let rows = input.flatten(0, 1);
+        let output = layer_norm(rows, self.gamma.val(), self.beta.val(), self.epsilon);
+        let output = output.reshape(shape);
         if dtype == DType::F32 { output } else { output.cast(dtype) }
     }
 }

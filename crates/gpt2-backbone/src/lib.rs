@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod attention_mask;
 mod backbone;
 mod backward_pass;
 mod cached_multi_head_attention;

@@ -2,6 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, module::embedding};
+use gpt2_kernels::reverse_embedding;
 
 use crate::parameter::{Initializer, ParameterReader, ParameterSource};
 
@@ -48,17 +49,13 @@ impl ReversibleEmbedding {
     ///
     /// `[batch_size, sequence_length, hidden_dim] -> [batch_size, sequence_length, vocabulary_size]`
     pub fn reverse(&self, hidden_states: Tensor<3>) -> Tensor<3> {
-        let [batch_size, sequence_length, hidden_dim] = hidden_states.dims();
-        let output = match &self.reverse_embeddings {
-            Some(reverse_embeddings) => reverse_embeddings.val(),
-            // A view: the table stays in the layout that look-ups need.
-            None => self.embeddings.val().transpose(),
+        let [batch_size, sequence_length, _] = hidden_states.dims();
+        let rows = hidden_states.flatten(0, 1);
+        let logits: Tensor<2> = match &self.reverse_embeddings {
+            Some(reverse_embeddings) => rows.matmul(reverse_embeddings.val()),
+            None => reverse_embedding(rows, self.embeddings.val()),
         };
-        let [_, vocabulary_size] = output.dims();
-        hidden_states.reshape([batch_size * sequence_length, hidden_dim]).matmul(output).reshape([
-            batch_size,
-            sequence_length,
-            vocabulary_size,
-        ])
+        let [_, vocabulary_size] = logits.dims();
+        logits.reshape([batch_size, sequence_length, vocabulary_size])
     }
 }

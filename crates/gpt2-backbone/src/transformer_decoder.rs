@@ -78,14 +78,13 @@ impl TransformerDecoder {
         input: Tensor<3>,
         layer: usize,
         pass: &ForwardPass,
-        cache: Option<(&mut LayerCache, usize)>,
+        cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
         let normalized = self.self_attention_layer_norm.forward(input.clone());
-        let attended = self.self_attention_layer.forward(normalized, layer, pass, cache);
-        let x = input + pass.drop(attended, Place::Attention(layer));
+        let x = self.self_attention_layer.add_to(input, normalized, layer, pass, cache);
         let normalized = self.feedforward_layer_norm.forward(x.clone());
-        let transformed = self.feed_forward(normalized);
-        x + pass.drop(transformed, Place::FeedForward(layer))
+        let activated = self.activate(normalized);
+        self.feedforward_output_dense.add_to(x, activated, pass, Place::FeedForward(layer))
     }
 
     /// The dense layers, in the order of a pass.
@@ -101,48 +100,14 @@ impl TransformerDecoder {
         ]
     }
 
-    fn feed_forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let inner = self.feedforward_intermediate_dense.forward(input);
-        let activated = match self.activation {
-            Activation::GeluNew => gelu_new(inner),
-            Activation::Gelu => activation::gelu(inner),
-            Activation::Relu => activation::relu(inner),
-            Activation::Silu => activation::silu(inner),
-            Activation::Tanh => activation::tanh(inner),
-        };
-        self.feedforward_output_dense.forward(activated)
+    fn activate(&self, input: Tensor<3>) -> Tensor<3> {
+        let dense = &self.feedforward_intermediate_dense;
+        match self.activation {
+            Activation::GeluNew => dense.forward_gelu(input),
+            Activation::Gelu => activation::gelu(dense.forward(input)),
+            Activation::Relu => activation::relu(dense.forward(input)),
+            Activation::Silu => activation::silu(dense.forward(input)),
+            Activation::Tanh => activation::tanh(dense.forward(input)),
+        }
     }
-}
-
-const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
-const CUBIC: f64 = 0.044715;
-
-/// GPT-2's GELU, `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
-///
-/// burn's own cubes with `powf`, a scalar library call for each number; two products are exact to
-/// the last bit or two and many times faster.
-fn gelu_new(x: Tensor<3>) -> Tensor<3> {
-    if !x.is_tracked() {
-        let tanh = gelu_tanh(x.clone());
-        return x * (tanh + 1.0) * 0.5;
-    }
-    // Automatic differentiation would keep seven intermediate results and compute the hyperbolic
-    // tangent, of all that a scalar library call, a second time. Only the slope is kept: `x - x0`
-    // is zero, and its gradient one.
-    let x0 = x.clone().inner();
-    let tanh = gelu_tanh(x0.clone());
-    let half = (tanh.clone() + 1.0) * 0.5;
-    // Beyond 10 the slope of the tangent is zero, and a square would overflow 16-bit floats.
-    let near = x0.clone().clamp(-10.0, 10.0);
-    let inner_slope = near.clone() * near.clone() * (3.0 * CUBIC) + 1.0;
-    let slope = (-(tanh.clone() * tanh.clone()) + 1.0) * near * inner_slope;
-    let slope = slope * (0.5 * SQRT_2_OVER_PI) + half;
-    let value = x0.clone() * (tanh + 1.0) * 0.5;
-    (x - Tensor::from_inner(x0)) * Tensor::from_inner(slope) + Tensor::from_inner(value)
-}
-
-/// `tanh(sqrt(2 / pi) (x + 0.044715 x^3))`
-fn gelu_tanh(x: Tensor<3>) -> Tensor<3> {
-    let cubic = x.clone() * x.clone() * x.clone() * CUBIC;
-    ((x + cubic) * SQRT_2_OVER_PI).tanh()
 }

@@ -47,7 +47,7 @@ pub fn counted_random(key: u64, index: u64) -> u64 {
 }
 
 /// Where the keys and values of earlier tokens are.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct CachedKeys {
     /// Number of earlier tokens.
     pub start: usize,

@@ -21,6 +21,31 @@ pub(crate) fn linear<B: Backend>(
     B::float_add(B::float_matmul(x, kernel), bias)
 }
 
+pub(crate) fn linear_add<B: Backend>(
+    x: FloatTensor<B>,
+    kernel: FloatTensor<B>,
+    bias: FloatTensor<B>,
+    residual: FloatTensor<B>,
+) -> FloatTensor<B> {
+    B::float_add(residual, linear::<B>(x, kernel, bias))
+}
+
+pub(crate) fn reverse_embedding<B: Backend>(
+    hidden: FloatTensor<B>,
+    table: FloatTensor<B>,
+) -> FloatTensor<B> {
+    B::float_matmul(hidden, B::float_swap_dims(table, 0, 1))
+}
+
+pub(crate) fn layer_norm<B: Backend>(
+    x: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    beta: FloatTensor<B>,
+    epsilon: f64,
+) -> FloatTensor<B> {
+    B::layer_norm(x, gamma, Some(beta), epsilon)
+}
+
 /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
 ///
 /// burn's own cubes with `powf`, a library call for each number; two products are exact to the

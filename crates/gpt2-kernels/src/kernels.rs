@@ -53,7 +53,7 @@ pub trait Kernels: Backend {
         hidden: FloatTensor<Self>,
         table: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        Self::float_matmul(hidden, Self::float_swap_dims(table, 0, 1))
+        composed::reverse_embedding::<Self>(hidden, table)
     }
 
     /// GPT-2's GELU.
@@ -73,7 +73,7 @@ pub trait Kernels: Backend {
         beta: FloatTensor<Self>,
         epsilon: f64,
     ) -> FloatTensor<Self> {
-        Self::layer_norm(x, gamma, Some(beta), epsilon)
+        composed::layer_norm::<Self>(x, gamma, beta, epsilon)
     }
 
     /// The gradients by `x`, `gamma` and `beta`.

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use gpt2_backbone::{ForwardOptions, Gpt2Backbone, KeyValueCache};
+use gpt2_kernels::run_on_cores;
 use gpt2_tokenizer::TokenId;
 
 use crate::TaskError;
@@ -37,12 +38,18 @@ impl NextToken for CachedModel {
         let unseen: Vec<Vec<TokenId>> = rows.iter().map(|row| row[start..index].to_vec()).collect();
         let device = self.backbone.device();
         let token_ids = ids_to_tensor("token_ids", &unseen, self.vocabulary_size(), &device)?;
-        let options = ForwardOptions { cache: Some(&mut self.cache), ..Default::default() };
-        let hidden_states = self.backbone.forward_with(token_ids, options)?;
-        // Only the last position is asked for; the others' logits would cost more than the layers.
-        let last = hidden_states.clone().narrow(1, index - start - 1, 1);
+        let (backbone, cache) = (&self.backbone, &mut self.cache);
+        // One token's operations are too short to wake a core for each.
+        let (hidden_states, logits) = run_on_cores(|| {
+            let options = ForwardOptions { cache: Some(cache), ..Default::default() };
+            let hidden_states = backbone.forward_with(token_ids, options)?;
+            // Only the last position is asked for; the others' logits would cost more than the
+            // layers.
+            let last = hidden_states.clone().narrow(1, index - start - 1, 1);
+            Ok::<_, TaskError>((hidden_states, to_f32(backbone.logits(last))))
+        })?;
         self.hidden_states = Some(hidden_states);
-        Ok(Matrix::new(to_f32(self.backbone.logits(last)), self.vocabulary_size()))
+        Ok(Matrix::new(logits, self.vocabulary_size()))
     }
 
     fn hidden_states(&mut self) -> Result<Matrix, TaskError> {

@@ -1,6 +1,14 @@
-//! Kernels for the CPU.
+//! The operations by hand, for the CPU.
+
+mod attention;
+mod flex;
+mod gelu;
+mod layer_norm;
+mod linear;
 mod narrow_dots;
 mod narrow_product;
+mod product;
 mod simd;
+#[cfg(test)]
+mod tests;
 mod threads;
-impl crate::kernels::Kernels for burn::backend::Flex {}

@@ -17,49 +17,35 @@ const WIDTH: usize = 768;
 /// Inputs whose weights are read side by side.
 const UNROLL: usize = 8;
 
-/// Sums of a product, one for every block of [`DEPTH`] inputs: `[blocks][rows][outputs]`.
+/// The sums of a product, one for every block of [`DEPTH`] inputs: `[blocks][rows][outputs]`.
 ///
 /// Every block is a contiguous piece of the kernel, so that memory is read at its full rate, and
-/// the split does not depend on the number of threads.
-pub(crate) struct PartialSums {
-    sums: Vec<f32>,
-    blocks: usize,
-}
-
-impl PartialSums {
-    /// `x`: `[rows, inputs]`; `kernel`: `[inputs, outputs]`.
-    pub(crate) fn new(x: &[f32], kernel: &[f32], rows: usize, outputs: usize) -> Self {
-        let inputs = x.len() / rows;
-        let (blocks, panels) = (inputs.div_ceil(DEPTH), outputs.div_ceil(WIDTH));
-        let mut sums = vec![0f32; blocks * rows * outputs];
-        let shared = Shared::new(&mut sums);
-        for_each(blocks * panels, rows * inputs * outputs, |task| {
-            let (block, panel) = (task / panels, task % panels);
-            let (first, start) = (block * DEPTH, panel * WIDTH);
-            let depth = DEPTH.min(inputs - first);
-            let width = WIDTH.min(outputs - start);
-            for row in (0..rows).step_by(ROWS) {
-                let count = ROWS.min(rows - row);
-                let mut targets: [&mut [f32]; ROWS] =
-                    std::array::from_fn(|_| &mut [] as &mut [f32]);
-                for (index, target) in targets[..count].iter_mut().enumerate() {
-                    let at = (block * rows + row + index) * outputs + start;
-                    // SAFETY: the part belongs to this block, row and panel alone.
-                    *target = unsafe { shared.part(at, width) };
-                }
-                let x = &x[row * inputs + first..];
-                let kernel = &kernel[first * outputs + start..];
-                let block = Block { x, inputs, kernel, outputs, depth, width };
-                block.run(&mut targets[..count]);
+/// the split does not depend on the number of threads. `x`: `[rows, inputs]`; `kernel`:
+/// `[inputs, outputs]`.
+pub(crate) fn partial_sums(x: &[f32], kernel: &[f32], rows: usize, outputs: usize) -> Vec<f32> {
+    let inputs = x.len() / rows;
+    let (blocks, panels) = (inputs.div_ceil(DEPTH), outputs.div_ceil(WIDTH));
+    let mut sums = vec![0f32; blocks * rows * outputs];
+    let shared = Shared::new(&mut sums);
+    for_each(blocks * panels, rows * inputs * outputs, |task| {
+        let (block, panel) = (task / panels, task % panels);
+        let (first, start) = (block * DEPTH, panel * WIDTH);
+        let depth = DEPTH.min(inputs - first);
+        let width = WIDTH.min(outputs - start);
+        for row in (0..rows).step_by(ROWS) {
+            let count = ROWS.min(rows - row);
+            let mut targets: [&mut [f32]; ROWS] = Default::default();
+            for (index, target) in targets[..count].iter_mut().enumerate() {
+                let at = (block * rows + row + index) * outputs + start;
+                // SAFETY: the part belongs to this block, row and panel alone.
+                *target = unsafe { shared.part(at, width) };
             }
-        });
-        Self { sums, blocks }
-    }
-
-    /// The sums of some outputs of all blocks, in order: `visit` gets every block's.
-    pub(crate) fn blocks(&self) -> impl ExactSizeIterator<Item = &[f32]> {
-        self.sums.chunks_exact(self.sums.len() / self.blocks)
-    }
+            let x = &x[row * inputs + first..];
+            let kernel = &kernel[first * outputs + start..];
+            Block { x, inputs, kernel, outputs, depth, width }.run(&mut targets[..count]);
+        }
+    });
+    sums
 }
 
 /// Some outputs of some inputs.
