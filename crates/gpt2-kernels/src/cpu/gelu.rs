@@ -42,10 +42,10 @@ impl WithSimd for Gelu<'_> {
 /// `0.5 x (1 + tanh u)` is, without its loss of digits where the tangent is near -1.
 #[inline(always)]
 pub(crate) fn gelu_of<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let splat = |value: f32| simd.splat_f32s(value);
     // -2 sqrt(2 / pi), and that times 0.044715.
-    let slope =
-        simd.mul_add_e_f32s(simd.mul_f32s(x, x), splat(-0.071_354_814), splat(-1.595_769_1));
+    let square = simd.mul_f32s(x, x);
+    let cubic = simd.splat_f32s(-0.071_354_814);
+    let slope = simd.mul_add_e_f32s(square, cubic, simd.splat_f32s(-1.595_769_1));
     let power = exp(simd, simd.mul_f32s(x, slope));
-    simd.div_f32s(x, simd.add_f32s(power, splat(1.0)))
+    simd.div_f32s(x, simd.add_f32s(power, simd.splat_f32s(1.0)))
 }

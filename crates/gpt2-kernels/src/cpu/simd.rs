@@ -29,31 +29,36 @@ pub(crate) fn store<S: Simd>(simd: S, slice: &mut [f32], at: usize, value: S::f3
 }
 
 /// `e^x` to about one unit in the last place; 0 below -87.3, where 32-bit floats end.
+///
+/// Without closures, as all code on vectors: one that is not inlined at once loses the
+/// instructions of the function around it.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let splat = |value: f32| simd.splat_f32s(value);
-    let lowest = splat(-87.336_54);
+    let lowest = simd.splat_f32s(-87.336_54);
     let is_zero = simd.less_than_f32s(x, lowest);
-    let x = simd.min_f32s(simd.max_f32s(x, lowest), splat(88.722_83));
+    let x = simd.min_f32s(simd.max_f32s(x, lowest), simd.splat_f32s(88.722_83));
     // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits.
-    let magic = splat(12_582_912.0);
-    let shifted = simd.mul_add_e_f32s(x, splat(std::f32::consts::LOG2_E), magic);
+    let magic = simd.splat_f32s(12_582_912.0);
+    let shifted = simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), magic);
     let whole = simd.sub_f32s(shifted, magic);
     // ln 2 in two parts, the first with zeros behind it, so that the products are exact.
-    let r = simd.negate_mul_add_e_f32s(whole, splat(0.693_359_4), x);
-    let r = simd.negate_mul_add_e_f32s(whole, splat(-2.121_944_4e-4), r);
+    let r = simd.negate_mul_add_e_f32s(whole, simd.splat_f32s(0.693_359_4), x);
+    let r = simd.negate_mul_add_e_f32s(whole, simd.splat_f32s(-2.121_944_4e-4), r);
     // The polynomial of Cephes' `expf`.
-    let mut p = splat(1.987_569_1e-4);
-    for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
-        p = simd.mul_add_e_f32s(p, r, splat(coefficient));
-    }
+    let mut p = simd.splat_f32s(1.987_569_1e-4);
+    p = simd.mul_add_e_f32s(p, r, simd.splat_f32s(1.398_199_9e-3));
+    p = simd.mul_add_e_f32s(p, r, simd.splat_f32s(8.333_452e-3));
+    p = simd.mul_add_e_f32s(p, r, simd.splat_f32s(4.166_579_6e-2));
+    p = simd.mul_add_e_f32s(p, r, simd.splat_f32s(1.666_666_5e-1));
+    p = simd.mul_add_e_f32s(p, r, simd.splat_f32s(0.5));
     let fraction = simd.mul_add_e_f32s(simd.mul_f32s(r, r), p, r);
-    let fraction = simd.add_f32s(fraction, splat(1.0));
+    let fraction = simd.add_f32s(fraction, simd.splat_f32s(1.0));
     // 2^whole in two factors: 2^128 is no 32-bit float, though half of it times two is.
-    let bits = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
+    let bits = simd.transmute_u32s_f32s(shifted);
+    let bits = simd.wrapping_dyn_shl_u32s(bits, simd.splat_u32s(23));
     let power = simd.transmute_f32s_u32s(simd.add_u32s(bits, simd.splat_u32s(126 << 23)));
-    let value = simd.mul_f32s(simd.mul_f32s(fraction, power), splat(2.0));
-    simd.select_f32s(is_zero, splat(0.0), value)
+    let value = simd.mul_f32s(simd.mul_f32s(fraction, power), simd.splat_f32s(2.0));
+    simd.select_f32s(is_zero, simd.splat_f32s(0.0), value)
 }
 
 /// Tells the processor that `count` numbers from `slice[at]` on, which may lie beyond the end, are

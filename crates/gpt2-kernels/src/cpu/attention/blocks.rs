@@ -21,12 +21,13 @@ thread_local! {
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Calls `compute` with this many zeros.
+/// Calls `compute` with this many numbers, whatever they are.
 fn with_scratch(length: usize, compute: impl FnOnce(&mut [f32])) {
     SCRATCH.with_borrow_mut(|scratch| {
-        scratch.clear();
-        scratch.resize(length, 0.0);
-        compute(scratch);
+        if scratch.len() < length {
+            scratch.resize(length, 0.0);
+        }
+        compute(&mut scratch[..length]);
     });
 }
 
@@ -117,12 +118,13 @@ pub(crate) fn attend_backward(inputs: Inputs<'_>, gradient: &[f32]) -> [Vec<f32>
         let size = length * width;
         with_scratch(3 * size + 2 * HEIGHT * length, |scratch| {
             let (gradients, scratch) = scratch.split_at_mut(3 * size);
+            gradients.fill(0.0);
             let gradients = split_three(gradients);
             Backward { inputs, gradient: gradient.head(sequence, head), sequence, head }
                 .run(gradients, scratch);
         });
         SCRATCH.with_borrow(|scratch| {
-            for (shared, gradient) in shared.iter().zip(scratch.chunks_exact(size)) {
+            for (shared, gradient) in shared.iter().zip(scratch[..3 * size].chunks_exact(size)) {
                 for (position, row) in gradient.chunks_exact(width).enumerate() {
                     let at = ((sequence * length + position) * heads + head) * width;
                     // SAFETY: this head of this token belongs to this task alone.
@@ -159,7 +161,7 @@ impl Backward<'_> {
         let width = inputs.width();
         let key = inputs.key.head(sequence, head).matrix(0);
         let value = inputs.value.head(sequence, head).matrix(0);
-        let (probabilities, slopes) = scratch.split_at_mut(scratch.len() / 2);
+        let (probabilities, slopes) = scratch.split_at_mut(HEIGHT * inputs.queries);
         for first in (0..inputs.queries).step_by(HEIGHT) {
             let block = Block::new(&inputs, sequence, head, first);
             let (height, seen) = (block.height, block.seen);

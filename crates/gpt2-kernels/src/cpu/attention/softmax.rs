@@ -59,17 +59,18 @@ fn largest<S: Simd>(simd: S, values: &[f32]) -> f32 {
 /// Replaces every number by `e^((x - largest) scale)`, and returns the sum.
 #[inline(always)]
 fn exponentials<S: Simd>(simd: S, values: &mut [f32], largest: f32, scale: f32) -> f32 {
-    let (splat, factor) = (simd.splat_f32s(largest), simd.splat_f32s(scale));
-    let power = |x| exp(simd, simd.mul_f32s(simd.sub_f32s(x, splat), factor));
+    let (largest, scale) = (simd.splat_f32s(largest), simd.splat_f32s(scale));
     let whole = values.len() - values.len() % S::F32_LANES;
     let mut sums = simd.splat_f32s(0.0);
     for at in (0..whole).step_by(S::F32_LANES) {
-        let value = power(load(simd, values, at));
+        let distance = simd.sub_f32s(load(simd, values, at), largest);
+        let value = exp(simd, simd.mul_f32s(distance, scale));
         store(simd, values, at, value);
         sums = simd.add_f32s(sums, value);
     }
     let rest = &mut values[whole..];
-    let value = power(simd.partial_load_f32s(rest));
+    let distance = simd.sub_f32s(simd.partial_load_f32s(rest), largest);
+    let value = exp(simd, simd.mul_f32s(distance, scale));
     simd.partial_store_f32s(rest, value);
     rest.iter().fold(simd.reduce_sum_f32s(sums), |sum, value| sum + value)
 }
