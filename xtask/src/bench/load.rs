@@ -9,12 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use gpt2_presets::{ExportOptions, ExportToTransformers, Preset, SaveToPreset, WeightDtype};
-use serde_json::Value;
 
-use super::random_preset;
+use super::size::Size;
 use super::table::{self, Check, Measurements};
+use super::{process, random_preset};
 
 /// Times loading and conversion, beside KerasHub and transformers where their Pythons are named.
 #[derive(clap::Args)]
@@ -76,7 +76,7 @@ fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Vec<Measurem
     let [f32, f16, keras] = ["f32", "f16", "keras"].map(|name| folder.join(name));
     match &arguments.preset {
         Some(preset) => Preset::open(preset)?.export_to_transformers(&f32)?,
-        None => random_preset::write(&f32)?,
+        None => random_preset::write(&f32, &Size::Base.config())?,
     }
     let preset = Preset::open(text(&f32)?)?;
     let half = ExportOptions::new().with_dtype(WeightDtype::F16);
@@ -139,17 +139,8 @@ fn cases(arguments: &Arguments, folder: &Path) -> anyhow::Result<Vec<Case>> {
 impl Case {
     /// Runs it once: seconds, and the most memory in bytes where that is known.
     fn run(&self) -> anyhow::Result<(f64, Option<f64>)> {
-        let output = Command::new(&self.program)
-            .args(&self.arguments)
-            .output()
-            .with_context(|| format!("running {}", self.program.display()))?;
-        let messages = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{}: {}", self.name, messages.trim());
-        // The last line: a library may greet on standard output.
-        let printed = String::from_utf8_lossy(&output.stdout);
-        let line = printed.lines().last().unwrap_or_default();
-        let json: Value = serde_json::from_str(line)
-            .with_context(|| format!("{}: reading its output `{line}`", self.name))?;
+        let finished = process::run(Command::new(&self.program).args(&self.arguments));
+        let json = finished.with_context(|| self.name)?.json;
         let seconds = json["seconds"].as_f64().context("a run prints its seconds")?;
         match &self.output {
             Some(path) if path.is_dir() => fs::remove_dir_all(path)?,

@@ -1,34 +1,64 @@
 //! `cargo xtask bench`: this library beside the ones that it is measured against.
+//!
+//! A [`scenario`] has a work and a [`cost`]. The [`stage`] holds what the contestants need, a
+//! [`contest`] has them take turns, and [`record`]s say what came of it. The [`worker`] is this
+//! library as a contestant; those of the [`rivals`] are scripts, in [`environments`] of theirs.
 
+mod compare;
+mod contest;
+mod cost;
+mod environments;
+mod limits;
 mod load;
+mod machine;
 mod once;
+mod process;
+#[path = "../../../crates/gpt2-tokenizer/benches/common/prose.rs"]
+mod prose;
 mod random_preset;
+mod record;
+mod report;
+mod rivals;
+mod scenario;
+mod size;
+mod stage;
+mod statistics;
 mod table;
+mod worker;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-/// Measures this library beside KerasHub and transformers. Build with `--release`.
+/// Times this library, and with `--peers` KerasHub, transformers, CTranslate2 and llama.cpp in turn
+/// with it. Build with `--release`.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    #[command(flatten)]
+    compare: compare::Arguments,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Time and memory to open a preset, and to convert it
     Load(load::Arguments),
-    /// One run, in a process of its own; prints a JSON object
+    /// One run of `load`, in a process of its own; prints a JSON object
     #[command(hide = true)]
     Once(once::Arguments),
+    /// One turn of this library, in a process of its own; prints a JSON object
+    #[command(hide = true)]
+    Worker(worker::Arguments),
 }
 
 /// Runs one of the benchmarks.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
-        Command::Load(arguments) => load::run(arguments),
-        Command::Once(arguments) => once::run(arguments),
+        None => compare::run(&arguments.compare),
+        Some(Command::Load(arguments)) => load::run(arguments),
+        Some(Command::Once(arguments)) => once::run(arguments),
+        Some(Command::Worker(arguments)) => worker::run(arguments),
     }
 }

@@ -1,6 +1,6 @@
 //! One measured run, in a process that does nothing else, so that its peak of memory is the run's.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +10,8 @@ use anyhow::Context;
 use clap::Subcommand;
 use gpt2_presets::{ExportToTransformers, Preset, SaveToPreset};
 use serde_json::json;
+
+use super::process;
 
 /// What is measured.
 #[derive(clap::Args)]
@@ -55,7 +57,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             start.elapsed()
         }
     };
-    println!("{}", json!({"seconds": seconds.as_secs_f64(), "peak_bytes": peak_bytes()}));
+    println!("{}", json!({"seconds": seconds.as_secs_f64(), "peak_bytes": process::peak_bytes()}));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -73,12 +75,4 @@ fn copy(file: &Path, destination: &Path) -> anyhow::Result<()> {
         copy.write_all(&buffer[..count]).context("writing")?;
     }
     Ok(copy.sync_all()?)
-}
-
-/// The most memory that the process has had, mapped files included; none where no system says it.
-fn peak_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kilobytes.checked_mul(1024)
 }

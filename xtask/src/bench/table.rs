@@ -1,6 +1,8 @@
-//! Measurements of several runs, and how they are shown.
+//! Measurements of `load`, and how they are shown.
 
 use serde_json::{Value, json};
+
+use super::statistics::{median, range};
 
 /// The runs of one case.
 pub struct Measurements {
@@ -30,16 +32,6 @@ impl Measurements {
     }
 }
 
-/// The middle one of some numbers, the mean of the middle two where their count is even; none of
-/// none.
-fn median(values: &[f64]) -> Option<f64> {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let upper = *values.get(middle)?;
-    Some(if values.len().is_multiple_of(2) { (values[middle - 1] + upper) / 2.0 } else { upper })
-}
-
 /// Prints the cases, then what is asked of them. `weights` is their size in bytes.
 pub fn print(cases: &[Measurements], checks: &[Check], weights: f64) {
     println!(
@@ -47,13 +39,12 @@ pub fn print(cases: &[Measurements], checks: &[Check], weights: f64) {
         "median of the runs", "seconds", "least to most", "peak MB", "/ weights"
     );
     for case in cases {
-        let least = case.seconds.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = case.seconds.iter().copied().fold(0.0, f64::max);
+        let (least, most) = range(&case.seconds);
         let time = or_dash(case.time(), 3);
-        let range = format!("{least:.3} to {most:.3}");
+        let spread = format!("{least:.3} to {most:.3}");
         let megabytes = or_dash(case.peak().map(|peak| peak / 1e6), 0);
         let ratio = or_dash(case.peak().map(|peak| peak / weights), 2);
-        println!("{:<34} {time:>9} {range:>17} {megabytes:>9} {ratio:>9}", case.name);
+        println!("{:<34} {time:>9} {spread:>17} {megabytes:>9} {ratio:>9}", case.name);
     }
     println!();
     for Check { name, value, limit } in checks {
@@ -95,13 +86,6 @@ pub fn to_json(cases: &[Measurements], checks: &[Check], weights: f64) -> Value 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_median_is_the_middle_one() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
-        assert_eq!(median(&[]), None);
-    }
 
     #[test]
     fn unknown_memory_is_null_and_a_dash() {

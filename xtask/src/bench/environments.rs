@@ -1,0 +1,113 @@
+//! The Pythons in which rivals run: named by the user, or set up at pinned versions.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail, ensure};
+
+const KERAS_REQUIREMENTS: &str = include_str!("peers/requirements-keras.txt");
+const TORCH_REQUIREMENTS: &str = include_str!("peers/requirements-torch.txt");
+/// Written last into an environment: the requirements that it meets.
+const COMPLETE: &str = "complete.txt";
+
+/// A virtual environment: KerasHub and torch do not share one well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    Keras,
+    Torch,
+}
+
+/// Where rivals run.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// A Python with what requirements-keras.txt names [default: one is set up]
+    #[arg(long, value_name = "FILE")]
+    keras_python: Option<PathBuf>,
+    /// A Python with what requirements-torch.txt names [default: one is set up]
+    #[arg(long, value_name = "FILE")]
+    torch_python: Option<PathBuf>,
+    /// Where Pythons are set up [default: a folder in the user's cache]
+    #[arg(long, value_name = "FOLDER")]
+    peers_folder: Option<PathBuf>,
+}
+
+impl Options {
+    /// The Python of an environment, set up if it is not there yet.
+    pub fn python(&self, environment: Environment) -> anyhow::Result<PathBuf> {
+        let (named, name, requirements) = match environment {
+            Environment::Keras => (&self.keras_python, "keras", KERAS_REQUIREMENTS),
+            Environment::Torch => (&self.torch_python, "torch", TORCH_REQUIREMENTS),
+        };
+        match named {
+            Some(python) if python.is_file() => Ok(python.clone()),
+            Some(python) => bail!("there is no Python {}", python.display()),
+            None => set_up(&self.folder()?.join(name), requirements),
+        }
+    }
+
+    fn folder(&self) -> anyhow::Result<PathBuf> {
+        if let Some(folder) = &self.peers_folder {
+            return Ok(folder.clone());
+        }
+        let of = |variable| std::env::var_os(variable).map(PathBuf::from);
+        let cache = of("XDG_CACHE_HOME")
+            .or_else(|| of("LOCALAPPDATA"))
+            .or_else(|| Some(of("HOME")?.join(".cache")));
+        let cache = cache.context("the user has no cache folder: name one by --peers-folder")?;
+        Ok(cache.join("gpt2-rust").join("peers"))
+    }
+}
+
+/// Makes a virtual environment with these packages, unless the folder has them already.
+fn set_up(folder: &Path, requirements: &str) -> anyhow::Result<PathBuf> {
+    let python = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
+    let python = folder.join(python);
+    let complete = folder.join(COMPLETE);
+    if fs::read_to_string(&complete).is_ok_and(|text| text == requirements) {
+        return Ok(python);
+    }
+    eprintln!("setting up {}; llama.cpp is built from source, minutes", folder.display());
+    let system = if cfg!(windows) { "python" } else { "python3" };
+    command(Command::new(system).args(["-m", "venv", "--clear"]).arg(folder))?;
+    let list = folder.join("requirements.txt");
+    fs::write(&list, requirements).with_context(|| format!("writing {}", list.display()))?;
+    // For the instructions of this machine, as the rivals' own builds are.
+    let native = [("CMAKE_ARGS", "-DGGML_NATIVE=ON")];
+    command(Command::new(&python).args(["-m", "pip", "install", "-r"]).arg(&list).envs(native))?;
+    fs::rename(&list, &complete).with_context(|| format!("writing {}", complete.display()))?;
+    Ok(python)
+}
+
+/// Runs a command; what it says goes to standard error, apart from the results.
+fn command(command: &mut Command) -> anyhow::Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status =
+        command.stdout(std::io::stderr()).status().with_context(|| format!("running {program}"))?;
+    ensure!(
+        status.success(),
+        "`{program}` ended with {status}; name a Python that has the rivals by --keras-python or \
+         --torch-python to do without"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complete_environment_is_used_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(COMPLETE), "a==1\n").unwrap();
+        let python = set_up(folder.path(), "a==1\n").unwrap();
+        assert!(python.starts_with(folder.path()));
+        let options = Options {
+            keras_python: Some(folder.path().join("none")),
+            torch_python: None,
+            peers_folder: None,
+        };
+        let message = options.python(Environment::Keras).unwrap_err().to_string();
+        assert!(message.contains("there is no Python"), "{message}");
+    }
+}

@@ -1,0 +1,97 @@
+//! The machine on which a record was made.
+
+use std::fs;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+/// The first line of a record. What the system does not say is null.
+pub fn describe(
+    threads: usize,
+    size: &str,
+    rounds: u32,
+    repetitions: u32,
+    versions: Value,
+) -> Value {
+    json!({
+        "date": date(),
+        "commit": output("git", &["rev-parse", "HEAD"]),
+        "size": size,
+        "rounds": rounds,
+        "repetitions": repetitions,
+        "threads": threads,
+        "cpu": value_of("/proc/cpuinfo", "model name"),
+        "cpu_features": value_of("/proc/cpuinfo", "flags").map(|flags| vector_features(&flags)),
+        "memory": value_of("/proc/meminfo", "MemTotal"),
+        "os": std::env::consts::OS,
+        "kernel": output("uname", &["-r"]),
+        "architecture": std::env::consts::ARCH,
+        "rustc": output("rustc", &["--version"]),
+        "versions": versions,
+    })
+}
+
+/// Days since 1970, as the calendar has them.
+fn date() -> Option<String> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    Some(civil(seconds / 86_400))
+}
+
+/// Howard Hinnant's `civil_from_days`: years begin in March, eras have 400 years.
+fn civil(days: u64) -> String {
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// What a program prints, if it is there.
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.trim().to_owned()).filter(|text| output.status.success() && !text.is_empty())
+}
+
+/// The first value of a key in a file of `key: value` lines.
+fn value_of(path: &str, key: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    text.lines().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        (found.trim() == key).then(|| value.trim().to_owned())
+    })
+}
+
+/// Those of a processor's features on which the time of arithmetic depends.
+fn vector_features(flags: &str) -> String {
+    let counts =
+        |flag: &&str| ["avx", "fma", "f16c", "amx"].iter().any(|name| flag.starts_with(name));
+    flags.split_whitespace().filter(counts).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (days, expected) in [
+            (0, "1970-01-01"),
+            (11_015, "2000-02-28"),
+            (11_016, "2000-02-29"),
+            (20_088, "2024-12-31"),
+        ] {
+            assert_eq!(civil(days), expected);
+        }
+    }
+
+    #[test]
+    fn vector_instructions_are_kept() {
+        assert_eq!(vector_features("fpu sse2 avx2 fma"), "avx2 fma");
+    }
+}

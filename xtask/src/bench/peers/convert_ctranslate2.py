@@ -1,0 +1,8 @@
+"""Converts a folder of transformers to one of CTranslate2, in 32-bit floats: convert_ctranslate2.py FOLDER DESTINATION"""
+
+import sys
+
+from ctranslate2.converters import TransformersConverter
+
+TransformersConverter(sys.argv[1]).convert(sys.argv[2])
+print("{}")

@@ -1,0 +1,108 @@
+"""Times llama.cpp: time_llama_cpp.py REQUEST
+
+Its own loop is used, as llama-server does, and not that of the Python package, which copies logits.
+"""
+
+import llama_cpp as llama
+from worker import answer, clock, repeat_generation, repeat_tokenizing, request, threads
+
+POSITIONS = 1024
+F32 = 0  # ggml's number of the type
+
+
+def quiet(level, text, data):
+    pass
+
+
+log_callback = llama.llama_log_callback(quiet)
+llama.llama_log_set(log_callback, None)
+
+
+def load():
+    llama.llama_backend_init()
+    return llama.llama_model_load_from_file(request["model"].encode(), llama.llama_model_default_params())
+
+
+def context(model, rows):
+    parameters = llama.llama_context_default_params()
+    # A part of the cache for each sequence.
+    parameters.n_ctx = POSITIONS * rows
+    parameters.n_batch = parameters.n_ubatch = POSITIONS
+    parameters.n_seq_max = rows
+    parameters.n_threads = parameters.n_threads_batch = threads
+    parameters.type_k = parameters.type_v = F32
+    flash = request["mode"] == "flash attention"
+    parameters.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash else llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    return llama.llama_init_from_model(model, parameters)
+
+
+def sampler(search):
+    chain = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
+    if search == "greedy":
+        llama.llama_sampler_chain_add(chain, llama.llama_sampler_init_greedy())
+        return chain
+    narrow = llama.llama_sampler_init_top_k(5) if search == "top_k" else llama.llama_sampler_init_top_p(0.9, 1)
+    llama.llama_sampler_chain_add(chain, narrow)
+    llama.llama_sampler_chain_add(chain, llama.llama_sampler_init_dist(1))
+    return chain
+
+
+def feed(context, batch, tokens):
+    """Decodes `(token, position, sequence, wants_logits)` of each."""
+    batch.n_tokens = len(tokens)
+    for index, (token, position, sequence, wants_logits) in enumerate(tokens):
+        batch.token[index] = token
+        batch.pos[index] = position
+        batch.n_seq_id[index] = 1
+        batch.seq_id[index][0] = sequence
+        batch.logits[index] = wants_logits
+    if llama.llama_decode(context, batch) != 0:
+        raise RuntimeError("llama_decode failed")
+
+
+def continued(context, batch, chooser, prompts, count):
+    llama.llama_memory_clear(llama.llama_get_memory(context), False)
+    chosen = []
+    for sequence, prompt in enumerate(prompts):
+        last = len(prompt) - 1
+        feed(context, batch, [(token, at, sequence, at == last) for at, token in enumerate(prompt)])
+        chosen.append(llama.llama_sampler_sample(chooser, context, -1))
+    for step in range(count - 1):
+        feed(context, batch, [(chosen[row], len(prompt) + step, row, True) for row, prompt in enumerate(prompts)])
+        chosen = [llama.llama_sampler_sample(chooser, context, row) for row in range(len(prompts))]
+
+
+def generation(model, rows, search):
+    state, batch, chooser = context(model, rows), llama.llama_batch_init(POSITIONS, 0, 1), sampler(search)
+    return lambda prompts, count: continued(state, batch, chooser, prompts, count)
+
+
+def generate():
+    return repeat_generation(generation(load(), len(request["lengths"]), request["search"]))
+
+
+def tokens_of(model, text):
+    vocabulary, data = llama.llama_model_get_vocab(model), text.encode()
+    tokens = (llama.llama_token * (len(data) + 1))()
+    count = llama.llama_tokenize(vocabulary, data, len(data), tokens, len(tokens), False, False)
+    return tokens[:count]
+
+
+def first_token():
+    model = load()
+    generation(model, 1, "greedy")([tokens_of(model, request["prompt"])], 1)
+    return []
+
+
+def tokenize():
+    model = load()
+    return repeat_tokenizing(lambda text: tokens_of(model, text), None)
+
+
+TASKS = {
+    "generate": generate,
+    "load": lambda: [clock(load)],
+    "first-token": first_token,
+    "tokenize": tokenize,
+}
+answer(TASKS[request["task"]]())

@@ -1,0 +1,232 @@
+//! What is measured: a scenario's name, and the work that the name stands for.
+
+use anyhow::{bail, ensure};
+use serde_json::{Value, json};
+
+/// Tokens that a decoding scenario makes behind the first.
+const STEPS: usize = 64;
+/// Context of the scenarios that are named by their sampler.
+const CONTEXT: usize = 128;
+/// Positions of every size of GPT-2.
+pub const POSITIONS: usize = 1024;
+
+/// What is measured without `--scenario`.
+const ALL: &str = "prefill-128 prefill-512 decode-1-ctx8 decode-1-ctx128 decode-1-ctx900 \
+    decode-8-ragged beam-5 contrastive-5 top-k-5 top-p train-2x256 train-4x512 train-1x1024 \
+    train-2x256-lora train-4x512-lora train-1x1024-lora load first-token tokenizer tokenizer-batch";
+/// How cost grows with context, with the batch, and with the length in training.
+const GROWTH: &str = "decode-1-ctx8 decode-1-ctx128 decode-1-ctx256 decode-1-ctx512 \
+    decode-1-ctx900 decode-2-ctx128 decode-4-ctx128 decode-8-ctx128 decode-16-ctx128 train-1x256 \
+    train-1x512 train-1x1024";
+
+/// A name, and its work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    pub name: String,
+    pub work: Work,
+}
+
+/// Work that every contestant is given in the same words.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// Prompts of these lengths, one batch. With `steps` of 0 the time to the first token counts,
+    /// otherwise that of each step behind it.
+    Generate { lengths: Vec<usize>, steps: usize, search: Search },
+    /// Steps of Adam on random tokens, with the config's dropout.
+    Train { batch_size: usize, length: usize, lora: bool },
+    /// From a folder to a model with its tokenizer; imports are not counted.
+    Load,
+    /// From the start of a process to the first token behind a sentence.
+    FirstToken,
+    /// Bytes of prose tokenized in a second, as one text or as a batch.
+    Tokenize { batch: bool },
+}
+
+/// How tokens are chosen, each with the argument of the scenario's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Search {
+    Greedy,
+    Beam,
+    Contrastive,
+    TopK,
+    TopP,
+}
+
+/// What a scenario's numbers are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metric {
+    pub name: &'static str,
+    pub unit: &'static str,
+    /// Units in a second, or in a byte.
+    pub factor: f64,
+    pub more_is_better: bool,
+}
+
+impl Scenario {
+    /// The scenario with this name. Any size can be asked for: `prefill-N`, `decode-B-ctxN`,
+    /// `train-BxN`, `train-BxN-lora`.
+    fn parse(name: &str) -> anyhow::Result<Self> {
+        let Some(work) = Work::parse(name) else {
+            bail!(
+                "no scenario is named `{name}`; there are {ALL}, others of the forms prefill-N, \
+                 decode-B-ctxN, train-BxN and train-BxN-lora, and the groups `all` and `growth`"
+            );
+        };
+        ensure!(
+            work.is_possible(),
+            "the scenario `{name}` must have at least one row and token, and fit in the \
+             {POSITIONS} positions of the model, with {STEPS} more tokens where it decodes"
+        );
+        Ok(Self { name: name.to_owned(), work })
+    }
+
+    /// The scenarios of some names and groups, each once; all without any.
+    pub fn select(names: &[String]) -> anyhow::Result<Vec<Self>> {
+        let mut scenarios: Vec<Self> = Vec::new();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        for name in if names.is_empty() { &["all"][..] } else { &names } {
+            let members = match *name {
+                "all" => ALL,
+                "growth" => GROWTH,
+                name => name,
+            };
+            for member in members.split_whitespace() {
+                let scenario = Self::parse(member)?;
+                if !scenarios.contains(&scenario) {
+                    scenarios.push(scenario);
+                }
+            }
+        }
+        Ok(scenarios)
+    }
+}
+
+impl Work {
+    fn parse(name: &str) -> Option<Self> {
+        let generate = |lengths, steps, search| Some(Self::Generate { lengths, steps, search });
+        let sampled = |search| generate(vec![CONTEXT], STEPS, search);
+        match name {
+            "decode-8-ragged" => {
+                generate((0..8).map(|row| CONTEXT - 2 * row).collect(), STEPS, Search::Greedy)
+            }
+            "beam-5" => sampled(Search::Beam),
+            "contrastive-5" => sampled(Search::Contrastive),
+            "top-k-5" => sampled(Search::TopK),
+            "top-p" => sampled(Search::TopP),
+            "load" => Some(Self::Load),
+            "first-token" => Some(Self::FirstToken),
+            "tokenizer" => Some(Self::Tokenize { batch: false }),
+            "tokenizer-batch" => Some(Self::Tokenize { batch: true }),
+            _ => {
+                if let Some(length) = name.strip_prefix("prefill-") {
+                    return generate(vec![length.parse().ok()?], 0, Search::Greedy);
+                }
+                if let Some(sizes) = name.strip_prefix("decode-") {
+                    let (batch_size, length) = sizes.split_once("-ctx")?;
+                    let (batch_size, length) = (batch_size.parse().ok()?, length.parse().ok()?);
+                    // No rival has room for more rows; each is a number of its own below.
+                    let rows = Some(batch_size).filter(|size| *size <= POSITIONS)?;
+                    return generate(vec![length; rows], STEPS, Search::Greedy);
+                }
+                let sizes = name.strip_prefix("train-")?;
+                let lora = sizes.ends_with("-lora");
+                let (batch_size, length) = sizes.trim_end_matches("-lora").split_once('x')?;
+                let (batch_size, length) = (batch_size.parse().ok()?, length.parse().ok()?);
+                Some(Self::Train { batch_size, length, lora })
+            }
+        }
+    }
+
+    fn is_possible(&self) -> bool {
+        match self {
+            Self::Generate { lengths, steps, .. } => {
+                !lengths.is_empty()
+                    && lengths.iter().all(|length| (1..POSITIONS - steps).contains(length))
+            }
+            Self::Train { batch_size, length, .. } => {
+                *batch_size > 0 && (1..=POSITIONS).contains(length)
+            }
+            _ => true,
+        }
+    }
+
+    /// The work as a worker reads it.
+    pub fn request(&self) -> Value {
+        match self {
+            Self::Generate { lengths, steps, search } => json!({
+                "task": "generate", "lengths": lengths, "steps": steps, "search": search.name(),
+            }),
+            Self::Train { batch_size, length, lora } => json!({
+                "task": "train", "batch_size": batch_size, "length": length, "lora": lora,
+            }),
+            Self::Load => json!({"task": "load"}),
+            Self::FirstToken => json!({"task": "first-token"}),
+            Self::Tokenize { batch } => json!({"task": "tokenize", "batch": batch}),
+        }
+    }
+
+    pub fn metric(&self) -> Metric {
+        let time = |name, unit| Metric { name, unit, factor: 1e3, more_is_better: false };
+        match self {
+            Self::Generate { steps: 0, .. } => time("prefill", "ms"),
+            Self::Generate { .. } => time("decode", "ms/step"),
+            Self::Train { .. } => time("training", "ms/step"),
+            Self::Load => time("load", "ms"),
+            Self::FirstToken => time("first_token", "ms"),
+            Self::Tokenize { .. } => {
+                Metric { name: "throughput", unit: "MB/s", factor: 1e-6, more_is_better: true }
+            }
+        }
+    }
+}
+
+impl Search {
+    /// The name under which workers know it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Greedy => "greedy",
+            Self::Beam => "beam",
+            Self::Contrastive => "contrastive",
+            Self::TopK => "top_k",
+            Self::TopP => "top_p",
+        }
+    }
+
+    /// Rows of the model's batch for each prompt.
+    pub fn branches(self) -> usize {
+        match self {
+            Self::Beam | Self::Contrastive => 5,
+            Self::Greedy | Self::TopK | Self::TopP => 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_their_sizes() {
+        let work = |name: &str| Scenario::parse(name).unwrap().work;
+        let generate = |lengths, steps| Work::Generate { lengths, steps, search: Search::Greedy };
+        assert_eq!(work("prefill-7"), generate(vec![7], 0));
+        assert_eq!(work("decode-3-ctx9"), generate(vec![9; 3], STEPS));
+        let train = |lora| Work::Train { batch_size: 2, length: 256, lora };
+        assert_eq!((work("train-2x256"), work("train-2x256-lora")), (train(false), train(true)));
+        for name in ["decode", "decode-1-ctx1000", "decode-0-ctx8", "train-0x8", "prefill-0", "x"] {
+            let message = Scenario::parse(name).unwrap_err().to_string();
+            assert!(message.contains(&format!("`{name}`")), "{message}");
+        }
+    }
+
+    #[test]
+    fn groups_hold_scenarios_that_exist_each_once() {
+        let select = |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            Scenario::select(&names).unwrap()
+        };
+        assert_eq!(select(&[]), select(&["all"]));
+        assert_eq!(select(&["all", "load"]).len(), 20);
+        assert_eq!(select(&["growth", "decode-1-ctx8"]).len(), 12);
+    }
+}

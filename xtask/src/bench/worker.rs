@@ -1,0 +1,171 @@
+//! This library as a contestant: does a scenario's work several times, and prints the times.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use burn::tensor::Device;
+use gpt2_presets::{FromPreset, Preset};
+use gpt2_task::{
+    GenerateOptions, Gpt2CausalLm, StopTokenIds, TokenBatch, TokenId, TrainingBatch, samplers,
+};
+use gpt2_tokenizer::Gpt2Tokenizer;
+use serde_json::{Value, json};
+
+use super::prose::Random;
+use super::{limits, process};
+
+/// Ids of random prompts lie below: a little less than GPT-2 has.
+const RANDOM_IDS: usize = 50_000;
+
+/// The work, as `Work::request` writes it.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A JSON object
+    request: String,
+}
+
+/// Prints `{"values": […], "peak_bytes": …}`: seconds of a prefill, of a step or of loading, or
+/// bytes in a second.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let request = Request(serde_json::from_str(&arguments.request).context("reading the request")?);
+    let device = gpt2_backbone::parse_device("cpu")?;
+    let values = match request.text("task")? {
+        "generate" => generate(&request, &device)?,
+        "train" => train(&request, &device)?,
+        "load" => vec![load(&request, &device)?],
+        "first-token" => first_token(&request, &device)?,
+        "tokenize" => tokenize(&request)?,
+        "limits" => {
+            vec![limits::memory_rate(request.count("threads")?), limits::product_rate(&device)]
+        }
+        task => bail!("the task `{task}` is not known"),
+    };
+    println!("{}", json!({"values": values, "peak_bytes": process::peak_bytes()}));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is asked for.
+struct Request(Value);
+
+impl Request {
+    fn text(&self, key: &str) -> anyhow::Result<&str> {
+        self.0[key].as_str().with_context(|| format!("the request has a text `{key}`"))
+    }
+
+    fn count(&self, key: &str) -> anyhow::Result<usize> {
+        count(&self.0[key]).with_context(|| format!("the request has a number `{key}`"))
+    }
+
+    fn flag(&self, key: &str) -> anyhow::Result<bool> {
+        self.0[key].as_bool().with_context(|| format!("the request has `{key}`, true or false"))
+    }
+
+    fn model(&self, device: &Device) -> anyhow::Result<Gpt2CausalLm> {
+        Ok(Preset::open(self.text("model")?)?.causal_lm(device)?)
+    }
+
+    /// The values of all repetitions, behind one that is thrown away.
+    fn repeat(&self, mut run: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<Vec<f64>> {
+        run()?;
+        (0..self.count("repetitions")?).map(|_| run()).collect()
+    }
+}
+
+fn count(value: &Value) -> Option<usize> {
+    usize::try_from(value.as_u64()?).ok()
+}
+
+fn load(request: &Request, device: &Device) -> anyhow::Result<f64> {
+    let start = Instant::now();
+    let model = request.model(device)?;
+    let seconds = start.elapsed().as_secs_f64();
+    // Its end is not part of the time.
+    drop(model);
+    Ok(seconds)
+}
+
+/// The seconds from the start of the process are known to who started it alone.
+fn first_token(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
+    let mut model = request.model(device)?;
+    model.compile(samplers::get("greedy")?)?;
+    let options = GenerateOptions::new()
+        .with_max_length(request.count("max_length")?)
+        .with_stop_token_ids(StopTokenIds::None);
+    model.generate(request.text("prompt")?, &options)?;
+    Ok(Vec::new())
+}
+
+fn generate(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
+    let mut model = request.model(device)?;
+    model.compile(samplers::get(match request.text("search")? {
+        "beam" => "beam:num_beams=5",
+        "contrastive" => "contrastive:k=5,alpha=0.6",
+        "top_k" => "top_k:k=5,seed=1",
+        "top_p" => "top_p:p=0.9,seed=1",
+        search => search,
+    })?)?;
+    let lengths = request.0["lengths"].as_array().context("the request has `lengths`")?;
+    let lengths = lengths.iter().map(count).collect::<Option<Vec<_>>>();
+    let lengths = lengths.context("lengths are whole numbers")?;
+    let steps = request.count("steps")?;
+    let mut random = Random(1);
+    let mut seconds = |new_tokens: usize| -> anyhow::Result<f64> {
+        let width = lengths.iter().max().copied().unwrap_or_default() + new_tokens;
+        let token_ids = random_rows(&mut random, lengths.len(), width);
+        let mask = |&length: &usize| (0..width).map(|position| position < length).collect();
+        let batch = TokenBatch::new(token_ids, lengths.iter().map(mask).collect())?;
+        let start = Instant::now();
+        model.generate_step(&batch, &[], &mut |_| ControlFlow::Continue(()))?;
+        Ok(start.elapsed().as_secs_f64())
+    };
+    request.repeat(|| {
+        let first = seconds(1)?;
+        if steps == 0 {
+            return Ok(first);
+        }
+        Ok((seconds(steps + 1)? - first) / steps as f64)
+    })
+}
+
+/// Keras' Adam with its defaults, dropout as the config says.
+fn train(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
+    let mut model = request.model(device)?;
+    if request.flag("lora")? {
+        model.enable_lora(4, None, 0)?;
+    }
+    let (batch_size, length) = (request.count("batch_size")?, request.count("length")?);
+    let mut random = Random(1);
+    request.repeat(|| {
+        let x = TokenBatch::unpadded(random_rows(&mut random, batch_size, length))?;
+        let y = random_rows(&mut random, batch_size, length);
+        let batch = TrainingBatch::new(x, y, None)?;
+        let start = Instant::now();
+        model.train_on_batch(batch)?;
+        Ok(start.elapsed().as_secs_f64())
+    })
+}
+
+fn tokenize(request: &Request) -> anyhow::Result<Vec<f64>> {
+    let tokenizer = Gpt2Tokenizer::from_preset(request.text("model")?)?;
+    let path = request.text("text")?;
+    let text = fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
+    let lines: Vec<&str> = text.lines().collect();
+    let batch = request.flag("batch")?;
+    request.repeat(|| {
+        let start = Instant::now();
+        if batch {
+            tokenizer.tokenize_batch(&lines)?;
+        } else {
+            tokenizer.tokenize(&text)?;
+        }
+        Ok(text.len() as f64 / start.elapsed().as_secs_f64())
+    })
+}
+
+fn random_rows(random: &mut Random, rows: usize, width: usize) -> Vec<Vec<TokenId>> {
+    let mut row = |_| (0..width).map(|_| random.below(RANDOM_IDS) as TokenId).collect();
+    (0..rows).map(&mut row).collect()
+}
