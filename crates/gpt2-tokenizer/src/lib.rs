@@ -12,6 +12,7 @@ mod decode;
 mod decode_stream;
 mod encode;
 mod error;
+mod merge_rules;
 mod merges;
 mod reserved;
 mod split;
@@ -19,6 +20,7 @@ mod tokenizer;
 mod tokenizer_json;
 mod train;
 mod vocabulary;
+mod word_hash;
 
 pub use config::{Gpt2TokenizerConfig, SpecialText, SplitPattern, UnknownBytes};
 pub use cut::last_word_break;

@@ -67,9 +67,9 @@ impl Gpt2Tokenizer {
         let end_token_id = vocabulary
             .id(END_OF_TEXT)
             .ok_or_else(|| TokenizerError::MissingSpecialToken { token: END_OF_TEXT.into() })?;
-        merges.check(&vocabulary)?;
+        let rules = merges.resolve(&vocabulary)?;
         let options = Options::new(config, &vocabulary, end_token_id)?;
-        let encoder = Encoder::new(&vocabulary, &merges);
+        let encoder = Encoder::new(&vocabulary, &rules);
         let decoder = Decoder::new(&vocabulary);
         let tables = Tables { vocabulary, merges, encoder, decoder, end_token_id };
         Ok(Self { tables: Arc::new(tables), options: Arc::new(options) })
