@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 mod assets;
+mod batch;
 mod byte_alphabet;
 mod char_class;
 mod config;
