@@ -195,7 +195,9 @@ impl<'a> Decoding<'a> {
     /// Logits for a later position, whose rows are filled by the caller up to there.
     pub(crate) fn logits_at(&mut self, position: usize) -> Result<Matrix, TaskError> {
         let logits = self.model.next(&self.rows, position)?;
-        let damaged = logits.rows().position(|row| row.iter().any(|logit| !logit.is_finite()));
+        // All are looked at, several at a time.
+        let is_finite = |row: &[f32]| row.iter().fold(true, |all, logit| all & logit.is_finite());
+        let damaged = logits.rows().position(|row| !is_finite(row));
         match damaged {
             Some(row) => Err(TaskError::NonFiniteLogits { row, position }),
             None => Ok(logits),

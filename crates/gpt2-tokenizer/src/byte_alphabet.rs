@@ -43,13 +43,17 @@ fn byte_of(symbol: char) -> Option<u8> {
     (ALPHABET.symbols[usize::from(byte)] == symbol).then_some(byte)
 }
 
+/// The bytes that a token stands for, if it is written in the alphabet.
+pub(crate) fn bytes_of(token: &str) -> Option<Box<[u8]>> {
+    token.chars().map(byte_of).collect()
+}
+
 /// The bytes that a token of the vocabulary stands for.
 ///
 /// A token that is not written in the alphabet, as some special tokens are not, stands for its
 /// own UTF-8 bytes.
 pub(crate) fn token_bytes(token: &str) -> Box<[u8]> {
-    let bytes: Option<Vec<u8>> = token.chars().map(byte_of).collect();
-    bytes.unwrap_or_else(|| token.as_bytes().to_vec()).into()
+    bytes_of(token).unwrap_or_else(|| token.as_bytes().into())
 }
 
 #[cfg(test)]

@@ -1,21 +1,14 @@
-//! Stage 6, words to ids: the merges, on the byte-pair encoder of the `tokenizers` crate.
+//! Stage 6, words to ids: a word that is a token in one look-up, any other by the merges, once.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokenizers::Model;
-use tokenizers::models::bpe::BPE;
+use crate::merge_rules::{MergeRules, MergeWork};
+use crate::word_hash::WordHash;
+use crate::{TokenId, Vocabulary, byte_alphabet};
 
-use crate::{Merges, TokenId, Vocabulary, byte_alphabet};
-
-/// It is not known yet whether the token survives as a word.
-const UNTRIED: u8 = 0;
-/// The merges turn the token, as a word, into itself.
-const WHOLE: u8 = 1;
-/// The merges turn the token, as a word, into something else.
-const SPLIT: u8 = 2;
-
-/// Length in symbols of the longest word worth remembering.
+/// Length in bytes of the longest word worth remembering.
 const REMEMBERED_LENGTH: usize = 64;
 /// Number of words that one call remembers at most: some ten megabytes.
 const REMEMBERED_WORDS: usize = 1 << 16;
@@ -23,9 +16,9 @@ const REMEMBERED_WORDS: usize = 1 << 16;
 /// What one call on the tokenizer works with: it needs no lock, and ends with the call.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
-    symbols: String,
+    merging: MergeWork,
     /// Ids of the words that are no token, which repeat in any language.
-    merged: HashMap<Box<str>, Box<[TokenId]>>,
+    merged: HashMap<Box<[u8]>, Box<[TokenId]>, WordHash>,
 }
 
 /// The byte-pair encoder of one vocabulary.
@@ -34,88 +27,98 @@ pub(crate) struct Workspace {
 /// they do for every token of GPT-2, but not in every vocabulary.
 #[derive(Debug)]
 pub(crate) struct Encoder {
-    bpe: BPE,
-    /// By id: whether the token survives as a word. A race only repeats the trial.
-    whole: Vec<AtomicU8>,
-    /// Length in bytes of the longest token.
-    longest: usize,
-    /// By byte: whether its symbol is a token.
-    known: [bool; 256],
+    /// The tokens that fit a key; a longer word is remembered instead.
+    tokens: HashMap<Key, Token, WordHash>,
+    /// By byte: the token that is its symbol alone.
+    bytes: [Option<TokenId>; 256],
+    knows_all_bytes: bool,
+    rules: MergeRules,
+}
+
+/// A short word, kept in the table itself: looking it up touches one place in memory.
+type Key = [u64; 2];
+
+/// A token that a word may be.
+#[derive(Debug)]
+struct Token {
+    id: TokenId,
+    /// Whether the merges were seen to turn the token, as a word, into itself. A race only repeats
+    /// the trial.
+    survives: AtomicBool,
 }
 
 impl Encoder {
-    /// Makes the encoder; the merges were checked against the vocabulary before.
-    pub(crate) fn new(vocabulary: &Vocabulary, merges: &Merges) -> Self {
-        let bpe = BPE::builder()
-            .vocab_and_merges::<tokenizers::models::bpe::Vocab>(
-                vocabulary.iter().map(|(token, id)| (token.to_owned(), id)).collect(),
-                merges.iter().map(|(left, right)| (left.to_owned(), right.to_owned())).collect(),
-            )
-            // Its cache belongs to the thread and outlives the tokenizer; `Workspace` does not.
-            .cache_capacity(0)
-            .build()
-            .expect("the parts and results of all merges are in the vocabulary");
-        let known = byte_alphabet::symbols().map(|symbol| {
+    /// Makes the encoder of a vocabulary and its rules, each of two parts and their result.
+    pub(crate) fn new(vocabulary: &Vocabulary, rules: &[[TokenId; 3]]) -> Self {
+        let bytes = byte_alphabet::symbols().map(|symbol| {
             let mut buffer = [0; 4];
-            vocabulary.id(symbol.encode_utf8(&mut buffer)).is_some()
+            vocabulary.id(symbol.encode_utf8(&mut buffer))
         });
+        let mut tokens = HashMap::with_capacity_and_hasher(vocabulary.len(), WordHash::default());
+        // No word is a token that is not written in the alphabet.
+        tokens.extend(vocabulary.iter().filter_map(|(token, id)| {
+            let key = key(&byte_alphabet::bytes_of(token)?)?;
+            Some((key, Token { id, survives: AtomicBool::new(false) }))
+        }));
         Self {
-            bpe,
-            whole: (0..=vocabulary.max_token_id()).map(|_| AtomicU8::new(UNTRIED)).collect(),
-            longest: vocabulary.iter().map(|(token, _)| token.len()).max().unwrap_or(0),
-            known,
+            tokens,
+            bytes,
+            knows_all_bytes: bytes.iter().all(Option::is_some),
+            rules: MergeRules::new(rules),
         }
     }
 
     /// Whether the symbol of every byte is a token, as in GPT-2's own vocabulary.
     pub(crate) fn knows_all_bytes(&self) -> bool {
-        self.known.iter().all(|known| *known)
+        self.knows_all_bytes
     }
 
     /// Whether the symbol of `byte` is a token.
     pub(crate) fn knows(&self, byte: u8) -> bool {
-        self.known[usize::from(byte)]
+        self.bytes[usize::from(byte)].is_some()
     }
 
     /// Appends the ids of one word to `ids`; bytes without a token are dropped.
     pub(crate) fn encode(&self, word: &str, work: &mut Workspace, ids: &mut Vec<TokenId>) {
-        let alphabet = byte_alphabet::symbols();
-        work.symbols.clear();
-        work.symbols.extend(
-            word.bytes().filter(|byte| self.knows(*byte)).map(|byte| alphabet[usize::from(byte)]),
-        );
-        let token = match work.symbols.len() <= self.longest {
-            true => self.bpe.token_to_id(&work.symbols),
-            false => None,
-        };
-        let Some(token) = token else {
-            return self.merge_once(work, ids);
-        };
-        let whole = &self.whole[token as usize];
-        if whole.load(Ordering::Relaxed) == WHOLE {
-            return ids.push(token);
+        let word = self.known_bytes(word);
+        let token = key(&word).and_then(|key| self.tokens.get(&key));
+        if let Some(token) = token
+            && token.survives.load(Ordering::Relaxed)
+        {
+            return ids.push(token.id);
         }
-        let start = ids.len();
-        self.merge(&work.symbols, ids);
-        let found = if ids[start..] == [token] { WHOLE } else { SPLIT };
-        whole.store(found, Ordering::Relaxed);
-    }
-
-    /// Appends the ids of the word in `work`, from memory where it can.
-    fn merge_once(&self, work: &mut Workspace, ids: &mut Vec<TokenId>) {
-        if let Some(merged) = work.merged.get(work.symbols.as_str()) {
+        if let Some(merged) = work.merged.get(&*word) {
             return ids.extend_from_slice(merged);
         }
         let start = ids.len();
-        self.merge(&work.symbols, ids);
-        if work.symbols.len() <= REMEMBERED_LENGTH && work.merged.len() < REMEMBERED_WORDS {
-            work.merged.insert(work.symbols.as_str().into(), ids[start..].into());
+        let symbols = word.iter().filter_map(|byte| self.bytes[usize::from(*byte)]);
+        self.rules.merge(symbols, &mut work.merging, ids);
+        match token {
+            Some(token) if ids[start..] == [token.id] => {
+                token.survives.store(true, Ordering::Relaxed);
+            }
+            _ if word.len() <= REMEMBERED_LENGTH && work.merged.len() < REMEMBERED_WORDS => {
+                work.merged.insert(word.into(), ids[start..].into());
+            }
+            _ => {}
         }
     }
 
-    /// Runs the merges over a word that is written in symbols.
-    fn merge(&self, symbols: &str, ids: &mut Vec<TokenId>) {
-        let tokens = self.bpe.tokenize(symbols).expect("without unknown token BPE cannot fail");
-        ids.extend(tokens.iter().map(|token| token.id));
+    /// The bytes of a word that have a token.
+    fn known_bytes<'a>(&self, word: &'a str) -> Cow<'a, [u8]> {
+        match self.knows_all_bytes {
+            true => word.as_bytes().into(),
+            false => word.bytes().filter(|byte| self.knows(*byte)).collect(),
+        }
     }
+}
+
+/// The bytes of a word and their number, if they fit: all but 130 tokens of GPT-2 do.
+fn key(word: &[u8]) -> Option<Key> {
+    let mut key = [0; size_of::<Key>()];
+    let (length, bytes) = key.split_last_mut()?;
+    bytes.get_mut(..word.len())?.copy_from_slice(word);
+    *length = word.len() as u8;
+    let (first, second) = key.split_at(size_of::<u64>());
+    Some([first, second].map(|half| u64::from_le_bytes(half.try_into().expect("eight bytes"))))
 }

@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 mod assets;
+mod batch;
 mod byte_alphabet;
 mod char_class;
 mod config;
@@ -12,6 +13,7 @@ mod decode;
 mod decode_stream;
 mod encode;
 mod error;
+mod merge_rules;
 mod merges;
 mod reserved;
 mod split;
@@ -19,6 +21,7 @@ mod tokenizer;
 mod tokenizer_json;
 mod train;
 mod vocabulary;
+mod word_hash;
 
 pub use config::{Gpt2TokenizerConfig, SpecialText, SplitPattern, UnknownBytes};
 pub use cut::last_word_break;

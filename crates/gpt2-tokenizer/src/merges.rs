@@ -1,6 +1,6 @@
 //! Stage 2b, `merges.txt` to the rules that join two tokens into one, best first.
 
-use crate::{Result, TokenizerError, Vocabulary};
+use crate::{Result, TokenId, TokenizerError, Vocabulary};
 
 /// What the first line of the file may begin with.
 const VERSION_PREFIX: &str = "#version:";
@@ -98,23 +98,22 @@ impl Merges {
         text
     }
 
-    /// Demands that the vocabulary has the parts and the result of every rule.
-    pub(crate) fn check(&self, vocabulary: &Vocabulary) -> Result<()> {
+    /// The ids of the parts and of the result of every rule, which the vocabulary must have.
+    pub(crate) fn resolve(&self, vocabulary: &Vocabulary) -> Result<Vec<[TokenId; 3]>> {
         let mut joined = String::new();
-        for MergeRule { left, right, line } in &self.rules {
+        let resolve_rule = |MergeRule { left, right, line }: &MergeRule| {
             joined.clear();
             joined.extend([left.as_str(), right.as_str()]);
-            for token in [left, right, &joined] {
-                if vocabulary.id(token).is_none() {
-                    return Err(TokenizerError::MergeNotInVocabulary {
-                        line: *line,
-                        rule: format!("{left} {right}"),
-                        token: token.clone(),
-                    });
-                }
-            }
-        }
-        Ok(())
+            let id = |token: &str| {
+                vocabulary.id(token).ok_or_else(|| TokenizerError::MergeNotInVocabulary {
+                    line: *line,
+                    rule: format!("{left} {right}"),
+                    token: token.to_owned(),
+                })
+            };
+            Ok([id(left)?, id(right)?, id(&joined)?])
+        };
+        self.rules.iter().map(resolve_rule).collect()
     }
 }
 

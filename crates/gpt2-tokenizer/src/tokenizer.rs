@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::batch::{in_parts, in_rows};
 use crate::decode::Decoder;
 use crate::decode_stream::DecodeStream;
 use crate::encode::{Encoder, Workspace};
@@ -67,9 +68,9 @@ impl Gpt2Tokenizer {
         let end_token_id = vocabulary
             .id(END_OF_TEXT)
             .ok_or_else(|| TokenizerError::MissingSpecialToken { token: END_OF_TEXT.into() })?;
-        merges.check(&vocabulary)?;
+        let rules = merges.resolve(&vocabulary)?;
         let options = Options::new(config, &vocabulary, end_token_id)?;
-        let encoder = Encoder::new(&vocabulary, &merges);
+        let encoder = Encoder::new(&vocabulary, &rules);
         let decoder = Decoder::new(&vocabulary);
         let tables = Tables { vocabulary, merges, encoder, decoder, end_token_id };
         Ok(Self { tables: Arc::new(tables), options: Arc::new(options) })
@@ -111,12 +112,16 @@ impl Gpt2Tokenizer {
 
     /// The ids of each text, cut or right-padded to `sequence_length` if the options set it.
     ///
+    /// A batch of more than 128 KiB is spread over the cores of the machine.
+    ///
     /// # Errors
     ///
-    /// As [`tokenize`](Self::tokenize), with the number of the row.
-    pub fn tokenize_batch<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Vec<TokenId>>> {
-        let mut work = Workspace::default();
-        in_rows(texts, |text| self.tokenize_in(text.as_ref(), &mut work))
+    /// As [`tokenize`](Self::tokenize), with the number of the first row that has one.
+    pub fn tokenize_batch<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<Vec<TokenId>>> {
+        in_parts(texts, |part| {
+            let mut work = Workspace::default();
+            in_rows(texts, part, |text| self.tokenize_in(text.as_ref(), &mut work))
+        })
     }
 
     /// The tokens of a text as the vocabulary writes them, as KerasHub's `dtype="string"`:
@@ -155,7 +160,7 @@ impl Gpt2Tokenizer {
     ///
     /// An id out of range, with the number of the row.
     pub fn detokenize_batch<T: AsRef<[TokenId]>>(&self, rows: &[T]) -> Result<Vec<String>> {
-        in_rows(rows, |ids| self.detokenize(ids.as_ref()))
+        in_rows(rows, 0..rows.len(), |ids| self.detokenize(ids.as_ref()))
     }
 
     /// The bytes of ids, which need not be valid UTF-8: a token may end inside a character.
@@ -339,14 +344,6 @@ impl Options {
         let reserved = ReservedTokens::new(&config, vocabulary, (END_OF_TEXT, end_token_id))?;
         Ok(Self { config, reserved })
     }
-}
-
-/// Treats each row of a batch, and names the row in its error.
-fn in_rows<R, T>(rows: &[R], mut treat: impl FnMut(&R) -> Result<T>) -> Result<Vec<T>> {
-    let treat_row = |(row, input)| {
-        treat(input).map_err(|source| TokenizerError::InBatch { row, source: source.into() })
-    };
-    rows.iter().enumerate().map(treat_row).collect()
 }
 
 /// Text of bytes, without a copy where they are valid UTF-8.

@@ -47,15 +47,14 @@ impl ContrastiveSampler {
         &self,
         probabilities: &[f32],
         candidates: &Matrix,
-        context: &[Vec<f32>],
+        context: &[Context],
     ) -> Vec<usize> {
         let rows = context.iter().enumerate();
         rows.map(|(row, context)| {
             let first = row * self.k;
             let scores: Vec<f32> = (first..first + self.k)
                 .map(|candidate| {
-                    let hidden = candidates.row(candidate);
-                    let similarity = largest_similarity(context, hidden);
+                    let similarity = context.largest_similarity(candidates.row(candidate));
                     (1.0 - self.alpha) * probabilities[candidate] - self.alpha * similarity
                 })
                 .collect();
@@ -87,9 +86,12 @@ impl SearchStrategy for ContrastiveSampler {
         let repeated: Vec<usize> =
             (0..batch_size).flat_map(|row| std::iter::repeat_n(row, self.k)).collect();
         let mut logits = decoding.next_logits()?;
-        // The hidden states of every token so far, row by row.
-        let mut context: Vec<Vec<f32>> =
-            decoding.hidden_states()?.rows().map(<[f32]>::to_vec).collect();
+        let positions = decoding.index();
+        let mut context: Vec<Context> = decoding
+            .hidden_states()?
+            .rows()
+            .map(|states| Context::new(states, states.len() / positions))
+            .collect();
         while !decoding.is_done() {
             let (tokens, probabilities) = self.candidates(&mut logits);
             decoding.select_rows(&repeated);
@@ -102,7 +104,7 @@ impl SearchStrategy for ContrastiveSampler {
             decoding.announce();
             logits = candidate_logits.select(&chosen);
             for (context, &candidate) in context.iter_mut().zip(&chosen) {
-                context.extend_from_slice(hidden.row(candidate));
+                context.push(hidden.row(candidate));
             }
         }
         Ok(None)
@@ -116,12 +118,75 @@ impl SearchStrategy for ContrastiveSampler {
     }
 }
 
-/// The largest cosine between `hidden` and the vectors of `context`.
-fn largest_similarity(context: &[f32], hidden: &[f32]) -> f32 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-    let norm = dot(hidden, hidden).sqrt();
-    context
-        .chunks_exact(hidden.len())
-        .map(|before| dot(before, hidden) / (dot(before, before).sqrt() * norm))
-        .fold(f32::NEG_INFINITY, f32::max)
+/// The hidden states of every token of a row so far, and their lengths as vectors.
+struct Context {
+    states: Vec<f32>,
+    norms: Vec<f32>,
+}
+
+impl Context {
+    /// The states of a prompt, `hidden_dim` numbers each.
+    fn new(states: &[f32], hidden_dim: usize) -> Self {
+        let mut context = Self { states: Vec::new(), norms: Vec::new() };
+        states.chunks_exact(hidden_dim).for_each(|state| context.push(state));
+        context
+    }
+
+    /// Adds the state of the next token.
+    fn push(&mut self, state: &[f32]) {
+        self.states.extend_from_slice(state);
+        self.norms.push(norm(state));
+    }
+
+    /// The largest cosine between `hidden` and a state.
+    fn largest_similarity(&self, hidden: &[f32]) -> f32 {
+        let hidden_norm = norm(hidden);
+        let states = self.states.chunks_exact(hidden.len()).zip(&self.norms);
+        states
+            .map(|(state, state_norm)| dot(state, hidden) / (state_norm * hidden_norm))
+            .fold(f32::NEG_INFINITY, f32::max)
+    }
+}
+
+/// The length of a vector.
+fn norm(vector: &[f32]) -> f32 {
+    dot(vector, vector).sqrt()
+}
+
+/// The scalar product, as sums side by side that the compiler makes vectors of.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let ((a_blocks, a_rest), (b_blocks, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut sums = [0.0; LANES];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += a * b;
+        }
+    }
+    let rest = a_rest.iter().zip(b_rest).map(|(a, b)| a * b);
+    sums.into_iter().chain(rest).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_cosine_counts_whatever_the_lengths() {
+        let mut context = Context::new(&[3.0, 0.0, 0.0, -1.0, -1.0, 0.0], 3);
+        assert!((context.largest_similarity(&[1.0, 1.0, 0.0]) - 0.5_f32.sqrt()).abs() < 1e-6);
+        assert_eq!(context.largest_similarity(&[0.0, 0.0, 2.0]), 0.0);
+        context.push(&[2.0, 2.0, 0.1]);
+        assert!(context.largest_similarity(&[1.0, 1.0, 0.0]) > 0.99);
+    }
+
+    #[test]
+    fn dot_takes_every_element() {
+        for length in [1, 15, 16, 17, 40] {
+            let a: Vec<f32> = (1..=length).map(|i| i as f32).collect();
+            let b: Vec<f32> = a.iter().map(|i| 2.0 - i).collect();
+            let expected: i64 = (1..=i64::from(length)).map(|i| i * (2 - i)).sum();
+            assert_eq!(dot(&a, &b), expected as f32);
+        }
+    }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Sampler;
 use crate::Draw;
-use crate::probabilities::{argmax, token};
+use crate::probabilities::{argmax, argmax_of_softmax, token};
 
 /// Chooses the most probable token, of several the first (`keras_hub/src/samplers/greedy_sampler.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -22,5 +22,9 @@ impl GreedySampler {
 impl Sampler for GreedySampler {
     fn get_next_token(&mut self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
         token(argmax(probabilities))
+    }
+
+    fn get_next_token_of_logits(&mut self, logits: &mut [f32], _draw: &mut Draw) -> TokenId {
+        token(argmax_of_softmax(logits))
     }
 }

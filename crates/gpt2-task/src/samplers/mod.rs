@@ -49,6 +49,15 @@ pub trait Sampler: Send {
     /// Random numbers come from `draw`, so that a seed reproduces them.
     fn get_next_token(&mut self, probabilities: &mut [f32], draw: &mut Draw) -> TokenId;
 
+    /// The next token of one row, chosen by its logits, which may be overwritten.
+    ///
+    /// Computes the probabilities and asks [`get_next_token`](Self::get_next_token); a sampler that
+    /// needs no probabilities overrides it, and then the search does not ask the other.
+    fn get_next_token_of_logits(&mut self, logits: &mut [f32], draw: &mut Draw) -> TokenId {
+        softmax(logits, self.temperature());
+        self.get_next_token(logits, draw)
+    }
+
     /// What the logits are divided by: 1 unless overridden.
     fn temperature(&self) -> f32 {
         1.0
@@ -103,8 +112,7 @@ impl<S: Sampler> SearchStrategy for S {
             let mut logits = decoding.next_logits()?;
             let mut tokens = Vec::with_capacity(logits.rows().len());
             for (row, logits) in logits.rows_mut().enumerate() {
-                softmax(logits, self.temperature());
-                tokens.push(self.get_next_token(logits, &mut decoding.draw(row)));
+                tokens.push(self.get_next_token_of_logits(logits, &mut decoding.draw(row)));
             }
             decoding.write(&tokens)?;
             decoding.advance();

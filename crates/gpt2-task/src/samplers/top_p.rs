@@ -7,6 +7,11 @@ use super::{Sampler, check, check_count, check_temperature};
 use crate::probabilities::{token, top_k};
 use crate::{Draw, TaskError};
 
+/// Number of tokens that are sorted at first: `p` is mostly exceeded among them.
+const FIRST_SORTED: usize = 64;
+/// How many times as many are sorted when these are not enough.
+const SORTED_GROWTH: usize = 16;
+
 /// Draws from the most probable tokens up to and including the first whose cumulative
 /// probability exceeds `p` ([Holtzman et al., 2019](https://arxiv.org/abs/1904.09751);
 /// `keras_hub/src/samplers/top_p_sampler.py`).
@@ -38,7 +43,7 @@ impl TopPSampler {
         Self { p, ..Self::default() }
     }
 
-    /// Sets the most tokens to keep; a small number saves sorting the vocabulary.
+    /// Sets the most tokens to keep.
     pub fn with_k(mut self, k: usize) -> Self {
         self.k = Some(k);
         self
@@ -58,15 +63,28 @@ impl TopPSampler {
 
     /// The tokens that are drawn from, the most probable first.
     pub fn kept(&self, probabilities: &[f32]) -> Vec<TokenId> {
-        let sorted = top_k(probabilities, self.k.unwrap_or(probabilities.len()));
+        let most = self.k.unwrap_or(probabilities.len()).min(probabilities.len());
+        // A p of 1 keeps everything, whatever the sum is rounded to.
+        let mut sorted = if self.p < 1.0 { FIRST_SORTED.min(most) } else { most };
+        loop {
+            let kept = self.kept_of(top_k(probabilities, sorted), probabilities);
+            if kept.len() < sorted || sorted == most {
+                return kept.into_iter().map(token).collect();
+            }
+            sorted = (sorted * SORTED_GROWTH).min(most);
+        }
+    }
+
+    /// The first of the most probable tokens, up to and including the one that exceeds `p`.
+    fn kept_of(&self, mut sorted: Vec<usize>, probabilities: &[f32]) -> Vec<usize> {
         let mut before = 0.0;
-        let is_kept = |&index: &usize| {
-            // A p of 1 keeps everything, whatever the sum is rounded to.
+        let is_left_out = |&index: &usize| {
             let keep = before <= self.p || self.p >= 1.0;
             before += probabilities[index];
-            keep
+            !keep
         };
-        sorted.into_iter().take_while(is_kept).map(token).collect()
+        sorted.truncate(sorted.iter().position(is_left_out).unwrap_or(sorted.len()));
+        sorted
     }
 }
 
@@ -92,5 +110,33 @@ impl Sampler for TopPSampler {
             check_count("top_p", "k", k, vocabulary_size)?;
         }
         check_temperature("top_p", self.temperature)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Distributions of which a few, some hundreds, some thousands or all tokens are kept.
+    #[test]
+    fn what_is_kept_does_not_depend_on_how_many_are_sorted() {
+        let mut kept_lengths = Vec::new();
+        for scale in [1e-4, 1e-3, 4e-3, 2e-2, 1.0] {
+            let logits = (0..20_000).map(|id| -((id * 7919 % 20_000) as f32) * scale);
+            let mut probabilities: Vec<f32> = logits.collect();
+            crate::softmax(&mut probabilities, 1.0);
+            for (p, k) in [(0.1, None), (0.9, None), (0.9, Some(300)), (0.999, None), (1.0, None)] {
+                let sampler = TopPSampler { p, k, ..TopPSampler::default() };
+                let sorted = top_k(&probabilities, k.unwrap_or(probabilities.len()));
+                let expected = sampler.kept_of(sorted, &probabilities);
+                let kept: Vec<usize> =
+                    sampler.kept(&probabilities).into_iter().map(|token| token as usize).collect();
+                assert_eq!(kept, expected, "scale {scale}, p {p}, k {k:?}");
+                kept_lengths.push(kept.len());
+            }
+        }
+        for range in [1..64, 65..1024, 1025..16_384, 16_385..20_001] {
+            assert!(kept_lengths.iter().any(|length| range.contains(length)), "{kept_lengths:?}");
+        }
     }
 }

@@ -166,6 +166,16 @@ fn characters_that_the_vocabulary_lacks() {
         "row 1",
         "'A'"
     );
+    // On several threads too, the first row counts.
+    let mut rows = vec![" air".repeat(10_000); 20];
+    rows[7] = "a".repeat(100_000) + "A";
+    rows[18] = "B".into();
+    assert_error!(
+        tokenizer.tokenize_batch(&rows),
+        TokenizerError::InBatch { row: 7, .. },
+        "row 7",
+        "'A'"
+    );
 }
 
 #[test]

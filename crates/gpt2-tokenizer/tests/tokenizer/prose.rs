@@ -61,3 +61,13 @@ fn a_batch_is_its_texts() {
     assert_eq!(GPT2.tokenize_batch(&TEXTS).unwrap(), each);
     assert_eq!(GPT2.detokenize_batch(&each).unwrap(), TEXTS);
 }
+
+/// Large enough for several threads.
+#[test]
+fn a_large_batch_is_its_texts() {
+    let rows: Vec<String> =
+        (0..TEXTS.len() * 200).map(|row| format!("{row} {}", TEXTS[row % TEXTS.len()])).collect();
+    assert!(rows.concat().len() > 1 << 19);
+    let each: Vec<_> = rows.iter().map(|text| GPT2.tokenize(text).unwrap()).collect();
+    assert!(GPT2.tokenize_batch(&rows).unwrap() == each);
+}

@@ -1,0 +1,81 @@
+//! A batch of texts on all cores: neighbouring rows, of about as many bytes, to each thread.
+
+use std::ops::Range;
+use std::{panic, thread};
+
+use crate::{Result, TokenizerError};
+
+/// Bytes of text that are worth a thread: about a millisecond's work, of which starting one takes
+/// a twentieth.
+const BYTES_PER_THREAD: usize = 1 << 16;
+
+/// Treats ranges of the rows side by side, and joins the results in the order of the rows; of several
+/// errors the first row's counts.
+pub(crate) fn in_parts<T: AsRef<str>, R: Send>(
+    texts: &[T],
+    treat: impl Fn(Range<usize>) -> Result<Vec<R>> + Sync,
+) -> Result<Vec<R>> {
+    let bytes: usize = texts.iter().map(|text| text.as_ref().len()).sum();
+    // Asking for the number of cores reads files on Linux.
+    let threads = match bytes / BYTES_PER_THREAD {
+        0 | 1 => 1,
+        most => thread::available_parallelism().map_or(1, usize::from).min(most),
+    };
+    let mut parts = parts(texts, bytes, threads).into_iter();
+    let first = parts.next().unwrap_or(0..0);
+    thread::scope(|scope| {
+        let treat = &treat;
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || treat(part))).collect();
+        let mut results = treat(first)?;
+        for other in others {
+            results.extend(other.join().unwrap_or_else(|payload| panic::resume_unwind(payload))?);
+        }
+        Ok(results)
+    })
+}
+
+/// At most `threads` ranges of rows, each ending where its share of all the bytes is reached.
+fn parts<T: AsRef<str>>(texts: &[T], bytes: usize, threads: usize) -> Vec<Range<usize>> {
+    let share = bytes.div_ceil(threads);
+    let (mut parts, mut start, mut length) = (Vec::with_capacity(threads), 0, 0);
+    for (row, text) in texts.iter().enumerate() {
+        length += text.as_ref().len();
+        if length >= share && parts.len() + 1 < threads {
+            parts.push(start..row + 1);
+            (start, length) = (row + 1, 0);
+        }
+    }
+    if start < texts.len() {
+        parts.push(start..texts.len());
+    }
+    parts
+}
+
+/// Treats the rows of one range, and names the row in its error.
+pub(crate) fn in_rows<R, T>(
+    rows: &[R],
+    range: Range<usize>,
+    mut treat: impl FnMut(&R) -> Result<T>,
+) -> Result<Vec<T>> {
+    range
+        .map(|row| {
+            treat(&rows[row])
+                .map_err(|source| TokenizerError::InBatch { row, source: source.into() })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_have_like_numbers_of_bytes_and_miss_no_row() {
+        let texts = ["aaaa", "", "aa", "aa", "aaaaaaaa", "a", "a"];
+        assert_eq!(parts(&texts, 18, 1).len(), 1);
+        assert_eq!(parts(&texts, 18, 2), [0..5, 5..7]);
+        assert_eq!(parts(&texts, 18, 3), [0..3, 3..5, 5..7]);
+        assert_eq!(parts(&[""; 3], 0, 4), [0..1, 1..2, 2..3]);
+        assert!(parts(&[""; 0], 0, 4).is_empty());
+    }
+}
