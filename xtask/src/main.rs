@@ -28,7 +28,7 @@ struct Arguments {
 enum Command {
     /// The gate: tidy, crate arrows, fmt, clippy, docs; the cheapest first
     Check,
-    /// Measures this library beside KerasHub and transformers
+    /// Times this library beside the others and the limit of the hardware
     Bench(bench::Arguments),
     /// Writes a preset in another format
     ConvertPreset(convert_preset::Arguments),

@@ -30,20 +30,16 @@ fn text(path: &Path) -> &str {
 fn records_are_printed_and_kept_behind_the_machine() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("record.jsonl");
-    let scenarios = "decode-1-ctx8,train-1x8-lora,first-token,tokenizer-batch";
+    let scenarios = "train-1x8-lora,first-token,tokenizer-batch";
     let run = ["--rounds", "2", "--json", "--scenario", scenarios, "--record", text(&file)];
     let printed = records(&bench(&run));
     let metrics: Vec<_> = printed.iter().map(|record| record["metric"].as_str().unwrap()).collect();
     let peak = "peak_memory";
-    assert_eq!(
-        metrics,
-        ["decode", peak, "training", peak, "first_token", peak, "throughput", peak]
-    );
+    assert_eq!(metrics, ["training", peak, "first_token", peak, "throughput", peak]);
     for record in printed.iter().filter(|record| record["metric"] != peak) {
         assert!(number(&record["ours"]) > 0.0, "{record}");
         assert_eq!(record["ours_rounds"].as_array().unwrap().len(), 2);
-        let bounded = ["decode", "training"].contains(&record["metric"].as_str().unwrap());
-        assert_eq!(record["limit"].is_number(), bounded, "{record}");
+        assert_eq!(record["limit"].is_number(), record["metric"] == "training", "{record}");
     }
     let kept = fs::read_to_string(&file).unwrap();
     let kept: Vec<Value> = kept.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

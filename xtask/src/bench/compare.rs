@@ -20,6 +20,7 @@ use super::{contest, environments, machine, report};
 
 /// Times this library, and with `--peers` the others in turn with it.
 #[derive(clap::Args)]
+#[group(skip)]
 pub struct Arguments {
     /// What to measure: names such as decode-1-ctx128, prefill-512, train-2x256-lora, or the
     /// groups all and growth
@@ -29,7 +30,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Size::Base)]
     size: Size,
     /// Times that everyone has a turn
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Measurements in each turn, of which the median counts, behind one that is thrown away
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

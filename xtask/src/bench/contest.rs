@@ -104,6 +104,7 @@ pub fn play(
         for (contestant, result) in &mut modes {
             let Ok(series) = result else { continue };
             if let Err(error) = contestant.run(request, series) {
+                eprintln!("left out from here on: {error:#}");
                 *result = Err(error);
             }
         }

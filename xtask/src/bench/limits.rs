@@ -10,14 +10,15 @@ use burn::tensor::{Device, Distribution, Tensor};
 const FLOATS: usize = 128 << 20;
 /// Rows, common dimension and columns of the product: a feed-forward layer's, for 1024 tokens.
 const PRODUCT: [usize; 3] = [1024, 3072, 3072];
-/// Measurements, of which the best counts.
-const TRIES: usize = 6;
+/// Measurements of each, of which the best counts: reading is soon done.
+const READS: usize = 16;
+const PRODUCTS: usize = 4;
 
 /// Bytes read in a second by all threads together.
 pub fn memory_rate(threads: usize) -> f64 {
     let floats = vec![1.0_f32; FLOATS];
     let part = FLOATS.div_ceil(threads);
-    let seconds = best(|| {
+    let seconds = best(READS, || {
         let sum: f32 = thread::scope(|scope| {
             let parts = floats.chunks(part).map(|part| scope.spawn(move || sum(part)));
             let running: Vec<_> = parts.collect();
@@ -44,16 +45,16 @@ pub fn product_rate(device: &Device) -> f64 {
     let [rows, common, columns] = PRODUCT;
     let random = |shape| Tensor::<2>::random(shape, Distribution::Default, device);
     let (left, right) = (random([rows, common]), random([common, columns]));
-    let seconds = best(|| {
+    let seconds = best(PRODUCTS, || {
         black_box(left.clone().matmul(right.clone()).into_data());
     });
     2.0 * (rows * common * columns) as f64 / seconds
 }
 
 /// Seconds of the fastest of several runs, behind one that is thrown away.
-fn best(mut run: impl FnMut()) -> f64 {
+fn best(tries: usize, mut run: impl FnMut()) -> f64 {
     run();
-    let times = (0..TRIES).map(|_| {
+    let times = (0..tries).map(|_| {
         let start = Instant::now();
         run();
         start.elapsed().as_secs_f64()
