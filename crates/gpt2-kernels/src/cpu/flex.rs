@@ -10,6 +10,7 @@ use burn::tensor::TensorData;
 use super::attention::{Inputs, Sequences, attend, attend_backward};
 use super::linear::{Epilogue, linear};
 use super::narrow_product::MAX_ROWS;
+use super::threads::write_all;
 use super::{gelu, layer_norm, narrow_dots};
 use crate::attention::{AttentionOptions, CachedKeys, DropoutKey, Padding};
 use crate::composed;
@@ -103,8 +104,9 @@ impl Kernels for Flex {
         }
         let [hidden, table] = [hidden, table].map(in_order);
         let outputs = table.shape()[0];
-        let mut output = vec![0f32; rows * outputs];
-        narrow_dots::narrow_dots(slice(&hidden), slice(&table), inputs, &mut output);
+        let output = write_all(rows * outputs, |output| {
+            narrow_dots::narrow_dots(slice(&hidden), slice(&table), inputs, output);
+        });
         tensor(output, [rows, outputs])
     }
 
@@ -128,9 +130,10 @@ impl Kernels for Flex {
         }
         let [x, gamma, beta] = [x, gamma, beta].map(in_order);
         let values = slice(&x);
-        let mut output = vec![0f32; values.len()];
         let (gamma, beta) = (slice(&gamma), slice(&beta));
-        layer_norm::layer_norm(values, gamma, beta, epsilon as f32, &mut output);
+        let output = write_all(values.len(), |output| {
+            layer_norm::layer_norm(values, gamma, beta, epsilon as f32, output);
+        });
         tensor(output, x.shape())
     }
 

@@ -9,14 +9,13 @@ use super::threads::{Shared, for_each};
 const ROWS: usize = 16;
 
 /// Normalises every row of `x`, as wide as `gamma`, into `output`.
-pub(crate) fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32, output: &mut [f32]) {
+pub(crate) fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32, output: Shared<'_>) {
     let (length, width) = (x.len(), gamma.len());
-    let shared = Shared::new(output);
     for_each((length / width).div_ceil(ROWS), 4 * length, |task| {
         let start = task * ROWS * width;
         let end = (start + ROWS * width).min(length);
         // SAFETY: the rows belong to this task alone.
-        let output = unsafe { shared.part(start, end - start) };
+        let output = unsafe { output.part(start, end - start) };
         dispatch(Rows { x: &x[start..end], gamma, beta, epsilon, output });
     });
 }

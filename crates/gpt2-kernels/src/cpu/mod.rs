@@ -12,3 +12,4 @@ mod simd;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod wide_product;

@@ -14,9 +14,8 @@ const UNROLL: usize = 4;
 const HEIGHT: usize = 256;
 
 /// `x [rows, inputs]` times the transpose of `table [outputs, inputs]`, into `[rows, outputs]`.
-pub(crate) fn narrow_dots(x: &[f32], table: &[f32], inputs: usize, output: &mut [f32]) {
+pub(crate) fn narrow_dots(x: &[f32], table: &[f32], inputs: usize, output: Shared<'_>) {
     let (rows, outputs) = (x.len() / inputs, table.len() / inputs);
-    let shared = Shared::new(output);
     for_each(outputs.div_ceil(HEIGHT), rows * inputs * outputs, |task| {
         let start = task * HEIGHT;
         let height = HEIGHT.min(outputs - start);
@@ -26,7 +25,7 @@ pub(crate) fn narrow_dots(x: &[f32], table: &[f32], inputs: usize, output: &mut 
             let x = &x[first * inputs..][..count * inputs];
             // SAFETY: these outputs of these rows belong to this task alone.
             let target =
-                |row: usize| unsafe { shared.part((first + row) * outputs + start, height) };
+                |row: usize| unsafe { output.part((first + row) * outputs + start, height) };
             match count {
                 1 => dispatch(Dots { x, table, inputs, targets: [0].map(target) }),
                 2 => dispatch(Dots { x, table, inputs, targets: [0, 1].map(target) }),

@@ -2,6 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::linear::Finish;
 use super::simd::{dispatch, load, prefetch, store};
 use super::threads::{Shared, for_each};
 
@@ -11,19 +12,25 @@ pub(crate) const MAX_ROWS: usize = 16;
 /// Rows that are computed at a time.
 const ROWS: usize = 8;
 /// Inputs whose weights are summed before the sums are joined.
-const DEPTH: usize = 192;
+pub(crate) const DEPTH: usize = 192;
 /// Outputs of a task.
 const WIDTH: usize = 768;
 /// Inputs whose weights are read side by side.
 const UNROLL: usize = 8;
 
-/// The sums of a product, one for every block of [`DEPTH`] inputs: `[blocks][rows][outputs]`.
+/// Writes `x [rows, inputs]` times `kernel [inputs, outputs]`, and what follows it.
 ///
-/// Every block is a contiguous piece of the kernel, so that memory is read at its full rate, and
-/// the split does not depend on the number of threads. `x`: `[rows, inputs]`; `kernel`:
-/// `[inputs, outputs]`.
-pub(crate) fn partial_sums(x: &[f32], kernel: &[f32], rows: usize, outputs: usize) -> Vec<f32> {
-    let inputs = x.len() / rows;
+/// Sums are made for every block of [`DEPTH`] inputs and then joined. Each is a contiguous piece of
+/// the kernel, so that memory is read at its full rate, and the split does not depend on the
+/// number of threads.
+pub(crate) fn narrow_product(
+    x: &[f32],
+    kernel: &[f32],
+    rows: usize,
+    finish: Finish<'_>,
+    output: Shared<'_>,
+) {
+    let (inputs, outputs) = (x.len() / rows, kernel.len() * rows / x.len());
     let (blocks, panels) = (inputs.div_ceil(DEPTH), outputs.div_ceil(WIDTH));
     let mut sums = vec![0f32; blocks * rows * outputs];
     let shared = Shared::new(&mut sums);
@@ -45,7 +52,45 @@ pub(crate) fn partial_sums(x: &[f32], kernel: &[f32], rows: usize, outputs: usiz
             Block { x, inputs, kernel, outputs, depth, width }.run(&mut targets[..count]);
         }
     });
-    sums
+    for_each(rows * panels, 4 * sums.len(), |task| {
+        let (row, start) = (task / panels, task % panels * WIDTH);
+        let first = row * outputs + start;
+        let width = WIDTH.min(outputs - start);
+        // SAFETY: these outputs belong to this task alone.
+        let output = unsafe { output.part(first, width) };
+        dispatch(Join { sums: &sums[first..], stride: rows * outputs, output });
+        finish.part(first, start, output);
+    });
+}
+
+/// Adds up the sums of all blocks.
+struct Join<'a> {
+    sums: &'a [f32],
+    stride: usize,
+    output: &'a mut [f32],
+}
+
+impl WithSimd for Join<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { sums, stride, output } = self;
+        let whole = output.len() - output.len() % S::F32_LANES;
+        for at in (0..whole).step_by(S::F32_LANES) {
+            let mut sum = load(simd, sums, at);
+            for block in (at + stride..sums.len()).step_by(stride) {
+                sum = simd.add_f32s(sum, load(simd, sums, block));
+            }
+            store(simd, output, at, sum);
+        }
+        for (at, output) in output.iter_mut().enumerate().skip(whole) {
+            *output = sums[at];
+            for block in (at + stride..sums.len()).step_by(stride) {
+                *output += sums[block];
+            }
+        }
+    }
 }
 
 /// Some outputs of some inputs.

@@ -17,6 +17,23 @@ pub(crate) fn for_each(count: usize, multiplications: usize, task: impl Fn(usize
     }
 }
 
+/// Cores that share work.
+pub(crate) fn number_of_cores() -> usize {
+    rayon::current_num_threads()
+}
+
+/// Numbers that `write` writes, every one of them.
+///
+/// They are not set to zero first, which would take as long as some of the operations do.
+pub(crate) fn write_all(length: usize, write: impl FnOnce(Shared<'_>)) -> Vec<f32> {
+    let mut values: Vec<f32> = Vec::with_capacity(length);
+    let pointer = values.as_mut_ptr();
+    write(Shared { pointer, length, lifetime: std::marker::PhantomData });
+    // SAFETY: the vector has room for them, and they were written.
+    unsafe { values.set_len(length) };
+    values
+}
+
 /// A slice whose disjoint parts are written by several tasks.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<'a> {
@@ -40,7 +57,8 @@ impl<'a> Shared<'a> {
     ///
     /// # Safety
     ///
-    /// While the part lives no other reference to its elements may exist.
+    /// While the part lives no other reference to its elements may exist, and those of
+    /// [`write_all`] must be written before they are read.
     #[inline(always)]
     pub(crate) unsafe fn part(&self, start: usize, length: usize) -> &'a mut [f32] {
         assert!(start + length <= self.length, "a part lies within its slice");

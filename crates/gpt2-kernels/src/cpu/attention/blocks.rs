@@ -77,10 +77,9 @@ impl Block {
 }
 
 /// Writes the attention of all queries.
-pub(crate) fn attend_blocks(inputs: Inputs<'_>, output: &mut [f32]) {
+pub(crate) fn attend_blocks(inputs: Inputs<'_>, output: Shared<'_>) {
     let (heads, width) = (inputs.options.num_heads, inputs.width());
     let blocks = inputs.queries.div_ceil(HEIGHT);
-    let shared = Shared::new(output);
     for_each(inputs.batch_size * heads * blocks, inputs.work(), |task| {
         // Blocks that see most come first, so that no core is left with one of them at the end.
         let (block, head) =
@@ -100,7 +99,7 @@ pub(crate) fn attend_blocks(inputs: Inputs<'_>, output: &mut [f32]) {
             for (index, row) in result.chunks_exact(width).enumerate() {
                 let query = sequence * inputs.queries + block.first + index;
                 // SAFETY: the output of this query and head belongs to this task alone.
-                unsafe { shared.part((query * heads + head) * width, width) }.copy_from_slice(row);
+                unsafe { output.part((query * heads + head) * width, width) }.copy_from_slice(row);
             }
         });
     });

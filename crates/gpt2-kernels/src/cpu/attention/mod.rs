@@ -12,6 +12,7 @@ pub(crate) use heads::Sequences;
 use single::attend_single;
 
 use crate::attention::AttentionOptions;
+use crate::cpu::threads::write_all;
 
 /// New tokens of a sequence from which on the matrix products of blocks are faster.
 const BLOCK_QUERIES: usize = 8;
@@ -53,11 +54,11 @@ impl Inputs<'_> {
 /// The output, `[batch_size, queries, num_heads * width]`.
 pub(crate) fn attend(inputs: Inputs<'_>) -> Vec<f32> {
     let hidden = inputs.options.num_heads * inputs.width();
-    let mut output = vec![0f32; inputs.batch_size * inputs.queries * hidden];
-    if inputs.queries < BLOCK_QUERIES && inputs.options.dropout.is_none() {
-        attend_single(inputs, &mut output);
-    } else {
-        attend_blocks(inputs, &mut output);
-    }
-    output
+    write_all(inputs.batch_size * inputs.queries * hidden, |output| {
+        if inputs.queries < BLOCK_QUERIES && inputs.options.dropout.is_none() {
+            attend_single(inputs, output);
+        } else {
+            attend_blocks(inputs, output);
+        }
+    })
 }

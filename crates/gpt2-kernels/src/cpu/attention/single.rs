@@ -9,9 +9,8 @@ use crate::cpu::simd::{dispatch, load, store};
 use crate::cpu::threads::{Shared, for_each};
 
 /// Writes the attention of all queries.
-pub(crate) fn attend_single(inputs: Inputs<'_>, output: &mut [f32]) {
+pub(crate) fn attend_single(inputs: Inputs<'_>, output: Shared<'_>) {
     let (heads, width) = (inputs.options.num_heads, inputs.width());
-    let shared = Shared::new(output);
     for_each(inputs.batch_size * heads, inputs.work(), |task| {
         let (sequence, head) = (task / heads, task % heads);
         let query = inputs.query.head(sequence, head);
@@ -21,7 +20,7 @@ pub(crate) fn attend_single(inputs: Inputs<'_>, output: &mut [f32]) {
             let seen = inputs.keys - inputs.queries + index + 1;
             let start = ((sequence * inputs.queries + index) * heads + head) * width;
             // SAFETY: the output of this query and head belongs to this task alone.
-            let output = unsafe { shared.part(start, width) };
+            let output = unsafe { output.part(start, width) };
             let query = query.at(index);
             let keep = inputs.keep(sequence).map(|keep| &keep[..seen]);
             let scale = inputs.options.scale as f32;

@@ -1,0 +1,186 @@
+//! Products with many rows, as of a prompt: weights are laid out for the processor's registers once,
+//! some of them at a time, and used for all rows.
+//!
+//! Every sum is made in the order of [`narrow_product`](super::narrow_product): a row is the same
+//! bit for bit alone and among others.
+
+use std::cell::RefCell;
+
+use pulp::{Simd, WithSimd};
+
+use super::linear::Finish;
+use super::narrow_product::DEPTH;
+use super::simd::{dispatch, load, store};
+use super::threads::{Shared, for_each, number_of_cores};
+
+/// Outputs of a task, at most: with [`DEPTH`] inputs 300 KB of weights, which stay near a core.
+const WIDTH: usize = 384;
+/// Vectors of a tile's row.
+const VECTORS: usize = 3;
+/// The widest tile, of the widest vectors.
+const WIDEST: usize = VECTORS * 16;
+
+thread_local! {
+    /// Weights as they are laid out, and a tile at the edge.
+    static PACKED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes `x [rows, inputs]` times `kernel [inputs, outputs]`, and what follows it.
+pub(crate) fn wide_product(
+    x: &[f32],
+    kernel: &[f32],
+    rows: usize,
+    finish: Finish<'_>,
+    output: Shared<'_>,
+) {
+    let (inputs, outputs) = (x.len() / rows, kernel.len() * rows / x.len());
+    // As wide as lets every core have work; the sums do not depend on it.
+    let share = outputs.div_ceil(number_of_cores()).next_multiple_of(WIDEST);
+    let width = share.min(WIDTH);
+    for_each(outputs.div_ceil(width), rows * inputs * outputs, |task| {
+        let start = task * width;
+        let width = width.min(outputs - start);
+        PACKED.with_borrow_mut(|packed| {
+            packed.resize(DEPTH * (WIDTH + WIDEST) + 8 * WIDEST, 0.0);
+            for first in (0..inputs).step_by(DEPTH) {
+                let depth = DEPTH.min(inputs - first);
+                dispatch(Panel {
+                    x: &x[first..],
+                    inputs,
+                    rows,
+                    depth,
+                    kernel: &kernel[first * outputs + start..],
+                    outputs,
+                    width,
+                    packed: &mut *packed,
+                    output,
+                    start,
+                    is_first: first == 0,
+                });
+            }
+        });
+        for row in 0..rows {
+            // SAFETY: these outputs belong to this task alone.
+            finish.part(row * outputs + start, start, unsafe {
+                output.part(row * outputs + start, width)
+            });
+        }
+    });
+}
+
+/// Some outputs of all rows from some inputs.
+struct Panel<'a> {
+    /// From the first of the inputs on.
+    x: &'a [f32],
+    inputs: usize,
+    rows: usize,
+    depth: usize,
+    /// From the first of the inputs and outputs on.
+    kernel: &'a [f32],
+    outputs: usize,
+    width: usize,
+    packed: &'a mut [f32],
+    output: Shared<'a>,
+    start: usize,
+    /// Whether what is in the output is to be replaced.
+    is_first: bool,
+}
+
+impl WithSimd for Panel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        self.pack(VECTORS * S::F32_LANES);
+        let mut row = 0;
+        // 24 of 32 registers hold sums, or 12 of 16.
+        if S::REGISTER_COUNT >= 32 {
+            while row + 8 <= self.rows {
+                self.tiles::<S, 8>(simd, row);
+                row += 8;
+            }
+        }
+        while row + 4 <= self.rows {
+            self.tiles::<S, 4>(simd, row);
+            row += 4;
+        }
+        for row in row..self.rows {
+            self.tiles::<S, 1>(simd, row);
+        }
+    }
+}
+
+impl Panel<'_> {
+    /// Lays the weights out tile by tile, each input's behind the one before it; what is missing
+    /// in the last tile is zero.
+    #[inline(always)]
+    fn pack(&mut self, tile: usize) {
+        for k in 0..self.depth {
+            let weights = &self.kernel[k * self.outputs..][..self.width];
+            for (index, weights) in weights.chunks(tile).enumerate() {
+                let target = &mut self.packed[(index * self.depth + k) * tile..][..tile];
+                target[..weights.len()].copy_from_slice(weights);
+                target[weights.len()..].fill(0.0);
+            }
+        }
+    }
+
+    /// `M` rows of all tiles.
+    #[inline(always)]
+    fn tiles<S: Simd, const M: usize>(&mut self, simd: S, row: usize) {
+        let (tile, depth) = (VECTORS * S::F32_LANES, self.depth);
+        let x: [&[f32]; M] = std::array::from_fn(|m| &self.x[(row + m) * self.inputs..][..depth]);
+        for (index, column) in (0..self.width).step_by(tile).enumerate() {
+            let weights = &self.packed[index * depth * tile..][..depth * tile];
+            let sums = sums::<S, M>(simd, &x, weights, depth);
+            let width = tile.min(self.width - column);
+            for m in 0..M {
+                let at = (row + m) * self.outputs + self.start + column;
+                // SAFETY: these outputs belong to this task alone.
+                let output = unsafe { self.output.part(at, width) };
+                if width == tile {
+                    for v in 0..VECTORS {
+                        let mut sum = sums[m][v];
+                        if !self.is_first {
+                            sum = simd.add_f32s(load(simd, output, v * S::F32_LANES), sum);
+                        }
+                        store(simd, output, v * S::F32_LANES, sum);
+                    }
+                } else {
+                    let mut edge = [0f32; WIDEST];
+                    for v in 0..VECTORS {
+                        store(simd, &mut edge, v * S::F32_LANES, sums[m][v]);
+                    }
+                    for (output, sum) in output.iter_mut().zip(edge) {
+                        *output = if self.is_first { sum } else { *output + sum };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The sums of a tile over `depth` inputs.
+#[inline(always)]
+fn sums<S: Simd, const M: usize>(
+    simd: S,
+    x: &[&[f32]; M],
+    weights: &[f32],
+    depth: usize,
+) -> [[S::f32s; VECTORS]; M] {
+    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; M];
+    for k in 0..depth {
+        let at = k * VECTORS * S::F32_LANES;
+        let a = load(simd, weights, at);
+        let b = load(simd, weights, at + S::F32_LANES);
+        let c = load(simd, weights, at + 2 * S::F32_LANES);
+        for m in 0..M {
+            // SAFETY: every row has `depth` numbers.
+            let x = simd.splat_f32s(unsafe { *x[m].get_unchecked(k) });
+            sums[m][0] = simd.mul_add_e_f32s(x, a, sums[m][0]);
+            sums[m][1] = simd.mul_add_e_f32s(x, b, sums[m][1]);
+            sums[m][2] = simd.mul_add_e_f32s(x, c, sums[m][2]);
+        }
+    }
+    sums
+}
