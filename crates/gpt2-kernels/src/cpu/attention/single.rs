@@ -8,6 +8,9 @@ use super::softmax::Softmax;
 use crate::cpu::simd::{dispatch, load, store};
 use crate::cpu::threads::{Shared, for_each};
 
+/// Keys and values that are read side by side.
+const UNROLL: usize = 8;
+
 /// Writes the attention of all queries.
 pub(crate) fn attend_single(inputs: Inputs<'_>, output: Shared<'_>) {
     let (heads, width) = (inputs.options.num_heads, inputs.width());
@@ -47,45 +50,84 @@ impl WithSimd for Single<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { query, key, value, keep, scale, scores, output } = self;
-        for (position, score) in scores.iter_mut().enumerate() {
-            *score = dot(simd, query, key.at(position));
+        let seen = scores.len();
+        let whole = seen - seen % UNROLL;
+        for first in (0..whole).step_by(UNROLL) {
+            dots::<S, UNROLL>(simd, query, key, first, scores);
+        }
+        for position in whole..seen {
+            dots::<S, 1>(simd, query, key, position, scores);
         }
         Softmax { scores: &mut *scores, keep, scale }.with_simd(simd);
         output.fill(0.0);
-        for (position, probability) in scores.iter().enumerate() {
-            add_scaled(simd, output, *probability, value.at(position));
+        for first in (0..whole).step_by(UNROLL) {
+            add_values::<S, UNROLL>(simd, scores, value, first, output);
+        }
+        for position in whole..seen {
+            add_values::<S, 1>(simd, scores, value, position, output);
         }
     }
 }
 
-/// The dot product of two vectors of equal length.
+/// The scores of `U` keys from `first` on.
 #[inline(always)]
-fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
-    let whole = a.len() - a.len() % S::F32_LANES;
-    let mut sum = simd.splat_f32s(0.0);
-    for at in (0..whole).step_by(S::F32_LANES) {
-        sum = simd.mul_add_e_f32s(load(simd, a, at), load(simd, b, at), sum);
+fn dots<S: Simd, const U: usize>(
+    simd: S,
+    query: &[f32],
+    key: Heads<'_>,
+    first: usize,
+    scores: &mut [f32],
+) {
+    let (width, lanes) = (query.len(), S::F32_LANES);
+    let whole = width - width % lanes;
+    let keys: [&[f32]; U] = std::array::from_fn(|u| key.at(first + u));
+    let mut sums = [simd.splat_f32s(0.0); U];
+    for at in (0..whole).step_by(lanes) {
+        let query = load(simd, query, at);
+        for u in 0..U {
+            sums[u] = simd.mul_add_e_f32s(query, load(simd, keys[u], at), sums[u]);
+        }
     }
-    if whole < a.len() {
-        let (a, b) = (simd.partial_load_f32s(&a[whole..]), simd.partial_load_f32s(&b[whole..]));
-        sum = simd.mul_add_e_f32s(a, b, sum);
+    if whole < width {
+        let query = simd.partial_load_f32s(&query[whole..]);
+        for u in 0..U {
+            let key = simd.partial_load_f32s(&keys[u][whole..]);
+            sums[u] = simd.mul_add_e_f32s(query, key, sums[u]);
+        }
     }
-    simd.reduce_sum_f32s(sum)
+    for u in 0..U {
+        scores[first + u] = simd.reduce_sum_f32s(sums[u]);
+    }
 }
 
-/// Adds a multiple of a vector.
+/// Adds `U` values from `first` on, each times its probability.
 #[inline(always)]
-fn add_scaled<S: Simd>(simd: S, sum: &mut [f32], factor: f32, x: &[f32]) {
-    let factor = simd.splat_f32s(factor);
-    let whole = sum.len() - sum.len() % S::F32_LANES;
-    for at in (0..whole).step_by(S::F32_LANES) {
-        let value = simd.mul_add_e_f32s(factor, load(simd, x, at), load(simd, sum, at));
-        store(simd, sum, at, value);
+fn add_values<S: Simd, const U: usize>(
+    simd: S,
+    probabilities: &[f32],
+    value: Heads<'_>,
+    first: usize,
+    output: &mut [f32],
+) {
+    let (width, lanes) = (output.len(), S::F32_LANES);
+    let whole = width - width % lanes;
+    let values: [&[f32]; U] = std::array::from_fn(|u| value.at(first + u));
+    let probabilities: [f32; U] = std::array::from_fn(|u| probabilities[first + u]);
+    for at in (0..whole).step_by(lanes) {
+        let mut sum = load(simd, output, at);
+        for u in 0..U {
+            let probability = simd.splat_f32s(probabilities[u]);
+            sum = simd.mul_add_e_f32s(probability, load(simd, values[u], at), sum);
+        }
+        store(simd, output, at, sum);
     }
-    if whole < sum.len() {
-        let rest = &mut sum[whole..];
-        let x = simd.partial_load_f32s(&x[whole..]);
-        let value = simd.mul_add_e_f32s(factor, x, simd.partial_load_f32s(rest));
-        simd.partial_store_f32s(rest, value);
+    if whole < width {
+        let mut sum = simd.partial_load_f32s(&output[whole..]);
+        for u in 0..U {
+            let probability = simd.splat_f32s(probabilities[u]);
+            let value = simd.partial_load_f32s(&values[u][whole..]);
+            sum = simd.mul_add_e_f32s(probability, value, sum);
+        }
+        simd.partial_store_f32s(&mut output[whole..], sum);
     }
 }
