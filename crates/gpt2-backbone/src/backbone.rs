@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::ops::Range;
 
-use burn::module::Module;
-use burn::tensor::{Bool, DType, Device, Int, Tensor};
+use burn::module::{Module, Param};
+use burn::tensor::{Bool, DType, Device, IndexingUpdateOp, Int, Tensor};
 use gpt2_kernels::CachedKeys;
 
 use crate::dropout::{Dropout, DropoutSeed, Place};
@@ -14,8 +14,9 @@ use crate::layer_normalization::LayerNormalization;
 use crate::parameter::{ParameterReader, ParameterSource, RandomParameters};
 use crate::position_embedding::PositionEmbedding;
 use crate::reversible_embedding::ReversibleEmbedding;
+use crate::trainable::is_trainable;
 use crate::transformer_decoder::TransformerDecoder;
-use crate::{BackboneError, Gpt2BackboneConfig};
+use crate::{BackboneError, Gpt2BackboneConfig, ParameterGradients};
 
 /// Where in the forward pass an intercept is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,6 +251,42 @@ impl Gpt2Backbone {
         pass.drop(x, Place::Embeddings)
     }
 
+    /// Adds the embeddings' gradients, given that of [`embed`](Self::embed)'s result.
+    ///
+    /// Written out, because automatic differentiation would make a table of zeros for the few rows
+    /// that a batch uses, and add another table to it where the weights are tied.
+    pub(crate) fn embed_backward(
+        &self,
+        token_ids: Tensor<2, Int>,
+        gradient: Tensor<3>,
+        pass: &ForwardPass,
+        gradients: &mut ParameterGradients,
+    ) {
+        // Dropout is its own gradient.
+        let gradient = pass.drop(gradient, Place::Embeddings).cast(DType::F32);
+        let start = pass.cached.start as i64;
+        let [_, length, _] = gradient.dims();
+        let mut add = |path: &str, table: &Param<Tensor<2>>, rows, ids| {
+            if !is_trainable(table) {
+                return;
+            }
+            let shape = table.dims();
+            let sum = match gradients.remove(path) {
+                Some(other) => other.reshape(shape),
+                None => Tensor::zeros(shape, &table.device()),
+            };
+            let sum = sum.select_assign(0, ids, rows, IndexingUpdateOp::Add);
+            gradients.insert(path.to_owned(), sum.reshape([-1]));
+        };
+        let positions = Tensor::arange(start..start + length as i64, &token_ids.device());
+        let by_position = gradient.clone().sum_dim(0).squeeze_dim(0);
+        let table = &self.position_embedding.position_embeddings;
+        add("position_embedding.position_embeddings", table, by_position, positions);
+        let table = &self.token_embedding.embeddings;
+        let by_token = gradient.flatten(0, 1);
+        add("token_embedding.embeddings", table, by_token, token_ids.flatten(0, 1));
+    }
+
     /// One layer.
     pub(crate) fn transform(
         &self,
@@ -262,15 +299,14 @@ impl Gpt2Backbone {
         self.transformer_layers[index].forward(x, index, pass, cache)
     }
 
-    /// Some layers, and what comes before the first and behind the last of them.
+    /// Some layers, and what comes behind the last of them.
     pub(crate) fn run_layers(
         &self,
         layers: Range<usize>,
-        input: Option<Tensor<3>>,
-        token_ids: &Tensor<2, Int>,
+        input: Tensor<3>,
         pass: &ForwardPass,
     ) -> Tensor<3> {
-        let mut x = input.unwrap_or_else(|| self.embed(token_ids.clone(), pass));
+        let mut x = input;
         for index in layers.clone() {
             x = self.transform(index, x, pass, None);
         }

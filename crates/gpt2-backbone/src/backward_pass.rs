@@ -9,6 +9,7 @@ use burn::tensor::{Bool, DType, Int, Tensor};
 use crate::backbone::Gpt2Backbone;
 use crate::dropout::DropoutSeed;
 use crate::forward_pass::ForwardPass;
+use crate::trainable::{has_trainable, is_trainable};
 use crate::{BackboneError, Dense};
 
 /// Gradients by the path of their parameter, each as a flat tensor of 32-bit floats.
@@ -39,15 +40,15 @@ pub struct BackwardPass {
 enum Tape {
     /// All of it.
     Recorded(Box<Segment>),
-    /// The input of each segment, the first of which has token ids only.
-    Inputs(Vec<(Range<usize>, Option<Tensor<3>>)>),
+    /// The input of each segment.
+    Inputs(Vec<(Range<usize>, Tensor<3>)>),
 }
 
 /// Some layers of the model, computed with everything that their gradients need.
 struct Segment {
     /// Parameters that keep their gradients.
     leaves: Gpt2Backbone,
-    input: Option<Tensor<3>>,
+    input: Tensor<3>,
     output: Tensor<3>,
 }
 
@@ -78,36 +79,41 @@ impl Gpt2Backbone {
         let mut pass = backbone.begin(None, padding_mask, options.dropout);
         pass.compute_dtype = options.compute_dtype.filter(|dtype| *dtype != DType::F32);
         let layers = self.transformer_layers.len();
+        let embedded = backbone.embed(token_ids.clone(), &pass);
         let (output, tape) = if options.gradient_checkpointing {
             let compute = cast_kernels(backbone.clone(), &pass);
             let mut segments = Vec::with_capacity(layers);
-            let mut x = None;
+            let mut x = embedded;
             for layer in 0..layers {
                 let range = layer..layer + 1;
-                let output = compute.run_layers(range.clone(), x.clone(), &token_ids, &pass);
-                segments.push((range, x.replace(output)));
+                let output = compute.run_layers(range.clone(), x.clone(), &pass);
+                segments.push((range, std::mem::replace(&mut x, output)));
             }
-            (x.expect("a model has layers"), Tape::Inputs(segments))
+            (x, Tape::Inputs(segments))
         } else {
-            let segment = backbone.record(0..layers, None, &token_ids, &pass);
+            let segment = backbone.record(0..layers, embedded, &pass);
             (segment.output.clone().inner(), Tape::Recorded(Box::new(segment)))
         };
         Ok((output.cast(DType::F32), BackwardPass { backbone, token_ids, pass, tape }))
     }
 
     /// Computes some layers on an autodiff device.
-    fn record(
-        &self,
-        layers: Range<usize>,
-        input: Option<Tensor<3>>,
-        token_ids: &Tensor<2, Int>,
-        pass: &ForwardPass,
-    ) -> Segment {
+    fn record(&self, layers: Range<usize>, input: Tensor<3>, pass: &ForwardPass) -> Segment {
         let leaves = self.clone().train();
         let compute = cast_kernels(leaves.clone(), pass);
-        let input = input.map(|input| input.autodiff().require_grad());
-        let output = compute.run_layers(layers, input.clone(), token_ids, pass);
+        let mut input = input.autodiff();
+        if self.is_trained_before(layers.start) {
+            input = input.require_grad();
+        }
+        let output = compute.run_layers(layers, input.clone(), pass);
         Segment { leaves, input, output }
+    }
+
+    /// Whether any parameter is trained that is used before this layer.
+    fn is_trained_before(&self, layer: usize) -> bool {
+        is_trainable(&self.token_embedding.embeddings)
+            || is_trainable(&self.position_embedding.position_embeddings)
+            || self.transformer_layers[..layer].iter().any(has_trainable)
     }
 }
 
@@ -115,30 +121,36 @@ impl BackwardPass {
     /// Gradients of all trainable parameters that the hidden states depend on, given the hidden
     /// states' own.
     ///
+    /// `gradients` are those that the loss has by other ways: where it uses the token embeddings
+    /// for its logits too, their gradient is added to, in place if no other reference to it is
+    /// held.
+    ///
     /// # Shapes
     ///
     /// `hidden_gradient`: `[batch_size, sequence_length, hidden_dim]`.
-    pub fn backward(self, hidden_gradient: Tensor<3>) -> ParameterGradients {
-        let mut gradients = ParameterGradients::new();
-        match self.tape {
-            Tape::Recorded(segment) => drop(segment.backward(hidden_gradient, &mut gradients)),
+    pub fn backward(
+        self,
+        hidden_gradient: Tensor<3>,
+        mut gradients: ParameterGradients,
+    ) -> ParameterGradients {
+        let Self { backbone, token_ids, pass, tape } = self;
+        let embedded = match tape {
+            Tape::Recorded(segment) => segment.backward(hidden_gradient, &mut gradients),
             Tape::Inputs(segments) => {
-                let mut gradient = hidden_gradient;
-                for (layers, input) in segments.into_iter().rev() {
-                    let segment = self.backbone.record(layers, input, &self.token_ids, &self.pass);
-                    match segment.backward(gradient, &mut gradients) {
-                        Some(next) => gradient = next,
-                        None => break,
-                    }
-                }
+                segments.into_iter().rev().try_fold(hidden_gradient, |gradient, (layers, input)| {
+                    backbone.record(layers, input, &pass).backward(gradient, &mut gradients)
+                })
             }
+        };
+        if let Some(gradient) = embedded {
+            backbone.embed_backward(token_ids, gradient, &pass, &mut gradients);
         }
         gradients
     }
 }
 
 impl Segment {
-    /// Collects the gradients of the parameters, and returns the input's.
+    /// Collects the gradients of the parameters, and returns the input's, if it is needed.
     fn backward(
         self,
         output_gradient: Tensor<3>,
@@ -150,7 +162,7 @@ impl Segment {
         // The gradient of this sum by the output is what was given.
         let gradient = Tensor::from_inner(output_gradient.cast(self.output.dtype()));
         let mut gradients = (self.output * gradient).sum().backward();
-        let input = self.input.and_then(|input| input.grad_remove(&mut gradients));
+        let input = self.input.grad_remove(&mut gradients);
         let mut collect = Collector { path: Vec::new(), gradients: &mut gradients, collected };
         self.leaves.visit(&mut collect);
         input

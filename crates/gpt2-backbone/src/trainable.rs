@@ -167,6 +167,13 @@ pub(crate) fn is_trainable<const D: usize>(param: &Param<Tensor<D>>) -> bool {
     param.clone().train().val().is_require_grad()
 }
 
+/// Whether any parameter of a module is trained.
+pub(crate) fn has_trainable<M: Module>(module: &M) -> bool {
+    let mut found = false;
+    visit_tensors(module, |_, parameter| found |= parameter.trainable);
+    found
+}
+
 /// A parameter's shape in Keras, where the heads of queries, keys and values, and of the
 /// attention's output, are an axis of their own. The elements lie as in ours.
 pub fn keras_shape(config: &Gpt2BackboneConfig, path: &str, shape: &[usize]) -> Vec<usize> {

@@ -274,7 +274,7 @@ fn train(device: &Device, options: TrainingOptions) -> (Vec<f32>, BTreeMap<Strin
     let token_ids = ids(&[[1, 2, 3, 4, 5, 6], [9, 8, 7, 6, 5, 4]], device);
     let (hidden_states, back) = backbone.forward_for_training(token_ids, None, options).unwrap();
     let weights = Tensor::arange(0..48, device).float().reshape([2, 6, 4]) * 0.1 - 2.0;
-    let gradients = back.backward(weights).into_iter();
+    let gradients = back.backward(weights, Default::default()).into_iter();
     let gradients = gradients.map(|(path, gradient)| (path, values(gradient))).collect();
     (values(hidden_states), gradients)
 }

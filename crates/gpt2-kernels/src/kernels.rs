@@ -2,11 +2,13 @@
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use burn::backend::Cube;
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
 
+use crate::adam::{self, AdamStep, Moments};
 use crate::attention::{AttentionOptions, CachedKeys, DropoutKey, Padding};
 use crate::composed;
+use crate::cross_entropy::{self, CrossEntropy};
 
 /// What the forward pass of GPT-2 is made of, and the way back.
 ///
@@ -138,6 +140,46 @@ pub trait Kernels: Backend {
             cached,
             options,
         )
+    }
+
+    /// Cross-entropies `[rows]` and most probable tokens `[rows]` of the output layer, and the
+    /// gradients by hidden states and table that are asked for. Not differentiable itself.
+    fn fused_cross_entropy(
+        hidden: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        request: CrossEntropy,
+    ) -> (FloatTensor<Self>, IntTensor<Self>, Option<FloatTensor<Self>>, Option<FloatTensor<Self>>)
+    {
+        cross_entropy::composed::<Self>(hidden, table, request)
+    }
+
+    /// The new values of a variable and of its moments, in order; all are flat.
+    fn fused_adam(
+        variable: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        #[extension_type] moments: Moments<Self>,
+        step: AdamStep,
+    ) -> (FloatTensor<Self>, Vec<FloatTensor<Self>>) {
+        adam::composed_adam::<Self>(variable, gradient, moments.into_slots(), step)
+    }
+
+    /// The sum of squares, `[1]`.
+    fn fused_square_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        adam::composed_square_sum::<Self>(x)
+    }
+
+    /// Every number times the one in `factor`, `[1]`; `x` is flat.
+    fn fused_scale(x: FloatTensor<Self>, factor: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::float_mul(x, factor)
+    }
+
+    /// `x - x * share * learning_rate`.
+    fn fused_weight_decay(
+        x: FloatTensor<Self>,
+        share: f64,
+        learning_rate: f32,
+    ) -> FloatTensor<Self> {
+        adam::composed_weight_decay::<Self>(x, share, learning_rate)
     }
 }
 

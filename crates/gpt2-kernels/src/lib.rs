@@ -1,15 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+mod adam;
 mod attention;
 mod backward;
 mod composed;
 #[cfg(feature = "flex")]
 mod cpu;
+mod cross_entropy;
 mod kernels;
 mod operations;
 
+pub use adam::{AdamStep, Moments};
 pub use attention::{AttentionOptions, CachedKeys, DropoutKey, counted_random};
+pub use cross_entropy::{CrossEntropy, CrossEntropyGradients};
 pub use operations::{
-    attention, cached_attention, dropout, gelu, layer_norm, linear, linear_add, linear_gelu,
-    reverse_embedding, run_on_cores,
+    CrossEntropyOutput, adam, attention, cached_attention, cross_entropy, dropout, gelu,
+    layer_norm, linear, linear_add, linear_gelu, reverse_embedding, run_on_cores, scale,
+    square_sum, weight_decay,
 };

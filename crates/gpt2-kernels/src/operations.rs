@@ -1,9 +1,11 @@
 //! The operations on burn's tensors.
 
 use burn::backend::Dispatch;
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, Int, Tensor};
 
+use crate::adam::{AdamStep, Moments};
 use crate::attention::{AttentionOptions, CachedKeys, DropoutKey, Padding};
+use crate::cross_entropy::CrossEntropy;
 use crate::kernels::Kernels;
 
 /// `x W + b`.
@@ -126,6 +128,95 @@ pub fn cached_attention(
         Tensor::from_dispatch(key_cache),
         Tensor::from_dispatch(value_cache),
     )
+}
+
+/// What [`cross_entropy`] found out.
+#[derive(Debug, Clone)]
+pub struct CrossEntropyOutput {
+    /// The cross-entropy of each row.
+    pub losses: Vec<f32>,
+    /// The most probable token of each row; of equal ones the first.
+    pub best: Vec<u32>,
+    /// The gradient by the hidden states, if it was asked for.
+    pub hidden_gradient: Option<Tensor<2>>,
+    /// The gradient by the table, if it was asked for.
+    pub table_gradient: Option<Tensor<2>>,
+}
+
+/// The cross-entropy of the output layer on hidden states, and its gradients.
+///
+/// Logits exist for some rows at a time: `[rows, vocabulary_size]` is the largest array of a
+/// training. Not differentiable: the gradients are results.
+///
+/// # Shapes
+///
+/// `hidden`: `[rows, hidden_dim]`; `table`: `[vocabulary_size, hidden_dim]` if it is tied, else
+/// `[hidden_dim, vocabulary_size]`.
+pub fn cross_entropy(
+    hidden: Tensor<2>,
+    table: Tensor<2>,
+    request: CrossEntropy,
+) -> CrossEntropyOutput {
+    let (hidden, table) = (hidden.into_dispatch(), table.into_dispatch());
+    let (losses, best, hidden, table) = Dispatch::fused_cross_entropy(hidden, table, request);
+    CrossEntropyOutput {
+        losses: Tensor::<1>::from_dispatch(losses).into_data().iter::<f32>().collect(),
+        best: Tensor::<1, Int>::from_dispatch(best).into_data().iter::<u32>().collect(),
+        hidden_gradient: hidden.map(Tensor::from_dispatch),
+        table_gradient: table.map(Tensor::from_dispatch),
+    }
+}
+
+/// A step of Adam: changes a variable and its two or, with AMSGrad, three moments
+/// (`keras/src/optimizers/adam.py`), in place if no other reference to them is held.
+///
+/// # Panics
+///
+/// For another number of moments.
+pub fn adam(
+    variable: Tensor<1>,
+    gradient: Tensor<1>,
+    moments: &mut [Tensor<1>],
+    step: AdamStep,
+) -> Tensor<1> {
+    let device = variable.device();
+    let take = |moment: &mut Tensor<1>| {
+        std::mem::replace(moment, Tensor::empty([0], &device)).into_dispatch()
+    };
+    let taken = match moments {
+        [momentum, velocity] => Moments::Two(take(momentum), take(velocity)),
+        [momentum, velocity, largest] => {
+            Moments::Three(take(momentum), take(velocity), take(largest))
+        }
+        _ => panic!("Adam keeps two or three moments, not {}", moments.len()),
+    };
+    let (variable, gradient) = (variable.into_dispatch(), gradient.into_dispatch());
+    let (variable, changed) = Dispatch::fused_adam(variable, gradient, taken, step);
+    for (moment, changed) in moments.iter_mut().zip(changed) {
+        *moment = Tensor::from_dispatch(changed);
+    }
+    Tensor::from_dispatch(variable)
+}
+
+/// The sum of squares.
+pub fn square_sum(x: Tensor<1>) -> Tensor<1> {
+    Tensor::from_dispatch(Dispatch::fused_square_sum(x.into_dispatch()))
+}
+
+/// Every number times the one in `factor`, in place if no other reference to `x` is held.
+///
+/// # Shapes
+///
+/// `factor`: `[1]`.
+pub fn scale(x: Tensor<1>, factor: Tensor<1>) -> Tensor<1> {
+    Tensor::from_dispatch(Dispatch::fused_scale(x.into_dispatch(), factor.into_dispatch()))
+}
+
+/// `x - x * share * learning_rate`, in place if no other reference to `x` is held
+/// ([Loshchilov and Hutter, 2017](https://arxiv.org/abs/1711.05101)).
+pub fn weight_decay(x: Tensor<1>, share: f64, learning_rate: f32) -> Tensor<1> {
+    let x = Dispatch::fused_weight_decay(x.into_dispatch(), share, learning_rate);
+    Tensor::from_dispatch(x)
 }
 
 fn padding(mask: Option<Tensor<2, Bool>>) -> Padding<Dispatch> {

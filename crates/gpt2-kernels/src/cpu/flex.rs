@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use burn::backend::flex::FlexTensor;
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{DType, Flex, TensorMetadata};
 use burn::tensor::TensorData;
 
@@ -11,36 +11,38 @@ use super::attention::{Inputs, Sequences, attend, attend_backward};
 use super::linear::{Epilogue, linear};
 use super::narrow_product::MAX_ROWS;
 use super::threads::write_all;
-use super::{gelu, layer_norm, narrow_dots};
+use super::{gelu, layer_norm, narrow_dots, training};
+use crate::adam::{AdamStep, Moments};
 use crate::attention::{AttentionOptions, CachedKeys, DropoutKey, Padding};
 use crate::composed;
+use crate::cross_entropy::CrossEntropy;
 use crate::kernels::Kernels;
 
 /// Whether all of these are 32-bit floats, for which the kernels are. The variable
 /// `GPT2_KERNELS=composed` has burn's own operations do everything.
-fn has_kernel(tensors: &[&FlexTensor]) -> bool {
+pub(super) fn has_kernel(tensors: &[&FlexTensor]) -> bool {
     static ENABLED: LazyLock<bool> =
         LazyLock::new(|| std::env::var_os("GPT2_KERNELS").is_none_or(|value| value != "composed"));
     *ENABLED && tensors.iter().all(|tensor| tensor.dtype() == DType::F32)
 }
 
 /// The tensor itself if its numbers lie in order, or a copy that does.
-fn in_order(tensor: FlexTensor) -> FlexTensor {
+pub(super) fn in_order(tensor: FlexTensor) -> FlexTensor {
     if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
 }
 
 /// The numbers of a tensor that is in order.
-fn slice(tensor: &FlexTensor) -> &[f32] {
+pub(super) fn slice(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("the numbers are in order")
 }
 
 /// A tensor of these numbers.
-fn tensor(values: Vec<f32>, shape: impl Into<burn::tensor::Shape>) -> FlexTensor {
+pub(super) fn tensor(values: Vec<f32>, shape: impl Into<burn::tensor::Shape>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
 /// A tensor whose storage holds its numbers in order and nothing else.
-fn whole(tensor: FlexTensor) -> FlexTensor {
+pub(super) fn whole(tensor: FlexTensor) -> FlexTensor {
     let numbers = tensor.shape().num_elements();
     let is_whole = tensor.is_contiguous() && tensor.storage::<f32>().len() == numbers;
     if is_whole { tensor } else { FlexTensor::from_data(tensor.into_data()) }
@@ -138,7 +140,7 @@ impl Kernels for Flex {
     }
 
     fn fused_dropout(x: FloatTensor<Self>, dropout: DropoutKey) -> FloatTensor<Self> {
-        composed::counted_dropout::<Self>(x, dropout)
+        training::dropout(x, dropout)
     }
 
     fn fused_attention(
@@ -221,6 +223,53 @@ impl Kernels for Flex {
         };
         let output = tensor(attend(inputs), [batch_size, queries, hidden_dim]);
         (output, key_cache, value_cache)
+    }
+
+    fn fused_gelu_backward(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        training::gelu_backward(x, gradient)
+    }
+
+    fn fused_layer_norm_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        training::layer_norm_backward(x, gamma, gradient, epsilon)
+    }
+
+    fn fused_cross_entropy(
+        hidden: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        request: CrossEntropy,
+    ) -> (FloatTensor<Self>, IntTensor<Self>, Option<FloatTensor<Self>>, Option<FloatTensor<Self>>)
+    {
+        training::cross_entropy(hidden, table, request)
+    }
+
+    fn fused_adam(
+        variable: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        moments: Moments<Self>,
+        step: AdamStep,
+    ) -> (FloatTensor<Self>, Vec<FloatTensor<Self>>) {
+        training::adam(variable, gradient, moments.into_slots(), step)
+    }
+
+    fn fused_square_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        training::square_sum(x)
+    }
+
+    fn fused_scale(x: FloatTensor<Self>, factor: FloatTensor<Self>) -> FloatTensor<Self> {
+        training::scale(x, factor)
+    }
+
+    fn fused_weight_decay(
+        x: FloatTensor<Self>,
+        share: f64,
+        learning_rate: f32,
+    ) -> FloatTensor<Self> {
+        training::weight_decay(x, share, learning_rate)
     }
 }
 

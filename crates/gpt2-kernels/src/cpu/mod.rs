@@ -1,9 +1,14 @@
 //! The operations by hand, for the CPU.
 
+mod adam;
 mod attention;
+mod cross_entropy;
+mod dropout;
 mod flex;
 mod gelu;
+mod gelu_backward;
 mod layer_norm;
+mod layer_norm_backward;
 mod linear;
 mod narrow_dots;
 mod narrow_product;
@@ -12,4 +17,7 @@ mod simd;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod training;
+#[cfg(test)]
+mod training_tests;
 mod wide_product;

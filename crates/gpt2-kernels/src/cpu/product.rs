@@ -50,6 +50,11 @@ impl<'a> Product<'a> {
         Self { left, right, parallelism: Parallelism::None }
     }
 
+    /// The same on all cores; the numbers do not depend on it.
+    pub(crate) fn on_all_cores(self) -> Self {
+        Self { parallelism: Parallelism::Rayon(0), ..self }
+    }
+
     /// Writes the first `rows` rows.
     pub(crate) fn write(self, rows: usize, output: &mut [f32]) {
         self.run(rows, output, false);

@@ -28,7 +28,8 @@ pub(crate) fn store<S: Simd>(simd: S, slice: &mut [f32], at: usize, value: S::f3
     unsafe { slice.as_mut_ptr().add(at).cast::<S::f32s>().write_unaligned(value) };
 }
 
-/// `e^x` to about one unit in the last place; 0 below -87.3, where 32-bit floats end.
+/// `e^x` to about one unit in the last place; 0 below -87.3, where 32-bit floats end. What is not a
+/// number stays so.
 ///
 /// Without closures, as all code on vectors: one that is not inlined at once loses the
 /// instructions of the function around it.
@@ -36,7 +37,8 @@ pub(crate) fn store<S: Simd>(simd: S, slice: &mut [f32], at: usize, value: S::f3
 pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let lowest = simd.splat_f32s(-87.336_54);
     let is_zero = simd.less_than_f32s(x, lowest);
-    let x = simd.min_f32s(simd.max_f32s(x, lowest), simd.splat_f32s(88.722_83));
+    // Of two operands one of which is not a number, x86 takes the second.
+    let x = simd.min_f32s(simd.splat_f32s(88.722_83), simd.max_f32s(lowest, x));
     // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits.
     let magic = simd.splat_f32s(12_582_912.0);
     let shifted = simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), magic);

@@ -10,19 +10,19 @@ use crate::composed;
 use crate::kernels::Kernels;
 
 /// Numbers between -1 and 1.
-fn numbers(seed: u64, shape: impl Into<Shape>) -> FlexTensor {
+pub(super) fn numbers(seed: u64, shape: impl Into<Shape>) -> FlexTensor {
     let shape = shape.into();
     let number = |index| counted_random(seed, index) as u32 as f32 / 2f32.powi(31) - 1.0;
     let values: Vec<f32> = (0..shape.num_elements() as u64).map(number).collect();
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
-fn scaled(tensor: FlexTensor, factor: f32) -> FlexTensor {
+pub(super) fn scaled(tensor: FlexTensor, factor: f32) -> FlexTensor {
     <Flex as burn::backend::ops::FloatTensorOps<Flex>>::float_mul_scalar(tensor, factor.into())
 }
 
 /// The largest difference, as a share of the largest number.
-fn difference(found: &FlexTensor, expected: &FlexTensor) -> f32 {
+pub(super) fn difference(found: &FlexTensor, expected: &FlexTensor) -> f32 {
     assert_eq!(found.shape(), expected.shape());
     let [found, expected] = [found, expected]
         .map(|tensor| tensor.clone().into_data().iter::<f32>().collect::<Vec<_>>());
@@ -32,7 +32,7 @@ fn difference(found: &FlexTensor, expected: &FlexTensor) -> f32 {
 }
 
 /// Both sides round each of some thousand sums, whose order differs.
-const ROUNDING: f32 = 2e-6;
+pub(super) const ROUNDING: f32 = 2e-6;
 
 #[test]
 fn products_of_any_size() {

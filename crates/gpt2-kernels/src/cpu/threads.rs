@@ -35,20 +35,27 @@ pub(crate) fn write_all(length: usize, write: impl FnOnce(Shared<'_>)) -> Vec<f3
 }
 
 /// A slice whose disjoint parts are written by several tasks.
-#[derive(Clone, Copy)]
-pub(crate) struct Shared<'a> {
-    pointer: *mut f32,
+pub(crate) struct Shared<'a, T = f32> {
+    pointer: *mut T,
     length: usize,
-    lifetime: std::marker::PhantomData<&'a mut [f32]>,
+    lifetime: std::marker::PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: `part` makes callers promise that no two parts overlap.
-unsafe impl Send for Shared<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for Shared<'_> {}
+impl<T> Clone for Shared<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
 
-impl<'a> Shared<'a> {
-    pub(crate) fn new(slice: &'a mut [f32]) -> Self {
+impl<T> Copy for Shared<'_, T> {}
+
+// SAFETY: `part` makes callers promise that no two parts overlap.
+unsafe impl<T: Send> Send for Shared<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
+
+impl<'a, T> Shared<'a, T> {
+    pub(crate) fn new(slice: &'a mut [T]) -> Self {
         let (pointer, length) = (slice.as_mut_ptr(), slice.len());
         Self { pointer, length, lifetime: std::marker::PhantomData }
     }
@@ -60,7 +67,7 @@ impl<'a> Shared<'a> {
     /// While the part lives no other reference to its elements may exist, and those of
     /// [`write_all`] must be written before they are read.
     #[inline(always)]
-    pub(crate) unsafe fn part(&self, start: usize, length: usize) -> &'a mut [f32] {
+    pub(crate) unsafe fn part(&self, start: usize, length: usize) -> &'a mut [T] {
         assert!(start + length <= self.length, "a part lies within its slice");
         // SAFETY: within the slice, and alone by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.pointer.add(start), length) }

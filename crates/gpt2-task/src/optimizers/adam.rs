@@ -1,6 +1,7 @@
 //! Adam and AdamW.
 
 use burn::tensor::Tensor;
+use gpt2_kernels::{AdamStep, adam};
 use serde::{Deserialize, Serialize};
 
 use super::rule::{UpdateRule, UpdateStep, check_fraction, check_positive, elements};
@@ -51,21 +52,8 @@ impl UpdateRule for Adam {
         let power = |beta: f64| (beta as f32).powf(step.step);
         let correction = (1.0 - power(self.beta_2)).sqrt() / (1.0 - power(self.beta_1));
         let alpha = step.learning_rate * correction;
-        slots[0].inplace(|momentum| {
-            let change = (gradient.clone() - momentum.clone()) * (1.0 - self.beta_1);
-            momentum + change
-        });
-        slots[1].inplace(|velocity| {
-            let change = (gradient.clone() * gradient - velocity.clone()) * (1.0 - self.beta_2);
-            velocity + change
-        });
-        let mut velocity = slots[1].clone();
-        if let [_, _, largest] = slots {
-            largest.inplace(|largest| largest.max_pair(velocity));
-            velocity = largest.clone();
-        }
-        let update = slots[0].clone() * alpha / (velocity.sqrt() + self.epsilon);
-        variable - update
+        let Self { beta_1, beta_2, epsilon, .. } = *self;
+        adam(variable, gradient, slots, AdamStep { beta_1, beta_2, epsilon, alpha })
     }
 
     fn validate(&self) -> Result<(), TaskError> {

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use gpt2_backbone::ParameterGradients;
+use gpt2_kernels::{scale, square_sum};
 use serde::{Deserialize, Serialize};
 
 /// Which of Keras' ways of clipping is used. Keras looks at them in this order and takes the first.
@@ -30,7 +31,7 @@ impl GradientClipping {
             Self::ClipNorm(bound) => {
                 for gradient in gradients.values_mut() {
                     gradient.inplace(|gradient| {
-                        let norm = square_sum(&gradient).sqrt();
+                        let norm = square_sum(gradient.clone()).sqrt();
                         gradient * bound / norm.clamp_min(bound)
                     });
                 }
@@ -38,10 +39,10 @@ impl GradientClipping {
             Self::GlobalClipNorm(bound) => {
                 let Some(norm) = global_norm(gradients) else { return };
                 // Not finite if the norm is not: all gradients are lost then, as in Keras.
-                let scale =
+                let factor =
                     (norm.clone().recip().clamp_max(1.0 / bound) * bound) + (norm.clone() - norm);
                 for gradient in gradients.values_mut() {
-                    gradient.inplace(|gradient| gradient * scale.clone());
+                    gradient.inplace(|gradient| scale(gradient, factor.clone()));
                 }
             }
             Self::ClipValue(bound) => {
@@ -55,10 +56,6 @@ impl GradientClipping {
 
 /// The norm of all gradients together, one number on their device; none without gradients.
 pub(crate) fn global_norm(gradients: &ParameterGradients) -> Option<Tensor<1>> {
-    let squares: Vec<_> = gradients.values().map(square_sum).collect();
+    let squares: Vec<_> = gradients.values().cloned().map(square_sum).collect();
     (!squares.is_empty()).then(|| Tensor::cat(squares, 0).sum().sqrt())
-}
-
-fn square_sum(gradient: &Tensor<1>) -> Tensor<1> {
-    (gradient.clone() * gradient.clone()).sum()
 }

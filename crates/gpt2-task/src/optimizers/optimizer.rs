@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use gpt2_backbone::{
     Gpt2Backbone, ParameterGradients, keras_shape, update_parameters, visit_tensors,
 };
+use gpt2_kernels::weight_decay;
 use serde::{Deserialize, Serialize};
 
 use super::gradient_clipping::{GradientClipping, global_norm};
@@ -300,9 +301,7 @@ impl Optimizer {
         update_parameters(backbone, |path, shape, variable| {
             let Some(gradient) = gradients.remove(path) else { return variable };
             let variable = match self.weight_decay {
-                Some(decay) if self.decays(path) => {
-                    variable.clone() - variable * decay * learning_rate
-                }
+                Some(decay) if self.decays(path) => weight_decay(variable, decay, learning_rate),
                 _ => variable,
             };
             let keras_shape = keras_shape(&config, path, shape);

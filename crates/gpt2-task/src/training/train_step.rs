@@ -117,15 +117,10 @@ impl Gpt2CausalLm {
             head(backbone, hidden, &targets, setup.loss, Some(request), options.compute_dtype);
         let (outcome, head_gradients) = outcome(batch, output, weights);
         let head_gradients = head_gradients.expect("gradients were asked for");
-        let mut gradients = back.backward(head_gradients.hidden);
-        if let Some((path, gradient)) = head_gradients.table {
-            // A tied table is used at both ends of the model.
-            let sum = match gradients.remove(path) {
-                Some(other) => other + gradient,
-                None => gradient,
-            };
-            gradients.insert(path.to_owned(), sum);
-        }
+        // A tied table is used at both ends of the model.
+        let table = head_gradients.table.into_iter();
+        let table = table.map(|(path, gradient)| (path.to_owned(), gradient)).collect();
+        let gradients = back.backward(head_gradients.hidden, table);
         Ok((outcome, gradients))
     }
 

@@ -1,0 +1,63 @@
+//! The gradient of GELU, many numbers at a time.
+
+use pulp::{Simd, WithSimd};
+
+use super::simd::{dispatch, exp, load, store};
+use super::threads::{CHUNK, Shared, for_each};
+
+/// Multiplies every gradient by the slope of GELU at the number in the same place.
+pub(crate) fn gelu_backward(x: &[f32], gradients: &mut [f32]) {
+    let length = gradients.len();
+    let shared = Shared::new(gradients);
+    // An exponential takes as long as some eight products.
+    for_each(length.div_ceil(CHUNK), 8 * length, |task| {
+        let start = task * CHUNK;
+        let count = CHUNK.min(length - start);
+        // SAFETY: the chunk belongs to this task alone.
+        let gradients = unsafe { shared.part(start, count) };
+        dispatch(Backward { x: &x[start..start + count], gradients });
+    });
+}
+
+struct Backward<'a> {
+    x: &'a [f32],
+    gradients: &'a mut [f32],
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { x, gradients } = self;
+        let whole = x.len() - x.len() % S::F32_LANES;
+        for at in (0..whole).step_by(S::F32_LANES) {
+            let slope = slope_of(simd, load(simd, x, at));
+            let gradient = load(simd, gradients, at);
+            store(simd, gradients, at, simd.mul_f32s(gradient, slope));
+        }
+        let slope = slope_of(simd, simd.partial_load_f32s(&x[whole..]));
+        let rest = &mut gradients[whole..];
+        let gradient = simd.partial_load_f32s(rest);
+        simd.partial_store_f32s(rest, simd.mul_f32s(gradient, slope));
+    }
+}
+
+/// `s + x s (1 - s) 2u'` with `s = 1 / (1 + e^-2u)` and `u = sqrt(2 / pi) (x + 0.044715 x^3)`.
+#[inline(always)]
+fn slope_of<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let splat = |value: f32| simd.splat_f32s(value);
+    // Beyond 10 the slope is 0 or 1 to the last digit, and a power could leave the range of
+    // 32-bit floats. What is not a number stays so.
+    let x = simd.min_f32s(splat(10.0), simd.max_f32s(splat(-10.0), x));
+    let square = simd.mul_f32s(x, x);
+    // -2 sqrt(2 / pi), and that times 0.044715.
+    let inner = simd.mul_add_e_f32s(square, splat(-0.071_354_814), splat(-1.595_769_1));
+    let power = exp(simd, simd.mul_f32s(x, inner));
+    let share = simd.div_f32s(splat(1.0), simd.add_f32s(power, splat(1.0)));
+    // e^-2u s is 1 - s without its loss of digits.
+    let other = simd.mul_f32s(power, share);
+    // 2 sqrt(2 / pi), and three times that times 0.044715.
+    let rise = simd.mul_add_e_f32s(square, splat(0.214_064_44), splat(1.595_769_1));
+    simd.mul_add_e_f32s(simd.mul_f32s(share, other), simd.mul_f32s(x, rise), share)
+}

@@ -1,0 +1,119 @@
+//! The output layer and its cross-entropy, with the gradients of both.
+
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, DType, TensorMetadata, get_or_init_device_settings};
+use burn::tensor::{IndexingUpdateOp, Shape, Slice, TensorData};
+
+/// Logits that exist at a time: 64 MiB of 32-bit floats.
+const CHUNK_LOGITS: usize = 16 << 20;
+
+/// What is computed of an output layer's cross-entropy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CrossEntropy {
+    /// The right token of each row, below `vocabulary_size`.
+    pub targets: Vec<u32>,
+    /// Whether the table is `[vocabulary_size, hidden_dim]`, that of the embeddings, and not
+    /// `[hidden_dim, vocabulary_size]`.
+    pub tied: bool,
+    /// The gradients, where they are wanted.
+    pub gradients: Option<CrossEntropyGradients>,
+    /// The float type of products, where it is not that of hidden states and table.
+    pub compute_dtype: Option<DType>,
+}
+
+/// Of what the gradients are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CrossEntropyGradients {
+    /// The share of each row's cross-entropy in the loss.
+    pub factors: Vec<f32>,
+    /// Whether the table's gradient is computed too.
+    pub table: bool,
+}
+
+/// Cross-entropies `[rows]`, most probable tokens `[rows]`, and the gradients by hidden states and
+/// table.
+pub(crate) type Evaluated<B> =
+    (FloatTensor<B>, IntTensor<B>, Option<FloatTensor<B>>, Option<FloatTensor<B>>);
+
+impl CrossEntropy {
+    /// The rows whose logits exist together: equally many each time, but for the last.
+    pub(crate) fn chunk_rows(&self, vocabulary_size: usize) -> usize {
+        let rows = self.targets.len();
+        let most = (CHUNK_LOGITS / vocabulary_size).max(1);
+        rows.div_ceil(rows.div_ceil(most)).max(1)
+    }
+}
+
+pub(crate) fn composed<B: Backend>(
+    hidden: FloatTensor<B>,
+    table: FloatTensor<B>,
+    request: CrossEntropy,
+) -> Evaluated<B> {
+    let [rows, width] = hidden.shape().dims();
+    let table = if request.tied { B::float_swap_dims(table, 0, 1) } else { table };
+    let [_, vocabulary_size] = table.shape().dims();
+    let table = narrow::<B>(table, request.compute_dtype);
+    let height = request.chunk_rows(vocabulary_size);
+    let device = hidden.device();
+    let column = |values: TensorData| B::float_from_data(values, &device);
+    let int_dtype = get_or_init_device_settings::<B>(&device).int_dtype;
+    let (mut losses, mut best) = (Vec::new(), Vec::new());
+    let (mut hidden_gradients, mut table_gradient) = (Vec::new(), None);
+    for start in (0..rows).step_by(height) {
+        let end = (start + height).min(rows);
+        let shape = [end - start, 1];
+        let chunk =
+            B::float_slice(hidden.clone(), &[Slice::from(start..end), Slice::from(0..width)]);
+        let ids: Vec<i32> = request.targets[start..end].iter().map(|&id| id as i32).collect();
+        let ids = B::int_from_data(TensorData::new(ids, shape), &device);
+        let logits = product::<B>(chunk.clone(), table.clone(), request.compute_dtype);
+        best.push(B::float_argmax(logits.clone(), 1, int_dtype));
+        let exponents = B::float_sub(logits.clone(), B::float_max_dim(logits, 1));
+        let target = B::float_gather(1, exponents.clone(), ids.clone());
+        let exponentials = B::float_exp(exponents);
+        let sums = B::float_sum_dim(exponentials.clone(), 1);
+        losses.push(B::float_sub(B::float_log(sums.clone()), target));
+        let Some(gradients) = &request.gradients else { continue };
+
+        // The gradient by the logits: `(softmax - one_hot) * factor`.
+        let factors = column(TensorData::new(gradients.factors[start..end].to_vec(), shape));
+        let slope = B::float_mul(exponentials, B::float_div(factors.clone(), sums));
+        let one_hot = B::float_neg(factors);
+        let slope = B::float_scatter(1, slope, ids, one_hot, IndexingUpdateOp::Add);
+        let back = B::float_swap_dims(table.clone(), 0, 1);
+        hidden_gradients.push(product::<B>(slope.clone(), back, request.compute_dtype));
+        if gradients.table {
+            let (left, right) = if request.tied {
+                (B::float_swap_dims(slope, 0, 1), chunk)
+            } else {
+                (B::float_swap_dims(chunk, 0, 1), slope)
+            };
+            let gradient = product::<B>(left, right, request.compute_dtype);
+            table_gradient = Some(match table_gradient {
+                Some(sum) => B::float_add(sum, gradient),
+                None => gradient,
+            });
+        }
+    }
+    let losses = B::float_reshape(B::float_cat(losses, 0), Shape::new([rows]));
+    let best = B::int_reshape(B::int_cat(best, 0), Shape::new([rows]));
+    let hidden_gradient = request.gradients.map(|_| B::float_cat(hidden_gradients, 0));
+    (losses, best, hidden_gradient, table_gradient)
+}
+
+/// A product in the float type of the pass; everything else is in 32-bit floats.
+fn product<B: Backend>(
+    left: FloatTensor<B>,
+    right: FloatTensor<B>,
+    dtype: Option<DType>,
+) -> FloatTensor<B> {
+    let product = B::float_matmul(narrow::<B>(left, dtype), narrow::<B>(right, dtype));
+    if dtype.is_some() { B::float_cast(product, DType::F32.into()) } else { product }
+}
+
+fn narrow<B: Backend>(matrix: FloatTensor<B>, dtype: Option<DType>) -> FloatTensor<B> {
+    match dtype {
+        Some(dtype) if matrix.dtype() != dtype => B::float_cast(matrix, dtype.into()),
+        _ => matrix,
+    }
+}
