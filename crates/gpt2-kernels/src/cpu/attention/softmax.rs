@@ -26,12 +26,11 @@ impl WithSimd for Softmax<'_> {
                 }
             }
         }
-        let largest = largest(simd, scores);
-        if largest == f32::NEG_INFINITY {
-            // No key is seen.
+        if keep.is_some_and(|keep| keep.iter().all(|keep| *keep == 0)) {
             scores.fill(0.0);
             return;
         }
+        let largest = largest(simd, scores);
         let sum = exponentials(simd, scores, largest, scale);
         let inverse = simd.splat_f32s(1.0 / sum);
         let whole = scores.len() - scores.len() % S::F32_LANES;
@@ -45,7 +44,7 @@ impl WithSimd for Softmax<'_> {
     }
 }
 
-/// The largest of some numbers.
+/// The largest of some numbers, whatever is not one among them.
 #[inline(always)]
 fn largest<S: Simd>(simd: S, values: &[f32]) -> f32 {
     let whole = values.len() - values.len() % S::F32_LANES;
