@@ -120,6 +120,7 @@ enum PrecisionName {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    gpt2_task::reuse_memory();
     let folder = arguments.output.join("training");
     let mut checkpoint = CheckpointFolder::new(&folder);
     ensure!(

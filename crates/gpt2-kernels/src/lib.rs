@@ -8,11 +8,13 @@ mod composed;
 mod cpu;
 mod cross_entropy;
 mod kernels;
+mod memory;
 mod operations;
 
 pub use adam::{AdamStep, Moments};
 pub use attention::{AttentionOptions, CachedKeys, DropoutKey, counted_random};
 pub use cross_entropy::{CrossEntropy, CrossEntropyGradients};
+pub use memory::reuse_memory;
 pub use operations::{
     CrossEntropyOutput, adam, attention, cached_attention, cross_entropy, dropout, gelu,
     layer_norm, linear, linear_add, linear_gelu, reverse_embedding, run_on_cores, scale,

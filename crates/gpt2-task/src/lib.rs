@@ -29,6 +29,7 @@ pub use decoding::{Beam, Decoded, Decoding, DrawSource, Matrix, NextToken, OnTok
 pub use draw::Draw;
 pub use error::TaskError;
 pub use generate::{GenerateInput, GenerateOptions, GeneratedBeam, Generation, StopTokenIds};
+pub use gpt2_kernels::reuse_memory;
 pub use gpt2_tokenizer::TokenId;
 pub use probabilities::{argmax, softmax, top_k};
 pub use samplers::{Sampler, SearchStrategy};

@@ -31,6 +31,7 @@ pub struct Arguments {
 /// bytes in a second.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let request = Request(serde_json::from_str(&arguments.request).context("reading the request")?);
+    gpt2_task::reuse_memory();
     let device = gpt2_backbone::parse_device("cpu")?;
     let values = match request.text("task")? {
         "generate" => generate(&request, &device)?,
