@@ -11,6 +11,7 @@ mod presets;
 mod real_checkpoint;
 mod samplers;
 mod schedules;
+mod threads;
 mod tiny;
 mod tokenizer;
 mod training;
