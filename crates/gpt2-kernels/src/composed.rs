@@ -196,7 +196,7 @@ pub(crate) fn cached_attention<B: Kernels>(
         let new = split_heads::<B>(new, options.num_heads);
         let [rows, _, length, _] = new.shape().dims();
         let at = [0..rows, 0..options.num_heads, cached.start..cached.start + length];
-        let at = at.map(|range| Slice::from(range));
+        let at = at.map(Slice::from);
         B::float_slice_assign(cache, &at, new)
     };
     let (key_cache, value_cache) = (write(key_cache, key), write(value_cache, value));
@@ -217,7 +217,7 @@ fn cached_rows<B: Backend>(
 ) -> FloatTensor<B> {
     let [_, heads, max_length, width] = cache.shape().dims();
     let Some(rows) = &cached.rows else {
-        let at = [0..batch_size, 0..heads, 0..end].map(|range| Slice::from(range));
+        let at = [0..batch_size, 0..heads, 0..end].map(Slice::from);
         return B::float_slice(cache, &at);
     };
     let device = cache.device();

@@ -45,7 +45,7 @@ pub(crate) fn gelu_of<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // -2 sqrt(2 / pi), and that times 0.044715.
     let square = simd.mul_f32s(x, x);
     let cubic = simd.splat_f32s(-0.071_354_814);
-    let slope = simd.mul_add_e_f32s(square, cubic, simd.splat_f32s(-1.595_769_1));
+    let slope = simd.mul_add_e_f32s(square, cubic, simd.splat_f32s(-1.595_769));
     let power = exp(simd, simd.mul_f32s(x, slope));
     simd.div_f32s(x, simd.add_f32s(power, simd.splat_f32s(1.0)))
 }

@@ -1,5 +1,10 @@
 //! The operations by hand, for the CPU.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over rows and vectors that the compiler unrolls index several arrays at once"
+)]
+
 mod adam;
 mod attention;
 mod cross_entropy;

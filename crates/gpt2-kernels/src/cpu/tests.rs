@@ -182,6 +182,17 @@ fn attention_forward_and_backward() {
     }
 }
 
+type Attend = fn(
+    FlexTensor,
+    FlexTensor,
+    FlexTensor,
+    FlexTensor,
+    FlexTensor,
+    Padding<Flex>,
+    CachedKeys,
+    AttentionOptions,
+) -> (FlexTensor, FlexTensor, FlexTensor);
+
 #[test]
 fn attention_to_a_cache_whose_rows_were_moved() {
     let (heads, width, max_length) = (2, 5, 30);
@@ -194,27 +205,12 @@ fn attention_to_a_cache_whose_rows_were_moved() {
                 (0..batch_size * max_length).map(|index| ((index * 7) % capacity) as u32).collect();
             let rows = moved.then(|| table.into());
             let cached = CachedKeys { start, rows };
-            let run = |attend: fn(
-                FlexTensor,
-                FlexTensor,
-                FlexTensor,
-                FlexTensor,
-                FlexTensor,
-                Padding<Flex>,
-                CachedKeys,
-                AttentionOptions,
-            ) -> (FlexTensor, FlexTensor, FlexTensor)| {
+            let run = |attend: Attend| {
                 let padding = padding(batch_size, start + new);
-                attend(
-                    input(1),
-                    input(2),
-                    input(3),
-                    cache(4),
-                    cache(5),
-                    padding,
-                    cached.clone(),
-                    options(heads, None),
-                )
+                let (keys, values) = (cache(4), cache(5));
+                let options = options(heads, None);
+                let cached = cached.clone();
+                attend(input(1), input(2), input(3), keys, values, padding, cached, options)
             };
             let (output, keys, values) = run(Flex::fused_cached_attention);
             let (expected, expected_keys, expected_values) =
