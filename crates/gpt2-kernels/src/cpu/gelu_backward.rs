@@ -52,12 +52,12 @@ fn slope_of<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let x = simd.min_f32s(splat(10.0), simd.max_f32s(splat(-10.0), x));
     let square = simd.mul_f32s(x, x);
     // -2 sqrt(2 / pi), and that times 0.044715.
-    let inner = simd.mul_add_e_f32s(square, splat(-0.071_354_814), splat(-1.595_769_1));
+    let inner = simd.mul_add_e_f32s(square, splat(-0.071_354_814), splat(-1.595_769));
     let power = exp(simd, simd.mul_f32s(x, inner));
     let share = simd.div_f32s(splat(1.0), simd.add_f32s(power, splat(1.0)));
     // e^-2u s is 1 - s without its loss of digits.
     let other = simd.mul_f32s(power, share);
     // 2 sqrt(2 / pi), and three times that times 0.044715.
-    let rise = simd.mul_add_e_f32s(square, splat(0.214_064_44), splat(1.595_769_1));
+    let rise = simd.mul_add_e_f32s(square, splat(0.214_064_44), splat(1.595_769));
     simd.mul_add_e_f32s(simd.mul_f32s(share, other), simd.mul_f32s(x, rise), share)
 }
