@@ -144,6 +144,7 @@ pub trait Kernels: Backend {
 
     /// Cross-entropies `[rows]` and most probable tokens `[rows]` of the output layer, and the
     /// gradients by hidden states and table that are asked for. Not differentiable itself.
+    #[allow(clippy::type_complexity, reason = "the extension knows tuples, not their names")]
     fn fused_cross_entropy(
         hidden: FloatTensor<Self>,
         table: FloatTensor<Self>,
