@@ -269,14 +269,70 @@ fn ndarray_computes_what_flex_computes() {
 
 /// The hidden states of a pass in training, and the gradients of their weighted sum.
 fn train(device: &Device, options: TrainingOptions) -> (Vec<f32>, BTreeMap<String, Vec<f32>>) {
+    train_without(&[], device, options)
+}
+
+/// The same with some layers frozen.
+fn train_without(
+    frozen: &[&str],
+    device: &Device,
+    options: TrainingOptions,
+) -> (Vec<f32>, BTreeMap<String, Vec<f32>>) {
     let mut backbone = backbone(device);
     backbone.set_dropout(0.25).unwrap();
+    backbone.set_trainable(frozen, false).unwrap();
     let token_ids = ids(&[[1, 2, 3, 4, 5, 6], [9, 8, 7, 6, 5, 4]], device);
     let (hidden_states, back) = backbone.forward_for_training(token_ids, None, options).unwrap();
     let weights = Tensor::arange(0..48, device).float().reshape([2, 6, 4]) * 0.1 - 2.0;
-    let gradients = back.backward(weights, Default::default()).into_iter();
+    let gradients = back.backward(weights, BTreeMap::new()).into_iter();
     let gradients = gradients.map(|(path, gradient)| (path, values(gradient))).collect();
     (values(hidden_states), gradients)
+}
+
+#[test]
+fn what_is_frozen_has_no_gradient_and_changes_no_other() {
+    let device = Device::flex();
+    for gradient_checkpointing in [false, true] {
+        let dropout = Some(DropoutSeed { seed: 3, step: 5 });
+        let options = TrainingOptions { dropout, gradient_checkpointing, ..Default::default() };
+        let (_, all) = train(&device, options);
+        for frozen in [
+            &["token_embedding"][..],
+            &["position_embedding"],
+            &["token_embedding", "position_embedding"],
+            &["token_embedding", "position_embedding", "transformer_layers.0"],
+            &["transformer_layers"],
+            &["token_embedding", "position_embedding", "transformer_layers"],
+        ] {
+            let (_, found) = train_without(frozen, &device, options);
+            let is_frozen = |path: &str| frozen.iter().any(|name| path.starts_with(name));
+            let mut expected = all.clone();
+            expected.retain(|path, _| !is_frozen(path));
+            assert_eq!(found, expected, "without {frozen:?}");
+        }
+    }
+}
+
+#[test]
+fn gradients_by_other_ways_are_added_to() {
+    let device = Device::flex();
+    let backbone = backbone(&device);
+    let path = "token_embedding.embeddings";
+    let gradient = |others: BTreeMap<String, Tensor<1>>| {
+        let token_ids = ids(&[[1, 2, 3, 1, 5, 1]], &device);
+        let options = TrainingOptions::default();
+        let (_, back) = backbone.forward_for_training(token_ids, None, options).unwrap();
+        let weights = Tensor::arange(0..24, &device).float().reshape([1, 6, 4]);
+        values(back.backward(weights, others)[path].clone())
+    };
+    let alone = gradient(BTreeMap::new());
+    let ones = Tensor::ones([alone.len()], &device);
+    let sum = gradient(BTreeMap::from([(path.to_owned(), ones)]));
+    let expected: Vec<f32> = alone.iter().map(|value| value + 1.0).collect();
+    // The rows of a token that comes three times are added in another order.
+    for (found, expected) in sum.iter().zip(&expected) {
+        assert!((found - expected).abs() < 1e-4, "{found} is not {expected}");
+    }
 }
 
 #[test]

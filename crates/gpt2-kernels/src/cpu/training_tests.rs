@@ -238,3 +238,32 @@ fn dropout_follows_from_the_key() {
         }
     }
 }
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let (rows, width, vocabulary_size) = (150, 96, 3001);
+    let compute = || {
+        let [x, gradient] = [1, 2].map(|seed| numbers(seed, [rows, width]));
+        let gamma = numbers(3, [width]);
+        let table = numbers(4, [vocabulary_size, width]);
+        let request = CrossEntropy {
+            targets: random_targets(rows, vocabulary_size),
+            tied: true,
+            gradients: Some(CrossEntropyGradients { factors: vec![0.1; rows], table: true }),
+            compute_dtype: None,
+        };
+        let (losses, _, by_hidden, by_table) = Flex::fused_cross_entropy(x.clone(), table, request);
+        let by_table = by_table.unwrap();
+        let norm = Flex::fused_square_sum(by_table.clone());
+        let (by_x, by_gamma, by_beta) = Flex::fused_layer_norm_backward(x, gamma, gradient, 1e-5);
+        [losses, by_hidden.unwrap(), by_table, norm, by_x, by_gamma, by_beta].map(|x| values(&x))
+    };
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(compute)
+    };
+    let alone = with(1);
+    for threads in [1, 2, 3, 7] {
+        assert_eq!(with(threads), alone, "{threads} threads");
+    }
+}

@@ -96,3 +96,45 @@ impl UpdateRule for AdamW {
         self.0.validate()
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "flex")]
+mod tests {
+    use burn::backend::Flex;
+    use gpt2_backbone::{Gpt2Backbone, ParameterGradients, visit_tensors};
+
+    use super::*;
+    use crate::optimizers::Optimizer;
+    use crate::testing::model;
+
+    /// Where the values of every tensor of a training are.
+    fn addresses(backbone: &Gpt2Backbone, optimizer: &Optimizer) -> Vec<*const u8> {
+        let mut addresses = Vec::new();
+        let mut add = |tensor: Tensor<1>| {
+            let tensor = tensor.try_into_primitive::<Flex>().expect("the model is on flex");
+            addresses.push(tensor.bytes().as_ptr());
+        };
+        visit_tensors(backbone, |_, parameter| add(parameter.values));
+        let states = optimizer.variables.values();
+        states.flat_map(|state| &state.slots).cloned().for_each(add);
+        addresses
+    }
+
+    #[test]
+    fn weights_and_slots_are_written_in_place() {
+        let mut backbone = model().into_backbone();
+        let mut optimizer = Optimizer::new(AdamW::default(), 1e-3);
+        let mut before = Vec::new();
+        for step in 0..3 {
+            let mut gradients = ParameterGradients::new();
+            visit_tensors(&backbone, |path, parameter| {
+                gradients.insert(path.to_owned(), parameter.values.ones_like());
+            });
+            backbone = optimizer.apply(backbone, gradients);
+            let after = addresses(&backbone, &optimizer);
+            // The slots are made in the first step.
+            assert!(step == 0 || after == before, "step {step}");
+            before = after;
+        }
+    }
+}
