@@ -1,7 +1,5 @@
 //! From burn's tensors to slices and back.
 
-use std::sync::LazyLock;
-
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{DType, Flex, TensorMetadata};
@@ -10,6 +8,7 @@ use burn::tensor::TensorData;
 use super::attention::{Inputs, Sequences, attend, attend_backward};
 use super::linear::{Epilogue, linear};
 use super::narrow_product::MAX_ROWS;
+use super::simd::setting;
 use super::threads::write_all;
 use super::{gelu, layer_norm, narrow_dots, training};
 use crate::adam::{AdamStep, Moments};
@@ -18,12 +17,9 @@ use crate::composed;
 use crate::cross_entropy::CrossEntropy;
 use crate::kernels::Kernels;
 
-/// Whether all of these are 32-bit floats, for which the kernels are. The variable
-/// `GPT2_KERNELS=composed` has burn's own operations do everything.
+/// Whether all of these are 32-bit floats, for which the kernels are.
 pub(super) fn has_kernel(tensors: &[&FlexTensor]) -> bool {
-    static ENABLED: LazyLock<bool> =
-        LazyLock::new(|| std::env::var_os("GPT2_KERNELS").is_none_or(|value| value != "composed"));
-    *ENABLED && tensors.iter().all(|tensor| tensor.dtype() == DType::F32)
+    setting() != Some("composed") && tensors.iter().all(|tensor| tensor.dtype() == DType::F32)
 }
 
 /// The tensor itself if its numbers lie in order, or a copy that does.

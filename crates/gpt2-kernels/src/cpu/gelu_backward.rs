@@ -46,18 +46,23 @@ impl WithSimd for Backward<'_> {
 /// `s + x s (1 - s) 2u'` with `s = 1 / (1 + e^-2u)` and `u = sqrt(2 / pi) (x + 0.044715 x^3)`.
 #[inline(always)]
 fn slope_of<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let splat = |value: f32| simd.splat_f32s(value);
     // Beyond 10 the slope is 0 or 1 to the last digit, and a power could leave the range of
-    // 32-bit floats. What is not a number stays so.
-    let x = simd.min_f32s(splat(10.0), simd.max_f32s(splat(-10.0), x));
+    // 32-bit floats.
+    let limit = simd.splat_f32s(10.0);
+    let near = simd.max_f32s(simd.min_f32s(x, limit), simd.neg_f32s(limit));
+    // What is not a number stays so.
+    let x = simd.select_f32s(simd.equal_f32s(x, x), near, x);
     let square = simd.mul_f32s(x, x);
     // -2 sqrt(2 / pi), and that times 0.044715.
-    let inner = simd.mul_add_e_f32s(square, splat(-0.071_354_814), splat(-1.595_769));
+    let cubic = simd.splat_f32s(-0.071_354_814);
+    let inner = simd.mul_add_e_f32s(square, cubic, simd.splat_f32s(-1.595_769));
     let power = exp(simd, simd.mul_f32s(x, inner));
-    let share = simd.div_f32s(splat(1.0), simd.add_f32s(power, splat(1.0)));
+    let one = simd.splat_f32s(1.0);
+    let share = simd.div_f32s(one, simd.add_f32s(power, one));
     // e^-2u s is 1 - s without its loss of digits.
     let other = simd.mul_f32s(power, share);
     // 2 sqrt(2 / pi), and three times that times 0.044715.
-    let rise = simd.mul_add_e_f32s(square, splat(0.214_064_44), splat(1.595_769));
+    let cubic = simd.splat_f32s(0.214_064_44);
+    let rise = simd.mul_add_e_f32s(square, cubic, simd.splat_f32s(1.595_769));
     simd.mul_add_e_f32s(simd.mul_f32s(share, other), simd.mul_f32s(x, rise), share)
 }

@@ -2,20 +2,33 @@
 
 use std::sync::LazyLock;
 
+#[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+use pulp::x86::V3;
 use pulp::{Arch, Simd, WithSimd};
 
 /// Runs a kernel with the instructions of this processor: AVX-512, AVX2 and FMA, NEON, or none.
 pub(crate) fn dispatch<K: WithSimd>(kernel: K) -> K::Output {
-    static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
+    static ARCH: LazyLock<Arch> = LazyLock::new(|| match setting() {
+        Some("scalar") => Arch::Scalar,
+        #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+        Some("avx2") => V3::try_new().map_or(Arch::Scalar, Arch::V3),
+        _ => Arch::new(),
+    });
     ARCH.dispatch(kernel)
+}
+
+/// The variable `GPT2_KERNELS`: `composed`, `scalar` or `avx2` for less than the machine has.
+pub(crate) fn setting() -> Option<&'static str> {
+    static SETTING: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("GPT2_KERNELS").ok());
+    SETTING.as_deref()
 }
 
 /// A vector from `slice[at..]`.
 #[inline(always)]
 pub(crate) fn load<S: Simd>(simd: S, slice: &[f32], at: usize) -> S::f32s {
     let _ = simd;
-    debug_assert!(at + S::F32_LANES <= slice.len());
-    // SAFETY: all callers' loops end where the slice does, which debug builds check.
+    assert!(at + S::F32_LANES <= slice.len());
+    // SAFETY: the vector lies within the slice.
     unsafe { slice.as_ptr().add(at).cast::<S::f32s>().read_unaligned() }
 }
 
@@ -23,7 +36,7 @@ pub(crate) fn load<S: Simd>(simd: S, slice: &[f32], at: usize) -> S::f32s {
 #[inline(always)]
 pub(crate) fn store<S: Simd>(simd: S, slice: &mut [f32], at: usize, value: S::f32s) {
     let _ = simd;
-    debug_assert!(at + S::F32_LANES <= slice.len());
+    assert!(at + S::F32_LANES <= slice.len());
     // SAFETY: as in `load`.
     unsafe { slice.as_mut_ptr().add(at).cast::<S::f32s>().write_unaligned(value) };
 }
@@ -37,8 +50,9 @@ pub(crate) fn store<S: Simd>(simd: S, slice: &mut [f32], at: usize, value: S::f3
 pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let lowest = simd.splat_f32s(-87.336_54);
     let is_zero = simd.less_than_f32s(x, lowest);
-    // Of two operands one of which is not a number, x86 takes the second.
-    let x = simd.min_f32s(simd.splat_f32s(88.722_83), simd.max_f32s(lowest, x));
+    let is_number = simd.equal_f32s(x, x);
+    let given = x;
+    let x = simd.min_f32s(simd.max_f32s(x, lowest), simd.splat_f32s(88.722_83));
     // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits.
     let magic = simd.splat_f32s(12_582_912.0);
     let shifted = simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), magic);
@@ -60,7 +74,8 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let bits = simd.wrapping_dyn_shl_u32s(bits, simd.splat_u32s(23));
     let power = simd.transmute_f32s_u32s(simd.add_u32s(bits, simd.splat_u32s(126 << 23)));
     let value = simd.mul_f32s(simd.mul_f32s(fraction, power), simd.splat_f32s(2.0));
-    simd.select_f32s(is_zero, simd.splat_f32s(0.0), value)
+    let value = simd.select_f32s(is_zero, simd.splat_f32s(0.0), value);
+    simd.select_f32s(is_number, value, given)
 }
 
 /// Tells the processor that `count` numbers from `slice[at]` on, which may lie beyond the end, are

@@ -5,11 +5,13 @@ use pulp::{Simd, WithSimd};
 use super::Inputs;
 use super::heads::Heads;
 use super::softmax::Softmax;
-use crate::cpu::simd::{dispatch, load, store};
+use crate::cpu::simd::{dispatch, load, prefetch, store};
 use crate::cpu::threads::{Shared, for_each};
 
 /// Keys and values that are read side by side.
 const UNROLL: usize = 8;
+/// After how many times that many they are asked for from memory.
+const AHEAD: usize = 6;
 
 /// Writes the attention of all queries.
 pub(crate) fn attend_single(inputs: Inputs<'_>, output: Shared<'_>) {
@@ -83,6 +85,8 @@ fn dots<S: Simd, const U: usize>(
     let keys: [&[f32]; U] = std::array::from_fn(|u| key.at(first + u));
     let mut sums = [simd.splat_f32s(0.0); U];
     for at in (0..whole).step_by(lanes) {
+        // One behind the other, as they lie in a cache: see `narrow_product`.
+        prefetch(keys[0], (AHEAD - 1) * U * width + U * at, U * lanes);
         let query = load(simd, query, at);
         for u in 0..U {
             sums[u] = simd.mul_add_e_f32s(query, load(simd, keys[u], at), sums[u]);
@@ -114,6 +118,7 @@ fn add_values<S: Simd, const U: usize>(
     let values: [&[f32]; U] = std::array::from_fn(|u| value.at(first + u));
     let probabilities: [f32; U] = std::array::from_fn(|u| probabilities[first + u]);
     for at in (0..whole).step_by(lanes) {
+        prefetch(values[0], (AHEAD - 1) * U * width + U * at, U * lanes);
         let mut sum = load(simd, output, at);
         for u in 0..U {
             let probability = simd.splat_f32s(probabilities[u]);
