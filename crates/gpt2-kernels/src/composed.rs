@@ -141,7 +141,19 @@ pub(crate) fn attention<B: Kernels>(
     padding: Padding<B>,
     options: AttentionOptions,
 ) -> FloatTensor<B> {
-    let value = split_heads::<B>(value, options.num_heads);
+    let [key, value] = [key, value].map(|x| split_heads::<B>(x, options.num_heads));
+    attend::<B>(query, key, value, padding, options)
+}
+
+/// Attention of `[batch_size, sequence_length, hidden_dim]` to keys and values that are split into
+/// heads.
+fn attend<B: Kernels>(
+    query: FloatTensor<B>,
+    key: FloatTensor<B>,
+    value: FloatTensor<B>,
+    padding: Padding<B>,
+    options: AttentionOptions,
+) -> FloatTensor<B> {
     let probabilities = probabilities::<B>(query, key, padding, options);
     let dropped = match options.dropout {
         Some(key) => B::fused_dropout(probabilities, key),
@@ -160,7 +172,7 @@ pub(crate) fn attention_backward<B: Kernels>(
 ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
     let transpose = |x| B::float_swap_dims(x, 2, 3);
     let split = |x| split_heads::<B>(x, options.num_heads);
-    let probabilities = probabilities::<B>(query.clone(), key.clone(), padding, options);
+    let probabilities = probabilities::<B>(query.clone(), split(key.clone()), padding, options);
     let drop = |x| match options.dropout {
         Some(key) => B::fused_dropout(x, key),
         None => x,
@@ -201,11 +213,10 @@ pub(crate) fn cached_attention<B: Kernels>(
     };
     let (key_cache, value_cache) = (write(key_cache, key), write(value_cache, value));
     let end = cached.start + query.shape()[1];
-    let read = |cache: &FloatTensor<B>| {
-        join_heads::<B>(cached_rows::<B>(cache.clone(), &cached, query.shape()[0], end))
-    };
+    let batch_size = query.shape()[0];
+    let read = |cache: &FloatTensor<B>| cached_rows::<B>(cache.clone(), &cached, batch_size, end);
     let (key, value) = (read(&key_cache), read(&value_cache));
-    (attention::<B>(query, key, value, padding, options), key_cache, value_cache)
+    (attend::<B>(query, key, value, padding, options), key_cache, value_cache)
 }
 
 /// The first `end` tokens of every sequence, `[batch_size, num_heads, end, head_dim]`.
@@ -252,7 +263,6 @@ fn probabilities<B: Backend>(
     // Keras scales the queries, not the scores.
     let query =
         split_heads::<B>(B::float_mul_scalar(query, options.scale.into()), options.num_heads);
-    let key = split_heads::<B>(key, options.num_heads);
     let scores = B::float_matmul(query, B::float_swap_dims(key, 2, 3));
     let shape = scores.shape();
     let has_padding = matches!(padding, Padding::Keep(_));
