@@ -23,13 +23,26 @@ pub(crate) fn setting() -> Option<&'static str> {
     SETTING.as_deref()
 }
 
+/// A vector from `slice[at..]`, for loops so tight that a check would double their time.
+///
+/// # Safety
+///
+/// `slice[at..]` holds a vector.
+#[inline(always)]
+pub(crate) unsafe fn load_unchecked<S: Simd>(simd: S, slice: &[f32], at: usize) -> S::f32s {
+    let _ = simd;
+    debug_assert!(at + S::F32_LANES <= slice.len());
+    // SAFETY: the caller's promise.
+    unsafe { slice.as_ptr().add(at).cast::<S::f32s>().read_unaligned() }
+}
+
 /// A vector from `slice[at..]`.
 #[inline(always)]
 pub(crate) fn load<S: Simd>(simd: S, slice: &[f32], at: usize) -> S::f32s {
     let _ = simd;
     assert!(at + S::F32_LANES <= slice.len());
     // SAFETY: the vector lies within the slice.
-    unsafe { slice.as_ptr().add(at).cast::<S::f32s>().read_unaligned() }
+    unsafe { load_unchecked(simd, slice, at) }
 }
 
 /// Writes a vector to `slice[at..]`.

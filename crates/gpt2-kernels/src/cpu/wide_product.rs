@@ -10,7 +10,7 @@ use pulp::{Simd, WithSimd};
 
 use super::linear::Finish;
 use super::narrow_product::DEPTH;
-use super::simd::{dispatch, load, store};
+use super::simd::{dispatch, load, load_unchecked, store};
 use super::threads::{Shared, for_each, number_of_cores};
 
 /// Outputs of a task, at most: with [`DEPTH`] inputs 300 KB of weights, which stay near a core.
@@ -168,12 +168,19 @@ fn sums<S: Simd, const M: usize>(
     weights: &[f32],
     depth: usize,
 ) -> [[S::f32s; VECTORS]; M] {
+    let tile = VECTORS * S::F32_LANES;
+    assert!(weights.len() == depth * tile && x.iter().all(|x| x.len() == depth));
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; M];
     for k in 0..depth {
-        let at = k * VECTORS * S::F32_LANES;
-        let a = load(simd, weights, at);
-        let b = load(simd, weights, at + S::F32_LANES);
-        let c = load(simd, weights, at + 2 * S::F32_LANES);
+        let at = k * tile;
+        // SAFETY: the weights are `depth` tiles.
+        let [a, b, c] = unsafe {
+            [
+                load_unchecked(simd, weights, at),
+                load_unchecked(simd, weights, at + S::F32_LANES),
+                load_unchecked(simd, weights, at + 2 * S::F32_LANES),
+            ]
+        };
         for m in 0..M {
             // SAFETY: every row has `depth` numbers.
             let x = simd.splat_f32s(unsafe { *x[m].get_unchecked(k) });
