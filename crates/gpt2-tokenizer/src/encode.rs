@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use foldhash::fast::RandomState;
+
 use crate::merge_rules::{MergeRules, MergeWork};
-use crate::word_hash::WordHash;
 use crate::{TokenId, Vocabulary, byte_alphabet};
 
 /// Length in bytes of the longest word worth remembering.
@@ -18,7 +19,7 @@ const REMEMBERED_WORDS: usize = 1 << 16;
 pub(crate) struct Workspace {
     merging: MergeWork,
     /// Ids of the words that are no token, which repeat in any language.
-    merged: HashMap<Box<[u8]>, Box<[TokenId]>, WordHash>,
+    merged: HashMap<Box<[u8]>, Box<[TokenId]>, RandomState>,
 }
 
 /// The byte-pair encoder of one vocabulary.
@@ -28,7 +29,7 @@ pub(crate) struct Workspace {
 #[derive(Debug)]
 pub(crate) struct Encoder {
     /// The tokens that fit a key; a longer word is remembered instead.
-    tokens: HashMap<Key, Token, WordHash>,
+    tokens: HashMap<Key, Token, RandomState>,
     /// By byte: the token that is its symbol alone.
     bytes: [Option<TokenId>; 256],
     knows_all_bytes: bool,
@@ -54,7 +55,7 @@ impl Encoder {
             let mut buffer = [0; 4];
             vocabulary.id(symbol.encode_utf8(&mut buffer))
         });
-        let mut tokens = HashMap::with_capacity_and_hasher(vocabulary.len(), WordHash::default());
+        let mut tokens = HashMap::with_capacity_and_hasher(vocabulary.len(), RandomState::default());
         // No word is a token that is not written in the alphabet.
         tokens.extend(vocabulary.iter().filter_map(|(token, id)| {
             let key = key(&byte_alphabet::bytes_of(token)?)?;

@@ -21,7 +21,6 @@ mod tokenizer;
 mod tokenizer_json;
 mod train;
 mod vocabulary;
-mod word_hash;
 
 pub use config::{Gpt2TokenizerConfig, SpecialText, SplitPattern, UnknownBytes};
 pub use cut::last_word_break;

@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
+use foldhash::fast::RandomState;
+
 use crate::TokenId;
-use crate::word_hash::WordHash;
 
 /// What a symbol that was joined to the one before it is left with; no token has this id.
 const JOINED: TokenId = TokenId::MAX;
@@ -12,7 +13,7 @@ const JOINED: TokenId = TokenId::MAX;
 /// The rules by the two tokens that each joins.
 #[derive(Debug)]
 pub(crate) struct MergeRules {
-    rules: HashMap<[TokenId; 2], Rule, WordHash>,
+    rules: HashMap<[TokenId; 2], Rule, RandomState>,
 }
 
 #[derive(Debug, Clone, Copy)]
