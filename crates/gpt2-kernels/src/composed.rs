@@ -114,6 +114,10 @@ pub(crate) fn dropout_factors<B: Backend>(
     dropout: DropoutKey,
 ) -> FloatTensor<B> {
     let (device, keep) = (like.device(), 1.0 - dropout.rate);
+    if keep <= 0.0 {
+        // There is no expected value to keep.
+        return B::float_zeros(like.shape(), &device, like.dtype().into());
+    }
     B::seed(&device, dropout.key);
     let distribution = Distribution::Bernoulli(keep);
     let kept = B::float_random(like.shape(), distribution, &device, like.dtype().into());

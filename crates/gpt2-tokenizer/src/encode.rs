@@ -55,7 +55,8 @@ impl Encoder {
             let mut buffer = [0; 4];
             vocabulary.id(symbol.encode_utf8(&mut buffer))
         });
-        let mut tokens = HashMap::with_capacity_and_hasher(vocabulary.len(), RandomState::default());
+        let mut tokens =
+            HashMap::with_capacity_and_hasher(vocabulary.len(), RandomState::default());
         // No word is a token that is not written in the alphabet.
         tokens.extend(vocabulary.iter().filter_map(|(token, id)| {
             let key = key(&byte_alphabet::bytes_of(token)?)?;

@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::simd::{dispatch, load, store};
-use super::threads::{CHUNK, Shared, for_each};
+use super::threads::{CHUNK, Shared, for_each, in_chunks};
 use crate::adam::AdamStep;
 
 /// Changes a variable and its moments: momentum, velocity and, with AMSGrad, the largest velocity.
@@ -134,22 +134,10 @@ impl WithSimd for SquareSum<'_> {
 
 /// Multiplies every number.
 pub(crate) fn scale(x: &mut [f32], factor: f32) {
-    in_chunks(x, |x| x.iter_mut().for_each(|x| *x *= factor));
+    in_chunks(x, 1, |_, x| x.iter_mut().for_each(|x| *x *= factor));
 }
 
 /// `x - x * share * learning_rate`, rounded as the composed operations are.
 pub(crate) fn weight_decay(x: &mut [f32], share: f32, learning_rate: f32) {
-    in_chunks(x, |x| x.iter_mut().for_each(|x| *x -= *x * share * learning_rate));
-}
-
-/// Calls `change` with pieces of a slice, on all cores.
-fn in_chunks(x: &mut [f32], change: impl Fn(&mut [f32]) + Sync + Send) {
-    let length = x.len();
-    let shared = Shared::new(x);
-    for_each(length.div_ceil(CHUNK), length, |task| {
-        let start = task * CHUNK;
-        // SAFETY: the chunk belongs to this task alone.
-        let chunk = unsafe { shared.part(start, CHUNK.min(length - start)) };
-        change(chunk);
-    });
+    in_chunks(x, 1, |_, x| x.iter_mut().for_each(|x| *x -= *x * share * learning_rate));
 }

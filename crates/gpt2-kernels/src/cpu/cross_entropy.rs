@@ -3,8 +3,9 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::exponentials::{exponentials, largest};
 use super::product::{Matrix, Product};
-use super::simd::{dispatch, exp, load, store};
+use super::simd::dispatch;
 use super::threads::{Shared, for_each};
 use crate::cross_entropy::CrossEntropy;
 
@@ -100,7 +101,7 @@ fn evaluate(
     });
 }
 
-/// The largest of some logits, whatever those are that are not a number.
+/// The largest of some logits.
 struct Largest<'a> {
     logits: &'a [f32],
 }
@@ -110,18 +111,7 @@ impl WithSimd for Largest<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f32 {
-        let lanes = S::F32_LANES;
-        let whole = self.logits.len() - self.logits.len() % (4 * lanes);
-        let mut largest = [simd.splat_f32s(f32::NEG_INFINITY); 4];
-        for at in (0..whole).step_by(4 * lanes) {
-            for (index, largest) in largest.iter_mut().enumerate() {
-                *largest = simd.max_f32s(load(simd, self.logits, at + index * lanes), *largest);
-            }
-        }
-        let [a, b, c, d] = largest;
-        let joined = simd.max_f32s(simd.max_f32s(a, b), simd.max_f32s(c, d));
-        let rest = self.logits[whole..].iter().copied();
-        rest.fold(simd.reduce_max_f32s(joined), f32::max)
+        largest(simd, self.logits)
     }
 }
 
@@ -136,25 +126,7 @@ impl WithSimd for Exponentials<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f32 {
-        let Self { logits, largest } = self;
-        let lanes = S::F32_LANES;
-        let shift = simd.splat_f32s(largest);
-        let mut sums = [simd.splat_f32s(0.0); 2];
-        let whole = logits.len() - logits.len() % (2 * lanes);
-        for at in (0..whole).step_by(2 * lanes) {
-            for (index, sum) in sums.iter_mut().enumerate() {
-                let at = at + index * lanes;
-                let power = exp(simd, simd.sub_f32s(load(simd, logits, at), shift));
-                *sum = simd.add_f32s(*sum, power);
-                store(simd, logits, at, power);
-            }
-        }
-        let sum = simd.reduce_sum_f32s(simd.add_f32s(sums[0], sums[1]));
-        for rest in logits[whole..].chunks_mut(lanes) {
-            let shifted = simd.sub_f32s(simd.partial_load_f32s(rest), shift);
-            simd.partial_store_f32s(rest, exp(simd, shifted));
-        }
-        logits[whole..].iter().fold(sum, |sum, power| sum + power)
+        exponentials(simd, self.logits, self.largest, 1.0)
     }
 }
 

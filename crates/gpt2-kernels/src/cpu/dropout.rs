@@ -3,20 +3,13 @@
 use pulp::{Simd, WithSimd};
 
 use super::simd::dispatch;
-use super::threads::{CHUNK, Shared, for_each};
+use super::threads::in_chunks;
 use crate::attention::DropoutKey;
 
 /// Multiplies every number by the key's factor for its place.
 pub(crate) fn dropout(x: &mut [f32], dropout: DropoutKey) {
-    let length = x.len();
-    let shared = Shared::new(x);
     // A random number takes as long as some four products.
-    for_each(length.div_ceil(CHUNK), 4 * length, |task| {
-        let start = task * CHUNK;
-        // SAFETY: the chunk belongs to this task alone.
-        let x = unsafe { shared.part(start, CHUNK.min(length - start)) };
-        dispatch(Chunk { x, start: start as u64, dropout });
-    });
+    in_chunks(x, 4, |start, x| dispatch(Chunk { x, start: start as u64, dropout }));
 }
 
 struct Chunk<'a> {

@@ -3,19 +3,12 @@
 use pulp::{Simd, WithSimd};
 
 use super::simd::{dispatch, exp, load, store};
-use super::threads::{CHUNK, Shared, for_each};
+use super::threads::in_chunks;
 
 /// Replaces every number by its GELU.
 pub(crate) fn gelu(values: &mut [f32]) {
-    let length = values.len();
-    let shared = Shared::new(values);
     // An exponential takes as long as some eight products.
-    for_each(length.div_ceil(CHUNK), 8 * length, |task| {
-        let start = task * CHUNK;
-        // SAFETY: the chunk belongs to this task alone.
-        let values = unsafe { shared.part(start, CHUNK.min(length - start)) };
-        dispatch(Gelu { values });
-    });
+    in_chunks(values, 8, |_, values| dispatch(Gelu { values }));
 }
 
 struct Gelu<'a> {

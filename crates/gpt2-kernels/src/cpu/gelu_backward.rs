@@ -3,19 +3,14 @@
 use pulp::{Simd, WithSimd};
 
 use super::simd::{dispatch, exp, load, store};
-use super::threads::{CHUNK, Shared, for_each};
+use super::threads::in_chunks;
 
 /// Multiplies every gradient by the slope of GELU at the number in the same place.
 pub(crate) fn gelu_backward(x: &[f32], gradients: &mut [f32]) {
-    let length = gradients.len();
-    let shared = Shared::new(gradients);
     // An exponential takes as long as some eight products.
-    for_each(length.div_ceil(CHUNK), 8 * length, |task| {
-        let start = task * CHUNK;
-        let count = CHUNK.min(length - start);
-        // SAFETY: the chunk belongs to this task alone.
-        let gradients = unsafe { shared.part(start, count) };
-        dispatch(Backward { x: &x[start..start + count], gradients });
+    in_chunks(gradients, 8, |start, gradients| {
+        let x = &x[start..start + gradients.len()];
+        dispatch(Backward { x, gradients });
     });
 }
 

@@ -9,6 +9,7 @@ mod adam;
 mod attention;
 mod cross_entropy;
 mod dropout;
+mod exponentials;
 mod flex;
 mod gelu;
 mod gelu_backward;

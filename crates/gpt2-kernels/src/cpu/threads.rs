@@ -17,6 +17,22 @@ pub(crate) fn for_each(count: usize, multiplications: usize, task: impl Fn(usize
     }
 }
 
+/// Calls `change` with pieces of a slice and where each begins, on all cores. A number takes as long
+/// as `products` multiplications.
+pub(crate) fn in_chunks(
+    x: &mut [f32],
+    products: usize,
+    change: impl Fn(usize, &mut [f32]) + Sync + Send,
+) {
+    let length = x.len();
+    let shared = Shared::new(x);
+    for_each(length.div_ceil(CHUNK), products * length, |task| {
+        let start = task * CHUNK;
+        // SAFETY: the chunk belongs to this task alone.
+        change(start, unsafe { shared.part(start, CHUNK.min(length - start)) });
+    });
+}
+
 /// Cores that share work.
 pub(crate) fn number_of_cores() -> usize {
     rayon::current_num_threads()

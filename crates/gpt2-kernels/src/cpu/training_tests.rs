@@ -267,3 +267,13 @@ fn results_do_not_depend_on_the_number_of_threads() {
         assert_eq!(with(threads), alone, "{threads} threads");
     }
 }
+
+/// As devices do that have random numbers of their own: a rate of 1 must not divide by zero.
+#[test]
+fn composed_dropout_drops_all_or_nothing_at_the_ends() {
+    let x = numbers(1, [50]);
+    for (rate, expected) in [(0.0, 1.0), (1.0, 0.0)] {
+        let factors = composed::dropout_factors::<Flex>(&x, DropoutKey { key: 17, rate });
+        assert_eq!(values(&factors), [expected; 50], "a rate of {rate}");
+    }
+}

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use pulp::{Simd, WithSimd};
 
 use super::Inputs;
-use super::heads::{Heads, matrix};
+use super::heads::{Head, matrix};
 use super::softmax::Softmax;
 use crate::attention::DropoutKey;
 use crate::cpu::product::{Matrix, Product};
@@ -145,7 +145,7 @@ fn split_three(values: &mut [f32]) -> [&mut [f32]; 3] {
 /// The way back through one head of one sequence.
 struct Backward<'a> {
     inputs: Inputs<'a>,
-    gradient: Heads<'a>,
+    gradient: Head<'a>,
     sequence: usize,
     head: usize,
 }

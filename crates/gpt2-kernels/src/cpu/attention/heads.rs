@@ -40,23 +40,23 @@ impl<'a> Sequences<'a> {
     }
 
     /// One head of one sequence.
-    pub(crate) fn head(&self, sequence: usize, head: usize) -> Heads<'a> {
+    pub(crate) fn head(&self, sequence: usize, head: usize) -> Head<'a> {
         let max_length = self.head / self.width;
         let rows = self.rows.map(|(cached, rows)| &rows[sequence * max_length..][..cached]);
-        Heads { all: *self, sequence, start: head * self.head, rows }
+        Head { all: *self, sequence, start: head * self.head, rows }
     }
 }
 
 /// One head of one sequence.
 #[derive(Clone, Copy)]
-pub(crate) struct Heads<'a> {
+pub(crate) struct Head<'a> {
     all: Sequences<'a>,
     sequence: usize,
     start: usize,
     rows: Option<&'a [u32]>,
 }
 
-impl<'a> Heads<'a> {
+impl<'a> Head<'a> {
     /// The numbers of one position.
     #[inline(always)]
     pub(crate) fn at(&self, position: usize) -> &'a [f32] {
@@ -85,7 +85,7 @@ impl<'a> Heads<'a> {
 }
 
 /// The matrix of positions, gathered or where they lie.
-pub(crate) fn matrix<'a>(head: Heads<'a>, gathered: &'a Option<Vec<f32>>) -> Matrix<'a> {
+pub(crate) fn matrix<'a>(head: Head<'a>, gathered: &'a Option<Vec<f32>>) -> Matrix<'a> {
     match gathered {
         Some(values) => Matrix::rows(values, head.all.width),
         None => head.matrix(0),

@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::Inputs;
-use super::heads::Heads;
+use super::heads::Head;
 use super::softmax::Softmax;
 use crate::cpu::simd::{dispatch, load, prefetch, store};
 use crate::cpu::threads::{Shared, for_each};
@@ -38,8 +38,8 @@ pub(crate) fn attend_single(inputs: Inputs<'_>, output: Shared<'_>) {
 /// One query and head.
 struct Single<'a> {
     query: &'a [f32],
-    key: Heads<'a>,
-    value: Heads<'a>,
+    key: Head<'a>,
+    value: Head<'a>,
     keep: Option<&'a [u8]>,
     scale: f32,
     scores: &'a mut [f32],
@@ -76,7 +76,7 @@ impl WithSimd for Single<'_> {
 fn dots<S: Simd, const U: usize>(
     simd: S,
     query: &[f32],
-    key: Heads<'_>,
+    key: Head<'_>,
     first: usize,
     scores: &mut [f32],
 ) {
@@ -109,7 +109,7 @@ fn dots<S: Simd, const U: usize>(
 fn add_values<S: Simd, const U: usize>(
     simd: S,
     probabilities: &[f32],
-    value: Heads<'_>,
+    value: Head<'_>,
     first: usize,
     output: &mut [f32],
 ) {

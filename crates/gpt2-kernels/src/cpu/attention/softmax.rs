@@ -2,7 +2,8 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::cpu::simd::{exp, load, store};
+use crate::cpu::exponentials::{exponentials, largest};
+use crate::cpu::simd::{load, store};
 
 /// Turns the scores of the keys that a query sees into probabilities, in place.
 pub(super) struct Softmax<'a> {
@@ -42,34 +43,4 @@ impl WithSimd for Softmax<'_> {
             *value *= 1.0 / sum;
         }
     }
-}
-
-/// The largest of some numbers, whatever is not one among them.
-#[inline(always)]
-fn largest<S: Simd>(simd: S, values: &[f32]) -> f32 {
-    let whole = values.len() - values.len() % S::F32_LANES;
-    let mut largest = simd.splat_f32s(f32::NEG_INFINITY);
-    for at in (0..whole).step_by(S::F32_LANES) {
-        largest = simd.max_f32s(largest, load(simd, values, at));
-    }
-    values[whole..].iter().copied().fold(simd.reduce_max_f32s(largest), f32::max)
-}
-
-/// Replaces every number by `e^((x - largest) scale)`, and returns the sum.
-#[inline(always)]
-fn exponentials<S: Simd>(simd: S, values: &mut [f32], largest: f32, scale: f32) -> f32 {
-    let (largest, scale) = (simd.splat_f32s(largest), simd.splat_f32s(scale));
-    let whole = values.len() - values.len() % S::F32_LANES;
-    let mut sums = simd.splat_f32s(0.0);
-    for at in (0..whole).step_by(S::F32_LANES) {
-        let distance = simd.sub_f32s(load(simd, values, at), largest);
-        let value = exp(simd, simd.mul_f32s(distance, scale));
-        store(simd, values, at, value);
-        sums = simd.add_f32s(sums, value);
-    }
-    let rest = &mut values[whole..];
-    let distance = simd.sub_f32s(simd.partial_load_f32s(rest), largest);
-    let value = exp(simd, simd.mul_f32s(distance, scale));
-    simd.partial_store_f32s(rest, value);
-    rest.iter().fold(simd.reduce_sum_f32s(sums), |sum, value| sum + value)
 }
