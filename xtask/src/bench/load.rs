@@ -78,7 +78,7 @@ fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Vec<Measurem
         Some(preset) => Preset::open(preset)?.export_to_transformers(&f32)?,
         None => random_preset::write(&f32, &Size::Base.config())?,
     }
-    let preset = Preset::open(text(&f32)?)?;
+    let preset = Preset::open(process::utf8(&f32)?)?;
     let half = ExportOptions::new().with_dtype(WeightDtype::F16);
     preset.export_to_transformers_with(&f16, &half)?;
     preset.save_to_preset(&keras)?;
@@ -172,10 +172,6 @@ fn checks(cases: &[Measurements], weights: f64) -> Vec<Check> {
     let others = ratio(TRANSFORMERS, OURS_SAFETENSORS);
     check("transformers: time / ours from safetensors", others, None);
     checks
-}
-
-fn text(path: &Path) -> anyhow::Result<&str> {
-    path.to_str().context("the temporary folder's path must be UTF-8")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What contestants find on the disk: one model in the format of each, a text, the scripts.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
@@ -46,7 +46,7 @@ impl Stage {
             stage.write(name, text)?;
         }
         random_preset::write(&stage.model(None), config)?;
-        let preset = Preset::open(text(&stage.model(None))?)?;
+        let preset = Preset::open(process::utf8(&stage.model(None))?)?;
         let tokenizer = preset.tokenizer()?;
         stage.prompt_ids = tokenizer.tokenize(PROMPT)?;
         let prose = prose::prose(tokenizer.get_vocabulary(), PROSE_BYTES);
@@ -72,7 +72,7 @@ impl Stage {
         let mut request = work.request();
         request["repetitions"] = repetitions.into();
         request["threads"] = threads.into();
-        request["text"] = text(&self.path("prose.txt"))?.into();
+        request["text"] = process::utf8(&self.path("prose.txt"))?.into();
         request["prompt"] = PROMPT.into();
         request["prompt_ids"] = self.prompt_ids.clone().into();
         // A start token, the prompt, and one more.
@@ -146,8 +146,4 @@ impl Stage {
         let path = self.path(name);
         fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
     }
-}
-
-fn text(path: &Path) -> anyhow::Result<&str> {
-    path.to_str().context("the temporary folder's path must be UTF-8")
 }
