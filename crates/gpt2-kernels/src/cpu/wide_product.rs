@@ -5,12 +5,13 @@
 //! bit for bit alone and among others.
 
 use std::cell::RefCell;
+use std::hint::black_box;
 
 use pulp::{Simd, WithSimd};
 
 use super::linear::Finish;
 use super::narrow_product::DEPTH;
-use super::simd::{dispatch, load, load_unchecked, store};
+use super::simd::{dispatch, load, load_unchecked, prefetch, store};
 use super::threads::{Shared, for_each, number_of_cores};
 
 /// Outputs of a task, at most: with [`DEPTH`] inputs 300 KB of weights, which stay near a core.
@@ -44,6 +45,9 @@ pub(crate) fn wide_product(
             packed.resize(DEPTH * (WIDTH + WIDEST) + 8 * WIDEST, 0.0);
             for first in (0..inputs).step_by(DEPTH) {
                 let depth = DEPTH.min(inputs - first);
+                // The next block of this task, or the first of the next task.
+                let last = first + DEPTH >= inputs;
+                let next = if last { start + width } else { (first + DEPTH) * outputs + start };
                 dispatch(Panel {
                     x: &x[first..],
                     inputs,
@@ -52,6 +56,7 @@ pub(crate) fn wide_product(
                     kernel: &kernel[first * outputs + start..],
                     outputs,
                     width,
+                    next: kernel.get(next..).unwrap_or_default(),
                     packed: &mut *packed,
                     output,
                     start,
@@ -79,6 +84,8 @@ struct Panel<'a> {
     kernel: &'a [f32],
     outputs: usize,
     width: usize,
+    /// The kernel from the block on that is probably the next.
+    next: &'a [f32],
     packed: &'a mut [f32],
     output: Shared<'a>,
     start: usize,
@@ -91,7 +98,7 @@ impl WithSimd for Panel<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        self.pack(VECTORS * S::F32_LANES);
+        self.pack(simd);
         let mut row = 0;
         // 24 of 32 registers hold sums, or 12 of 16.
         if S::REGISTER_COUNT >= 32 {
@@ -114,13 +121,22 @@ impl Panel<'_> {
     /// Lays the weights out tile by tile, each input's behind the one before it; what is missing
     /// in the last tile is zero.
     #[inline(always)]
-    fn pack(&mut self, tile: usize) {
-        for k in 0..self.depth {
-            let weights = &self.kernel[k * self.outputs..][..self.width];
-            for (index, weights) in weights.chunks(tile).enumerate() {
-                let target = &mut self.packed[(index * self.depth + k) * tile..][..tile];
-                target[..weights.len()].copy_from_slice(weights);
-                target[weights.len()..].fill(0.0);
+    fn pack<S: Simd>(&mut self, simd: S) {
+        let (tile, depth) = (VECTORS * S::F32_LANES, self.depth);
+        for (index, column) in (0..self.width).step_by(tile).enumerate() {
+            let width = tile.min(self.width - column);
+            let packed = &mut self.packed[index * depth * tile..][..depth * tile];
+            for (k, target) in packed.chunks_exact_mut(tile).enumerate() {
+                let weights = &self.kernel[k * self.outputs + column..][..width];
+                if width == tile {
+                    for v in 0..VECTORS {
+                        let vector = load(simd, weights, v * S::F32_LANES);
+                        store(simd, target, v * S::F32_LANES, vector);
+                    }
+                } else {
+                    target[..width].copy_from_slice(weights);
+                    target[width..].fill(0.0);
+                }
             }
         }
     }
@@ -130,9 +146,18 @@ impl Panel<'_> {
     fn tiles<S: Simd, const M: usize>(&mut self, simd: S, row: usize) {
         let (tile, depth) = (VECTORS * S::F32_LANES, self.depth);
         let x: [&[f32]; M] = std::array::from_fn(|m| &self.x[(row + m) * self.inputs..][..depth]);
+        // All rows together ask for the weights of the next block, each tile for its columns.
+        let asked = row * depth / self.rows;
+        let share = (row + M) * depth / self.rows - asked;
         for (index, column) in (0..self.width).step_by(tile).enumerate() {
             let weights = &self.packed[index * depth * tile..][..depth * tile];
-            let sums = sums::<S, M>(simd, &x, weights, depth);
+            let ahead = Ahead {
+                weights: self.next,
+                at: asked * self.outputs + column,
+                stride: self.outputs,
+                count: share,
+            };
+            let sums = sums::<S, M>(simd, &x, weights, ahead);
             let width = tile.min(self.width - column);
             for m in 0..M {
                 let at = (row + m) * self.outputs + self.start + column;
@@ -160,18 +185,36 @@ impl Panel<'_> {
     }
 }
 
-/// The sums of a tile over `depth` inputs.
+/// Weights that are asked for from memory while others are used: a tile's columns of some inputs.
+#[derive(Clone, Copy)]
+struct Ahead<'a> {
+    weights: &'a [f32],
+    /// Of the first input.
+    at: usize,
+    /// From an input to the next.
+    stride: usize,
+    count: usize,
+}
+
+/// The sums of a tile over all inputs of `x`.
 #[inline(always)]
 fn sums<S: Simd, const M: usize>(
     simd: S,
     x: &[&[f32]; M],
     weights: &[f32],
-    depth: usize,
+    ahead: Ahead<'_>,
 ) -> [[S::f32s; VECTORS]; M] {
-    let tile = VECTORS * S::F32_LANES;
+    let (tile, depth) = (VECTORS * S::F32_LANES, x[0].len());
     assert!(weights.len() == depth * tile && x.iter().all(|x| x.len() == depth));
-    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; M];
+    // A zero that the compiler does not know; one that it does, it fills in by a call.
+    let mut sums = [[simd.splat_f32s(black_box(0.0)); VECTORS]; M];
+    let interval = depth.checked_div(ahead.count).unwrap_or(usize::MAX);
+    let (mut due, mut asked) = (interval - 1, ahead.at);
     for k in 0..depth {
+        if k == due {
+            prefetch(ahead.weights, asked, tile);
+            (due, asked) = (due + interval, asked + ahead.stride);
+        }
         let at = k * tile;
         // SAFETY: the weights are `depth` tiles.
         let [a, b, c] = unsafe {
