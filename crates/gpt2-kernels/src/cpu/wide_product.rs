@@ -22,7 +22,7 @@ const VECTORS: usize = 3;
 const WIDEST: usize = VECTORS * 16;
 
 thread_local! {
-    /// Weights as they are laid out, and a tile at the edge.
+    /// Weights as they are laid out.
     static PACKED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn wide_product(
         let start = task * width;
         let width = width.min(outputs - start);
         PACKED.with_borrow_mut(|packed| {
-            packed.resize(DEPTH * (WIDTH + WIDEST) + 8 * WIDEST, 0.0);
+            packed.resize(DEPTH * WIDTH, 0.0);
             for first in (0..inputs).step_by(DEPTH) {
                 let depth = DEPTH.min(inputs - first);
                 // The next block of this task, or the first of the next task.
@@ -98,7 +98,6 @@ impl WithSimd for Panel<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        self.pack(simd);
         let mut row = 0;
         // 24 of 32 registers hold sums, or 12 of 16.
         if S::REGISTER_COUNT >= 32 {
@@ -118,29 +117,6 @@ impl WithSimd for Panel<'_> {
 }
 
 impl Panel<'_> {
-    /// Lays the weights out tile by tile, each input's behind the one before it; what is missing
-    /// in the last tile is zero.
-    #[inline(always)]
-    fn pack<S: Simd>(&mut self, simd: S) {
-        let (tile, depth) = (VECTORS * S::F32_LANES, self.depth);
-        for (index, column) in (0..self.width).step_by(tile).enumerate() {
-            let width = tile.min(self.width - column);
-            let packed = &mut self.packed[index * depth * tile..][..depth * tile];
-            for (k, target) in packed.chunks_exact_mut(tile).enumerate() {
-                let weights = &self.kernel[k * self.outputs + column..][..width];
-                if width == tile {
-                    for v in 0..VECTORS {
-                        let vector = load(simd, weights, v * S::F32_LANES);
-                        store(simd, target, v * S::F32_LANES, vector);
-                    }
-                } else {
-                    target[..width].copy_from_slice(weights);
-                    target[width..].fill(0.0);
-                }
-            }
-        }
-    }
-
     /// `M` rows of all tiles.
     #[inline(always)]
     fn tiles<S: Simd, const M: usize>(&mut self, simd: S, row: usize) {
@@ -150,35 +126,59 @@ impl Panel<'_> {
         let asked = row * depth / self.rows;
         let share = (row + M) * depth / self.rows - asked;
         for (index, column) in (0..self.width).step_by(tile).enumerate() {
-            let weights = &self.packed[index * depth * tile..][..depth * tile];
+            let packed = &mut self.packed[index * depth * tile..][..depth * tile];
+            let width = tile.min(self.width - column);
             let ahead = Ahead {
                 weights: self.next,
                 at: asked * self.outputs + column,
                 stride: self.outputs,
                 count: share,
             };
-            let sums = sums::<S, M>(simd, &x, weights, ahead);
-            let width = tile.min(self.width - column);
-            for m in 0..M {
-                let at = (row + m) * self.outputs + self.start + column;
-                // SAFETY: these outputs belong to this task alone.
-                let output = unsafe { self.output.part(at, width) };
-                if width == tile {
-                    for v in 0..VECTORS {
-                        let mut sum = sums[m][v];
-                        if !self.is_first {
-                            sum = simd.add_f32s(load(simd, output, v * S::F32_LANES), sum);
-                        }
-                        store(simd, output, v * S::F32_LANES, sum);
+            let kernel = (&self.kernel[column..], self.outputs);
+            // Both write for themselves: sums that come from either are not kept in registers.
+            if row == 0 && width == tile {
+                let sums = sums::<S, M, true>(simd, &x, kernel, packed, ahead);
+                self.write(simd, &sums, row, column, width);
+            } else {
+                if row == 0 {
+                    pack_edge(kernel, width, packed, tile);
+                }
+                let sums = sums::<S, M, false>(simd, &x, (packed, tile), &mut [], ahead);
+                self.write(simd, &sums, row, column, width);
+            }
+        }
+    }
+
+    /// Writes the sums of a tile, or adds them to those of the inputs before.
+    #[inline(always)]
+    fn write<S: Simd, const M: usize>(
+        &self,
+        simd: S,
+        sums: &[[S::f32s; VECTORS]; M],
+        row: usize,
+        column: usize,
+        width: usize,
+    ) {
+        let lanes = S::F32_LANES;
+        for m in 0..M {
+            let at = (row + m) * self.outputs + self.start + column;
+            // SAFETY: these outputs belong to this task alone.
+            let output = unsafe { self.output.part(at, width) };
+            if width == VECTORS * lanes {
+                for v in 0..VECTORS {
+                    let mut sum = sums[m][v];
+                    if !self.is_first {
+                        sum = simd.add_f32s(load(simd, output, v * lanes), sum);
                     }
-                } else {
-                    let mut edge = [0f32; WIDEST];
-                    for v in 0..VECTORS {
-                        store(simd, &mut edge, v * S::F32_LANES, sums[m][v]);
-                    }
-                    for (output, sum) in output.iter_mut().zip(edge) {
-                        *output = if self.is_first { sum } else { *output + sum };
-                    }
+                    store(simd, output, v * lanes, sum);
+                }
+            } else {
+                let mut edge = [0f32; WIDEST];
+                for v in 0..VECTORS {
+                    store(simd, &mut edge, v * lanes, sums[m][v]);
+                }
+                for (output, sum) in output.iter_mut().zip(edge) {
+                    *output = if self.is_first { sum } else { *output + sum };
                 }
             }
         }
@@ -196,16 +196,27 @@ struct Ahead<'a> {
     count: usize,
 }
 
-/// The sums of a tile over all inputs of `x`.
+/// Lays the weights of a tile out that is not whole; what is missing is zero.
+fn pack_edge((kernel, stride): (&[f32], usize), width: usize, packed: &mut [f32], tile: usize) {
+    for (k, target) in packed.chunks_exact_mut(tile).enumerate() {
+        target[..width].copy_from_slice(&kernel[k * stride..][..width]);
+        target[width..].fill(0.0);
+    }
+}
+
+/// The sums of a tile over all inputs of `x`. The weights of an input are `stride` numbers behind
+/// those of the one before it; `LAY` has them laid out in `packed`.
 #[inline(always)]
-fn sums<S: Simd, const M: usize>(
+fn sums<S: Simd, const M: usize, const LAY: bool>(
     simd: S,
     x: &[&[f32]; M],
-    weights: &[f32],
+    (weights, stride): (&[f32], usize),
+    packed: &mut [f32],
     ahead: Ahead<'_>,
 ) -> [[S::f32s; VECTORS]; M] {
-    let (tile, depth) = (VECTORS * S::F32_LANES, x[0].len());
-    assert!(weights.len() == depth * tile && x.iter().all(|x| x.len() == depth));
+    let (tile, depth, lanes) = (VECTORS * S::F32_LANES, x[0].len(), S::F32_LANES);
+    assert!(x.iter().all(|x| x.len() == depth) && (depth - 1) * stride + tile <= weights.len());
+    assert!(!LAY || packed.len() == depth * tile);
     // A zero that the compiler does not know; one that it does, it fills in by a call.
     let mut sums = [[simd.splat_f32s(black_box(0.0)); VECTORS]; M];
     let interval = depth.checked_div(ahead.count).unwrap_or(usize::MAX);
@@ -215,15 +226,21 @@ fn sums<S: Simd, const M: usize>(
             prefetch(ahead.weights, asked, tile);
             (due, asked) = (due + interval, asked + ahead.stride);
         }
-        let at = k * tile;
-        // SAFETY: the weights are `depth` tiles.
+        let at = k * stride;
+        // SAFETY: the weights of every input are a tile.
         let [a, b, c] = unsafe {
             [
                 load_unchecked(simd, weights, at),
-                load_unchecked(simd, weights, at + S::F32_LANES),
-                load_unchecked(simd, weights, at + 2 * S::F32_LANES),
+                load_unchecked(simd, weights, at + lanes),
+                load_unchecked(simd, weights, at + 2 * lanes),
             ]
         };
+        if LAY {
+            let packed = &mut packed[k * tile..][..tile];
+            store(simd, packed, 0, a);
+            store(simd, packed, lanes, b);
+            store(simd, packed, 2 * lanes, c);
+        }
         for m in 0..M {
             // SAFETY: every row has `depth` numbers.
             let x = simd.splat_f32s(unsafe { *x[m].get_unchecked(k) });
