@@ -58,7 +58,10 @@ impl LoadOptions {
     ///
     /// With a map, the file must not be written to or truncated while the model lives: the process
     /// would see other weights, or be ended by the signal SIGBUS. To replace the file by renaming
-    /// another over it is safe. Set this to false for files on which others may write.
+    /// another over it is safe. Set this to false for files on which others may write, and in
+    /// programs that generate for long: after
+    /// [`reuse_memory`](gpt2_task::reuse_memory) copies lie in large pages, which are read faster
+    /// than those of files, while loading takes longer.
     #[must_use]
     pub fn with_memory_map(mut self, memory_map: bool) -> Self {
         self.memory_map = memory_map;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
-use gpt2_presets::{FromPreset, Preset};
+use gpt2_presets::{FromPreset, LoadOptions, Preset};
 use gpt2_task::{
     GenerateOptions, Gpt2CausalLm, StopTokenIds, TokenBatch, TokenId, TrainingBatch, samplers,
 };
@@ -64,8 +64,8 @@ impl Request {
         self.0[key].as_bool().with_context(|| format!("the request has `{key}`, true or false"))
     }
 
-    fn model(&self, device: &Device) -> anyhow::Result<Gpt2CausalLm> {
-        Ok(Preset::open(self.text("model")?)?.causal_lm(device)?)
+    fn model(&self, options: impl Into<LoadOptions>) -> anyhow::Result<Gpt2CausalLm> {
+        Ok(Preset::open(self.text("model")?)?.causal_lm(options)?)
     }
 
     /// The values of all repetitions, behind one that is thrown away.
@@ -100,7 +100,8 @@ fn first_token(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
 }
 
 fn generate(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
-    let mut model = request.model(device)?;
+    // As a program loads that generates for long.
+    let mut model = request.model(LoadOptions::new(device).with_memory_map(false))?;
     model.compile(samplers::get(match request.text("search")? {
         "beam" => "beam:num_beams=5",
         "contrastive" => "contrastive:k=5,alpha=0.6",
