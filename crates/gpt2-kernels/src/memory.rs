@@ -5,13 +5,11 @@
 ///
 /// A training step allocates and frees gigabytes. To ask the system for each megabyte of them anew
 /// takes a sixth of the step. What is kept lies in pages of 2 MB where the system has them, so that
-/// weights that were [copied] are read faster than in a mapped file.
+/// weights that were copied from their file are read faster than in a map of it.
 ///
 /// This concerns the whole process, so it is the program that decides, before it starts a thread:
 /// no function of this library calls it. Without effect where the C library is not GNU's, or
 /// where the program has an allocator of its own.
-///
-/// [copied]: https://docs.rs/gpt2-presets/latest/gpt2_presets/struct.LoadOptions.html#method.with_memory_map
 pub fn reuse_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the C library's own settings, which it may be given at any time.
