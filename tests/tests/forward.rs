@@ -93,7 +93,8 @@ fn the_dropout_rate_does_not_change_what_a_blind_position_sees() {
     let mut source = Copied(BTreeMap::new());
     visit_parameters(&with_dropout, |path, data| {
         source.0.insert(path.to_owned(), data);
-    });
+    })
+    .unwrap();
     let config = with_dropout.config().clone().with_dropout(0.0);
     let without = Gpt2Backbone::from_source(&config, &mut source, &device()).unwrap();
 

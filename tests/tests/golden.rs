@@ -1,11 +1,13 @@
 //! The golden data: what KerasHub and transformers compute with small random models.
 
 use std::collections::HashMap;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use gpt2_backbone::Gpt2Backbone;
+use gpt2_backbone::{Gpt2Backbone, parse_device};
 use gpt2_presets::Preset;
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 use safetensors::{Dtype, SafeTensors};
@@ -48,9 +50,19 @@ pub fn json(relative: &str) -> Value {
     serde_json::from_str(&text).expect(relative)
 }
 
+/// The environment variable that names the device on which all tests compute, as
+/// [`parse_device`] understands it; the CPU without.
+const DEVICE_VARIABLE: &str = "GPT2_TEST_DEVICE";
+
 /// Where all tests compute.
 pub fn device() -> Device {
-    Device::flex()
+    static DEVICE: LazyLock<Device> = LazyLock::new(|| match env::var(DEVICE_VARIABLE) {
+        Ok(name) => {
+            parse_device(&name).unwrap_or_else(|error| panic!("{DEVICE_VARIABLE}: {error}"))
+        }
+        Err(_) => Device::flex(),
+    });
+    DEVICE.clone()
 }
 
 /// A model with what KerasHub computes with it.

@@ -28,7 +28,8 @@ fn parameters(backbone: &Gpt2Backbone) -> BTreeMap<String, Vec<f32>> {
     visit_parameters(backbone, |path, data| {
         let values = data.convert::<f32>().try_into_vec::<f32>().unwrap();
         assert!(parameters.insert(path.to_owned(), values).is_none(), "{path} is unique");
-    });
+    })
+    .unwrap();
     parameters
 }
 

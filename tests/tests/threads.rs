@@ -46,7 +46,8 @@ fn everything() -> (Vec<u32>, Vec<Vec<TokenId>>, Vec<u32>) {
         model.train_on_batch(&batch).unwrap();
     }
     let mut weights = Vec::new();
-    gpt2_backbone::visit_parameters(model.backbone(), |_, data| weights.extend(data.iter::<f32>()));
+    gpt2_backbone::visit_parameters(model.backbone(), |_, data| weights.extend(data.iter::<f32>()))
+        .unwrap();
     (logits, generated(&tokens(3, 20)), bits(weights))
 }
 

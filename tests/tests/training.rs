@@ -70,7 +70,8 @@ pub fn start() -> Gpt2CausalLm {
     let mut values = BTreeMap::new();
     visit_parameters(&loaded, |path, data| {
         values.insert(path.to_owned(), data);
-    });
+    })
+    .unwrap();
     let backbone = Gpt2Backbone::new(&config, 0, &device()).unwrap();
     let backbone = update_parameters(backbone, |path, _, old| {
         Tensor::<1>::from_data(
@@ -85,7 +86,8 @@ pub fn parameters(model: &Gpt2CausalLm) -> BTreeMap<String, Vec<f32>> {
     let mut values = BTreeMap::new();
     visit_parameters(model.backbone(), |path, data| {
         values.insert(path.replace(".lora.", "."), data.try_into_vec::<f32>().unwrap());
-    });
+    })
+    .unwrap();
     values
 }
 

@@ -10,7 +10,7 @@ use crate::check::cargo_command;
 /// Every crate of the workspace that users depend on, and what of interest it may depend on.
 const ALLOWED: [(&str, &[&str]); 5] = [
     ("gpt2-tokenizer", &[]),
-    ("gpt2-kernels", &["burn"]),
+    ("gpt2-kernels", &["burn", "burn-cubecl"]),
     ("gpt2-backbone", &["burn", "gpt2-kernels"]),
     ("gpt2-task", &["burn", "gpt2-kernels", "gpt2-backbone", "gpt2-tokenizer"]),
     (

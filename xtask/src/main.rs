@@ -1,10 +1,11 @@
-//! The workspace's own commands: `check`, `convert-preset`, `presets`, `train-tokenizer`,
-//! `verify-preset`, `bench`.
+//! The workspace's own commands: `check`, `convert-preset`, `devices`, `presets`,
+//! `train-tokenizer`, `verify-preset`, `bench`.
 
 mod arrows;
 mod bench;
 mod check;
 mod convert_preset;
+mod devices;
 mod presets;
 mod reference;
 mod staged;
@@ -32,6 +33,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Writes a preset in another format
     ConvertPreset(convert_preset::Arguments),
+    /// Lists the devices of this machine that this build can use
+    Devices(devices::Arguments),
     /// Lists the built-in presets
     Presets(presets::Arguments),
     /// Learns a vocabulary from text
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::ConvertPreset(arguments) => convert_preset::run(&arguments),
+        Command::Devices(arguments) => devices::run(&arguments),
         Command::Presets(arguments) => presets::run(&arguments),
         Command::TrainTokenizer(arguments) => train_tokenizer::run(&arguments),
         Command::VerifyPreset(arguments) => verify_preset::run(&arguments),

@@ -167,6 +167,12 @@ impl Gpt2Backbone {
         self.layer_norm.gamma.device()
     }
 
+    /// The float type of the parameters, of activations, of logits and of caches: 32-bit floats
+    /// unless the parameters' source has others.
+    pub fn dtype(&self) -> DType {
+        self.token_embedding.embeddings.dtype()
+    }
+
     /// Hidden states of token ids.
     ///
     /// # Shapes
@@ -332,19 +338,7 @@ impl Gpt2Backbone {
         batch_size: usize,
         max_length: usize,
     ) -> Result<KeyValueCache, BackboneError> {
-        KeyValueCache::new(&self.config, batch_size, max_length, &self.device())
-    }
-
-    /// Refuses a float type that the device does not have.
-    pub(crate) fn check_float_type(&self, dtype: DType) -> Result<(), BackboneError> {
-        let device = self.device();
-        if device.supports_dtype(dtype) {
-            return Ok(());
-        }
-        Err(BackboneError::UnsupportedFloatType {
-            device: format!("{device:?}"),
-            dtype: format!("{dtype:?}"),
-        })
+        KeyValueCache::new(&self.config, batch_size, max_length, &self.device(), self.dtype())
     }
 
     pub(crate) fn check_inputs(

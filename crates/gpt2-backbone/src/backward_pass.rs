@@ -7,6 +7,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Bool, DType, Int, Tensor};
 
 use crate::backbone::Gpt2Backbone;
+use crate::device::check_float_type;
 use crate::dropout::DropoutSeed;
 use crate::forward_pass::ForwardPass;
 use crate::trainable::{has_trainable, is_trainable};
@@ -73,7 +74,7 @@ impl Gpt2Backbone {
     ) -> Result<(Tensor<3>, BackwardPass), BackboneError> {
         self.check_inputs(token_ids.dims(), padding_mask.as_ref(), None)?;
         if let Some(dtype) = options.compute_dtype {
-            self.check_float_type(dtype)?;
+            check_float_type(&self.device(), dtype)?;
         }
         let backbone = self.clone().valid();
         let mut pass = backbone.begin(None, padding_mask, options.dropout);

@@ -1,19 +1,49 @@
-//! From a device's name to the device.
+//! From a device's name to the device, and which devices there are.
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device, DeviceType, FloatDType};
 
 use crate::BackboneError;
 
+/// The names of the backends, those of GPUs first, in the order in which `"auto"` tries them.
+pub const BACKENDS: [&str; 7] = ["cuda", "metal", "vulkan", "webgpu", "wgpu", "flex", "ndarray"];
+
+/// How many of [`BACKENDS`] are for GPUs.
+const GPU_BACKENDS: usize = 5;
+
+/// The float types that a device may compute in.
+const FLOAT_TYPES: [FloatDType; 3] = [FloatDType::F32, FloatDType::F16, FloatDType::BF16];
+
+/// A device of this machine that this build can use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeviceInfo {
+    /// What [`parse_device`] takes, such as `"vulkan:0"`.
+    pub name: String,
+    /// The hardware, as its driver calls it.
+    pub hardware: String,
+    /// Its own memory in bytes, where the driver says how much it has.
+    pub memory: Option<u64>,
+    /// The largest tensor in bytes, where there is a limit.
+    pub largest_tensor: Option<u64>,
+    /// The float types in which it computes.
+    pub float_types: Vec<FloatDType>,
+    /// Whether a program on the CPU does a GPU's work: for tests, and slower than the CPU itself.
+    pub is_software: bool,
+}
+
 /// Parses `"cpu"`, `"flex"`, `"ndarray"`, `"wgpu"`, `"vulkan:0"`, `"metal"`, `"webgpu"`, `"cuda:0"` or `"auto"`.
 ///
-/// An index counts the devices that the backend finds; without one the backend chooses. `"auto"`
-/// is the first of CUDA, Metal, Vulkan, WebGPU and wgpu that is compiled in and finds a device,
-/// else the CPU; `"cpu"` is flex, or ndarray where only that is compiled in.
+/// An index counts the devices that the backend finds, in the order of [`devices`]: discrete GPUs
+/// first, then integrated ones, then the others; without one it is the first. `"auto"` is the first
+/// GPU of CUDA, Metal, Vulkan, WebGPU and wgpu that is compiled in, else the CPU; `"cpu"` is flex,
+/// or ndarray where only that is compiled in.
+///
+/// The device is opened, so that what its driver has against it shows here.
 ///
 /// # Errors
 ///
 /// [`BackboneError::UnknownDevice`], [`BackboneError::DeviceNotCompiled`] with the cargo feature
-/// to enable, or [`BackboneError::DeviceNotFound`].
+/// to enable, [`BackboneError::DeviceNotFound`], or [`BackboneError::DeviceUnavailable`].
 ///
 /// ```
 /// use gpt2_backbone::parse_device;
@@ -29,102 +59,202 @@ pub fn parse_device(device: &str) -> Result<Device, BackboneError> {
             (name, Some(index))
         }
     };
+    let cpus = &BACKENDS[GPU_BACKENDS..];
     match (name, index) {
-        ("auto", None) => automatic(device),
-        ("cpu", None) => cpu(device),
-        ("flex", None) => flex(device),
-        ("ndarray", None) => ndarray(device),
-        ("wgpu", _) => wgpu(device, index),
-        ("vulkan", _) => vulkan(device, index),
-        ("metal", _) => metal(device, index),
-        ("webgpu", _) => webgpu(device, index),
-        ("cuda", _) => cuda(device, index),
+        ("auto", None) => automatic().map_or_else(|| parse_device("cpu"), Ok),
+        ("cpu", None) => {
+            let compiled = cpus.iter().find(|backend| devices_of(backend).is_some());
+            find(device, compiled.unwrap_or(&cpus[0]), 0)
+        }
+        (backend, None) if cpus.contains(&backend) => find(device, backend, 0),
+        (backend, index) if BACKENDS[..GPU_BACKENDS].contains(&backend) => {
+            find(device, backend, index.unwrap_or(0))
+        }
         _ => Err(unknown(device)),
     }
 }
 
-fn automatic(device: &str) -> Result<Device, BackboneError> {
-    [cuda, metal, vulkan, webgpu, wgpu]
-        .iter()
-        .find_map(|gpu| gpu(device, Some(0)).ok())
-        .map_or_else(|| cpu(device), Ok)
-}
-
-fn cpu(device: &str) -> Result<Device, BackboneError> {
-    flex(device).or_else(|error| ndarray(device).map_err(|_| error))
-}
-
-fn flex(device: &str) -> Result<Device, BackboneError> {
-    #[cfg(feature = "flex")]
-    let found = Ok(Device::flex());
-    #[cfg(not(feature = "flex"))]
-    let found = Err(());
-    found.map_err(|()| not_compiled(device, "flex"))
-}
-
-fn ndarray(device: &str) -> Result<Device, BackboneError> {
-    #[cfg(feature = "ndarray")]
-    #[allow(deprecated, reason = "burn deprecates the backend; users may still ask for it")]
-    let found = Ok(Device::ndarray());
-    #[cfg(not(feature = "ndarray"))]
-    let found = Err(());
-    found.map_err(|()| not_compiled(device, "ndarray"))
-}
-
-/// One function for each backend that counts its devices.
-macro_rules! indexed_backend {
-    ($name:ident, $feature:literal, $kind:ident, $default:expr) => {
-        fn $name(device: &str, index: Option<usize>) -> Result<Device, BackboneError> {
-            #[cfg(feature = $feature)]
-            return indexed(device, index, burn::tensor::DeviceType::$kind, || $default);
-            #[cfg(not(feature = $feature))]
-            {
-                let _ = index;
-                Err(not_compiled(device, $feature))
+/// All devices of this machine that this build can use, each under every backend that reaches it.
+///
+/// Opens them all; one that does not open is left out.
+pub fn devices() -> Vec<DeviceInfo> {
+    let mut found = Vec::new();
+    for (rank, backend) in BACKENDS.into_iter().enumerate() {
+        for (index, device) in devices_of(backend).unwrap_or_default().into_iter().enumerate() {
+            let is_gpu = rank < GPU_BACKENDS;
+            let name = if is_gpu { format!("{backend}:{index}") } else { backend.to_owned() };
+            if open(&name, &device).is_ok() {
+                found.push(describe(name, &device));
             }
         }
-    };
+    }
+    found
 }
 
-indexed_backend!(wgpu, "wgpu", Wgpu, Device::wgpu(Default::default()));
-indexed_backend!(vulkan, "vulkan", Vulkan, Device::vulkan(Default::default()));
-indexed_backend!(metal, "metal", Metal, Device::metal(Default::default()));
-indexed_backend!(webgpu, "webgpu", WebGpu, Device::webgpu(Default::default()));
-indexed_backend!(cuda, "cuda", Cuda, Device::cuda(burn::tensor::DeviceIndex::Default));
+/// Whether a backend of [`BACKENDS`] is compiled in.
+pub fn is_compiled(backend: &str) -> bool {
+    devices_of(backend).is_some()
+}
 
-#[cfg(any(
-    feature = "wgpu",
-    feature = "vulkan",
-    feature = "metal",
-    feature = "webgpu",
-    feature = "cuda"
-))]
-fn indexed(
-    device: &str,
-    index: Option<usize>,
-    kind: burn::tensor::DeviceType,
-    default: impl FnOnce() -> Device,
-) -> Result<Device, BackboneError> {
-    let devices: Vec<Device> = Device::enumerate(kind).into_iter().collect();
-    let found = devices.len();
-    if found == 0 {
-        return Err(BackboneError::DeviceNotFound { device: device.to_owned(), found });
+/// Refuses a float type in which a device does not compute.
+///
+/// # Errors
+///
+/// [`BackboneError::UnsupportedFloatType`].
+pub fn check_float_type(device: &Device, dtype: DType) -> Result<(), BackboneError> {
+    if device.supports_dtype(dtype) {
+        return Ok(());
     }
-    match index {
-        None => Ok(default()),
-        Some(index) => devices
-            .into_iter()
-            .nth(index)
-            .ok_or_else(|| BackboneError::DeviceNotFound { device: device.to_owned(), found }),
+    Err(BackboneError::UnsupportedFloatType {
+        device: format!("{device:?}"),
+        dtype: format!("{dtype:?}"),
+    })
+}
+
+/// The first GPU that opens.
+fn automatic() -> Option<Device> {
+    BACKENDS[..GPU_BACKENDS].iter().find_map(|backend| {
+        let mut devices = devices_of(backend)?.into_iter();
+        devices.find(|device| !is_software(device) && open(backend, device).is_ok())
+    })
+}
+
+fn find(device: &str, backend: &str, index: usize) -> Result<Device, BackboneError> {
+    let Some(devices) = devices_of(backend) else {
+        let feature = BACKENDS.into_iter().find(|name| *name == backend).unwrap_or("flex");
+        return Err(BackboneError::DeviceNotCompiled { device: device.to_owned(), feature });
+    };
+    let count = devices.len();
+    let Some(found) = devices.into_iter().nth(index) else {
+        return Err(BackboneError::DeviceNotFound { device: device.to_owned(), found: count });
+    };
+    open(device, &found)?;
+    Ok(found)
+}
+
+/// The devices that a backend finds, the fastest kind first; none where it is not compiled in.
+#[allow(unreachable_code, unused_variables, reason = "a build may have no backend at all")]
+fn devices_of(backend: &str) -> Option<Vec<Device>> {
+    let kind: DeviceType = match backend {
+        #[cfg(feature = "cuda")]
+        "cuda" => DeviceType::Cuda,
+        #[cfg(feature = "metal")]
+        "metal" => DeviceType::Metal,
+        #[cfg(feature = "vulkan")]
+        "vulkan" => DeviceType::Vulkan,
+        #[cfg(feature = "webgpu")]
+        "webgpu" => DeviceType::WebGpu,
+        #[cfg(feature = "wgpu")]
+        "wgpu" => DeviceType::Wgpu,
+        #[cfg(feature = "flex")]
+        "flex" => DeviceType::Flex,
+        #[cfg(feature = "ndarray")]
+        "ndarray" => DeviceType::NdArray,
+        _ => return None,
+    };
+    let mut devices: Vec<Device> = Device::enumerate(kind).into_iter().collect();
+    devices.sort_by_key(speed_rank);
+    Some(devices)
+}
+
+#[cfg(feature = "wgpu")]
+mod wgpu {
+    use burn::backend::{CubeDevice, DispatchDevice, WgpuDevice, WgpuDeviceKind};
+    use burn::tensor::wgpu::WgpuInitError;
+    use burn::tensor::{Device, DeviceKind};
+
+    use crate::BackboneError;
+
+    fn wgpu_device(device: &Device) -> Option<&WgpuDevice> {
+        match device.as_dispatch() {
+            DispatchDevice::Cube(CubeDevice::Wgpu(device)) => Some(device),
+            _ => None,
+        }
     }
+
+    /// How far down the list a device belongs.
+    pub(super) fn speed_rank(device: &Device) -> u8 {
+        match wgpu_device(device).map(|device| &device.kind) {
+            Some(WgpuDeviceKind::IntegratedGpu(_)) => 1,
+            Some(WgpuDeviceKind::VirtualGpu(_)) => 2,
+            Some(WgpuDeviceKind::Other(_)) => 3,
+            Some(WgpuDeviceKind::Cpu) => 4,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn is_software(device: &Device) -> bool {
+        wgpu_device(device).is_some_and(|device| device.kind == WgpuDeviceKind::Cpu)
+    }
+
+    /// Opens a device that has not been opened before; burn would do it by itself, and panic where
+    /// it fails.
+    pub(super) fn open(name: &str, device: &Device) -> Result<(), BackboneError> {
+        let Some(WgpuDevice { kind, backend, .. }) = wgpu_device(device) else { return Ok(()) };
+        let kind = match *kind {
+            WgpuDeviceKind::DiscreteGpu(index) => DeviceKind::DiscreteGpu(index),
+            WgpuDeviceKind::IntegratedGpu(index) => DeviceKind::IntegratedGpu(index),
+            WgpuDeviceKind::VirtualGpu(index) => DeviceKind::VirtualGpu(index),
+            WgpuDeviceKind::Cpu => DeviceKind::Cpu,
+            _ => return Ok(()),
+        };
+        let options = Device::wgpu_options().device_kind(kind).graphics_api(*backend);
+        match options.init() {
+            // It has been opened before.
+            Ok(_) | Err(WgpuInitError::Registration { .. }) => Ok(()),
+            Err(error) => Err(BackboneError::DeviceUnavailable {
+                device: name.to_owned(),
+                reason: error.to_string(),
+            }),
+        }
+    }
+}
+
+#[cfg(feature = "wgpu")]
+use wgpu::{is_software, open, speed_rank};
+
+#[cfg(not(feature = "wgpu"))]
+fn speed_rank(_device: &Device) -> u8 {
+    0
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn is_software(_device: &Device) -> bool {
+    false
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn open(_name: &str, _device: &Device) -> Result<(), BackboneError> {
+    Ok(())
+}
+
+fn describe(name: String, device: &Device) -> DeviceInfo {
+    let supported = FLOAT_TYPES.into_iter().filter(|dtype| device.supports_dtype(*dtype));
+    let (hardware, memory, largest_tensor) = hardware(device);
+    DeviceInfo {
+        name,
+        hardware,
+        memory,
+        largest_tensor,
+        float_types: supported.collect(),
+        is_software: is_software(device),
+    }
+}
+
+/// What a device is, its memory, and its largest tensor in bytes.
+fn hardware(device: &Device) -> (String, Option<u64>, Option<u64>) {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    if let burn::backend::DispatchDevice::Cube(device) = device.as_dispatch() {
+        let client = device.client();
+        let (memory, name) = (&client.properties().memory, &client.properties().identity.name);
+        return (name.clone(), memory.max_memory(), Some(memory.max_page_size));
+    }
+    let _ = device;
+    ("CPU".to_owned(), None, None)
 }
 
 fn unknown(device: &str) -> BackboneError {
     BackboneError::UnknownDevice { device: device.to_owned() }
-}
-
-fn not_compiled(device: &str, feature: &'static str) -> BackboneError {
-    BackboneError::DeviceNotCompiled { device: device.to_owned(), feature }
 }
 
 #[cfg(test)]
@@ -150,5 +280,25 @@ mod tests {
     fn cpu_and_auto_exist() {
         assert_eq!(parse_device("cpu").unwrap(), Device::flex());
         parse_device("auto").unwrap();
+    }
+
+    #[test]
+    #[cfg(feature = "flex")]
+    fn every_device_listed_is_found_by_its_name() {
+        let devices = devices();
+        assert!(devices.iter().any(|device| device.name == "flex"), "{devices:?}");
+        for device in &devices {
+            parse_device(&device.name).unwrap();
+            assert!(device.float_types.contains(&FloatDType::F32), "{device:?}");
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "vulkan")]
+    fn an_index_beyond_the_devices_is_refused() {
+        let count = devices().iter().filter(|device| device.name.starts_with("vulkan")).count();
+        let error = parse_device("vulkan:77").unwrap_err();
+        let expected = BackboneError::DeviceNotFound { device: "vulkan:77".into(), found: count };
+        assert_eq!(error, expected);
     }
 }

@@ -101,13 +101,55 @@ pub enum BackboneError {
 
     /// The backend is compiled in, but this machine has no such device.
     #[error(
-        "the device `{device}` does not exist on this machine: its backend finds {found} device(s)"
+        "the device `{device}` does not exist on this machine: its backend finds {found} device(s); install the device's driver, or use another device, such as \"cpu\"{}", if device.starts_with("webgpu") { " (WebGPU is the browser's; elsewhere use \"wgpu\")" } else { "" }
     )]
     DeviceNotFound {
         /// The device asked for.
         device: String,
         /// How many devices the backend finds.
         found: usize,
+    },
+
+    /// The device is there, but its driver does not open it.
+    #[error("the device `{device}` cannot be used: {reason}; use another device, such as \"cpu\"")]
+    DeviceUnavailable {
+        /// The device asked for.
+        device: String,
+        /// What its driver says.
+        reason: String,
+    },
+
+    /// The device has no memory left.
+    #[error(
+        "the device {device} has no memory left ({reason}); use a smaller batch, shorter texts, 16-bit floats or gradient checkpointing, or another device"
+    )]
+    DeviceOutOfMemory {
+        /// The device.
+        device: String,
+        /// What its driver says.
+        reason: String,
+    },
+
+    /// The device was reset or taken away; nothing that was on it can be read.
+    #[error(
+        "the device {device} was lost ({reason}); start the program again, or use another device"
+    )]
+    DeviceLost {
+        /// The device.
+        device: String,
+        /// What its driver says.
+        reason: String,
+    },
+
+    /// The device could not compute something.
+    #[error(
+        "the device {device} failed: {reason}; use another device, or report this with the output of `cargo xtask devices`"
+    )]
+    DeviceFailed {
+        /// The device.
+        device: String,
+        /// What it says.
+        reason: String,
     },
 
     /// A name that no part of the model has.
@@ -137,7 +179,9 @@ pub enum BackboneError {
     LoraAlreadyEnabled,
 
     /// The device cannot compute in this float type.
-    #[error("the device {device} does not support {dtype}; use 32-bit floats or another device")]
+    #[error(
+        "the device {device} does not compute in {dtype}; use 32-bit floats, another 16-bit type, or another device"
+    )]
     UnsupportedFloatType {
         /// The device.
         device: String,

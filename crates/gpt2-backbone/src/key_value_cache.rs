@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Bool, Device, Tensor, s};
+use burn::tensor::{Bool, DType, Device, Tensor, s};
 use gpt2_kernels::{AttentionOptions, CachedKeys, cached_attention};
 
 use crate::{BackboneError, Gpt2BackboneConfig};
@@ -33,7 +33,7 @@ pub(crate) struct LayerCache {
 }
 
 impl KeyValueCache {
-    /// An empty cache.
+    /// An empty cache of numbers of this float type.
     ///
     /// # Errors
     ///
@@ -43,6 +43,7 @@ impl KeyValueCache {
         batch_size: usize,
         max_length: usize,
         device: &Device,
+        dtype: DType,
     ) -> Result<Self, BackboneError> {
         if max_length > config.max_sequence_length {
             return Err(BackboneError::SequenceTooLong {
@@ -52,7 +53,9 @@ impl KeyValueCache {
         }
         let shape = [batch_size, config.num_heads, max_length, config.head_dim()];
         let layers = (0..config.num_layers)
-            .map(|_| LayerCache { buffers: Some([(); 2].map(|()| Tensor::zeros(shape, device))) })
+            .map(|_| LayerCache {
+                buffers: Some([(); 2].map(|()| Tensor::zeros(shape, (device, dtype)))),
+            })
             .collect();
         Ok(Self { layers, capacity: batch_size, rows: None, batch_size, length: 0, max_length })
     }
@@ -182,7 +185,7 @@ impl LayerCache {
         self.buffers = Some(buffers.map(|buffer| {
             let [rows, num_heads, max_length, head_dim] = buffer.dims();
             let shape = [capacity, num_heads, max_length, head_dim];
-            let larger = Tensor::zeros(shape, &buffer.device());
+            let larger = Tensor::zeros(shape, (&buffer.device(), buffer.dtype()));
             larger.slice_assign(s![0..rows, .., .., ..], buffer)
         }));
     }

@@ -1,7 +1,7 @@
 //! Layer normalisation over the hidden axis.
 
 use burn::module::{Module, Param};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 use gpt2_kernels::layer_norm;
 
 use crate::parameter::{Initializer, ParameterReader, ParameterSource};
@@ -36,11 +36,8 @@ impl LayerNormalization {
     ///
     /// `[batch_size, sequence_length, hidden_dim]`, unchanged.
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let (dtype, shape) = (input.dtype(), input.dims());
-        let input = if dtype == DType::F32 { input } else { input.cast(DType::F32) };
+        let shape = input.dims();
         let rows = input.flatten(0, 1);
-        let output = layer_norm(rows, self.gamma.val(), self.beta.val(), self.epsilon);
-        let output = output.reshape(shape);
-        if dtype == DType::F32 { output } else { output.cast(dtype) }
+        layer_norm(rows, self.gamma.val(), self.beta.val(), self.epsilon).reshape(shape)
     }
 }

@@ -15,6 +15,7 @@ mod layer_normalization;
 mod lora;
 mod parameter;
 mod position_embedding;
+mod read;
 mod reversible_embedding;
 mod trainable;
 mod transformer_decoder;
@@ -24,7 +25,7 @@ pub use backward_pass::{BackwardPass, ParameterGradients, TrainingOptions};
 pub use cached_multi_head_attention::CachedMultiHeadAttention;
 pub use config::{Activation, Gpt2BackboneConfig};
 pub use dense::Dense;
-pub use device::parse_device;
+pub use device::{BACKENDS, DeviceInfo, check_float_type, devices, is_compiled, parse_device};
 pub use dropout::DropoutSeed;
 pub use error::BackboneError;
 pub use key_value_cache::KeyValueCache;
@@ -35,6 +36,7 @@ pub use parameter::{
     update_parameters, visit_parameters, visit_tensors,
 };
 pub use position_embedding::PositionEmbedding;
+pub use read::{read, read_f32};
 pub use reversible_embedding::ReversibleEmbedding;
 pub use trainable::{KERAS_LORA_TARGETS, keras_shape};
 pub use transformer_decoder::TransformerDecoder;

@@ -28,15 +28,13 @@ impl Lora {
         let limit = (6.0 / (input_dim * groups) as f64).sqrt();
         let a = uniform(seed, limit, input_dim * groups * rank);
         let b = vec![0f32; rank * output_dim / groups];
+        let parameter = |values, shape: [usize; 2]| {
+            let data = TensorData::new(values, shape);
+            Param::from_tensor(Tensor::from_data(data, (&device, kernel.dtype())))
+        };
         Self {
-            lora_kernel_a: Param::from_data(
-                TensorData::new(a, [input_dim, groups * rank]),
-                &device,
-            ),
-            lora_kernel_b: Param::from_data(
-                TensorData::new(b, [rank, output_dim / groups]),
-                &device,
-            ),
+            lora_kernel_a: parameter(a, [input_dim, groups * rank]),
+            lora_kernel_b: parameter(b, [rank, output_dim / groups]),
         }
     }
 

@@ -8,6 +8,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
+use crate::BackboneError;
+use crate::read::read;
 use crate::trainable::is_trainable;
 
 /// A parameter that a model under construction asks for.
@@ -43,7 +45,8 @@ pub trait ParameterSource {
     /// Why a parameter cannot be given.
     type Error;
 
-    /// The values of `parameter`, in row-major order and in its shape.
+    /// The values of `parameter`, in row-major order and in its shape. The model's parameters have
+    /// their float type, which is one for all.
     ///
     /// # Errors
     ///
@@ -124,7 +127,9 @@ impl<'a, S: ParameterSource> ParameterReader<'a, S> {
         let data =
             self.source.parameter(&ParameterSpec { path: &path, shape: &shape, initializer })?;
         assert_eq!(data.shape().as_slice(), shape, "the source of `{path}` returned another shape");
-        Ok(Param::from_data(data, self.device))
+        let dtype = data.dtype();
+        let keep = |data| Tensor::from_data(data, (self.device, dtype));
+        Ok(Param::from_tensor(self.device.memory_persistent_allocations(data, keep)))
     }
 
     fn join(&self, name: &str) -> String {
@@ -135,12 +140,25 @@ impl<'a, S: ParameterSource> ParameterReader<'a, S> {
 /// Calls `visit` with the path and the values of every parameter, in the order of construction.
 ///
 /// Paths are those of [`ParameterSpec::path`]. One parameter is copied to the host at a time.
-pub fn visit_parameters<M: Module>(module: &M, mut visit: impl FnMut(&str, TensorData)) {
-    visit_tensors(module, |path, parameter| {
-        let ParameterView { shape, values, .. } = parameter;
-        let (bytes, _, dtype) = values.into_data().into_parts();
-        visit(path, TensorData::from_bytes(bytes, shape, dtype));
+///
+/// # Errors
+///
+/// As [`read`]; the other parameters are not visited then.
+pub fn visit_parameters<M: Module>(
+    module: &M,
+    mut visit: impl FnMut(&str, TensorData),
+) -> Result<(), BackboneError> {
+    let mut result = Ok(());
+    visit_tensors(module, |path, ParameterView { shape, values, .. }| {
+        if result.is_err() {
+            return;
+        }
+        result = read(values).map(|data| {
+            let (bytes, _, dtype) = data.into_parts();
+            visit(path, TensorData::from_bytes(bytes, shape, dtype));
+        });
     });
+    result
 }
 
 /// A parameter of a module, as [`visit_tensors`] shows it.

@@ -185,7 +185,8 @@ fn a_model_is_initialised_as_keras_hub_does() {
         let variance =
             values.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / values.len() as f32;
         deviations.insert(path.to_owned(), (mean, variance.sqrt()));
-    });
+    })
+    .unwrap();
     assert_eq!(count, config.parameter_count());
     for (path, (mean, deviation)) in deviations {
         let (expected_mean, expected) = match path.rsplit('.').next().unwrap() {

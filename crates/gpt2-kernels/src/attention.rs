@@ -30,9 +30,18 @@ impl DropoutKey {
     #[cfg(any(feature = "flex", feature = "ndarray"))]
     #[inline]
     pub(crate) fn factor(self, index: u64) -> f32 {
+        let (threshold, factor) = self.threshold_and_factor();
+        let number = (counted_random(self.key, index) >> 32) as u32;
+        if number < threshold { factor } else { 0.0 }
+    }
+
+    /// Below what the upper half of a random number keeps a number of the tensor, and what that is
+    /// multiplied by. Where nothing is dropped, one number in 2^32 is.
+    #[cfg(any(feature = "flex", feature = "ndarray", feature = "gpu"))]
+    #[inline]
+    pub(crate) fn threshold_and_factor(self) -> (u32, f32) {
         let keep = 1.0 - self.rate;
-        let threshold = (keep * 2f64.powi(32)) as u64;
-        if counted_random(self.key, index) >> 32 < threshold { (1.0 / keep) as f32 } else { 0.0 }
+        ((keep * 2f64.powi(32)) as u32, (1.0 / keep) as f32)
     }
 }
 

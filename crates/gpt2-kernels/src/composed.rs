@@ -43,7 +43,21 @@ pub(crate) fn layer_norm<B: Backend>(
     beta: FloatTensor<B>,
     epsilon: f64,
 ) -> FloatTensor<B> {
-    B::layer_norm(x, gamma, Some(beta), epsilon)
+    let dtype = x.dtype();
+    let [x, gamma, beta] = [x, gamma, beta].map(widen::<B>);
+    cast::<B>(B::layer_norm(x, gamma, Some(beta), epsilon), dtype)
+}
+
+/// 16-bit floats as 32-bit ones.
+fn widen<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    match x.dtype() {
+        DType::F16 | DType::BF16 => B::float_cast(x, DType::F32.into()),
+        _ => x,
+    }
+}
+
+fn cast<B: Backend>(x: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
+    if x.dtype() == dtype { x } else { B::float_cast(x, dtype.into()) }
 }
 
 /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
@@ -87,7 +101,8 @@ pub(crate) fn layer_norm_backward<B: Backend>(
     gradient: FloatTensor<B>,
     epsilon: f64,
 ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
-    let width = x.shape()[1];
+    let (width, dtypes) = (x.shape()[1], [x.dtype(), gamma.dtype()]);
+    let [x, gamma, gradient] = [x, gamma, gradient].map(widen::<B>);
     let centered = B::float_sub(x.clone(), B::float_mean_dim(x, 1));
     let square = B::float_mul(centered.clone(), centered.clone());
     let variance = B::float_mean_dim(square, 1);
@@ -99,10 +114,11 @@ pub(crate) fn layer_norm_backward<B: Backend>(
     let mean = B::float_mean_dim(scaled.clone(), 1);
     let along = B::float_mean_dim(B::float_mul(scaled.clone(), normalized.clone()), 1);
     let x_gradient = B::float_sub(B::float_sub(scaled, mean), B::float_mul(normalized, along));
+    let row = Shape::new([width]);
     (
-        B::float_div(x_gradient, deviation),
-        B::float_reshape(gamma_gradient, Shape::new([width])),
-        B::float_reshape(beta_gradient, Shape::new([width])),
+        cast::<B>(B::float_div(x_gradient, deviation), dtypes[0]),
+        cast::<B>(B::float_reshape(gamma_gradient, row.clone()), dtypes[1]),
+        cast::<B>(B::float_reshape(beta_gradient, row), dtypes[1]),
     )
 }
 

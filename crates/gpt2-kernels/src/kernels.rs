@@ -1,6 +1,6 @@
 //! The operations that a backend may have a kernel for.
 
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(all(feature = "fusion", feature = "gpu"))]
 use burn::backend::Cube;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
@@ -68,7 +68,8 @@ pub trait Kernels: Backend {
         composed::gelu_backward::<Self>(x, gradient)
     }
 
-    /// Layer normalisation over the last axis, `[rows, hidden_dim]`.
+    /// Layer normalisation over the last axis, `[rows, hidden_dim]`, in 32-bit floats also where
+    /// the input has 16 bits; the result has the input's type.
     fn fused_layer_norm(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -154,6 +155,19 @@ pub trait Kernels: Backend {
         cross_entropy::composed::<Self>(hidden, table, request)
     }
 
+    /// Of logits, `[rows, vocabulary_size]` in 32-bit floats: cross-entropies `[rows]`, most probable
+    /// tokens `[rows]`, and with `slope` the logits' gradient, where `factors`, `[rows]`, are the
+    /// rows' shares in the loss.
+    #[allow(clippy::type_complexity, reason = "the extension mechanism reads the types as written")]
+    fn fused_logit_losses(
+        logits: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+        factors: FloatTensor<Self>,
+        slope: bool,
+    ) -> (FloatTensor<Self>, IntTensor<Self>, Option<FloatTensor<Self>>) {
+        cross_entropy::logit_losses::<Self>(logits, targets, factors, slope)
+    }
+
     /// The new values of a variable and of its moments, in order; all are flat.
     fn fused_adam(
         variable: FloatTensor<Self>,
@@ -192,5 +206,6 @@ impl Kernels for burn::backend::NdArray {
     }
 }
 
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+/// burn joins its own operations into kernels there, and takes others as they are.
+#[cfg(all(feature = "fusion", feature = "gpu"))]
 impl Kernels for Cube {}

@@ -7,9 +7,13 @@ mod composed;
 #[cfg(feature = "flex")]
 mod cpu;
 mod cross_entropy;
+#[cfg(all(feature = "gpu", not(feature = "fusion")))]
+mod gpu;
 mod kernels;
 mod memory;
 mod operations;
+#[cfg(any(feature = "flex", feature = "gpu"))]
+mod setting;
 
 pub use adam::{AdamStep, Moments};
 pub use attention::{AttentionOptions, CachedKeys, DropoutKey, counted_random};

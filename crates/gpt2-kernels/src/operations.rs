@@ -53,7 +53,8 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 }
 
 /// `(x - mean) / sqrt(variance + epsilon) * gamma + beta` over the last axis, with the biased
-/// variance ([Ba et al., 2016](https://arxiv.org/abs/1607.06450)).
+/// variance ([Ba et al., 2016](https://arxiv.org/abs/1607.06450)). Computed in 32-bit floats also
+/// where `x` or the parameters have 16 bits; the result has the type of `x`.
 ///
 /// # Shapes
 ///
@@ -134,9 +135,9 @@ pub fn cached_attention(
 #[derive(Debug, Clone)]
 pub struct CrossEntropyOutput {
     /// The cross-entropy of each row.
-    pub losses: Vec<f32>,
+    pub losses: Tensor<1>,
     /// The most probable token of each row; of equal ones the first.
-    pub best: Vec<u32>,
+    pub best: Tensor<1, Int>,
     /// The gradient by the hidden states, if it was asked for.
     pub hidden_gradient: Option<Tensor<2>>,
     /// The gradient by the table, if it was asked for.
@@ -160,8 +161,8 @@ pub fn cross_entropy(
     let (hidden, table) = (hidden.into_dispatch(), table.into_dispatch());
     let (losses, best, hidden, table) = Dispatch::fused_cross_entropy(hidden, table, request);
     CrossEntropyOutput {
-        losses: Tensor::<1>::from_dispatch(losses).into_data().iter::<f32>().collect(),
-        best: Tensor::<1, Int>::from_dispatch(best).into_data().iter::<u32>().collect(),
+        losses: Tensor::from_dispatch(losses),
+        best: Tensor::from_dispatch(best),
         hidden_gradient: hidden.map(Tensor::from_dispatch),
         table_gradient: table.map(Tensor::from_dispatch),
     }

@@ -361,8 +361,8 @@ pub enum PresetError {
 
     /// A number is too large for the float type that was asked for.
     #[error(
-        "tensor `{tensor}` holds {value} at element {index}, more than {dtype} can express; save \
-         the model with another `WeightDtype`"
+        "tensor `{tensor}` holds {value} at element {index}, more than {dtype} can express; use \
+         another `WeightDtype`"
     )]
     Overflow {
         /// The first such tensor.

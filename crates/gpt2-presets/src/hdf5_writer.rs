@@ -49,7 +49,7 @@ pub(crate) fn write_named(
         for tensor in tensors {
             let group = group_of(file, &mut groups, &tensor.name)?;
             let dataset = group.new_dataset::<f32>().shape(&tensor.shape);
-            dataset.create(last(&tensor.name))?.write_raw(&tensor.to_host())?;
+            dataset.create(last(&tensor.name))?.write_raw(&tensor.to_host()?)?;
         }
         Ok(())
     };

@@ -5,13 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 use burn::tensor::{Tensor, TensorData};
 use gpt2_backbone::{
     Gpt2Backbone, Gpt2BackboneConfig, Initializer, ParameterSource, ParameterSpec,
-    update_parameters,
+    RandomParameters, check_float_type, update_parameters,
 };
 
 use crate::checkpoint::{Checkpoint, Values};
 use crate::on_progress::ParameterCount;
 use crate::weight_map::Placement;
-use crate::{LoadOptions, PresetError};
+use crate::{LoadOptions, PresetError, WeightDtype};
 
 /// After so many missing tensors the search ends: a config may ask for any number.
 const MAX_MISSING: usize = 1000;
@@ -36,12 +36,32 @@ pub(crate) fn load(
     mut checkpoint: Checkpoint,
     options: &LoadOptions,
 ) -> Result<(Gpt2Backbone, LoadReport), PresetError> {
+    check_float_type(&options.device, options.dtype.tensor())?;
     let placements = place(config, &mut checkpoint)?;
     let report = account(config, &mut checkpoint, &placements)?;
     let count = ParameterCount::new(config, &options.on_progress);
     let mut loader = Loader { checkpoint, placements, options, count };
     let backbone = Gpt2Backbone::from_source(config, &mut loader, &options.device)?;
     Ok((backbone, report))
+}
+
+/// Builds the model without a checkpoint, initialised at random from the options' seed.
+pub(crate) fn initialize(
+    config: &Gpt2BackboneConfig,
+    options: &LoadOptions,
+) -> Result<Gpt2Backbone, PresetError> {
+    struct Rounded(RandomParameters, WeightDtype);
+    impl ParameterSource for Rounded {
+        type Error = PresetError;
+
+        fn parameter(&mut self, parameter: &ParameterSpec<'_>) -> Result<TensorData, PresetError> {
+            let Ok(data) = self.0.parameter(parameter);
+            Ok(data.convert_dtype(self.1.tensor()))
+        }
+    }
+    check_float_type(&options.device, options.dtype.tensor())?;
+    let mut source = Rounded(RandomParameters::new(options.seed), options.dtype);
+    Gpt2Backbone::from_source(config, &mut source, &options.device)
 }
 
 /// The model with the values of a checkpoint in all its parameters. Those of a LoRA begin anew: it
@@ -67,7 +87,7 @@ pub(crate) fn replace(
         let shape = [shape.iter().product()];
         let spec = ParameterSpec { path, shape: &shape, initializer: Initializer::Zeros };
         match loader.parameter(&spec) {
-            Ok(values) => Tensor::from_data(values, &device),
+            Ok(values) => Tensor::from_data(values, (&device, old.dtype())),
             Err(error) => {
                 problem = Some(error);
                 old
@@ -204,10 +224,12 @@ impl ParameterSource for Loader<'_> {
         let Some(placement) = self.placements.get(parameter.path) else {
             unreachable!("the weight map lacks `{}`", parameter.path)
         };
-        let LoadOptions { memory_map, check_finite, .. } = *self.options;
+        let LoadOptions { memory_map, check_finite, dtype, .. } = *self.options;
         let values = read_placed(&mut self.checkpoint, placement, memory_map, check_finite)?;
+        dtype.check_range(self.checkpoint.map, placement, values.as_slice())?;
         self.count.add(values.as_slice());
-        Ok(values.into_data(parameter.shape))
+        let data = values.into_data(parameter.shape);
+        Ok(if dtype == WeightDtype::F32 { data } else { data.convert_dtype(dtype.tensor()) })
     }
 }
 

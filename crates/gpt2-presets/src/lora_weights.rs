@@ -162,7 +162,7 @@ fn loaded(backbone: &Gpt2Backbone, path: &Path) -> Result<Gpt2Backbone, PresetEr
         match file.parameter(backbone, parameter, shape) {
             Ok(Some(values)) => {
                 let count = values.len();
-                Tensor::from_data(TensorData::new(values, [count]), &device)
+                Tensor::from_data(TensorData::new(values, [count]), (&device, old.dtype()))
             }
             Ok(None) => old,
             Err(error) => {

@@ -1,6 +1,9 @@
 //! A tensor on its device, under the name that it has in a file.
 
+use std::io;
+
 use burn::tensor::Tensor;
+use gpt2_backbone::read_f32;
 
 /// A tensor that is about to be written. Only then is it copied to the host.
 pub(crate) struct NamedTensor {
@@ -13,9 +16,8 @@ pub(crate) struct NamedTensor {
 }
 
 impl NamedTensor {
-    /// The elements as 32-bit floats.
-    pub(crate) fn to_host(&self) -> Vec<f32> {
-        let data = self.values.clone().into_data().convert::<f32>();
-        data.try_into_vec().expect("converted to 32-bit floats")
+    /// The elements as 32-bit floats. What the device says against it, the file's writer passes on.
+    pub(crate) fn to_host(&self) -> io::Result<Vec<f32>> {
+        read_f32(self.values.clone()).map_err(io::Error::other)
     }
 }

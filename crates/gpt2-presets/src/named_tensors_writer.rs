@@ -25,7 +25,7 @@ pub(crate) fn write(
     let mut file = BufWriter::new(file);
     file.write_all(&layout.into_bytes())?;
     for tensor in tensors {
-        file.write_all(bytemuck::cast_slice(&tensor.to_host()))?;
+        file.write_all(bytemuck::cast_slice(&tensor.to_host()?))?;
     }
     file.write_all(bytes.map_or(&[], |(_, bytes)| bytes))?;
     file.flush()

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, visit_tensors};
+use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, read_f32, visit_tensors};
 
 use crate::PresetError;
 use crate::on_progress::{OnProgress, ParameterCount};
@@ -48,8 +48,9 @@ impl Parameters for Gpt2Backbone {
         visit_tensors(self, |path, parameter| {
             // Only then is it copied to the host.
             if result.is_ok() && wanted(path) {
-                let data = parameter.values.into_data().convert::<f32>();
-                result = visit(path, data.as_slice().expect("converted to 32-bit floats"));
+                result = read_f32(parameter.values)
+                    .map_err(PresetError::from)
+                    .and_then(|values| visit(path, &values));
             }
         });
         result

@@ -9,7 +9,7 @@ use crate::files::{HubAccess, PresetFiles};
 use crate::format::{CONFIG_FILE, PresetFormat, read_object};
 use crate::gguf;
 use crate::keras_config::{self, TaskPreprocessor};
-use crate::load::{LoadReport, load};
+use crate::load::{LoadReport, initialize, load};
 use crate::placed_checkpoint::PlacedCheckpoint;
 use crate::preset_tokenizer::{self, check_vocabulary};
 use crate::transformers_config;
@@ -178,8 +178,7 @@ impl Preset {
     ) -> Result<(Gpt2Backbone, LoadReport), PresetError> {
         let options = options.into();
         if !options.load_weights {
-            let backbone = Gpt2Backbone::new(&self.config, options.seed, &options.device)?;
-            return Ok((backbone, LoadReport::default()));
+            return Ok((initialize(&self.config, &options)?, LoadReport::default()));
         }
         let checkpoint =
             Checkpoint::open(&self.files, self.format, &self.name, options.memory_map)?;

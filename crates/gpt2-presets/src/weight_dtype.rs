@@ -1,5 +1,6 @@
-//! Stage 10, for all formats: the float type in which weights are written.
+//! Stages 7 and 10, for all formats: the float type in which weights are loaded or written.
 
+use burn::tensor::DType;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 
@@ -7,7 +8,8 @@ use crate::PresetError;
 use crate::load::first_where;
 use crate::weight_map::{Placement, WeightMap};
 
-/// The float type of saved or exported weights. Values are rounded to the nearest, ties to even.
+/// The float type of loaded, saved or exported weights. Values are rounded to the nearest, ties to
+/// even.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WeightDtype {
@@ -27,6 +29,15 @@ impl WeightDtype {
             Self::F32 => "float32",
             Self::F16 => "float16",
             Self::Bf16 => "bfloat16",
+        }
+    }
+
+    /// burn's type.
+    pub(crate) fn tensor(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
         }
     }
 

@@ -87,7 +87,8 @@ pub fn parameters(backbone: &Gpt2Backbone) -> Tensors {
     visit_parameters(backbone, |path, data| {
         let shape = data.shape().to_vec();
         tensors.insert(path.to_owned(), (shape, data.try_to_vec().unwrap()));
-    });
+    })
+    .unwrap();
     tensors
 }
 

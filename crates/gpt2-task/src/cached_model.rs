@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use gpt2_backbone::{ForwardOptions, Gpt2Backbone, KeyValueCache};
+use gpt2_backbone::{ForwardOptions, Gpt2Backbone, KeyValueCache, read_f32};
 use gpt2_kernels::run_on_cores;
 use gpt2_tokenizer::TokenId;
 
@@ -46,7 +46,7 @@ impl NextToken for CachedModel {
             // Only the last position is asked for; the others' logits would cost more than the
             // layers.
             let last = hidden_states.clone().narrow(1, index - start - 1, 1);
-            Ok::<_, TaskError>((hidden_states, to_f32(backbone.logits(last))))
+            Ok::<_, TaskError>((hidden_states, read_f32(backbone.logits(last))?))
         })?;
         self.hidden_states = Some(hidden_states);
         Ok(Matrix::new(logits, self.vocabulary_size()))
@@ -55,7 +55,7 @@ impl NextToken for CachedModel {
     fn hidden_states(&mut self) -> Result<Matrix, TaskError> {
         let hidden_states = self.hidden_states.clone().expect("`next` was called before");
         let [_, positions, hidden_dim] = hidden_states.dims();
-        Ok(Matrix::new(to_f32(hidden_states), positions * hidden_dim))
+        Ok(Matrix::new(read_f32(hidden_states)?, positions * hidden_dim))
     }
 
     fn select_rows(&mut self, rows: &[usize]) {
@@ -65,9 +65,4 @@ impl NextToken for CachedModel {
     fn vocabulary_size(&self) -> usize {
         self.backbone.config().vocabulary_size
     }
-}
-
-/// A tensor's values on the host, row by row, as 32-bit floats.
-fn to_f32<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.try_into_vec_as::<f32>().expect("a float tensor converts to 32-bit floats")
 }

@@ -238,10 +238,14 @@ impl Gpt2CausalLm {
     }
 
     /// One step of the optimizer, in place.
-    pub(crate) fn apply_gradients(&mut self, gradients: ParameterGradients) {
-        if let Some(backbone) = self.backbone.take() {
-            self.backbone = Some(self.training.optimizer.apply(backbone, gradients));
-        }
+    pub(crate) fn apply_gradients(
+        &mut self,
+        gradients: ParameterGradients,
+    ) -> Result<(), TaskError> {
+        let Some(backbone) = self.backbone.take() else { return Ok(()) };
+        let (backbone, applied) = self.training.optimizer.apply(backbone, gradients);
+        self.backbone = Some(backbone);
+        applied
     }
 
     /// The end of a training: averages take the weights' place, if they are kept.

@@ -232,6 +232,15 @@ pub enum TaskError {
     #[error("no parameter is trainable: unfreeze some with `set_trainable`, or enable LoRA")]
     NothingToTrain,
 
+    /// The weights have too few bits for the small steps of a training.
+    #[error(
+        "the weights are {dtype}, which would lose most updates: load the model in 32-bit floats, and compile it with a mixed precision to compute in 16 bits"
+    )]
+    NarrowWeights {
+        /// Their float type.
+        dtype: String,
+    },
+
     /// The loss became NaN or infinite.
     #[error(
         "the loss of epoch {epoch}, batch {batch} is {loss}: lower the learning rate or clip the gradients; a checkpoint that is kept is from before"

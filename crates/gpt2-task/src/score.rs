@@ -1,7 +1,7 @@
 //! How probable the model finds given tokens.
 
-use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
+use burn::tensor::{DType, Tensor};
 use gpt2_backbone::{ForwardOptions, LayerIntercept};
 use gpt2_tokenizer::TokenId;
 
@@ -69,7 +69,8 @@ impl Gpt2CausalLm {
         let vocabulary_size = self.backbone().config().vocabulary_size;
         let device = self.backbone().device();
         let targets = ids_to_tensor("target_ids", target_ids, vocabulary_size, &device)?;
-        let log_probabilities = log_softmax(self.score_logits(tokens, intercept)?, 2);
+        let log_probabilities =
+            log_softmax(self.score_logits(tokens, intercept)?.cast(DType::F32), 2);
         Ok(-log_probabilities.gather(2, targets.unsqueeze_dim(2)).squeeze_dim::<2>(2))
     }
 }

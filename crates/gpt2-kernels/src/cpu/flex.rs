@@ -8,7 +8,6 @@ use burn::tensor::TensorData;
 use super::attention::{Inputs, Sequences, attend, attend_backward};
 use super::linear::{Epilogue, linear};
 use super::narrow_product::MAX_ROWS;
-use super::simd::setting;
 use super::threads::write_all;
 use super::{gelu, layer_norm, narrow_dots, training};
 use crate::adam::{AdamStep, Moments};
@@ -16,6 +15,7 @@ use crate::attention::{AttentionOptions, CachedKeys, DropoutKey, Padding};
 use crate::composed;
 use crate::cross_entropy::CrossEntropy;
 use crate::kernels::Kernels;
+use crate::setting::setting;
 
 /// Whether all of these are 32-bit floats, for which the kernels are.
 pub(super) fn has_kernel(tensors: &[&FlexTensor]) -> bool {

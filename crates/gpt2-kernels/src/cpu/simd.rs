@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 use pulp::x86::V3;
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::setting::setting;
+
 /// Runs a kernel with the instructions of this processor: AVX-512, AVX2 and FMA, NEON, or none.
 pub(crate) fn dispatch<K: WithSimd>(kernel: K) -> K::Output {
     static ARCH: LazyLock<Arch> = LazyLock::new(|| match setting() {
@@ -15,12 +17,6 @@ pub(crate) fn dispatch<K: WithSimd>(kernel: K) -> K::Output {
         _ => Arch::new(),
     });
     ARCH.dispatch(kernel)
-}
-
-/// The variable `GPT2_KERNELS`: `composed`, `scalar` or `avx2` for less than the machine has.
-pub(crate) fn setting() -> Option<&'static str> {
-    static SETTING: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("GPT2_KERNELS").ok());
-    SETTING.as_deref()
 }
 
 /// A vector from `slice[at..]`, for loops so tight that a check would double their time.

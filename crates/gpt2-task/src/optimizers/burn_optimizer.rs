@@ -5,6 +5,7 @@ use std::fmt;
 
 use burn::optim::{Optimizer as BurnRule, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor, TensorData};
+use gpt2_backbone::read;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{RuleState, UpdateRule, UpdateStep, elements};
@@ -141,7 +142,8 @@ impl<O: BurnRule> UpdateRule for BurnOptimizer<O> {
             if elements(shape) != tensor.dims()[0] {
                 return false;
             }
-            let (bytes, _, dtype) = tensor.into_data().into_parts();
+            let Ok(data) = read(tensor) else { return false };
+            let (bytes, _, dtype) = data.into_parts();
             source.insert_tensor(name, TensorData::from_bytes(bytes, shape.clone(), dtype));
         }
         let mut states = BTreeMap::new();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::Tensor;
 use gpt2_backbone::{
-    Gpt2Backbone, ParameterGradients, keras_shape, update_parameters, visit_tensors,
+    Gpt2Backbone, ParameterGradients, keras_shape, read_f32, update_parameters, visit_tensors,
 };
 use gpt2_kernels::weight_decay;
 use serde::{Deserialize, Serialize};
@@ -234,13 +234,18 @@ impl Optimizer {
     /// The gradients are those of the loss times [`loss_scale_factor`](Self::loss_scale_factor).
     /// A parameter without gradient stays as it is. Weights and slots are written in place where
     /// the caller holds no other reference to them.
+    ///
+    /// The model comes back in any case, and unchanged where the device could not tell whether the
+    /// gradients are finite; without a loss scale it is not asked.
     pub fn apply(
         &mut self,
         backbone: Gpt2Backbone,
         mut gradients: ParameterGradients,
-    ) -> Gpt2Backbone {
-        if !self.unscale(&mut gradients) {
-            return backbone;
+    ) -> (Gpt2Backbone, Result<(), TaskError>) {
+        match self.unscale(&mut gradients) {
+            Ok(true) => {}
+            Ok(false) => return (backbone, Ok(())),
+            Err(error) => return (backbone, Err(error)),
         }
         let updated = match self.accumulate(&mut gradients) {
             true => self.update(backbone, gradients),
@@ -248,24 +253,21 @@ impl Optimizer {
         };
         let updated = self.average(updated);
         self.iterations += 1;
-        updated
+        (updated, Ok(()))
     }
 
     /// Divides by the loss scale; false if the gradients are of no use.
-    fn unscale(&mut self, gradients: &mut ParameterGradients) -> bool {
-        let Some(scale) = &mut self.loss_scale else { return true };
+    fn unscale(&mut self, gradients: &mut ParameterGradients) -> Result<bool, TaskError> {
+        let Some(scale) = &mut self.loss_scale else { return Ok(true) };
         let factor = scale.factor();
-        let finite = match global_norm(gradients) {
-            Some(norm) => norm.into_scalar::<f32>().is_finite(),
-            None => true,
-        };
-        if !scale.accept(finite) {
-            return false;
+        let norm = global_norm(gradients).map(read_f32).transpose()?;
+        if !scale.accept(norm.iter().flatten().all(|norm| norm.is_finite())) {
+            return Ok(false);
         }
         for gradient in gradients.values_mut() {
             gradient.inplace(|gradient| gradient / factor);
         }
-        true
+        Ok(true)
     }
 
     /// Collects gradients; true when they are to be used, and are their mean.

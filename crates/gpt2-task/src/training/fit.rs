@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use gpt2_backbone::visit_tensors;
+use gpt2_backbone::{read_f32, visit_tensors};
 use gpt2_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -340,7 +340,8 @@ impl<'m, 'a> Run<'m, 'a> {
         visit_tensors(self.trainer.model.backbone(), |_, parameter| {
             sums.push(parameter.values.abs().sum());
         });
-        if Tensor::cat(sums, 0).sum().into_scalar::<f32>().is_finite() {
+        let sum = read_f32(Tensor::cat(sums, 0).sum())?;
+        if sum.iter().all(|sum| sum.is_finite()) {
             return Ok(());
         }
         Err(TaskError::NonFiniteWeights { step: self.trainer.model.optimizer().iterations() })

@@ -1,10 +1,12 @@
 //! The loss at the head of the model, with its gradients.
 
 use burn::tensor::{DType, Tensor};
-use gpt2_backbone::Gpt2Backbone;
+use gpt2_backbone::{Gpt2Backbone, read, read_f32};
 use gpt2_kernels::{CrossEntropy, CrossEntropyGradients, cross_entropy};
 use gpt2_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
+
+use crate::TaskError;
 
 /// The cross-entropy of the next token, from logits
 /// (`keras/src/losses/losses.py`, `SparseCategoricalCrossentropy(from_logits=True)`).
@@ -82,6 +84,8 @@ pub(crate) struct GradientRequest {
 }
 
 /// Computes the loss of hidden states, `[batch_size, sequence_length, hidden_dim]`.
+///
+/// Reads from the device, and so tells what has gone wrong there.
 pub(crate) fn head(
     backbone: &Gpt2Backbone,
     hidden: Tensor<3>,
@@ -89,7 +93,7 @@ pub(crate) fn head(
     loss: SparseCategoricalCrossentropy,
     request: Option<GradientRequest>,
     compute_dtype: Option<DType>,
-) -> HeadOutput {
+) -> Result<HeadOutput, TaskError> {
     let shape = hidden.dims();
     let rows = hidden.reshape([targets.ids.len(), shape[2]]);
     let embedding = &backbone.token_embedding;
@@ -110,15 +114,17 @@ pub(crate) fn head(
         compute_dtype,
     };
     let output = cross_entropy(rows, table, request);
-    let weighted = output.losses.iter().zip(targets.weights);
+    let losses = read_f32(output.losses)?;
+    let best = read(output.best)?;
+    let weighted = losses.iter().zip(targets.weights);
     let sum: f64 = weighted.map(|(loss, weight)| f64::from(*loss) * f64::from(*weight)).sum();
-    HeadOutput {
+    Ok(HeadOutput {
         loss: sum * f64::from(factor),
-        losses: output.losses,
-        hits: output.best.iter().zip(targets.ids).map(|(best, id)| best == id).collect(),
+        losses,
+        hits: best.iter::<u32>().zip(targets.ids).map(|(best, id)| best == *id).collect(),
         gradients: output.hidden_gradient.map(|hidden| HeadGradients {
             hidden: hidden.reshape(shape),
             table: output.table_gradient.map(|gradient| (path, gradient.reshape([-1]))),
         }),
-    }
+    })
 }

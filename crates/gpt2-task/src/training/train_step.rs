@@ -1,5 +1,6 @@
 //! One batch: its loss, its gradients, and the step that they ask for.
 
+use burn::tensor::DType;
 use gpt2_backbone::{DropoutSeed, ForwardOptions, ParameterGradients, TrainingOptions};
 use gpt2_tokenizer::TokenId;
 
@@ -30,7 +31,7 @@ impl Gpt2CausalLm {
     /// [`TaskError::NoPreprocessor`] for text without a preprocessor,
     /// [`TaskError::EmptyTrainingData`], [`TaskError::TokenOutOfRange`], [`TaskError::Backbone`]
     /// for rows longer than the model's positions or an unsupported float type,
-    /// [`TaskError::NothingToTrain`].
+    /// [`TaskError::NothingToTrain`], [`TaskError::NarrowWeights`].
     pub fn train_on_batch<'a>(
         &mut self,
         data: impl Into<TrainingData<'a>>,
@@ -79,7 +80,7 @@ impl Gpt2CausalLm {
         let dropout = DropoutSeed { seed, step: optimizer.iterations() };
         let scale = optimizer.loss_scale_factor();
         let (outcome, gradients) = self.gradients_of(batch, Some(dropout), scale)?;
-        self.apply_gradients(gradients);
+        self.apply_gradients(gradients)?;
         Ok(outcome)
     }
 
@@ -98,6 +99,9 @@ impl Gpt2CausalLm {
         if trainable.is_empty() {
             return Err(TaskError::NothingToTrain);
         }
+        if backbone.dtype() != DType::F32 {
+            return Err(TaskError::NarrowWeights { dtype: format!("{:?}", backbone.dtype()) });
+        }
         let options = TrainingOptions {
             dropout,
             gradient_checkpointing: setup.gradient_checkpointing,
@@ -114,7 +118,7 @@ impl Gpt2CausalLm {
         let (ids, weights) = (batch.y.concat(), batch.sample_weight.concat());
         let targets = Targets { ids: &ids, weights: &weights };
         let output =
-            head(backbone, hidden, &targets, setup.loss, Some(request), options.compute_dtype);
+            head(backbone, hidden, &targets, setup.loss, Some(request), options.compute_dtype)?;
         let (outcome, head_gradients) = outcome(batch, output, weights);
         let head_gradients = head_gradients.expect("gradients were asked for");
         // A tied table is used at both ends of the model.
@@ -136,7 +140,8 @@ impl Gpt2CausalLm {
         let (ids, weights): (Vec<TokenId>, Vec<f32>) =
             (batch.y.concat(), batch.sample_weight.concat());
         let targets = Targets { ids: &ids, weights: &weights };
-        let output = head(backbone, hidden, &targets, self.training_setup().loss, None, None);
+        let dtype = Some(backbone.dtype()).filter(|dtype| *dtype != DType::F32);
+        let output = head(backbone, hidden, &targets, self.training_setup().loss, None, dtype)?;
         Ok(outcome(batch, output, weights).0)
     }
 }

@@ -1,0 +1,130 @@
+//! Cross-entropy of logits, and its gradient in their place: a cube for each row.
+
+use burn::backend::{DType, TensorMetadata};
+use burn_cubecl::cubecl::ir::ElemType;
+use burn_cubecl::cubecl::{self, prelude::*};
+use burn_cubecl::tensor::CubeTensor;
+
+use super::launch::{
+    UNITS, buffer, contiguous, cube_dim, cubes, elem, empty, owned, rows_and_width,
+};
+use super::reduce::cube_sum;
+
+/// The largest value of a row and where it is first.
+#[cube]
+fn largest_of(
+    logits: &mut [f32],
+    start: usize,
+    width: usize,
+    values: &mut Shared<[f32]>,
+    places: &mut Shared<[u32]>,
+) -> (f32, u32) {
+    let unit = UNIT_POS as usize;
+    let mut value = f32::min_value();
+    let mut place = 0u32;
+    for column in range_stepped(unit, width, UNITS) {
+        let logit = logits[start + column];
+        if logit > value {
+            value = logit;
+            place = column as u32;
+        }
+    }
+    values[unit] = value;
+    places[unit] = place;
+    sync_cube();
+    let mut half = CUBE_DIM as usize / 2;
+    while half > 0 {
+        if unit < half {
+            let (here, there) = (values[unit], values[unit + half]);
+            let (place_here, place_there) = (places[unit], places[unit + half]);
+            if there > here || (there == here && place_there < place_here) {
+                values[unit] = there;
+                places[unit] = place_there;
+            }
+        }
+        sync_cube();
+        half /= 2;
+    }
+    let found = (values[0], places[0]);
+    sync_cube();
+    found
+}
+
+/// With `slope`, the logits become their gradient: `(softmax - one_hot) * factor`.
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments)]
+fn cross_entropy_kernel<I: Int>(
+    logits: &mut [f32],
+    targets: &[I],
+    factors: &[f32],
+    losses: &mut [f32],
+    best: &mut [I],
+    rows: usize,
+    width: usize,
+    #[comptime] slope: bool,
+    #[define(I)] _i: ElemType,
+) {
+    if CUBE_POS >= rows {
+        terminate!();
+    }
+    let unit = UNIT_POS as usize;
+    let mut shared = Shared::<[f32]>::new_slice(UNITS);
+    let mut places = Shared::<[u32]>::new_slice(UNITS);
+    let start = CUBE_POS * width;
+    let (largest, place) = largest_of(logits, start, width, &mut shared, &mut places);
+    let mut sum = 0.0f32;
+    for column in range_stepped(unit, width, UNITS) {
+        sum += (logits[start + column] - largest).exp();
+    }
+    let sum = cube_sum(sum, &mut shared);
+    let target = usize::cast_from(targets[CUBE_POS]);
+    if unit == 0 {
+        losses[CUBE_POS] = sum.ln() - (logits[start + target] - largest);
+        best[CUBE_POS] = I::cast_from(place);
+    }
+    if comptime!(slope) {
+        // The loss is of the logits as they were.
+        sync_storage();
+        let factor = factors[CUBE_POS];
+        for column in range_stepped(unit, width, UNITS) {
+            let probability = (logits[start + column] - largest).exp() / sum;
+            let one_hot = select(column == target, 1.0f32, 0.0f32);
+            logits[start + column] = (probability - one_hot) * factor;
+        }
+    }
+}
+
+/// Losses and most probable tokens of logits, `[rows, vocabulary_size]` in 32-bit floats; where
+/// `factors` are given, the logits' gradient too.
+pub(super) fn cross_entropy(
+    logits: CubeTensor,
+    targets: CubeTensor,
+    factors: Option<CubeTensor>,
+) -> (CubeTensor, CubeTensor, Option<CubeTensor>) {
+    let slope = factors.is_some();
+    let logits = if slope { owned(logits) } else { contiguous(logits) };
+    let targets = contiguous(targets);
+    let (rows, width) = rows_and_width(&logits);
+    let losses = empty(&logits, [rows], DType::F32);
+    let best = empty(&logits, [rows], targets.dtype());
+    let factors = factors.map_or_else(|| losses.clone(), contiguous);
+    // SAFETY: the kernel ends cubes beyond the rows, of which every other tensor has one element;
+    // targets are below the width, by the caller's promise.
+    unsafe {
+        cross_entropy_kernel::launch_unchecked(
+            &logits.client,
+            cubes(rows),
+            cube_dim(),
+            buffer(&logits),
+            buffer(&targets),
+            buffer(&factors),
+            buffer(&losses),
+            buffer(&best),
+            rows,
+            width,
+            slope,
+            elem(&targets),
+        );
+    }
+    (losses, best, slope.then_some(logits))
+}

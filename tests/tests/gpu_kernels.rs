@@ -1,0 +1,246 @@
+//! Every kernel on the GPU that `GPT2_TEST_DEVICE` names, beside the same one on the CPU, which
+//! `gpt2-kernels` compares with burn's own operations.
+
+use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
+use gpt2_kernels::{
+    AdamStep, AttentionOptions, CachedKeys, CrossEntropy, CrossEntropyGradients, DropoutKey, adam,
+    attention, cached_attention, counted_random, cross_entropy, dropout, gelu, layer_norm, linear,
+    linear_add, linear_gelu, reverse_embedding,
+};
+
+use crate::golden::{check_within, device, values};
+
+/// Sums in another order, and exponentials and tangents to a few units in the last place instead of
+/// one (Vulkan allows `3 + 2 |x|` units for an exponential), of numbers of size one.
+const TOLERANCE: f32 = 2e-5;
+
+/// The GPU; none where the tests run on the CPU, and there is nothing to compare.
+fn gpu() -> Option<Device> {
+    let device = device();
+    if device == Device::flex() {
+        println!("no GPU: set GPT2_TEST_DEVICE");
+        return None;
+    }
+    Some(device)
+}
+
+/// Numbers from -1 to 1 that follow from a seed.
+fn numbers(seed: u64, count: usize) -> Vec<f32> {
+    let number = |index| (counted_random(seed, index) >> 40) as f32 / (1 << 23) as f32 - 1.0;
+    (0..count as u64).map(number).collect()
+}
+
+fn tensor<const D: usize>(seed: u64, shape: [usize; D], device: &Device) -> Tensor<D> {
+    let values = numbers(seed, shape.iter().product());
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// Computes on both devices and compares all results.
+fn compare(label: &str, compute: impl Fn(&Device) -> Vec<Vec<f32>>) {
+    let Some(gpu) = gpu() else { return };
+    let (found, expected) = (compute(&gpu), compute(&Device::flex()));
+    assert_eq!(found.len(), expected.len());
+    for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        check_within(TOLERANCE, TOLERANCE, &format!("{label}, result {index}"), found, expected);
+    }
+}
+
+#[test]
+fn products() {
+    // Few rows and many; widths that vectors of four do and do not divide.
+    for (rows, inputs, outputs) in [(1, 48, 96), (3, 33, 50), (8, 100, 260), (40, 48, 64)] {
+        compare(&format!("linear {rows}x{inputs}x{outputs}"), |device| {
+            let x = tensor(1, [rows, inputs], device);
+            let kernel = tensor(2, [inputs, outputs], device) * (1.0 / (inputs as f64).sqrt());
+            let bias = tensor(3, [outputs], device);
+            let residual = tensor(4, [rows, outputs], device);
+            let table = tensor(5, [outputs, inputs], device) * (1.0 / (inputs as f64).sqrt());
+            vec![
+                values(linear(x.clone(), kernel.clone(), bias.clone())),
+                values(linear_gelu(x.clone(), kernel.clone(), bias.clone())),
+                values(linear_add(x.clone(), kernel, bias, residual)),
+                values(reverse_embedding(x, table)),
+            ]
+        });
+    }
+}
+
+#[test]
+fn gelu_and_its_gradient() {
+    compare("gelu", |device| {
+        let x = tensor(1, [7, 31], device) * 6.0;
+        let x = Tensor::cat(vec![x, Tensor::from_data([[1e4; 31], [-1e4; 31]], device)], 0);
+        let x = x.autodiff().require_grad();
+        let y = gelu(x.clone());
+        let gradients = (y.clone() * Tensor::from_inner(tensor(2, [9, 31], device))).sum();
+        vec![values(y.inner()), values(x.grad(&gradients.backward()).unwrap())]
+    });
+}
+
+#[test]
+fn layer_normalisation_and_its_gradients() {
+    for (rows, width) in [(1, 8), (5, 33), (300, 64), (3, 800)] {
+        compare(&format!("layer norm {rows}x{width}"), |device| {
+            let leaf = |x: Tensor<2>| x.autodiff().require_grad();
+            let x = leaf(tensor(1, [rows, width], device) * 3.0 + 1.0);
+            let gamma = tensor(2, [width], device).autodiff().require_grad();
+            let beta = tensor(3, [width], device).autodiff().require_grad();
+            let y = layer_norm(x.clone(), gamma.clone(), beta.clone(), 1e-5);
+            let weights: Tensor<2> = tensor(4, [rows, width], device);
+            let gradients =
+                (y.clone() * Tensor::from_inner(weights / (rows as f64).sqrt())).sum().backward();
+            vec![
+                values(y.inner()),
+                values(x.grad(&gradients).unwrap()),
+                values(gamma.grad(&gradients).unwrap()),
+                values(beta.grad(&gradients).unwrap()),
+            ]
+        });
+    }
+}
+
+#[test]
+fn dropout_drops_the_same_numbers() {
+    compare("dropout", |device| {
+        let key = DropoutKey { key: 0xfedc_ba98_7654_3210, rate: 0.3 };
+        vec![values(dropout(tensor(1, [100, 37], device), key))]
+    });
+}
+
+fn mask(batch_size: usize, keys: usize, device: &Device) -> Tensor<2, Bool> {
+    let kept = (0..batch_size * keys).map(|i| i % 7 != 3 && (i / keys != 1 || i % keys > 2));
+    let data = TensorData::new(kept.collect::<Vec<bool>>(), [batch_size, keys]);
+    Tensor::from_data(data, device)
+}
+
+#[test]
+fn attention_and_its_gradients() {
+    let key = DropoutKey { key: 77, rate: 0.25 };
+    // One block of keys and two; heads that vectors of four do and do not divide.
+    for (tokens, heads, width) in [(1, 3, 8), (20, 3, 8), (300, 2, 8), (11, 2, 5)] {
+        for (is_masked, dropout) in [(false, None), (true, Some(key))] {
+            let label = format!("attention {tokens}x{heads}x{width}, {is_masked} {dropout:?}");
+            compare(&label, |device| {
+                let options = AttentionOptions {
+                    num_heads: heads,
+                    scale: (width as f64).powf(-0.5),
+                    dropout,
+                };
+                let shape = [2, tokens, heads * width];
+                let leaf = |seed| tensor(seed, shape, device).autodiff().require_grad();
+                let [query, key, value] = [leaf(1), leaf(2), leaf(3)];
+                let mask = is_masked.then(|| mask(2, tokens, device));
+                let y = attention(query.clone(), key.clone(), value.clone(), mask, options);
+                let weights = Tensor::from_inner(tensor(4, shape, device));
+                let gradients = (y.clone() * weights).sum().backward();
+                vec![
+                    values(y.inner()),
+                    values(query.grad(&gradients).unwrap()),
+                    values(key.grad(&gradients).unwrap()),
+                    values(value.grad(&gradients).unwrap()),
+                ]
+            });
+        }
+    }
+}
+
+#[test]
+fn attention_to_a_cache() {
+    let room = 300;
+    for (start, new) in [(0, 5), (6, 1), (6, 9), (280, 1), (270, 20)] {
+        for variant in ["straight", "rows", "mask"] {
+            compare(&format!("cached attention {start}+{new}, {variant}"), |device| {
+                let (heads, width) = (2, 8);
+                let options = AttentionOptions { num_heads: heads, scale: 0.5, dropout: None };
+                let shape = [3, new, heads * width];
+                // The cache has a row that no sequence writes to.
+                let caches = [5, 6].map(|seed| tensor(seed, [4, heads, room, width], device));
+                let [key_cache, value_cache] = caches;
+                let rows = (variant == "rows").then(|| {
+                    let row = |place: usize| ((place * 7 + place / room) % 4) as u32;
+                    (0..3 * room).map(row).collect()
+                });
+                let mask = (variant == "mask").then(|| mask(3, start + new, device));
+                let (y, key_cache, value_cache) = cached_attention(
+                    tensor(1, shape, device),
+                    tensor(2, shape, device),
+                    tensor(3, shape, device),
+                    key_cache,
+                    value_cache,
+                    mask,
+                    CachedKeys { start, rows },
+                    options,
+                );
+                vec![values(y), values(key_cache), values(value_cache)]
+            });
+        }
+    }
+}
+
+#[test]
+fn cross_entropies_and_their_gradients() {
+    for (rows, vocabulary, tied, wanted) in
+        [(5, 300, true, true), (17, 1000, true, true), (4, 77, false, true), (3, 50, true, false)]
+    {
+        compare(&format!("cross-entropy {rows}x{vocabulary}, {tied}"), |device| {
+            let width = 24;
+            let hidden = tensor(1, [rows, width], device);
+            let shape = if tied { [vocabulary, width] } else { [width, vocabulary] };
+            let table = tensor(2, shape, device);
+            let factors = numbers(3, rows);
+            let request = CrossEntropy {
+                targets: (0..rows).map(|row| (row * 31 % vocabulary) as u32).collect(),
+                tied,
+                gradients: wanted.then_some(CrossEntropyGradients { factors, table: true }),
+                compute_dtype: None,
+            };
+            let output = cross_entropy(hidden, table, request);
+            let mut results = vec![
+                values(output.losses),
+                output.best.into_data().iter::<f32>().collect::<Vec<f32>>(),
+            ];
+            results.extend(output.hidden_gradient.map(values));
+            results.extend(output.table_gradient.map(values));
+            assert_eq!(results.len(), if wanted { 4 } else { 2 });
+            results
+        });
+    }
+}
+
+#[test]
+fn steps_of_adam() {
+    for count in [7, 1000] {
+        compare(&format!("adam of {count}"), |device| {
+            let mut moments = [tensor(3, [count], device) * 0.1, tensor(4, [count], device).abs()];
+            let step = AdamStep { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, alpha: 1e-3 };
+            let variable =
+                adam(tensor(1, [count], device), tensor(2, [count], device), &mut moments, step);
+            let [momentum, velocity] = moments;
+            vec![values(variable), values(momentum), values(velocity)]
+        });
+    }
+}
+
+/// 16-bit floats are only stored: all sums are in 32-bit floats, so that the result is the rounded
+/// one of 32-bit floats with the same inputs.
+#[test]
+fn sixteen_bit_floats_are_rounded_once() {
+    let Some(gpu) = gpu() else { return };
+    for dtype in [DType::F16, DType::BF16] {
+        if !gpu.supports_dtype(dtype) {
+            println!("the device does not have {dtype:?}");
+            continue;
+        }
+        let narrow = |x: Tensor<2>| x.cast(dtype);
+        let x = narrow(tensor(1, [2, 64], &gpu));
+        let kernel = narrow(tensor::<2>(2, [64, 96], &gpu) / 8.0);
+        let bias = tensor::<1>(3, [96], &gpu).cast(dtype);
+        let found = values(linear(x.clone(), kernel.clone(), bias.clone()));
+        let wide = |x: Tensor<2>| x.cast(DType::F32);
+        let exact = linear(wide(x), wide(kernel), bias.cast(DType::F32));
+        let rounded = values(exact.cast(dtype));
+        // Sums in another order may fall on the other side of a half: one unit in the last place.
+        let unit = if dtype == DType::F16 { 1.0 / 1024.0 } else { 1.0 / 128.0 };
+        check_within(1e-6, unit, &format!("linear in {dtype:?}"), &found, &rounded);
+    }
+}
