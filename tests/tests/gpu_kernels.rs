@@ -3,9 +3,9 @@
 
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 use gpt2_kernels::{
-    AdamStep, AttentionOptions, CachedKeys, CrossEntropy, CrossEntropyGradients, DropoutKey, adam,
-    attention, cached_attention, counted_random, cross_entropy, dropout, gelu, layer_norm, linear,
-    linear_add, linear_gelu, reverse_embedding,
+    AdamStep, AttentionOptions, CachedKeys, CrossEntropy, CrossEntropyGradients, DropoutKey,
+    TokenChoice, adam, attention, cached_attention, choose_tokens, chooses_tokens, counted_random,
+    cross_entropy, dropout, gelu, layer_norm, linear, linear_add, linear_gelu, reverse_embedding,
 };
 
 use crate::golden::{check_within, device, values};
@@ -242,5 +242,76 @@ fn sixteen_bit_floats_are_rounded_once() {
         // Sums in another order may fall on the other side of a half: one unit in the last place.
         let unit = if dtype == DType::F16 { 1.0 / 1024.0 } else { 1.0 / 128.0 };
         check_within(1e-6, unit, &format!("linear in {dtype:?}"), &found, &rounded);
+    }
+}
+
+/// A number that draws the token at `rank` among `weights`: the middle of its share.
+fn number_for(weights: &[f64], rank: usize) -> f32 {
+    let below: f64 = weights[..rank].iter().sum();
+    ((below + weights[rank] / 2.0) / weights.iter().sum::<f64>()) as f32
+}
+
+#[test]
+fn chosen_tokens() {
+    let Some(gpu) = gpu() else { return };
+    let (rows, width, temperature) = (4, 777, 0.5);
+    let mut logits = numbers(9, rows * width);
+    // Two logits of one probability, the larger behind; and two equal ones, the largest.
+    logits[..width].iter_mut().for_each(|logit| *logit *= 0.1);
+    logits[50] = 0.2;
+    logits[40] = 0.2_f32.next_down();
+    (logits[width + 700], logits[width + 70]) = (3.0, 3.0);
+    let damaged = 2 * width + 5;
+    let choose = |logits: &[f32], numbers: Vec<f32>, choice| -> Vec<i32> {
+        let logits = TensorData::new(logits.to_vec(), [rows, width]);
+        let logits = Tensor::<2>::from_data(logits, &gpu);
+        let numbers = Tensor::from_data(TensorData::new(numbers, [rows]), &gpu);
+        choose_tokens(logits, numbers, choice).unwrap().into_data().iter::<i32>().collect()
+    };
+    assert!(chooses_tokens(&gpu));
+    let best = |row: usize| {
+        let mut row = logits[row * width..][..width].to_vec();
+        gpt2_task::softmax(&mut row, 1.0);
+        gpt2_task::argmax(&row) as i32
+    };
+    let greedy = choose(&logits, vec![0.0; rows], TokenChoice::Greedy);
+    assert_eq!(greedy, (0..rows).map(best).collect::<Vec<_>>());
+    assert_eq!(greedy[..2], [40, 70]);
+
+    let weights: Vec<Vec<f64>> = logits
+        .chunks_exact(width)
+        .map(|row| row.iter().map(|&logit| (f64::from(logit) / temperature).exp()).collect())
+        .collect();
+    let temperature = temperature as f32;
+    for wanted in [[0, 776, 333, 50], [776, 0, 2, 3], [256, 255, 512, 40]] {
+        let numbers = (0..rows).map(|row| number_for(&weights[row], wanted[row])).collect();
+        let found = choose(&logits, numbers, TokenChoice::Random { temperature });
+        assert_eq!(found, wanted.map(|token| token as i32));
+    }
+    for (k, rank) in [(1, 0), (5, 4), (5, 2), (64, 63)] {
+        let best: Vec<Vec<usize>> =
+            logits.chunks_exact(width).map(|row| gpt2_task::top_k(row, k)).collect();
+        let number = |row: usize| {
+            let kept: Vec<f64> = best[row].iter().map(|&token| weights[row][token]).collect();
+            number_for(&kept, rank)
+        };
+        let numbers = (0..rows).map(number).collect();
+        let found = choose(&logits, numbers, TokenChoice::TopK { k, temperature });
+        let expected: Vec<i32> = best.iter().map(|best| best[rank] as i32).collect();
+        assert_eq!(found, expected, "rank {rank} of {k}");
+    }
+
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        logits[damaged] = value;
+        let choices = [
+            TokenChoice::Greedy,
+            TokenChoice::Random { temperature },
+            TokenChoice::TopK { k: 3, temperature },
+        ];
+        for choice in choices {
+            let found = choose(&logits, vec![0.5; rows], choice);
+            let marked: Vec<bool> = found.iter().map(|token| *token == width as i32).collect();
+            assert_eq!(marked, [false, false, true, false], "{value}, {choice:?}");
+        }
     }
 }

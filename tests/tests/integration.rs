@@ -5,6 +5,7 @@ mod fit;
 mod forward;
 mod generation;
 mod golden;
+mod gpu_errors;
 mod gpu_kernels;
 mod keras_hub;
 mod preprocessor;

@@ -106,7 +106,7 @@ pub fn check_float_type(device: &Device, dtype: DType) -> Result<(), BackboneErr
         return Ok(());
     }
     Err(BackboneError::UnsupportedFloatType {
-        device: format!("{device:?}"),
+        device: hardware_name(device),
         dtype: format!("{dtype:?}"),
     })
 }
@@ -239,6 +239,11 @@ fn describe(name: String, device: &Device) -> DeviceInfo {
         float_types: supported.collect(),
         is_software: is_software(device),
     }
+}
+
+/// What the driver calls a device.
+pub(crate) fn hardware_name(device: &Device) -> String {
+    hardware(device).0
 }
 
 /// What a device is, its memory, and its largest tensor in bytes.

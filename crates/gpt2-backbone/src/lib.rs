@@ -36,7 +36,7 @@ pub use parameter::{
     update_parameters, visit_parameters, visit_tensors,
 };
 pub use position_embedding::PositionEmbedding;
-pub use read::{read, read_f32};
+pub use read::{PendingRead, read, read_f32, start_read};
 pub use reversible_embedding::ReversibleEmbedding;
 pub use trainable::{KERAS_LORA_TARGETS, keras_shape};
 pub use transformer_decoder::TransformerDecoder;

@@ -1,9 +1,13 @@
 //! What comes back from a device, or why it does not.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
 use burn::tensor::kind::Basic;
-use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData, read_sync};
 
 use crate::BackboneError;
+use crate::device::hardware_name;
 
 /// The values of a tensor on the host.
 ///
@@ -38,27 +42,78 @@ pub fn read_f32<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, BackboneE
     Ok(data.try_into_vec().expect("converted to 32-bit floats"))
 }
 
+/// A tensor's values on their way to the host, while the program and the device go on.
+pub struct PendingRead {
+    device: Device,
+    data: Progress,
+}
+
+/// How far the values are.
+enum Progress {
+    Done(Result<TensorData, ExecutionError>),
+    UnderWay(Pin<Box<dyn Future<Output = Result<TensorData, ExecutionError>> + Send>>),
+}
+
+/// Starts to read a tensor: what the device is told afterwards need not be done before the values
+/// are here.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use gpt2_backbone::start_read;
+///
+/// let pending = start_read(Tensor::<1>::from_data([1.0f32, 2.0], &Device::flex()));
+/// assert_eq!(pending.wait()?.to_vec::<f32>().unwrap(), [1.0, 2.0]);
+/// # Ok::<(), gpt2_backbone::BackboneError>(())
+/// ```
+pub fn start_read<const D: usize, K: Basic>(tensor: Tensor<D, K>) -> PendingRead
+where
+    Tensor<D, K>: 'static,
+{
+    let device = tensor.device();
+    let mut future: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(tensor.into_data_async());
+    // A future does nothing until it is asked; then the copy is queued.
+    let data = match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(data) => Progress::Done(data),
+        Poll::Pending => Progress::UnderWay(future),
+    };
+    PendingRead { device, data }
+}
+
+impl PendingRead {
+    /// The values, once they are here.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`].
+    pub fn wait(self) -> Result<TensorData, BackboneError> {
+        let data = match self.data {
+            Progress::Done(data) => data,
+            Progress::UnderWay(future) => read_sync(future),
+        };
+        data.map_err(|error| describe(&self.device, &error))
+    }
+}
+
 /// burn says what happened in words only, except that a device was lost.
 fn describe(device: &Device, error: &ExecutionError) -> BackboneError {
-    let device = format!("{device:?}");
-    // A backtrace may follow, and does not help.
-    let lines = error.reason().lines().map(str::trim);
-    let lines = lines.take_while(|line| !line.starts_with("Backtrace") && !is_frame(line));
-    let reason = lines.collect::<Vec<_>>().join(" ");
+    let (device, reason) = (hardware_name(device), cause(error.reason()).to_owned());
     if error.is_device_poisoned() {
         return BackboneError::DeviceLost { device, reason };
     }
     let lack =
         ["out of device memory", "can't allocate buffer", "Not enough memory", "OutOfMemory"];
-    if lack.iter().any(|words| reason.contains(words)) {
+    if lack.iter().any(|words| error.reason().contains(words)) {
         return BackboneError::DeviceOutOfMemory { device, reason };
     }
     BackboneError::DeviceFailed { device, reason }
 }
 
-/// Whether a line is one of a backtrace, such as `0: core::ops::function`.
-fn is_frame(line: &str) -> bool {
-    line.split_once(": ").is_some_and(|(number, _)| number.parse::<u32>().is_ok())
+/// The first thing that went wrong, of everything that followed from it: the line behind the last
+/// `Caused by:`.
+fn cause(reason: &str) -> &str {
+    let lines: Vec<&str> = reason.lines().map(str::trim).collect();
+    let last = lines.iter().rposition(|line| *line == "Caused by:");
+    lines.get(last.map_or(0, |last| last + 1)).copied().unwrap_or(reason)
 }
 
 #[cfg(test)]
@@ -70,11 +125,11 @@ mod tests {
     fn an_error_of_the_device_is_named() {
         let device = Device::flex();
         let full = ExecutionError::with_context(
-            "An IO error happened\nCaused by:\n  out of device memory allocating 64 bytes\n   0: a::b\n   1: c",
+            "Several failures\nCaused by:\n  An IO error happened\nCaused by:\n  out of device memory allocating 64 bytes\n   0: a::b",
         );
         let found = describe(&device, &full);
         let BackboneError::DeviceOutOfMemory { reason, .. } = &found else { panic!("{found:?}") };
-        assert!(reason.ends_with("out of device memory allocating 64 bytes"), "{reason}");
+        assert_eq!(reason, "out of device memory allocating 64 bytes");
         assert!(found.to_string().contains("smaller batch"), "{found}");
 
         let lost = describe(&device, &ExecutionError::device_poisoned("DeviceLost: unplugged"));

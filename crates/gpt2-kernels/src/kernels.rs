@@ -9,6 +9,7 @@ use crate::adam::{self, AdamStep, Moments};
 use crate::attention::{AttentionOptions, CachedKeys, DropoutKey, Padding};
 use crate::composed;
 use crate::cross_entropy::{self, CrossEntropy};
+use crate::token_choice::TokenChoice;
 
 /// What the forward pass of GPT-2 is made of, and the way back.
 ///
@@ -166,6 +167,18 @@ pub trait Kernels: Backend {
         slope: bool,
     ) -> (FloatTensor<Self>, IntTensor<Self>, Option<FloatTensor<Self>>) {
         cross_entropy::logit_losses::<Self>(logits, targets, factors, slope)
+    }
+
+    /// A token of each row of logits, `[rows, vocabulary_size]`, given a number of `[0, 1)` for each
+    /// row, or `vocabulary_size` where the logits are not all finite; none where the device has no
+    /// kernel for it.
+    fn fused_token_choice(
+        logits: FloatTensor<Self>,
+        numbers: FloatTensor<Self>,
+        choice: TokenChoice,
+    ) -> Option<IntTensor<Self>> {
+        let _ = (logits, numbers, choice);
+        None
     }
 
     /// The new values of a variable and of its moments, in order; all are flat.

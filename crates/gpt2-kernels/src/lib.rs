@@ -14,13 +14,15 @@ mod memory;
 mod operations;
 #[cfg(any(feature = "flex", feature = "gpu"))]
 mod setting;
+mod token_choice;
 
 pub use adam::{AdamStep, Moments};
 pub use attention::{AttentionOptions, CachedKeys, DropoutKey, counted_random};
 pub use cross_entropy::{CrossEntropy, CrossEntropyGradients};
 pub use memory::reuse_memory;
 pub use operations::{
-    CrossEntropyOutput, adam, attention, cached_attention, cross_entropy, dropout, gelu,
-    layer_norm, linear, linear_add, linear_gelu, reverse_embedding, run_on_cores, scale,
-    square_sum, weight_decay,
+    CrossEntropyOutput, adam, attention, cached_attention, choose_tokens, chooses_tokens,
+    cross_entropy, dropout, gelu, layer_norm, linear, linear_add, linear_gelu, reverse_embedding,
+    run_on_cores, scale, square_sum, weight_decay,
 };
+pub use token_choice::TokenChoice;

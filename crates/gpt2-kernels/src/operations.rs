@@ -1,12 +1,13 @@
 //! The operations on burn's tensors.
 
 use burn::backend::Dispatch;
-use burn::tensor::{Bool, Int, Tensor};
+use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::adam::{AdamStep, Moments};
 use crate::attention::{AttentionOptions, CachedKeys, DropoutKey, Padding};
 use crate::cross_entropy::CrossEntropy;
 use crate::kernels::Kernels;
+use crate::token_choice::TokenChoice;
 
 /// `x W + b`.
 ///
@@ -166,6 +167,33 @@ pub fn cross_entropy(
         hidden_gradient: hidden.map(Tensor::from_dispatch),
         table_gradient: table.map(Tensor::from_dispatch),
     }
+}
+
+/// A token of each row of logits, chosen on their device; the logits need not be sent anywhere.
+///
+/// `vocabulary_size`, which no token has, stands for a row whose logits are not all finite. None
+/// where the device has no kernel: see [`chooses_tokens`].
+///
+/// # Shapes
+///
+/// `logits`: `[rows, vocabulary_size]`; `numbers`, of `[0, 1)`, and the result: `[rows]`.
+pub fn choose_tokens(
+    logits: Tensor<2>,
+    numbers: Tensor<1>,
+    choice: TokenChoice,
+) -> Option<Tensor<1, Int>> {
+    let (logits, numbers) = (logits.into_dispatch(), numbers.into_dispatch());
+    Dispatch::fused_token_choice(logits, numbers, choice).map(Tensor::from_dispatch)
+}
+
+/// Whether [`choose_tokens`] has a kernel on a device, in this build.
+pub fn chooses_tokens(device: &Device) -> bool {
+    #[cfg(all(feature = "gpu", not(feature = "fusion")))]
+    if let burn::backend::DispatchDevice::Cube(_) = device.as_dispatch() {
+        return crate::setting::setting() != Some("composed");
+    }
+    let _ = device;
+    false
 }
 
 /// A step of Adam: changes a variable and its two or, with AMSGrad, three moments

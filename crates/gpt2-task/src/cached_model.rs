@@ -1,13 +1,15 @@
 //! A backbone that remembers what it has seen: one token a step.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
-use gpt2_backbone::{ForwardOptions, Gpt2Backbone, KeyValueCache, read_f32};
-use gpt2_kernels::run_on_cores;
+use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
+use gpt2_backbone::{
+    ForwardOptions, Gpt2Backbone, KeyValueCache, PendingRead, read_f32, start_read,
+};
+use gpt2_kernels::{choose_tokens, chooses_tokens, run_on_cores};
 use gpt2_tokenizer::TokenId;
 
 use crate::TaskError;
-use crate::decoding::{Matrix, NextToken};
+use crate::decoding::{Matrix, NextToken, TokenRequest};
 use crate::token_batch::ids_to_tensor;
 
 /// Feeds the backbone the tokens that its cache does not hold yet.
@@ -16,6 +18,8 @@ pub(crate) struct CachedModel {
     cache: KeyValueCache,
     /// Hidden states of the tokens fed last, `[rows, positions, hidden_dim]`.
     hidden_states: Option<Tensor<3>>,
+    /// The tokens that were chosen last on the device, `[rows]`, which the cache does not hold.
+    chosen: Option<Tensor<1, Int>>,
 }
 
 impl CachedModel {
@@ -28,16 +32,22 @@ impl CachedModel {
         // Without autodiff: a graph of all steps would be kept otherwise. Tensors are shared.
         let backbone = backbone.valid();
         let cache = backbone.new_cache(batch_size, max_length)?;
-        Ok(Self { backbone, cache, hidden_states: None })
+        Ok(Self { backbone, cache, hidden_states: None, chosen: None })
+    }
+
+    /// The tokens before `index` that the cache does not hold, `[rows, positions]`.
+    fn unseen(&self, rows: &[Vec<TokenId>], index: usize) -> Result<Tensor<2, Int>, TaskError> {
+        let start = self.cache.len();
+        let unseen: Vec<Vec<TokenId>> = rows.iter().map(|row| row[start..index].to_vec()).collect();
+        let vocabulary_size = self.backbone.config().vocabulary_size;
+        ids_to_tensor("token_ids", &unseen, vocabulary_size, &self.backbone.device())
     }
 }
 
 impl NextToken for CachedModel {
     fn next(&mut self, rows: &[Vec<TokenId>], index: usize) -> Result<Matrix, TaskError> {
         let start = self.cache.len();
-        let unseen: Vec<Vec<TokenId>> = rows.iter().map(|row| row[start..index].to_vec()).collect();
-        let device = self.backbone.device();
-        let token_ids = ids_to_tensor("token_ids", &unseen, self.vocabulary_size(), &device)?;
+        let token_ids = self.unseen(rows, index)?;
         let (backbone, cache) = (&self.backbone, &mut self.cache);
         // One token's operations are too short to wake a core for each.
         let (hidden_states, logits) = run_on_cores(|| {
@@ -65,4 +75,48 @@ impl NextToken for CachedModel {
     fn vocabulary_size(&self) -> usize {
         self.backbone.config().vocabulary_size
     }
+
+    fn chooses(&self) -> bool {
+        chooses_tokens(&self.backbone.device())
+    }
+
+    fn choose(
+        &mut self,
+        rows: &[Vec<TokenId>],
+        index: usize,
+        request: &TokenRequest,
+    ) -> Result<PendingRead, TaskError> {
+        let device = self.backbone.device();
+        let token_ids = match self.chosen.take() {
+            // They need not come here and go back.
+            Some(chosen) => chosen.unsqueeze_dim(1),
+            None => self.unseen(rows, index)?,
+        };
+        let [count, new] = token_ids.dims();
+        let options = ForwardOptions { cache: Some(&mut self.cache), ..Default::default() };
+        let hidden_states = self.backbone.forward_with(token_ids, options)?;
+        let logits = self.backbone.logits(hidden_states.narrow(1, new - 1, 1)).flatten(0, 1);
+        let numbers = TensorData::new(request.numbers.clone(), [count]);
+        let numbers = Tensor::from_data(numbers, (&device, DType::F32));
+        let chosen = choose_tokens(logits, numbers, request.choice);
+        let chosen = force(chosen.expect("the device has the kernel"), &request.forced);
+        // What stands for damaged logits is no token: the step that runs ahead of its reading must
+        // not look for it.
+        let last = self.vocabulary_size() as i64 - 1;
+        self.chosen = Some(chosen.clone().clamp_max(last));
+        Ok(start_read(chosen))
+    }
+}
+
+/// The chosen tokens, but for rows whose token is given.
+fn force(chosen: Tensor<1, Int>, forced: &[Option<TokenId>]) -> Tensor<1, Int> {
+    if forced.iter().all(Option::is_none) {
+        return chosen;
+    }
+    let (device, count) = (chosen.device(), forced.len());
+    let is_forced: Vec<bool> = forced.iter().map(Option::is_some).collect();
+    let tokens: Vec<i32> = forced.iter().map(|token| token.unwrap_or_default() as i32).collect();
+    let is_forced = Tensor::<1, Bool>::from_data(TensorData::new(is_forced, [count]), &device);
+    let tokens = Tensor::from_data(TensorData::new(tokens, [count]), &device);
+    chosen.mask_where(is_forced, tokens)
 }

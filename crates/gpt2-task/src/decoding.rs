@@ -1,7 +1,10 @@
 //! A batch of rows that a search fills with tokens, position by position.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+use gpt2_backbone::PendingRead;
+use gpt2_kernels::TokenChoice;
 use gpt2_tokenizer::TokenId;
 
 use crate::{Draw, TaskError};
@@ -32,6 +35,44 @@ pub trait NextToken {
 
     /// Number of logits a row.
     fn vocabulary_size(&self) -> usize;
+
+    /// Whether [`choose`](Self::choose) may be called.
+    fn chooses(&self) -> bool {
+        false
+    }
+
+    /// Chooses the token for position `index` of every row where the logits are, and says where it
+    /// will be: the next call may follow before that is read.
+    ///
+    /// The first call sees `rows`; those after it need only know what was chosen before.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the model from computing them.
+    ///
+    /// # Panics
+    ///
+    /// If the model does not [choose](Self::chooses).
+    fn choose(
+        &mut self,
+        rows: &[Vec<TokenId>],
+        index: usize,
+        request: &TokenRequest,
+    ) -> Result<PendingRead, TaskError> {
+        let _ = (rows, index, request);
+        panic!("the model does not choose tokens")
+    }
+}
+
+/// How a model is to choose a token for each row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenRequest {
+    /// How it follows from the logits.
+    pub choice: TokenChoice,
+    /// A random number of `[0, 1)` for each row.
+    pub numbers: Vec<f32>,
+    /// The tokens of rows whose prompt goes on, which are not chosen.
+    pub forced: Vec<Option<TokenId>>,
 }
 
 /// A matrix on the host, row by row.
@@ -215,7 +256,57 @@ impl<'a> Decoding<'a> {
 
     /// Random numbers for the position that is filled next.
     pub fn draw(&self, row: usize) -> Draw {
-        Draw::new(self.draws.seed, self.draws.call, row as u32, self.index)
+        self.draw_at(row, self.index)
+    }
+
+    fn draw_at(&self, row: usize, position: usize) -> Draw {
+        Draw::new(self.draws.seed, self.draws.call, row as u32, position)
+    }
+
+    /// Fills the rows by tokens that the model chooses where its logits are; false, and nothing is
+    /// done, if it does not. The model computes a token while the one before it is on its way here.
+    ///
+    /// # Errors
+    ///
+    /// The model's, and [`TaskError::NonFiniteLogits`].
+    pub fn fill_by_choice(&mut self, choice: TokenChoice) -> Result<bool, TaskError> {
+        if !self.model.chooses() {
+            return Ok(false);
+        }
+        let (mut position, width) = (self.index, self.rows[0].len());
+        let mut under_way = VecDeque::new();
+        while !self.is_done() {
+            if position < width {
+                let request = self.request(choice, position);
+                under_way.push_back(self.model.choose(&self.rows, position, &request)?);
+                position += 1;
+            }
+            if under_way.len() == 2 || position == width {
+                let Some(tokens) = under_way.pop_front() else { break };
+                let tokens: Vec<TokenId> = tokens.wait()?.iter::<TokenId>().collect();
+                let vocabulary_size = self.vocabulary_size() as TokenId;
+                if let Some(row) = tokens.iter().position(|token| *token == vocabulary_size) {
+                    return Err(TaskError::NonFiniteLogits { row, position: self.index });
+                }
+                self.write(&tokens)?;
+                self.advance();
+                self.announce();
+            }
+        }
+        Ok(true)
+    }
+
+    fn request(&self, choice: TokenChoice, position: usize) -> TokenRequest {
+        let rows = 0..self.rows.len();
+        let forced =
+            |row: usize| (position < self.prompt_lengths[row]).then(|| self.rows[row][position]);
+        // Rounded to 32 bits, a number may become 1.
+        let number = |row| (self.draw_at(row, position).uniform() as f32).min(1f32.next_down());
+        let numbers = match choice {
+            TokenChoice::Greedy => vec![0.0; rows.len()],
+            _ => rows.clone().map(number).collect(),
+        };
+        TokenRequest { choice, numbers, forced: rows.map(forced).collect() }
     }
 
     /// Writes a token for every row; a prompt's own tokens stay. Does not move on.

@@ -25,11 +25,13 @@ mod training;
 pub use callbacks::{BoxError, Callback};
 pub use causal_lm::Gpt2CausalLm;
 pub use causal_lm_preprocessor::{Gpt2CausalLmPreprocessor, PreprocessorConfig, Truncate};
-pub use decoding::{Beam, Decoded, Decoding, DrawSource, Matrix, NextToken, OnToken, TokenEvent};
+pub use decoding::{
+    Beam, Decoded, Decoding, DrawSource, Matrix, NextToken, OnToken, TokenEvent, TokenRequest,
+};
 pub use draw::Draw;
 pub use error::TaskError;
 pub use generate::{GenerateInput, GenerateOptions, GeneratedBeam, Generation, StopTokenIds};
-pub use gpt2_kernels::reuse_memory;
+pub use gpt2_kernels::{TokenChoice, reuse_memory};
 pub use gpt2_tokenizer::TokenId;
 pub use probabilities::{argmax, softmax, top_k};
 pub use samplers::{Sampler, SearchStrategy};

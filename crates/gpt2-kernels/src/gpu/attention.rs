@@ -131,7 +131,7 @@ fn renormalize(
         let place = query * UNITS + step * team + member;
         let score = scores[place];
         // What is not a number is not hidden, and stays so.
-        let exponential = select(score != LOWEST, (score - most).exp(), 0.0f32);
+        let exponential = select(score <= LOWEST, 0.0f32, (score - most).exp());
         scores[place] = exponential;
         sum += exponential;
     }
@@ -309,7 +309,7 @@ fn attention_kernel<X: Float, M: Numeric, N: Size>(
         }
         // A query that sees no key gets zeros.
         let divisor = sums[summed];
-        let factor = select(divisor > 0.0f32, 1.0f32 / divisor, 0.0f32);
+        let factor = select(divisor <= 0.0f32, 0.0f32, 1.0f32 / divisor);
         let to = new + (first + summed) * width + lane;
         output[to] = Vector::cast_from(sum * Vector::new(factor));
     }

@@ -107,8 +107,8 @@ fn statistics_kernel<X: Float, M: Numeric, N: Size>(
     if unit == 0 {
         let place = 2 * CUBE_POS;
         // A query that sees no key has no slope: its probabilities will be zero.
-        statistics[place] = select(sum > 0.0f32, most + sum.ln(), -LOWEST);
-        statistics[place + 1] = select(sum > 0.0f32, slopes / sum, 0.0f32);
+        statistics[place] = select(sum <= 0.0f32, -LOWEST, most + sum.ln());
+        statistics[place + 1] = select(sum <= 0.0f32, 0.0f32, slopes / sum);
     }
 }
 

@@ -8,47 +8,7 @@ use burn_cubecl::tensor::CubeTensor;
 use super::launch::{
     UNITS, buffer, contiguous, cube_dim, cubes, elem, empty, owned, rows_and_width,
 };
-use super::reduce::cube_sum;
-
-/// The largest value of a row and where it is first.
-#[cube]
-fn largest_of(
-    logits: &mut [f32],
-    start: usize,
-    width: usize,
-    values: &mut Shared<[f32]>,
-    places: &mut Shared<[u32]>,
-) -> (f32, u32) {
-    let unit = UNIT_POS as usize;
-    let mut value = f32::min_value();
-    let mut place = 0u32;
-    for column in range_stepped(unit, width, UNITS) {
-        let logit = logits[start + column];
-        if logit > value {
-            value = logit;
-            place = column as u32;
-        }
-    }
-    values[unit] = value;
-    places[unit] = place;
-    sync_cube();
-    let mut half = CUBE_DIM as usize / 2;
-    while half > 0 {
-        if unit < half {
-            let (here, there) = (values[unit], values[unit + half]);
-            let (place_here, place_there) = (places[unit], places[unit + half]);
-            if there > here || (there == here && place_there < place_here) {
-                values[unit] = there;
-                places[unit] = place_there;
-            }
-        }
-        sync_cube();
-        half /= 2;
-    }
-    let found = (values[0], places[0]);
-    sync_cube();
-    found
-}
+use super::reduce::{cube_best, cube_sum};
 
 /// With `slope`, the logits become their gradient: `(softmax - one_hot) * factor`.
 #[cube(launch_unchecked)]
@@ -71,7 +31,16 @@ fn cross_entropy_kernel<I: Int>(
     let mut shared = Shared::<[f32]>::new_slice(UNITS);
     let mut places = Shared::<[u32]>::new_slice(UNITS);
     let start = CUBE_POS * width;
-    let (largest, place) = largest_of(logits, start, width, &mut shared, &mut places);
+    let mut value = f32::new(f32::MIN);
+    let mut place = 0u32;
+    for column in range_stepped(unit, width, UNITS) {
+        let logit = logits[start + column];
+        if logit > value {
+            value = logit;
+            place = column as u32;
+        }
+    }
+    let (largest, place) = cube_best(value, place, &mut shared, &mut places);
     let mut sum = 0.0f32;
     for column in range_stepped(unit, width, UNITS) {
         sum += (logits[start + column] - largest).exp();

@@ -12,6 +12,7 @@ mod layer_norm;
 mod product;
 mod random;
 mod reduce;
+mod token_choice;
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -25,6 +26,7 @@ use crate::adam::{self, AdamStep, Moments};
 use crate::attention::{AttentionOptions, CachedKeys, DropoutKey, Padding};
 use crate::kernels::Kernels;
 use crate::setting::setting;
+use crate::token_choice::TokenChoice;
 use crate::{composed, cross_entropy as losses};
 
 /// Whether all of these have a float type of the kernels, which is one.
@@ -261,6 +263,14 @@ impl Kernels for CubeBackend {
             return losses::logit_losses::<Self>(logits, targets, factors, slope);
         }
         cross_entropy::cross_entropy(logits, targets, slope.then_some(factors))
+    }
+
+    fn fused_token_choice(
+        logits: FloatTensor<Self>,
+        numbers: FloatTensor<Self>,
+        choice: TokenChoice,
+    ) -> Option<IntTensor<Self>> {
+        has_kernel(&[&logits]).then(|| token_choice::choose(logits, numbers, choice))
     }
 
     fn fused_adam(

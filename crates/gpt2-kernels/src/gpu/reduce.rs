@@ -1,4 +1,4 @@
-//! Sums of what the units of a cube have.
+//! Sums and largest of what the units of a cube have.
 //!
 //! As loops: a barrier costs a driver for CPUs far more to compile than to pass.
 
@@ -45,4 +45,35 @@ pub(super) fn sum_slices<N: Size>(
         sync_cube();
         half /= 2;
     }
+}
+
+/// The largest value of all units and its place, for all units; of equal values the lowest place.
+#[cube]
+pub(super) fn cube_best(
+    value: f32,
+    place: u32,
+    values: &mut Shared<[f32]>,
+    places: &mut Shared<[u32]>,
+) -> (f32, u32) {
+    let unit = UNIT_POS as usize;
+    values[unit] = value;
+    places[unit] = place;
+    sync_cube();
+    let mut half = CUBE_DIM as usize / 2;
+    while half > 0 {
+        if unit < half {
+            let (here, there) = (values[unit], values[unit + half]);
+            let (place_here, place_there) = (places[unit], places[unit + half]);
+            if there > here || (there == here && place_there < place_here) {
+                values[unit] = there;
+                places[unit] = place_there;
+            }
+        }
+        sync_cube();
+        half /= 2;
+    }
+    let best = (values[0], places[0]);
+    // Nobody writes again before all have read.
+    sync_cube();
+    best
 }

@@ -1,5 +1,6 @@
 //! Always the most probable token.
 
+use gpt2_kernels::TokenChoice;
 use gpt2_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 
@@ -26,5 +27,9 @@ impl Sampler for GreedySampler {
 
     fn get_next_token_of_logits(&mut self, logits: &mut [f32], _draw: &mut Draw) -> TokenId {
         token(argmax_of_softmax(logits))
+    }
+
+    fn choice(&self) -> Option<TokenChoice> {
+        Some(TokenChoice::Greedy)
     }
 }

@@ -8,6 +8,7 @@ mod random;
 mod top_k;
 mod top_p;
 
+use gpt2_kernels::TokenChoice;
 use gpt2_tokenizer::TokenId;
 
 pub use beam::{BeamSampler, RaggedBeams};
@@ -56,6 +57,13 @@ pub trait Sampler: Send {
     fn get_next_token_of_logits(&mut self, logits: &mut [f32], draw: &mut Draw) -> TokenId {
         softmax(logits, self.temperature());
         self.get_next_token(logits, draw)
+    }
+
+    /// The same choice for a model to make where its logits are, on a GPU: none unless overridden.
+    ///
+    /// Where it is made there, the search does not ask the other methods.
+    fn choice(&self) -> Option<TokenChoice> {
+        None
     }
 
     /// What the logits are divided by: 1 unless overridden.
@@ -108,6 +116,11 @@ pub trait SearchStrategy: Send {
 
 impl<S: Sampler> SearchStrategy for S {
     fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
+        if let Some(choice) = self.choice()
+            && decoding.fill_by_choice(choice)?
+        {
+            return Ok(None);
+        }
         while !decoding.is_done() {
             let mut logits = decoding.next_logits()?;
             let mut tokens = Vec::with_capacity(logits.rows().len());

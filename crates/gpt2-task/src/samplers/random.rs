@@ -1,5 +1,6 @@
 //! A token drawn from the whole distribution.
 
+use gpt2_kernels::TokenChoice;
 use gpt2_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,10 @@ impl RandomSampler {
 impl Sampler for RandomSampler {
     fn get_next_token(&mut self, probabilities: &mut [f32], draw: &mut Draw) -> TokenId {
         token(draw.categorical(probabilities))
+    }
+
+    fn choice(&self) -> Option<TokenChoice> {
+        Some(TokenChoice::Random { temperature: self.temperature })
     }
 
     fn temperature(&self) -> f32 {

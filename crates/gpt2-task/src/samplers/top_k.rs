@@ -1,5 +1,6 @@
 //! A token drawn from the most probable ones.
 
+use gpt2_kernels::TokenChoice;
 use gpt2_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,11 @@ impl Sampler for TopKSampler {
         let kept = top_k(probabilities, self.k);
         let weights: Vec<f32> = kept.iter().map(|&index| probabilities[index]).collect();
         token(kept[draw.categorical(&weights)])
+    }
+
+    fn choice(&self) -> Option<TokenChoice> {
+        let (k, temperature) = (self.k, self.temperature);
+        (k <= TokenChoice::MAX_K).then_some(TokenChoice::TopK { k, temperature })
     }
 
     fn temperature(&self) -> f32 {

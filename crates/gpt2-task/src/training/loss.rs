@@ -1,7 +1,7 @@
 //! The loss at the head of the model, with its gradients.
 
 use burn::tensor::{DType, Tensor};
-use gpt2_backbone::{Gpt2Backbone, read, read_f32};
+use gpt2_backbone::{Gpt2Backbone, PendingRead, start_read};
 use gpt2_kernels::{CrossEntropy, CrossEntropyGradients, cross_entropy};
 use gpt2_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
@@ -50,14 +50,39 @@ impl SparseCategoricalCrossentropy {
 
 /// What the head says about a batch.
 pub(crate) struct HeadOutput {
+    /// The losses, which are on their way here.
+    pub(crate) losses: PendingLosses,
+    /// Gradients, if they were asked for.
+    pub(crate) gradients: Option<HeadGradients>,
+}
+
+/// Losses that are read while the device goes on: a step of training need not wait for its loss.
+pub(crate) struct PendingLosses {
+    losses: PendingRead,
+    best: PendingRead,
+    factor: f32,
+}
+
+/// The losses of a batch.
+pub(crate) struct Losses {
     /// The loss of the batch.
     pub(crate) loss: f64,
     /// The cross-entropy at each position.
     pub(crate) losses: Vec<f32>,
     /// Whether the most probable token is the target, at each position.
     pub(crate) hits: Vec<bool>,
-    /// Gradients, if they were asked for.
-    pub(crate) gradients: Option<HeadGradients>,
+}
+
+impl PendingLosses {
+    /// The losses, or what has gone wrong on the device.
+    pub(crate) fn wait(self, targets: &Targets<'_>) -> Result<Losses, TaskError> {
+        let losses: Vec<f32> = self.losses.wait()?.iter::<f32>().collect();
+        let best = self.best.wait()?;
+        let weighted = losses.iter().zip(targets.weights);
+        let sum: f64 = weighted.map(|(loss, weight)| f64::from(*loss) * f64::from(*weight)).sum();
+        let hits = best.iter::<u32>().zip(targets.ids).map(|(best, id)| best == *id).collect();
+        Ok(Losses { loss: sum * f64::from(self.factor), losses, hits })
+    }
 }
 
 /// Gradients of the loss.
@@ -69,6 +94,7 @@ pub(crate) struct HeadGradients {
 }
 
 /// The targets of a batch, flat.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Targets<'a> {
     pub(crate) ids: &'a [TokenId],
     pub(crate) weights: &'a [f32],
@@ -84,8 +110,6 @@ pub(crate) struct GradientRequest {
 }
 
 /// Computes the loss of hidden states, `[batch_size, sequence_length, hidden_dim]`.
-///
-/// Reads from the device, and so tells what has gone wrong there.
 pub(crate) fn head(
     backbone: &Gpt2Backbone,
     hidden: Tensor<3>,
@@ -93,7 +117,7 @@ pub(crate) fn head(
     loss: SparseCategoricalCrossentropy,
     request: Option<GradientRequest>,
     compute_dtype: Option<DType>,
-) -> Result<HeadOutput, TaskError> {
+) -> HeadOutput {
     let shape = hidden.dims();
     let rows = hidden.reshape([targets.ids.len(), shape[2]]);
     let embedding = &backbone.token_embedding;
@@ -114,17 +138,15 @@ pub(crate) fn head(
         compute_dtype,
     };
     let output = cross_entropy(rows, table, request);
-    let losses = read_f32(output.losses)?;
-    let best = read(output.best)?;
-    let weighted = losses.iter().zip(targets.weights);
-    let sum: f64 = weighted.map(|(loss, weight)| f64::from(*loss) * f64::from(*weight)).sum();
-    Ok(HeadOutput {
-        loss: sum * f64::from(factor),
-        losses,
-        hits: best.iter::<u32>().zip(targets.ids).map(|(best, id)| best == *id).collect(),
+    HeadOutput {
+        losses: PendingLosses {
+            losses: start_read(output.losses),
+            best: start_read(output.best),
+            factor,
+        },
         gradients: output.hidden_gradient.map(|hidden| HeadGradients {
             hidden: hidden.reshape(shape),
             table: output.table_gradient.map(|gradient| (path, gradient.reshape([-1]))),
         }),
-    })
+    }
 }

@@ -4,7 +4,7 @@ use burn::tensor::DType;
 use gpt2_backbone::{DropoutSeed, ForwardOptions, ParameterGradients, TrainingOptions};
 use gpt2_tokenizer::TokenId;
 
-use super::loss::{GradientRequest, HeadOutput, Targets, head};
+use super::loss::{GradientRequest, Losses, PendingLosses, Targets, head};
 use super::metrics::{BatchOutcome, MetricSums};
 use crate::token_batch::check_ids;
 use crate::{Gpt2CausalLm, Logs, TaskError, TrainingBatch, TrainingData};
@@ -60,8 +60,8 @@ impl Gpt2CausalLm {
         &self,
         batch: &TrainingBatch,
     ) -> Result<(Logs, ParameterGradients), TaskError> {
-        let (outcome, gradients) = self.gradients_of(batch, None, 1.0)?;
-        Ok((self.logs_of(&outcome), gradients))
+        let (losses, gradients) = self.gradients_of(batch, None, 1.0)?;
+        Ok((self.logs_of(&outcome(batch, losses)?), gradients))
     }
 
     fn logs_of(&self, outcome: &BatchOutcome) -> Logs {
@@ -79,9 +79,9 @@ impl Gpt2CausalLm {
         let optimizer = &self.training_setup().optimizer;
         let dropout = DropoutSeed { seed, step: optimizer.iterations() };
         let scale = optimizer.loss_scale_factor();
-        let (outcome, gradients) = self.gradients_of(batch, Some(dropout), scale)?;
+        let (losses, gradients) = self.gradients_of(batch, Some(dropout), scale)?;
         self.apply_gradients(gradients)?;
-        Ok(outcome)
+        outcome(batch, losses)
     }
 
     fn gradients_of(
@@ -89,7 +89,7 @@ impl Gpt2CausalLm {
         batch: &TrainingBatch,
         dropout: Option<DropoutSeed>,
         loss_scale: f64,
-    ) -> Result<(BatchOutcome, ParameterGradients), TaskError> {
+    ) -> Result<(PendingLosses, ParameterGradients), TaskError> {
         let (setup, backbone) = (self.training_setup(), self.backbone());
         let vocabulary_size = backbone.config().vocabulary_size;
         batch.check()?;
@@ -118,14 +118,13 @@ impl Gpt2CausalLm {
         let (ids, weights) = (batch.y.concat(), batch.sample_weight.concat());
         let targets = Targets { ids: &ids, weights: &weights };
         let output =
-            head(backbone, hidden, &targets, setup.loss, Some(request), options.compute_dtype)?;
-        let (outcome, head_gradients) = outcome(batch, output, weights);
-        let head_gradients = head_gradients.expect("gradients were asked for");
+            head(backbone, hidden, &targets, setup.loss, Some(request), options.compute_dtype);
+        let head_gradients = output.gradients.expect("gradients were asked for");
         // A tied table is used at both ends of the model.
         let table = head_gradients.table.into_iter();
         let table = table.map(|(path, gradient)| (path.to_owned(), gradient)).collect();
         let gradients = back.backward(head_gradients.hidden, table);
-        Ok((outcome, gradients))
+        Ok((output.losses, gradients))
     }
 
     /// Loss and metrics of one batch, without dropout.
@@ -141,16 +140,15 @@ impl Gpt2CausalLm {
             (batch.y.concat(), batch.sample_weight.concat());
         let targets = Targets { ids: &ids, weights: &weights };
         let dtype = Some(backbone.dtype()).filter(|dtype| *dtype != DType::F32);
-        let output = head(backbone, hidden, &targets, self.training_setup().loss, None, dtype)?;
-        Ok(outcome(batch, output, weights).0)
+        let output = head(backbone, hidden, &targets, self.training_setup().loss, None, dtype);
+        outcome(batch, output.losses)
     }
 }
 
-fn outcome(
-    batch: &TrainingBatch,
-    output: HeadOutput,
-    weights: Vec<f32>,
-) -> (BatchOutcome, Option<super::loss::HeadGradients>) {
-    let HeadOutput { loss, losses, hits, gradients } = output;
-    (BatchOutcome { rows: batch.batch_size(), loss, losses, hits, weights }, gradients)
+/// Waits for the losses of a batch.
+fn outcome(batch: &TrainingBatch, pending: PendingLosses) -> Result<BatchOutcome, TaskError> {
+    let (ids, weights) = (batch.y.concat(), batch.sample_weight.concat());
+    let targets = Targets { ids: &ids, weights: &weights };
+    let Losses { loss, losses, hits } = pending.wait(&targets)?;
+    Ok(BatchOutcome { rows: batch.batch_size(), loss, losses, hits, weights })
 }

@@ -1,0 +1,114 @@
+//! What a GPU cannot do: an error that says so and loses nothing. Only where the device that
+//! `GPT2_TEST_DEVICE` names has tensors so small that a test can ask for larger ones.
+
+use burn::tensor::{DType, Device, Tensor};
+use gpt2_backbone::{
+    BackboneError, Gpt2Backbone, Gpt2BackboneConfig, check_float_type, devices, read, read_f32,
+};
+use gpt2_presets::CheckpointFolder;
+use gpt2_task::{
+    CheckpointStore, Dataset, FitOptions, Gpt2CausalLm, TaskError, TokenBatch, TrainingBatch,
+    TrainingData,
+};
+
+use crate::golden::device;
+
+/// Width inside the feed-forward network of the model here, and of its rows.
+const INTERMEDIATE_DIM: usize = 32_768;
+/// Tokens of a row.
+const LENGTH: usize = 64;
+
+/// The most numbers of a tensor, where that is few enough.
+fn most_numbers() -> Option<usize> {
+    let name = std::env::var("GPT2_TEST_DEVICE").ok()?;
+    let found = devices().into_iter().find(|device| device.name.starts_with(&name))?;
+    let bytes = usize::try_from(found.largest_tensor?).ok()?;
+    (bytes <= 256 << 20).then_some(bytes / 4)
+}
+
+fn model(device: &Device) -> Gpt2CausalLm {
+    let config =
+        Gpt2BackboneConfig::new(32, 1, 2, 8, INTERMEDIATE_DIM).with_max_sequence_length(LENGTH);
+    Gpt2CausalLm::new(Gpt2Backbone::new(&config, 1, device).unwrap(), None).unwrap()
+}
+
+fn rows(count: usize) -> TokenBatch {
+    TokenBatch::unpadded(vec![vec![3; LENGTH]; count]).unwrap()
+}
+
+fn is_out_of_memory(error: &BackboneError) -> bool {
+    println!("{error}");
+    matches!(error, BackboneError::DeviceOutOfMemory { .. })
+}
+
+#[test]
+fn a_tensor_that_is_too_large_is_an_error_when_it_is_read() {
+    let Some(most) = most_numbers() else { return };
+    let device = device();
+    let large = Tensor::<1>::zeros([most + 64], &device) + 1.0;
+    assert!(is_out_of_memory(&read(large.clone()).unwrap_err()));
+    assert!(is_out_of_memory(&read(large.sum()).unwrap_err()), "what follows from it is one too");
+    let small = Tensor::<1>::zeros([4], &device) + 1.0;
+    assert_eq!(read_f32(small).unwrap(), [1.0; 4], "the device goes on");
+}
+
+#[test]
+fn logits_that_are_too_large_are_an_error_and_the_model_goes_on() {
+    let Some(most) = most_numbers() else { return };
+    let model = model(&device());
+    let count = most / INTERMEDIATE_DIM / LENGTH + 1;
+    let logits = model.score_logits(&rows(count), None).unwrap();
+    assert!(is_out_of_memory(&read(logits).unwrap_err()));
+    let logits = read_f32(model.score_logits(&rows(1), None).unwrap()).unwrap();
+    assert!(logits.iter().all(|logit| logit.is_finite()));
+}
+
+/// Batches of one row, and one with so many rows that no device of this kind holds them.
+struct Growing {
+    rows: usize,
+}
+
+impl Dataset for Growing {
+    fn len(&self) -> usize {
+        4
+    }
+
+    fn batch(&self, indices: &[usize]) -> Result<TrainingBatch, TaskError> {
+        let count = if indices.contains(&2) { self.rows } else { 1 };
+        TrainingBatch::new(rows(count), vec![vec![3; LENGTH]; count], None)
+    }
+}
+
+#[test]
+fn a_batch_that_is_too_large_ends_a_training_and_keeps_its_checkpoint() {
+    let Some(most) = most_numbers() else { return };
+    let mut model = model(&device());
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = CheckpointFolder::new(folder.path());
+    let data = Growing { rows: most / INTERMEDIATE_DIM / LENGTH + 1 };
+    let options = FitOptions::new().with_batch_size(1).with_shuffle(false);
+    let options = options.with_backup(&mut store, Some(1));
+    let error = model.fit(TrainingData::dataset(data), options).unwrap_err();
+    let TaskError::Backbone(error) = error else { panic!("{error}") };
+    assert!(is_out_of_memory(&error));
+    let kept = CheckpointStore::load(&mut store, &device()).unwrap().expect("there is one");
+    let gamma = kept.tensors["weights/layer_norm.gamma"].clone();
+    assert!(read_f32(gamma).unwrap().iter().all(|value| value.is_finite()));
+    assert_eq!(kept.state["fit"]["batch"], 2, "{}", kept.state["fit"]);
+}
+
+#[test]
+fn a_float_type_that_a_device_does_not_have_is_named() {
+    let device = device();
+    for dtype in [DType::F16, DType::BF16] {
+        if let Err(error) = check_float_type(&device, dtype) {
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!("{dtype:?}")) && text.contains("32-bit floats"),
+                "{text}"
+            );
+        } else {
+            assert!(device.supports_dtype(dtype));
+        }
+    }
+}
