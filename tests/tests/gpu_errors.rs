@@ -21,7 +21,7 @@ const LENGTH: usize = 64;
 /// The most numbers of a tensor, where that is few enough.
 fn most_numbers() -> Option<usize> {
     let name = std::env::var("GPT2_TEST_DEVICE").ok()?;
-    let found = devices().into_iter().find(|device| device.name.starts_with(&name))?;
+    let found = devices().into_iter().flatten().find(|device| device.name.starts_with(&name))?;
     let bytes = usize::try_from(found.largest_tensor?).ok()?;
     (bytes <= 256 << 20).then_some(bytes / 4)
 }

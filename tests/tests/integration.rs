@@ -1,6 +1,7 @@
 //! What crosses crates: presets to numbers and texts, compared with KerasHub and transformers.
 
 mod bad_input;
+mod dtype;
 mod fit;
 mod forward;
 mod generation;

@@ -16,12 +16,15 @@ pub struct Arguments {
 
 /// Prints the devices, and the backends that are not built in.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let devices = devices();
+    let (devices, errors): (Vec<_>, Vec<_>) = devices().into_iter().partition(Result::is_ok);
+    let devices: Vec<DeviceInfo> = devices.into_iter().flatten().collect();
+    let errors: Vec<String> =
+        errors.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
     let (built_in, missing): (Vec<&str>, Vec<&str>) =
         BACKENDS.into_iter().partition(|backend| is_compiled(backend));
     if arguments.json {
         let list: Vec<Value> = devices.iter().map(object).collect();
-        let found = json!({"devices": list, "built_in": built_in, "not_built_in": missing});
+        let found = json!({"devices": list, "unavailable": errors, "built_in": built_in, "not_built_in": missing});
         println!("{found:#}");
         return Ok(ExitCode::SUCCESS);
     }
@@ -41,6 +44,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             if device.is_software { "  (software: for tests)" } else { "" },
         );
     }
+    errors.iter().for_each(|error| println!("{error}"));
     println!("built in: {}", built_in.join(", "));
     if !missing.is_empty() {
         println!("not built in: {}; add one with `--features NAME`", missing.join(", "));

@@ -14,6 +14,8 @@ mod memory;
 mod operations;
 #[cfg(any(feature = "flex", feature = "gpu"))]
 mod setting;
+#[cfg(feature = "wgpu")]
+mod shaders;
 mod token_choice;
 
 pub use adam::{AdamStep, Moments};
@@ -25,4 +27,6 @@ pub use operations::{
     cross_entropy, dropout, gelu, layer_norm, linear, linear_add, linear_gelu, reverse_embedding,
     run_on_cores, scale, square_sum, weight_decay,
 };
+#[cfg(feature = "wgpu")]
+pub use shaders::has_valid_shaders;
 pub use token_choice::TokenChoice;
