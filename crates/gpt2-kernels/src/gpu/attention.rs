@@ -172,8 +172,8 @@ fn attention_kernel<X: Float, M: Numeric, N: Size>(
     drop: Drop,
     count: usize,
     #[comptime] variant: Variant,
-    #[define(X)] _x: ElemType,
-    #[define(M)] _m: ElemType,
+    #[define(X)] _x_type: ElemType,
+    #[define(M)] _m_type: ElemType,
 ) {
     if CUBE_POS >= count {
         terminate!();

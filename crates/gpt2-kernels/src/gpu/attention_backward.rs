@@ -50,8 +50,8 @@ fn statistics_kernel<X: Float, M: Numeric, N: Size>(
     drop: Drop,
     count: usize,
     #[comptime] variant: Variant,
-    #[define(X)] _x: ElemType,
-    #[define(M)] _m: ElemType,
+    #[define(X)] _x_type: ElemType,
+    #[define(M)] _m_type: ElemType,
 ) {
     if CUBE_POS >= count {
         terminate!();
@@ -127,8 +127,8 @@ fn query_gradient_kernel<X: Float, M: Numeric, N: Size>(
     drop: Drop,
     count: usize,
     #[comptime] variant: Variant,
-    #[define(X)] _x: ElemType,
-    #[define(M)] _m: ElemType,
+    #[define(X)] _x_type: ElemType,
+    #[define(M)] _m_type: ElemType,
 ) {
     if CUBE_POS >= count {
         terminate!();
@@ -248,8 +248,8 @@ fn key_gradient_kernel<X: Float, M: Numeric, N: Size>(
     drop: Drop,
     count: usize,
     #[comptime] variant: Variant,
-    #[define(X)] _x: ElemType,
-    #[define(M)] _m: ElemType,
+    #[define(X)] _x_type: ElemType,
+    #[define(M)] _m_type: ElemType,
 ) {
     if CUBE_POS >= count {
         terminate!();

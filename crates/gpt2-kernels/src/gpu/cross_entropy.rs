@@ -22,7 +22,7 @@ fn cross_entropy_kernel<I: Int>(
     rows: usize,
     width: usize,
     #[comptime] slope: bool,
-    #[define(I)] _i: ElemType,
+    #[define(I)] _i_type: ElemType,
 ) {
     if CUBE_POS >= rows {
         terminate!();

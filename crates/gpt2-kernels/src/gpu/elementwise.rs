@@ -13,7 +13,7 @@ use crate::adam::AdamStep;
 use crate::attention::DropoutKey;
 
 /// `sqrt(2 / pi)`.
-const SLOPE: f32 = 0.797_884_56;
+const SLOPE: f32 = 0.797_884_6;
 /// The weight of the cube in GELU.
 const CUBIC: f32 = 0.044_715;
 /// Beyond it the hyperbolic tangent is 1 in 32-bit floats, and some drivers' is NaN.
@@ -35,7 +35,7 @@ pub(super) fn gelu_of<N: Size>(x: Vector<f32, N>) -> Vector<f32, N> {
 fn gelu_kernel<X: Float, N: Size>(
     x: &[Vector<X, N>],
     output: &mut [Vector<X, N>],
-    #[define(X)] _x: ElemType,
+    #[define(X)] _x_type: ElemType,
 ) {
     if ABSOLUTE_POS >= output.len() {
         terminate!();
@@ -48,7 +48,7 @@ fn gelu_backward_kernel<X: Float, N: Size>(
     x: &[Vector<X, N>],
     gradient: &[Vector<X, N>],
     output: &mut [Vector<X, N>],
-    #[define(X)] _x: ElemType,
+    #[define(X)] _x_type: ElemType,
 ) {
     if ABSOLUTE_POS >= output.len() {
         terminate!();
@@ -72,7 +72,7 @@ fn epilogue_kernel<X: Float, N: Size>(
     residual: &[Vector<X, N>],
     width: usize,
     #[comptime] epilogue: Epilogue,
-    #[define(X)] _x: ElemType,
+    #[define(X)] _x_type: ElemType,
 ) {
     if ABSOLUTE_POS >= x.len() {
         terminate!();
@@ -105,7 +105,7 @@ fn dropout_kernel<X: Float>(
     key_high: u32,
     threshold: u32,
     factor: f32,
-    #[define(X)] _x: ElemType,
+    #[define(X)] _x_type: ElemType,
 ) {
     if ABSOLUTE_POS >= output.len() {
         terminate!();
@@ -125,7 +125,7 @@ fn adam_kernel<G: Float, N: Size>(
     velocity_share: f32,
     epsilon: f32,
     alpha: f32,
-    #[define(G)] _g: ElemType,
+    #[define(G)] _g_type: ElemType,
 ) {
     if ABSOLUTE_POS >= variable.len() {
         terminate!();

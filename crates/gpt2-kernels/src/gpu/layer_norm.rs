@@ -44,8 +44,8 @@ fn layer_norm_kernel<X: Float, G: Float>(
     rows: usize,
     width: usize,
     epsilon: f32,
-    #[define(X)] _x: ElemType,
-    #[define(G)] _g: ElemType,
+    #[define(X)] _x_type: ElemType,
+    #[define(G)] _g_type: ElemType,
 ) {
     if CUBE_POS >= rows {
         terminate!();
@@ -72,8 +72,8 @@ fn input_gradient_kernel<X: Float, G: Float>(
     rows: usize,
     width: usize,
     epsilon: f32,
-    #[define(X)] _x: ElemType,
-    #[define(G)] _g: ElemType,
+    #[define(X)] _x_type: ElemType,
+    #[define(G)] _g_type: ElemType,
 ) {
     if CUBE_POS >= rows {
         terminate!();
@@ -114,8 +114,8 @@ fn parameter_gradient_kernel<X: Float, G: Float>(
     beta_gradient: &mut [G],
     rows: usize,
     width: usize,
-    #[define(X)] _x: ElemType,
-    #[define(G)] _g: ElemType,
+    #[define(X)] _x_type: ElemType,
+    #[define(G)] _g_type: ElemType,
 ) {
     let unit = UNIT_POS as usize;
     let column = CUBE_POS * COLUMNS + unit % COLUMNS;

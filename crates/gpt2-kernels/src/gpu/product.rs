@@ -32,7 +32,7 @@ fn product_kernel<X: Float, N: Size>(
     width: usize,
     #[comptime] rows: usize,
     #[comptime] epilogue: Epilogue,
-    #[define(X)] _x: ElemType,
+    #[define(X)] _x_type: ElemType,
 ) {
     let unit = UNIT_POS as usize;
     let column = CUBE_POS * LANES + unit % LANES;
@@ -77,8 +77,8 @@ fn dots_kernel<X: Float, W: Float, N: Size>(
     width: usize,
     outputs: usize,
     #[comptime] rows: usize,
-    #[define(X)] _x: ElemType,
-    #[define(W)] _w: ElemType,
+    #[define(X)] _x_type: ElemType,
+    #[define(W)] _w_type: ElemType,
 ) {
     let unit = UNIT_POS as usize;
     let lane = unit % DOT_UNITS;

@@ -99,8 +99,8 @@ fn token_choice_kernel<X: Float, I: Int>(
     width: usize,
     temperature: f32,
     #[comptime] kind: Kind,
-    #[define(X)] _x: ElemType,
-    #[define(I)] _i: ElemType,
+    #[define(X)] _x_type: ElemType,
+    #[define(I)] _i_type: ElemType,
 ) {
     if CUBE_POS >= rows {
         terminate!();
