@@ -54,7 +54,7 @@ fn records_are_printed_and_kept_behind_the_machine() {
 
 #[test]
 fn types_and_sizes_are_contests_of_their_own_in_one_table() {
-    let run = ["--rounds", "1", "--scenario", "decode-1-ctx8,load", "--dtype", "float16,float32"];
+    let run = ["--rounds", "1", "--scenario", "load,first-token", "--dtype", "float16,float32"];
     let output = bench(&[&run[..], &["--size", "tiny", "--device", "flex"]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let table = String::from_utf8(output.stdout).unwrap();
@@ -63,8 +63,8 @@ fn types_and_sizes_are_contests_of_their_own_in_one_table() {
     assert_eq!(rows[0], ["size", "dtype", "scenario", "metric"]);
     // One size after the other, which is the same one twice here.
     for (row, dtype) in [(1, "float16"), (5, "float32"), (9, "float16"), (13, "float32")] {
-        assert_eq!(rows[row], ["tiny", dtype, "decode-1-ctx8", "decode"]);
-        assert_eq!(rows[row + 2], ["tiny", dtype, "load", "load"]);
+        assert_eq!(rows[row], ["tiny", dtype, "load", "load"]);
+        assert_eq!(rows[row + 2], ["tiny", dtype, "first-token", "first_token"]);
     }
     assert_eq!(rows.len(), 17);
 }

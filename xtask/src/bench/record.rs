@@ -239,5 +239,10 @@ mod tests {
         assert_eq!(json[0]["ours_absent"], "failed: out of memory");
         assert_eq!(json[1]["theirs"], 4000.0);
         assert!(json[1]["ours"].is_null() && json[1]["ratio"].is_null());
+        let left_out = Outcome::none(cannot("left out"));
+        let [record] = &super::records(&setting(), &scenario, &left_out, &[])[..] else {
+            panic!("one line says it")
+        };
+        assert_eq!(record.to_json()["ours_absent"], "left out");
     }
 }
