@@ -76,7 +76,7 @@ def generate():
 
 
 class Clock(keras.callbacks.Callback):
-    """Notes when each batch has ended; its loss, of one computation with the new weights on JAX, is known then."""
+    """Notes when each batch has ended: its loss is known then, which JAX computes together with the new weights."""
 
     def __init__(self):
         super().__init__()
