@@ -30,7 +30,7 @@ enum Command {
     /// The gate: tidy, crate arrows, fmt, clippy, docs; the cheapest first
     Check,
     /// Times this library beside the others and the limit of the hardware
-    Bench(bench::Arguments),
+    Bench(Box<bench::Arguments>),
     /// Writes a preset in another format
     ConvertPreset(convert_preset::Arguments),
     /// Lists the devices of this machine that this build can use

@@ -52,6 +52,23 @@ fn records_are_printed_and_kept_behind_the_machine() {
     assert!(String::from_utf8_lossy(&again.stderr).contains("must be new"));
 }
 
+#[test]
+fn types_and_sizes_are_contests_of_their_own_in_one_table() {
+    let run = ["--rounds", "1", "--scenario", "load,first-token", "--dtype", "float16,float32"];
+    let output = bench(&[&run[..], &["--size", "tiny", "--device", "flex"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let table = String::from_utf8(output.stdout).unwrap();
+    let rows: Vec<Vec<&str>> =
+        table.lines().map(|line| line.split_whitespace().take(4).collect()).collect();
+    assert_eq!(rows[0], ["size", "dtype", "scenario", "metric"]);
+    // One size after the other, which is the same one twice here.
+    for (row, dtype) in [(1, "float16"), (5, "float32"), (9, "float16"), (13, "float32")] {
+        assert_eq!(rows[row], ["tiny", dtype, "load", "load"]);
+        assert_eq!(rows[row + 2], ["tiny", dtype, "first-token", "first_token"]);
+    }
+    assert_eq!(rows.len(), 17);
+}
+
 #[cfg(unix)]
 #[test]
 fn rivals_take_turns_and_one_that_fails_does_not_end_the_run() {
@@ -99,6 +116,8 @@ fn mistakes_are_told_before_anything_runs() {
     for (arguments, expected) in [
         (vec!["--scenario", "decode-1-ctx9999"], "1024 positions"),
         (vec!["--scenario", "sleep"], "prefill-128"),
+        (vec!["--device", "abacus"], "abacus"),
+        (vec!["--dtype", "float8"], "bfloat16"),
         (vec!["--peers=tiktoken", "--torch-python", "/nowhere/python"], "/nowhere/python"),
         (vec!["--peers=rust-bert"], "ctranslate2"),
     ] {

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: scenarios, rounds, contestants, results.
+//! `cargo xtask bench`: sizes, types, scenarios, rounds, contestants, results.
 
 use std::fs::File;
 use std::io::Write;
@@ -7,32 +7,45 @@ use std::process::ExitCode;
 use std::thread;
 
 use anyhow::Context;
-use clap::ValueEnum;
 use serde_json::Value;
 
-use super::cost::Cost;
-use super::record::{self, Record};
+use super::contest::{Absence, Outcome};
+use super::cost::{Cost, Rates};
+use super::dtype::Dtype;
+use super::machine::{self, Rules};
+use super::place::Place;
+use super::record::{self, Record, Setting};
 use super::rivals::Rival;
-use super::scenario::Scenario;
+use super::scenario::{Scenario, Work};
 use super::size::Size;
 use super::stage::Stage;
-use super::{contest, environments, machine, report};
+use super::{contest, environments, report};
 
 /// Times this library, and with `--peers` the others in turn with it.
 #[derive(clap::Args)]
 #[group(skip)]
 pub struct Arguments {
     /// What to measure: names such as decode-1-ctx128, prefill-512, train-2x256-lora, or the
-    /// groups all and growth
+    /// groups all, growth and gpu [default: all, on a GPU gpu]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     scenario: Vec<String>,
-    /// Size of the model, which has random weights
-    #[arg(long, value_enum, default_value_t = Size::Base)]
-    size: Size,
+    /// Where everyone computes: cpu, vulkan, cuda:0, … (`cargo xtask devices` lists them)
+    #[arg(long, default_value = "cpu", value_name = "NAME")]
+    device: String,
+    /// Float types, each a contest of its own
+    #[arg(
+        long, value_enum, value_name = "TYPE", value_delimiter = ',',
+        default_values_t = [Dtype::Float32]
+    )]
+    dtype: Vec<Dtype>,
+    /// Sizes of the model, which has random weights
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Size::Base])]
+    size: Vec<Size>,
     /// Times that everyone has a turn
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Measurements in each turn, of which the median counts, behind one that is thrown away
+    /// Measurements in each turn, of which the median counts, behind one that is thrown away, on a
+    /// GPU three
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
     /// Compare with the others too, or with those named: --peers=ctranslate2,llama.cpp
@@ -59,26 +72,67 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if cfg!(debug_assertions) {
         eprintln!("not a release build: the times say nothing; run `cargo run --release -p xtask`");
     }
-    let scenarios = Scenario::select(&arguments.scenario)?;
+    let place = Place::find(&arguments.device)?;
+    let scenarios = Scenario::select(&arguments.scenario, place.is_cpu)?;
     let threads = thread::available_parallelism().context("counting the processors")?.get();
-    let config = arguments.size.config();
-    let stage = Stage::new(&config, &arguments.peers, &arguments.pythons)?;
-    let mut output = Output::new(arguments, &stage, threads)?;
-    for (number, scenario) in scenarios.iter().enumerate() {
-        eprintln!("{} of {}: {}", number + 1, scenarios.len(), scenario.name);
-        let outcome = contest::play(
-            &stage.ours(),
-            &stage.contestants(&scenario.work),
-            &stage.request(&scenario.work, arguments.repetitions, threads)?,
-            Cost::of(&scenario.work, &config),
-            arguments.rounds,
-        )?;
-        let unable = stage.unable(&scenario.work);
-        for record in record::records(scenario, &outcome, &unable) {
-            output.write(&record)?;
+    let mut stage = Stage::new(&place, &arguments.peers, &arguments.pythons)?;
+    let mut output = Output::new(arguments, &place, &stage, threads)?;
+    for &size in &arguments.size {
+        eprintln!("writing the model of size {}", size.name());
+        stage.set_size(size, &arguments.dtype)?;
+        for &dtype in &arguments.dtype {
+            let setting = Setting { place: place.clone(), dtype, size };
+            play(arguments, &stage, &setting, &scenarios, threads, &mut output)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// All scenarios with one size and type.
+fn play(
+    arguments: &Arguments,
+    stage: &Stage,
+    setting: &Setting,
+    scenarios: &[Scenario],
+    threads: usize,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let ours = stage.ours();
+    let request = |work: &_| stage.request(work, setting.dtype, arguments.repetitions, threads);
+    let mut kept = None;
+    if !setting.place.is_cpu {
+        // A CPU is shared, and its speed measured again and again; a GPU is ours alone.
+        match contest::rates(&ours, &request(&Work::Load)?) {
+            Ok(rates) => {
+                output.tell_rates(setting, rates);
+                kept = Some(rates);
+            }
+            Err(error) => eprintln!("what the device can do is not known: {error:#}"),
+        }
+    }
+    for (number, scenario) in scenarios.iter().enumerate() {
+        let (size, dtype) = (setting.size.name(), setting.dtype.name());
+        eprintln!("{size}, {dtype}, {} of {}: {}", number + 1, scenarios.len(), scenario.name);
+        let (outcome, unable) = match scenario.left_out(setting.size, &arguments.scenario) {
+            Some(reason) => (Outcome::none(Absence::Cannot(reason.to_owned())), Vec::new()),
+            None => {
+                let request = request(&scenario.work)?;
+                let outcome = contest::play(
+                    &ours,
+                    &stage.contestants(&scenario.work, setting.dtype),
+                    &request,
+                    Cost::of(&scenario.work, &setting.size.config(), setting.dtype),
+                    &|| kept.map_or_else(|| contest::rates(&ours, &request), Ok),
+                    arguments.rounds,
+                );
+                (outcome, stage.unable(&scenario.work))
+            }
+        };
+        for record in record::records(setting, scenario, &outcome, &unable) {
+            output.write(&record)?;
+        }
+    }
+    Ok(())
 }
 
 /// Where results go, each as soon as it is there: a long run may be stopped.
@@ -88,23 +142,38 @@ struct Output {
 }
 
 impl Output {
-    fn new(arguments: &Arguments, stage: &Stage, threads: usize) -> anyhow::Result<Self> {
+    fn new(
+        arguments: &Arguments,
+        place: &Place,
+        stage: &Stage,
+        threads: usize,
+    ) -> anyhow::Result<Self> {
         let mut output = Self { json: arguments.json, file: None };
         if let Some(path) = &arguments.record {
             let file = File::create_new(path)
                 .with_context(|| format!("creating {}, which must be new", path.display()))?;
             output.file = Some((path.clone(), file));
-            let size = arguments.size.to_possible_value().context("every size has a name")?;
-            let (rounds, repetitions) = (arguments.rounds, arguments.repetitions);
-            let versions = stage.versions()?;
-            let machine =
-                machine::describe(threads, size.get_name(), rounds, repetitions, versions);
-            output.keep(&machine)?;
+            let rules = Rules {
+                place,
+                sizes: &arguments.size,
+                dtypes: &arguments.dtype,
+                rounds: arguments.rounds,
+                repetitions: arguments.repetitions,
+                threads,
+            };
+            output.keep(&machine::describe(&rules, stage.versions()?))?;
         }
         if !arguments.json {
             report::print_header();
         }
         Ok(output)
+    }
+
+    /// Records have the rates too.
+    fn tell_rates(&self, setting: &Setting, rates: Rates) {
+        if !self.json {
+            report::print_rates(setting, rates);
+        }
     }
 
     fn write(&mut self, record: &Record) -> anyhow::Result<()> {

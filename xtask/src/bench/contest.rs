@@ -1,15 +1,26 @@
 //! Contestants take turns at one work, round by round, each time in a process of their own.
 
 use std::ffi::OsString;
+use std::fmt;
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::cost::{Cost, Rates};
-use super::process;
+use super::process::{self, Finished};
 use super::statistics::median;
+
+/// Has burn keep its kernels and what it has learnt of them in the folder in which it runs.
+const LOCAL_CACHE: &str = "[environment]\npath = \"local\"\n";
+/// Has the drivers of NVIDIA and Mesa keep no kernels on the disk.
+const NO_DRIVER_CACHES: [(&str, &str); 3] = [
+    ("__GL_SHADER_DISK_CACHE", "0"),
+    ("CUDA_CACHE_DISABLE", "1"),
+    ("MESA_SHADER_CACHE_DISABLE", "true"),
+];
 
 /// A library in one of its modes.
 pub struct Contestant {
@@ -20,6 +31,11 @@ pub struct Contestant {
     /// The request comes behind them.
     pub arguments: Vec<OsString>,
     pub model: PathBuf,
+    /// As the program knows it.
+    pub device: String,
+    /// Whether it compiles and tunes for its device anew each time, as on a machine where it has
+    /// never run.
+    pub forgets: bool,
 }
 
 /// What a contestant has shown, round by round.
@@ -31,40 +47,95 @@ pub struct Series {
     pub peaks: Vec<f64>,
 }
 
+/// Why a contestant has no numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Absence {
+    Cannot(String),
+    Failed(String),
+}
+
 /// How a rival has done: its fastest mode, or what went wrong.
 #[derive(Debug, PartialEq)]
 pub struct Performance {
     pub name: String,
-    pub series: Result<Series, String>,
+    pub series: Result<Series, Absence>,
 }
 
 /// All that came of one scenario.
 pub struct Outcome {
-    pub ours: Series,
-    /// Seconds that the machine's rates allow, round by round; empty where they bound nothing.
+    pub ours: Result<Series, Absence>,
+    /// What the machine does in a second, round by round; empty where it bounds nothing.
+    pub rates: Vec<Rates>,
+    /// Seconds that these rates allow.
     pub limits: Vec<f64>,
     pub rivals: Vec<Performance>,
 }
 
+impl Outcome {
+    /// Nobody has played.
+    pub fn none(reason: Absence) -> Self {
+        Self { ours: Err(reason), rates: Vec::new(), limits: Vec::new(), rivals: Vec::new() }
+    }
+}
+
+impl From<anyhow::Error> for Absence {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(format!("{error:#}"))
+    }
+}
+
+impl fmt::Display for Absence {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cannot(reason) => formatter.write_str(reason),
+            Self::Failed(reason) => write!(formatter, "failed: {reason}"),
+        }
+    }
+}
+
 impl Contestant {
-    fn run(&self, request: &Value, series: &mut Series) -> anyhow::Result<()> {
-        let mut request = request.clone();
-        request["mode"] = self.mode.into();
-        request["model"] = self.model.to_str().context("the model's path must be UTF-8")?.into();
-        let threads = request["threads"].to_string();
-        let finished = process::run(
-            Command::new(&self.program)
-                .args(&self.arguments)
-                .arg(request.to_string())
-                .envs(["OMP_NUM_THREADS", "RAYON_NUM_THREADS"].map(|name| (name, &threads))),
-        )
-        .with_context(|| format!("running {}", self.title()))?;
+    /// Adds a round to what it has shown so far. Who has failed once is not asked again.
+    fn play(&self, request: &Value, result: &mut Result<Series, Absence>) {
+        let Ok(series) = result else { return };
+        if let Err(absence) = self.run(request, series) {
+            eprintln!("{}, left out from here on: {absence}", self.title());
+            *result = Err(absence);
+        }
+    }
+
+    fn run(&self, request: &Value, series: &mut Series) -> Result<(), Absence> {
+        let finished = self.ask(request)?;
+        if let Some(reason) = finished.json["cannot"].as_str() {
+            return Err(Absence::Cannot(reason.to_owned()));
+        }
         let values = finished.json["values"].as_array().context("a worker prints its values")?;
         let values: Vec<f64> = values.iter().filter_map(Value::as_f64).collect();
         // Without a value of its own, what counts is the time until it has spoken.
         series.values.push(median(&values).unwrap_or(finished.seconds));
         series.peaks.extend(finished.json["peak_bytes"].as_f64());
         Ok(())
+    }
+
+    /// What its worker says to a request.
+    fn ask(&self, request: &Value) -> anyhow::Result<Finished> {
+        let mut request = request.clone();
+        request["mode"] = self.mode.into();
+        request["device"] = self.device.as_str().into();
+        request["model"] = process::utf8(&self.model)?.into();
+        let threads = request["threads"].to_string();
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .arg(request.to_string())
+            .envs(["OMP_NUM_THREADS", "RAYON_NUM_THREADS"].map(|name| (name, &threads)));
+        if !self.forgets {
+            return process::run(&mut command);
+        }
+        let folder = tempfile::tempdir().context("creating a folder without memories")?;
+        let settings = folder.path().join("cubecl.toml");
+        fs::write(&settings, LOCAL_CACHE)
+            .with_context(|| format!("writing {}", settings.display()))?;
+        process::run(command.current_dir(&folder).envs(NO_DRIVER_CACHES))
     }
 
     fn title(&self) -> String {
@@ -76,53 +147,56 @@ impl Contestant {
 }
 
 /// What the machine does in a second, just now.
-fn rates(ours: &Contestant, threads: usize) -> anyhow::Result<Rates> {
-    let request = json!({"task": "limits", "threads": threads});
-    let mut command = Command::new(&ours.program);
-    let json = process::run(command.args(&ours.arguments).arg(request.to_string()))?.json;
+pub fn rates(ours: &Contestant, request: &Value) -> anyhow::Result<Rates> {
+    let mut request = request.clone();
+    request["task"] = "limits".into();
+    let json = ours.ask(&request)?.json;
     let rate = |index: usize| json["values"][index].as_f64().context("a worker prints two rates");
     Ok(Rates { bytes: rate(0)?, operations: rate(1)? })
 }
 
-/// Has everyone do the work `rounds` times. A rival that fails is left out from then on.
+/// Has everyone do the work `rounds` times. Who fails is left out from then on.
 pub fn play(
     ours: &Contestant,
     rivals: &[Vec<Contestant>],
     request: &Value,
     cost: Option<Cost>,
+    measure: &dyn Fn() -> anyhow::Result<Rates>,
     rounds: u32,
-) -> anyhow::Result<Outcome> {
-    let threads = request["threads"].as_u64().context("a request has threads")? as usize;
-    let (mut series, mut limits) = (Series::default(), Vec::new());
-    let mut modes: Vec<(&Contestant, anyhow::Result<Series>)> =
+) -> Outcome {
+    let (mut our_series, mut measured) = (Ok(Series::default()), Ok(Vec::new()));
+    let mut modes: Vec<(&Contestant, Result<Series, Absence>)> =
         rivals.iter().flatten().map(|mode| (mode, Ok(Series::default()))).collect();
     for _ in 0..rounds {
-        if let Some(cost) = cost {
-            limits.push(cost.seconds(rates(ours, threads)?));
-        }
-        ours.run(request, &mut series)?;
-        for (contestant, result) in &mut modes {
-            let Ok(series) = result else { continue };
-            if let Err(error) = contestant.run(request, series) {
-                eprintln!("left out from here on: {error:#}");
-                *result = Err(error);
+        if let (Some(_), Ok(rates)) = (cost, &mut measured) {
+            match measure() {
+                Ok(now) => rates.push(now),
+                Err(error) => {
+                    eprintln!("there is no limit to compare with: {error:#}");
+                    measured = Err(error);
+                }
             }
         }
+        ours.play(request, &mut our_series);
+        for (contestant, result) in &mut modes {
+            contestant.play(request, result);
+        }
     }
+    let rates: Vec<Rates> = measured.unwrap_or_default();
+    let limits = cost.map(|cost| rates.iter().map(|&rates| cost.seconds(rates)).collect());
     let mut modes = modes.into_iter();
     let rivals = rivals.iter().map(|rival| {
         let results = modes.by_ref().take(rival.len());
-        let results = results
-            .map(|(mode, result)| (mode.title(), result.map_err(|error| format!("{error:#}"))));
-        fastest(results.collect())
+        fastest(results.map(|(mode, result)| (mode.title(), result)).collect())
     });
-    Ok(Outcome { ours: series, limits, rivals: rivals.collect() })
+    let rivals = rivals.collect();
+    Outcome { ours: our_series, limits: limits.unwrap_or_default(), rates, rivals }
 }
 
 /// Of some modes, all of which count seconds, the one with the least median; of modes that all
 /// failed, the first.
-fn fastest(modes: Vec<(String, Result<Series, String>)>) -> Performance {
-    let key = |series: &Result<Series, String>| match series {
+fn fastest(modes: Vec<(String, Result<Series, Absence>)>) -> Performance {
+    let key = |series: &Result<Series, Absence>| match series {
         Ok(series) => median(&series.values).unwrap_or(f64::INFINITY),
         Err(_) => f64::INFINITY,
     };
@@ -137,14 +211,68 @@ mod tests {
 
     #[test]
     fn the_fastest_mode_counts_and_one_that_failed_does_not() {
+        let failed = || Err(Absence::Failed("no compiler".to_owned()));
         let series = |values: &[f64]| Ok(Series { values: values.to_vec(), peaks: Vec::new() });
         let modes = vec![
-            ("a".to_owned(), Err("no compiler".to_owned())),
+            ("a".to_owned(), failed()),
             ("b".to_owned(), series(&[3.0, 9.0, 4.0])),
             ("c".to_owned(), series(&[5.0, 1.0, 5.0])),
         ];
         assert_eq!(fastest(modes).name, "b");
-        let failed = fastest(vec![("a".to_owned(), Err("no compiler".to_owned()))]);
-        assert_eq!(failed.series, Err("no compiler".to_owned()));
+        assert_eq!(fastest(vec![("a".to_owned(), failed())]).series, failed());
+    }
+    #[cfg(unix)]
+    #[test]
+    fn whoever_fails_is_not_asked_again_and_the_others_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let asked = folder.path().join("asked");
+        let contestant = |script: &str| Contestant {
+            name: "one".to_owned(),
+            mode: "",
+            program: "sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+            model: PathBuf::new(),
+            device: "cpu".to_owned(),
+            forgets: false,
+        };
+        let fails = format!("echo >> {}; echo 'out of memory' >&2; exit 1", asked.display());
+        let works = "echo '{\"values\": [2, 4], \"peak_bytes\": 5}'";
+        let cannot = "echo '{\"cannot\": \"finds no GPU\"}'";
+        let rivals = [works, cannot].map(|script| vec![contestant(script)]);
+        let request = serde_json::json!({"threads": 1});
+        let cost = Some(Cost { bytes: 6.0, operations: 0.0 });
+        let measure = || Ok(Rates { bytes: 3.0, operations: 1.0 });
+        let outcome = play(&contestant(&fails), &rivals, &request, cost, &measure, 2);
+        let Err(Absence::Failed(reason)) = outcome.ours else { panic!("it has failed") };
+        assert!(reason.ends_with("out of memory"), "{reason}");
+        assert_eq!(fs::read_to_string(asked).unwrap().lines().count(), 1);
+        let series = Series { values: vec![3.0; 2], peaks: vec![5.0; 2] };
+        let [first, second] = &outcome.rivals[..] else { panic!("there are two rivals") };
+        assert_eq!(first.series, Ok(series));
+        assert_eq!(second.series, Err(Absence::Cannot("finds no GPU".to_owned())));
+        assert_eq!(outcome.limits, [2.0, 2.0]);
+
+        let unmeasured = || Err(anyhow::anyhow!("no such type"));
+        let outcome = play(&contestant(works), &[], &request, cost, &unmeasured, 2);
+        assert!(outcome.ours.is_ok() && outcome.limits.is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn who_forgets_runs_where_nothing_is_kept() {
+        let contestant = Contestant {
+            name: "one".to_owned(),
+            mode: "",
+            program: "sh".into(),
+            arguments: vec![
+                "-c".into(),
+                "echo \"{\\\"files\\\": \\\"$(ls) $CUDA_CACHE_DISABLE\\\"}\"".into(),
+            ],
+            model: PathBuf::new(),
+            device: "vulkan".to_owned(),
+            forgets: true,
+        };
+        let said = contestant.ask(&serde_json::json!({"threads": 1})).unwrap().json;
+        assert_eq!(said["files"], "cubecl.toml 1");
     }
 }

@@ -2,6 +2,7 @@
 
 use gpt2_backbone::Gpt2BackboneConfig;
 
+use super::dtype::Dtype;
 use super::scenario::Work;
 
 /// Bytes from memory and floating-point operations, of a prefill, or of a step.
@@ -35,14 +36,15 @@ impl Cost {
     ///   of the way back; twice with LoRA, where the gradients of kernels are left out.
     ///
     /// Bytes are those of all parameters but the position embedding, once a prefill or a step,
-    /// and in decoding keys and values of the context, `8 L C t` a row. A step of training is not
-    /// bounded by them.
-    pub fn of(work: &Work, config: &Gpt2BackboneConfig) -> Option<Self> {
+    /// and in decoding keys and values of the context, `2 L C t` numbers a row, all in the type
+    /// that is asked for. A step of training is not bounded by them.
+    pub fn of(work: &Work, config: &Gpt2BackboneConfig, dtype: Dtype) -> Option<Self> {
+        let number = dtype.size() as f64;
         let (layers, hidden) = (config.num_layers as f64, config.hidden_dim as f64);
         let head = config.vocabulary_size as f64 * hidden;
         let kernels = layers * hidden * (4.0 * hidden + 2.0 * config.intermediate_dim as f64);
         let positions = config.max_sequence_length as f64 * hidden;
-        let weights = 4.0 * (config.parameter_count() as f64 - positions);
+        let weights = number * (config.parameter_count() as f64 - positions);
         match work {
             Work::Generate { lengths, steps: 0, .. } => {
                 let operations = lengths.iter().map(|&length| {
@@ -57,7 +59,7 @@ impl Cost {
                 let middle = |&length: &usize| (length as f64 + *steps as f64 / 2.0) * branches;
                 let context: f64 = lengths.iter().map(middle).sum();
                 Some(Self {
-                    bytes: weights + 8.0 * layers * hidden * context,
+                    bytes: weights + 2.0 * number * layers * hidden * context,
                     operations: 2.0 * (kernels + head) * rows + 4.0 * layers * hidden * context,
                 })
             }
@@ -91,7 +93,8 @@ mod tests {
     #[test]
     fn costs_follow_the_formulas() {
         let generate = |lengths: &[usize], steps, search| {
-            Cost::of(&Work::Generate { lengths: lengths.to_vec(), steps, search }, &config())
+            let work = Work::Generate { lengths: lengths.to_vec(), steps, search };
+            Cost::of(&work, &config(), Dtype::Float32)
         };
         let weights = 4.0 * (config().parameter_count() as f64 - 2.0);
         let prefill = Cost { bytes: weights, operations: 2.0 * 8.0 * 3.0 + 10.0 + 2.0 * 9.0 };
@@ -100,11 +103,21 @@ mod tests {
         assert_eq!(generate(&[3, 4], 2, Search::Greedy), Some(step));
         let beams = Cost { bytes: weights + 8.0 * 20.0, operations: 26.0 * 5.0 + 4.0 * 20.0 };
         assert_eq!(generate(&[3], 2, Search::Beam), Some(beams));
-        let train = |lora| Cost::of(&Work::Train { batch_size: 2, length: 3, lora }, &config());
+        let train = |lora| {
+            Cost::of(&Work::Train { batch_size: 2, length: 3, lora }, &config(), Dtype::Float32)
+        };
         let forward = 26.0 * 6.0 + 2.0 * 18.0;
         assert_eq!(train(false).unwrap().operations, 3.0 * forward);
         assert_eq!(train(true).unwrap().operations, 2.0 * forward);
-        assert_eq!(Cost::of(&Work::Load, &config()), None);
+        assert_eq!(Cost::of(&Work::Load, &config(), Dtype::Float32), None);
+    }
+
+    #[test]
+    fn half_of_the_bits_are_half_of_the_bytes() {
+        let work = Work::Generate { lengths: vec![3], steps: 2, search: Search::Greedy };
+        let of = |dtype| Cost::of(&work, &config(), dtype).unwrap();
+        let (full, half) = (of(Dtype::Float32), of(Dtype::Float16));
+        assert_eq!(half, Cost { bytes: full.bytes / 2.0, operations: full.operations });
     }
 
     #[test]

@@ -6,8 +6,10 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 
-const KERAS_REQUIREMENTS: &str = include_str!("peers/requirements-keras.txt");
-const TORCH_REQUIREMENTS: &str = include_str!("peers/requirements-torch.txt");
+const KERAS: &str = include_str!("peers/requirements-keras.txt");
+const KERAS_GPU: &str = include_str!("peers/requirements-keras-gpu.txt");
+const TORCH: &str = include_str!("peers/requirements-torch.txt");
+const TORCH_GPU: &str = include_str!("peers/requirements-torch-gpu.txt");
 /// Written last into an environment: the requirements that it meets.
 const COMPLETE: &str = "complete.txt";
 
@@ -18,13 +20,27 @@ pub enum Environment {
     Torch,
 }
 
+impl Environment {
+    /// Its folder's name and its packages.
+    fn contents(self, is_cpu: bool) -> (&'static str, &'static str) {
+        match (self, is_cpu) {
+            (Self::Keras, true) => ("keras", KERAS),
+            (Self::Keras, false) => ("keras-gpu", KERAS_GPU),
+            (Self::Torch, true) => ("torch", TORCH),
+            (Self::Torch, false) => ("torch-gpu", TORCH_GPU),
+        }
+    }
+}
+
 /// Where rivals run.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// A Python with what requirements-keras.txt names [default: one is set up]
+    /// A Python with what requirements-keras.txt names, for a GPU requirements-keras-gpu.txt
+    /// [default: one is set up]
     #[arg(long, value_name = "FILE")]
     keras_python: Option<PathBuf>,
-    /// A Python with what requirements-torch.txt names [default: one is set up]
+    /// A Python with what requirements-torch.txt names, for a GPU requirements-torch-gpu.txt
+    /// [default: one is set up]
     #[arg(long, value_name = "FILE")]
     torch_python: Option<PathBuf>,
     /// Where Pythons are set up [default: a folder in the user's cache]
@@ -34,11 +50,12 @@ pub struct Options {
 
 impl Options {
     /// The Python of an environment, set up if it is not there yet.
-    pub fn python(&self, environment: Environment) -> anyhow::Result<PathBuf> {
-        let (named, name, requirements) = match environment {
-            Environment::Keras => (&self.keras_python, "keras", KERAS_REQUIREMENTS),
-            Environment::Torch => (&self.torch_python, "torch", TORCH_REQUIREMENTS),
+    pub fn python(&self, environment: Environment, is_cpu: bool) -> anyhow::Result<PathBuf> {
+        let named = match environment {
+            Environment::Keras => &self.keras_python,
+            Environment::Torch => &self.torch_python,
         };
+        let (name, requirements) = environment.contents(is_cpu);
         match named {
             Some(python) if python.is_file() => Ok(python.clone()),
             Some(python) => bail!("there is no Python {}", python.display()),
@@ -67,7 +84,7 @@ fn set_up(folder: &Path, requirements: &str) -> anyhow::Result<PathBuf> {
     if fs::read_to_string(&complete).is_ok_and(|text| text == requirements) {
         return Ok(python);
     }
-    eprintln!("setting up {}; llama.cpp is built from source, minutes", folder.display());
+    eprintln!("setting up {}, which takes minutes", folder.display());
     let system = if cfg!(windows) { "python" } else { "python3" };
     command(Command::new(system).args(["-m", "venv", "--clear"]).arg(folder))?;
     let list = folder.join("requirements.txt");
@@ -107,7 +124,23 @@ mod tests {
             torch_python: None,
             peers_folder: None,
         };
-        let message = options.python(Environment::Keras).unwrap_err().to_string();
+        let message = options.python(Environment::Keras, true).unwrap_err().to_string();
         assert!(message.contains("there is no Python"), "{message}");
+    }
+
+    #[test]
+    fn rivals_are_of_the_same_versions_on_every_device() {
+        let pins = |requirements: &str| {
+            let mut pins: Vec<_> = requirements.lines().map(str::to_owned).collect();
+            pins.sort();
+            pins
+        };
+        for environment in [Environment::Keras, Environment::Torch] {
+            let [cpu, gpu] = [true, false].map(|is_cpu| pins(environment.contents(is_cpu).1));
+            for pin in cpu.iter().filter(|pin| !pin.starts_with("llama")) {
+                let on_gpu = pin.replace("jax==", "jax[cuda13]==");
+                assert!(gpu.contains(&on_gpu), "{on_gpu}");
+            }
+        }
     }
 }

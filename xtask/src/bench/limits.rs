@@ -4,20 +4,55 @@ use std::hint::black_box;
 use std::thread;
 use std::time::Instant;
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 
-/// Floats that are read: 512 MB, far above any cache.
-const FLOATS: usize = 128 << 20;
-/// Rows, common dimension and columns of the product: a feed-forward layer's, for 1024 tokens.
+use super::cost::Rates;
+use super::dtype::Dtype;
+
+/// Bytes that are read: far above any cache.
+const BYTES: usize = 512 << 20;
+/// Rows, common dimension and columns of the product on a CPU: a feed-forward layer's, for 1024
+/// tokens.
 const PRODUCT: [usize; 3] = [1024, 3072, 3072];
-/// Measurements of each, of which the best counts: reading is soon done.
+/// Sides of the square matrices that a GPU multiplies, each unless the one before took long.
+const SIDES: [usize; 4] = [1024, 2048, 4096, 8192];
+/// Seconds of a product that is large enough for its device.
+const LONG: f64 = 0.02;
+/// Operations that a GPU is given at once: to begin and to wait take time of their own.
+const QUEUE: usize = 10;
+/// Measurements, of which the best counts, of a CPU's memory, where one is soon done, and of the
+/// rest.
 const READS: usize = 16;
-const PRODUCTS: usize = 4;
+const TRIES: usize = 4;
+
+/// What the processors do in a second.
+pub fn of_cpu(device: &Device, dtype: Dtype, threads: usize) -> anyhow::Result<Rates> {
+    Ok(Rates {
+        bytes: read_rate(threads)?,
+        operations: product_rate(device, dtype, PRODUCT, |product| {
+            black_box(product().into_data());
+            Ok(1)
+        })?,
+    })
+}
+
+/// What a GPU does in a second: large tensors are read and written, and multiplied.
+pub fn of_gpu(device: &Device, dtype: Dtype) -> anyhow::Result<Rates> {
+    let mut operations: f64 = 0.0;
+    for side in SIDES {
+        let rate = product_rate(device, dtype, [side; 3], |product| queue(device, product))?;
+        operations = operations.max(rate);
+        if 2.0 * (side as f64).powi(3) / rate > LONG {
+            break;
+        }
+    }
+    Ok(Rates { bytes: copy_rate(device, dtype)?, operations })
+}
 
 /// Bytes read in a second by all threads together.
-pub fn memory_rate(threads: usize) -> f64 {
-    let floats = vec![1.0_f32; FLOATS];
-    let part = FLOATS.div_ceil(threads);
+fn read_rate(threads: usize) -> anyhow::Result<f64> {
+    let floats = vec![1.0_f32; BYTES / size_of::<f32>()];
+    let part = floats.len().div_ceil(threads);
     let seconds = best(READS, || {
         let sum: f32 = thread::scope(|scope| {
             let parts = floats.chunks(part).map(|part| scope.spawn(move || sum(part)));
@@ -25,8 +60,9 @@ pub fn memory_rate(threads: usize) -> f64 {
             running.into_iter().map(|part| part.join().expect("a sum does not panic")).sum()
         });
         black_box(sum);
-    });
-    (FLOATS * size_of::<f32>()) as f64 / seconds
+        Ok(1)
+    })?;
+    Ok(BYTES as f64 / seconds)
 }
 
 /// The sum of floats, in enough sums at a time that the additions do not wait for each other.
@@ -40,24 +76,68 @@ fn sum(floats: &[f32]) -> f32 {
     sums.iter().sum()
 }
 
-/// Floating-point operations in a second of burn's product of large matrices.
-pub fn product_rate(device: &Device) -> f64 {
-    let [rows, common, columns] = PRODUCT;
-    let random = |shape| Tensor::<2>::random(shape, Distribution::Default, device);
-    let (left, right) = (random([rows, common]), random([common, columns]));
-    let seconds = best(PRODUCTS, || {
-        black_box(left.clone().matmul(right.clone()).into_data());
-    });
-    2.0 * (rows * common * columns) as f64 / seconds
+/// Bytes read and written in a second where one is added to every number of a tensor.
+fn copy_rate(device: &Device, dtype: Dtype) -> anyhow::Result<f64> {
+    let zeros = Tensor::<1>::zeros([BYTES / dtype.size()], device).cast(FloatDType::from(dtype));
+    let seconds = best(TRIES, || queue(device, &|| zeros.clone().add_scalar(1.0)))?;
+    Ok(2.0 * BYTES as f64 / seconds)
 }
 
-/// Seconds of the fastest of several runs, behind one that is thrown away.
-fn best(tries: usize, mut run: impl FnMut()) -> f64 {
-    run();
-    let times = (0..tries).map(|_| {
+/// Floating-point operations in a second of burn's product of large matrices, which `run` runs.
+fn product_rate(
+    device: &Device,
+    dtype: Dtype,
+    [rows, common, columns]: [usize; 3],
+    run: impl Fn(&dyn Fn() -> Tensor<2>) -> anyhow::Result<usize>,
+) -> anyhow::Result<f64> {
+    let random = |shape| {
+        let floats = Tensor::<2>::random(shape, Distribution::Default, device);
+        floats.cast(FloatDType::from(dtype))
+    };
+    let (left, right) = (random([rows, common]), random([common, columns]));
+    let seconds = best(TRIES, || run(&|| left.clone().matmul(right.clone())))?;
+    Ok(2.0 * (rows * common * columns) as f64 / seconds)
+}
+
+/// Has a GPU do something several times, and says how often.
+fn queue<const D: usize>(
+    device: &Device,
+    operation: &dyn Fn() -> Tensor<D>,
+) -> anyhow::Result<usize> {
+    for _ in 0..QUEUE {
+        let result = operation();
+        // What waits to be fused with others is done, and not left out where nobody reads it.
+        device.flush()?;
+        drop(black_box(result));
+    }
+    device.sync()?;
+    Ok(QUEUE)
+}
+
+/// Seconds for each time that the fastest of several runs has done its work, behind a run that is
+/// thrown away. A run says how often it has.
+fn best(tries: usize, mut run: impl FnMut() -> anyhow::Result<usize>) -> anyhow::Result<f64> {
+    run()?;
+    let mut least = f64::INFINITY;
+    for _ in 0..tries {
         let start = Instant::now();
-        run();
-        start.elapsed().as_secs_f64()
-    });
-    times.fold(f64::INFINITY, f64::min)
+        let times = run()?;
+        least = least.min(start.elapsed().as_secs_f64() / times as f64);
+    }
+    Ok(least)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fastest_run_counts_by_what_it_has_done() {
+        let mut runs = [1, 1, 1000].into_iter();
+        let seconds = best(2, || {
+            thread::sleep(std::time::Duration::from_millis(5));
+            Ok(runs.next().unwrap())
+        });
+        assert!((5e-6..5e-4).contains(&seconds.unwrap()));
+    }
 }

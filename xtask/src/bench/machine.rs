@@ -6,18 +6,32 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use super::dtype::Dtype;
+use super::place::Place;
+use super::size::Size;
+
+/// How a contest is held.
+pub struct Rules<'a> {
+    pub place: &'a Place,
+    pub sizes: &'a [Size],
+    pub dtypes: &'a [Dtype],
+    pub rounds: u32,
+    pub repetitions: u32,
+    pub threads: usize,
+}
+
 /// The first line of a record. What the system does not say is null.
-pub fn describe(
-    threads: usize,
-    size: &str,
-    rounds: u32,
-    repetitions: u32,
-    versions: Value,
-) -> Value {
+pub fn describe(rules: &Rules<'_>, versions: Value) -> Value {
+    let Rules { place, sizes, dtypes, rounds, repetitions, threads } = rules;
+    let sizes: Vec<_> = sizes.iter().map(|size| size.name()).collect();
+    let dtypes: Vec<_> = dtypes.iter().map(|dtype| dtype.name()).collect();
     json!({
         "date": date(),
         "commit": output("git", &["rev-parse", "HEAD"]),
-        "size": size,
+        "device": place.name,
+        "hardware": place.hardware,
+        "size": sizes.join(","),
+        "dtype": dtypes.join(","),
         "rounds": rounds,
         "repetitions": repetitions,
         "threads": threads,

@@ -1,17 +1,20 @@
 //! `cargo xtask bench`: this library beside the ones that it is measured against.
 //!
-//! A [`scenario`] has a work and a [`cost`]. The [`stage`] holds what the contestants need, a
-//! [`contest`] has them take turns, and [`record`]s say what came of it. The [`worker`] is this
-//! library as a contestant; those of the [`rivals`] are scripts, in [`environments`] of theirs.
+//! A [`scenario`] has a work and a [`cost`]; a [`place`], a [`dtype`] and a [`size`] say how it is
+//! done. The [`stage`] holds what the contestants need, a [`contest`] has them take turns, and
+//! [`record`]s say what came of it. The [`worker`] is this library as a contestant; those of the
+//! [`rivals`] are scripts, in [`environments`] of theirs.
 
 mod compare;
 mod contest;
 mod cost;
+mod dtype;
 mod environments;
 mod limits;
 mod load;
 mod machine;
 mod once;
+mod place;
 mod process;
 #[path = "../../../crates/gpt2-tokenizer/benches/common/prose.rs"]
 mod prose;

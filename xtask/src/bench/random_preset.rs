@@ -16,7 +16,7 @@ pub fn write(folder: &Path, config: &Gpt2BackboneConfig) -> anyhow::Result<()> {
 }
 
 /// GPT-2's tokenizer, from the golden cases of this workspace.
-fn tokenizer() -> anyhow::Result<Gpt2Tokenizer> {
+pub fn tokenizer() -> anyhow::Result<Gpt2Tokenizer> {
     let root = env!("CARGO_MANIFEST_DIR");
     let folder = format!("{root}/../tests/golden/gpt2_vocabulary/transformers");
     Ok(Gpt2Tokenizer::from_preset(&folder)?)

@@ -2,22 +2,37 @@
 
 use serde_json::{Value, json};
 
-use super::contest::{Outcome, Series};
+use super::contest::{Absence, Outcome, Series};
+use super::cost::Rates;
+use super::dtype::Dtype;
+use super::place::Place;
 use super::scenario::{Metric, Scenario};
+use super::size::Size;
 use super::statistics::{median, range};
 
 /// Of the most memory of a process.
 const PEAK: Metric =
     Metric { name: "peak_memory", unit: "MB", factor: 1e-6, more_is_better: false };
 
+/// What a scenario is played with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    pub place: Place,
+    pub dtype: Dtype,
+    pub size: Size,
+}
+
 /// One line of the results.
 pub struct Record {
+    pub setting: Setting,
     pub scenario: String,
     pub metric: Metric,
-    /// In the metric's unit, round by round, as all numbers here.
-    pub ours: Vec<f64>,
+    /// In the metric's unit, round by round, as all numbers here; or why there are none.
+    pub ours: Result<Vec<f64>, Absence>,
     /// What the hardware allows; empty where that is not known.
     pub limits: Vec<f64>,
+    /// From which the limits follow.
+    pub rates: Vec<Rates>,
     pub peer: Option<Peer>,
 }
 
@@ -28,61 +43,64 @@ pub struct Peer {
     pub theirs: Result<Vec<f64>, Absence>,
 }
 
-/// Why a rival has no numbers.
-pub enum Absence {
-    Cannot(String),
-    Failed(String),
-}
-
 /// The records of a scenario, its metric first, then the memory of the same processes.
 pub fn records(
+    setting: &Setting,
     scenario: &Scenario,
     outcome: &Outcome,
-    unable: &[(&'static str, &'static str)],
+    unable: &[(&'static str, Absence)],
 ) -> Vec<Record> {
     let mut records = Vec::new();
     for metric in [scenario.work.metric(), PEAK] {
+        let is_peak = metric == PEAK;
         let numbers = |series: &Series| {
-            let of = if metric == PEAK { &series.peaks } else { &series.values };
+            let of = if is_peak { &series.peaks } else { &series.values };
             of.iter().map(|value| value * metric.factor).collect::<Vec<_>>()
         };
-        let limits: Vec<f64> = match metric == PEAK {
-            true => Vec::new(),
-            false => outcome.limits.iter().map(|limit| limit * metric.factor).collect(),
-        };
-        let mut add = |peer| {
-            records.push(Record {
-                scenario: scenario.name.clone(),
-                metric,
-                ours: numbers(&outcome.ours),
-                limits: limits.clone(),
-                peer,
-            });
-        };
-        if outcome.rivals.is_empty() && unable.is_empty() {
-            add(None);
+        let ours = outcome.ours.as_ref().map(numbers).map_err(Absence::clone);
+        let peer = |name: &str, theirs| Some(Peer { name: name.to_owned(), theirs });
+        let mut peers: Vec<Option<Peer>> = outcome
+            .rivals
+            .iter()
+            .map(|rival| {
+                let theirs = rival.series.as_ref().map(numbers).map_err(Absence::clone);
+                peer(&rival.name, theirs)
+            })
+            .chain(unable.iter().map(|(name, reason)| peer(name, Err(reason.clone()))))
+            .collect();
+        // Why someone is absent is said once.
+        if is_peak {
+            peers.retain(|peer| peer.as_ref().is_some_and(|peer| peer.theirs.is_ok()));
         }
-        for rival in &outcome.rivals {
-            let theirs = match &rival.series {
-                Ok(series) => Ok(numbers(series)),
-                Err(reason) => Err(Absence::Failed(reason.clone())),
-            };
-            add(Some(Peer { name: rival.name.clone(), theirs }));
+        let stand_alone = if ours.is_ok() { peers.is_empty() } else { !is_peak };
+        if stand_alone {
+            peers.insert(0, None);
         }
-        for (name, reason) in unable.iter().filter(|_| metric != PEAK) {
-            let theirs = Err(Absence::Cannot((*reason).to_owned()));
-            add(Some(Peer { name: (*name).to_owned(), theirs }));
-        }
+        let limits = |&limit: &f64| limit * metric.factor;
+        records.extend(peers.into_iter().map(|peer| Record {
+            setting: setting.clone(),
+            scenario: scenario.name.clone(),
+            metric,
+            ours: ours.clone(),
+            limits: if is_peak { Vec::new() } else { outcome.limits.iter().map(limits).collect() },
+            rates: if is_peak { Vec::new() } else { outcome.rates.clone() },
+            peer,
+        }));
     }
     records
 }
 
 impl Record {
+    /// Our numbers, none where we are absent.
+    pub fn our_numbers(&self) -> &[f64] {
+        self.ours.as_deref().unwrap_or_default()
+    }
+
     /// How many times better we are than the rival, pair by pair.
     pub fn ratios(&self) -> Vec<f64> {
         match &self.peer {
             Some(Peer { theirs: Ok(theirs), .. }) => {
-                pairs(theirs, &self.ours, self.metric.more_is_better)
+                pairs(theirs, self.our_numbers(), self.metric.more_is_better)
             }
             _ => Vec::new(),
         }
@@ -90,31 +108,43 @@ impl Record {
 
     /// How near we are to what the hardware allows, pair by pair: 1 is all.
     pub fn of_limit(&self) -> Vec<f64> {
-        pairs(&self.limits, &self.ours, self.metric.more_is_better)
+        pairs(&self.limits, self.our_numbers(), self.metric.more_is_better)
     }
 
     pub fn to_json(&self) -> Value {
         let mut json = json!({
             "scenario": self.scenario,
-            "device": "cpu",
-            "dtype": "f32",
+            "device": self.setting.place.name,
+            "dtype": self.setting.dtype.name(),
+            "size": self.setting.size.name(),
             "metric": self.metric.name,
             "unit": self.metric.unit,
-            "ours": median(&self.ours),
+            "ours": median(self.our_numbers()),
             "limit": median(&self.limits),
             "of_limit": median(&self.of_limit()),
-            "ours_rounds": self.ours,
+            "ours_rounds": self.our_numbers(),
         });
+        if !self.rates.is_empty() {
+            let rate =
+                |of: fn(&Rates) -> f64| median(&self.rates.iter().map(of).collect::<Vec<_>>());
+            json["bytes_per_second"] = rate(|rates| rates.bytes).into();
+            json["operations_per_second"] = rate(|rates| rates.operations).into();
+        }
+        if let Err(absence) = &self.ours {
+            json["ours_absent"] = absence.to_string().into();
+        }
         let Some(peer) = &self.peer else { return json };
         json["peer"] = peer.name.clone().into();
         match &peer.theirs {
             Ok(theirs) => {
                 let ratios = self.ratios();
-                let (least, most) = range(&ratios);
                 json["theirs"] = median(theirs).into();
-                json["ratio"] = median(&ratios).into();
-                json["ratio_least"] = least.into();
-                json["ratio_most"] = most.into();
+                if let Some(ratio) = median(&ratios) {
+                    let (least, most) = range(&ratios);
+                    json["ratio"] = ratio.into();
+                    json["ratio_least"] = least.into();
+                    json["ratio_most"] = most.into();
+                }
                 json["theirs_rounds"] = theirs.clone().into();
             }
             Err(Absence::Cannot(reason)) => json["cannot"] = reason.clone().into(),
@@ -137,12 +167,22 @@ mod tests {
     use super::*;
     use crate::bench::contest::Performance;
 
+    fn cannot(reason: &str) -> Absence {
+        Absence::Cannot(reason.to_owned())
+    }
+
+    fn setting() -> Setting {
+        let place = Place { name: "vulkan".into(), hardware: "a GPU".into(), is_cpu: false };
+        Setting { place, dtype: Dtype::Bfloat16, size: Size::Medium }
+    }
+
     fn outcome(name: &str) -> (Scenario, Outcome) {
         let series = |values: [f64; 3]| Series { values: values.to_vec(), peaks: vec![2e6] };
-        let scenario = Scenario::select(&[name.to_owned()]).unwrap().remove(0);
+        let scenario = Scenario::select(&[name.to_owned()], true).unwrap().remove(0);
         let rival = Performance { name: "rival".to_owned(), series: Ok(series([4.0, 3.0, 9.0])) };
         let outcome = Outcome {
-            ours: series([2.0, 1.0, 9.0]),
+            ours: Ok(series([2.0, 1.0, 9.0])),
+            rates: vec![Rates { bytes: 3.0, operations: 4.0 }],
             limits: vec![1.0, 0.5, 9.0],
             rivals: vec![rival],
         };
@@ -152,9 +192,13 @@ mod tests {
     #[test]
     fn ratios_are_those_of_a_round_and_above_one_where_we_are_better() {
         let (scenario, outcome) = outcome("decode-1-ctx8");
-        let records = records(&scenario, &outcome, &[("other", "cannot do it")]);
+        let records =
+            records(&setting(), &scenario, &outcome, &[("other", cannot("cannot do it"))]);
         let json: Vec<Value> = records.iter().map(Record::to_json).collect();
         assert_eq!(json.len(), 3);
+        assert_eq!((&json[0]["device"], &json[0]["size"]), (&"vulkan".into(), &"medium".into()));
+        assert_eq!(json[0]["dtype"], "bfloat16");
+        assert_eq!(json[0]["operations_per_second"], 4.0);
         assert_eq!((&json[0]["metric"], &json[0]["unit"]), (&"decode".into(), &"ms/step".into()));
         assert_eq!((&json[0]["ours"], &json[0]["theirs"]), (&2000.0.into(), &4000.0.into()));
         assert_eq!((&json[0]["ratio"], &json[0]["of_limit"]), (&2.0.into(), &0.5.into()));
@@ -171,7 +215,7 @@ mod tests {
     #[test]
     fn more_bytes_a_second_are_better() {
         let (scenario, outcome) = outcome("tokenizer");
-        let record = &records(&scenario, &outcome, &[])[0];
+        let record = &records(&setting(), &scenario, &outcome, &[])[0];
         assert_eq!(record.ratios(), [0.5, 1.0 / 3.0, 1.0]);
     }
 
@@ -179,8 +223,26 @@ mod tests {
     fn without_rivals_there_is_a_record_of_ours() {
         let (scenario, mut outcome) = outcome("load");
         outcome.rivals.clear();
-        let records = records(&scenario, &outcome, &[]);
+        let records = records(&setting(), &scenario, &outcome, &[]);
         assert_eq!(records.len(), 2);
         assert!(records[0].to_json()["peer"].is_null());
+    }
+
+    #[test]
+    fn where_we_fail_that_is_a_line_and_the_others_have_theirs() {
+        let (scenario, mut outcome) = outcome("load");
+        outcome.ours = Err(Absence::Failed("out of memory".to_owned()));
+        let records = records(&setting(), &scenario, &outcome, &[("other", cannot("no"))]);
+        let json: Vec<Value> = records.iter().map(Record::to_json).collect();
+        let peers: Vec<_> = json.iter().map(|record| record["peer"].as_str()).collect();
+        assert_eq!(peers, [None, Some("rival"), Some("other"), Some("rival")]);
+        assert_eq!(json[0]["ours_absent"], "failed: out of memory");
+        assert_eq!(json[1]["theirs"], 4000.0);
+        assert!(json[1]["ours"].is_null() && json[1]["ratio"].is_null());
+        let left_out = Outcome::none(cannot("left out"));
+        let [record] = &super::records(&setting(), &scenario, &left_out, &[])[..] else {
+            panic!("one line says it")
+        };
+        assert_eq!(record.to_json()["ours_absent"], "left out");
     }
 }

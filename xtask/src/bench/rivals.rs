@@ -3,21 +3,22 @@
 use clap::ValueEnum;
 
 use super::environments::Environment;
+use super::place::Place;
 use super::scenario::{Search, Work};
 
 /// A library to compare with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Rival {
-    /// KerasHub on JAX
+    /// KerasHub on JAX, on a GPU on torch too
     #[value(name = "keras-hub")]
     KerasHub,
     /// The transformers library on torch
     #[value(name = "transformers")]
     Transformers,
-    /// CTranslate2 in 32-bit floats
+    /// CTranslate2
     #[value(name = "ctranslate2")]
     CTranslate2,
-    /// llama.cpp in 32-bit floats, cache included
+    /// llama.cpp, with a cache of the model's type
     #[value(name = "llama.cpp")]
     LlamaCpp,
     /// OpenAI's tokenizer
@@ -86,10 +87,15 @@ impl Rival {
         }
     }
 
-    /// The ways in which it can do this work: all are run, and the fastest counts.
-    pub fn modes(self, work: &Work) -> &'static [&'static str] {
+    /// The ways in which it can do this work. All are run; on a CPU the fastest counts, on a GPU
+    /// each is a rival of its own.
+    pub fn modes(self, work: &Work, place: &Place) -> &'static [&'static str] {
         match (self, work) {
+            (Self::KerasHub, _) if !place.is_cpu => &["JAX", "torch"],
             (Self::Transformers, Work::Train { .. }) => &["eager", "torch.compile"],
+            (Self::Transformers, Work::Generate { .. }) if !place.is_cpu => {
+                &["eager", "torch.compile"]
+            }
             (Self::LlamaCpp, Work::Generate { .. }) => &["plain attention", "flash attention"],
             _ => &[""],
         }
@@ -124,8 +130,20 @@ mod tests {
         assert!(Rival::Tiktoken.takes_part(&Work::Tokenize { batch: true }));
         assert!(!Rival::Tiktoken.takes_part(&Work::Load));
         let train = Work::Train { batch_size: 1, length: 1, lora: false };
-        assert_eq!(Rival::Transformers.modes(&train).len(), 2);
         assert!(Rival::LlamaCpp.cannot(&train).is_some());
         assert!(Rival::LlamaCpp.takes_part(&train), "what it cannot do is said");
+    }
+
+    #[test]
+    fn a_gpu_has_more_modes() {
+        let place = |is_cpu| Place { name: String::new(), hardware: String::new(), is_cpu };
+        let modes = |rival: Rival, work| [true, false].map(|cpu| rival.modes(work, &place(cpu)));
+        let compiled = &["eager", "torch.compile"][..];
+        let train = Work::Train { batch_size: 1, length: 1, lora: false };
+        let generate = Work::Generate { lengths: vec![1], steps: 1, search: Search::Greedy };
+        assert_eq!(modes(Rival::Transformers, &train), [compiled, compiled]);
+        assert_eq!(modes(Rival::Transformers, &generate), [&[""], compiled]);
+        assert_eq!(modes(Rival::KerasHub, &Work::Load), [&[""][..], &["JAX", "torch"]]);
+        assert_eq!(modes(Rival::Transformers, &Work::Load), [[""], [""]]);
     }
 }

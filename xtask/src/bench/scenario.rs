@@ -3,6 +3,8 @@
 use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 
+use super::size::Size;
+
 /// Tokens that a decoding scenario makes behind the first.
 const STEPS: usize = 64;
 /// Context of the scenarios that are named by their sampler.
@@ -10,7 +12,7 @@ const CONTEXT: usize = 128;
 /// Positions of every size of GPT-2.
 pub const POSITIONS: usize = 1024;
 
-/// What is measured without `--scenario`.
+/// What is measured on a CPU without `--scenario`.
 const ALL: &str = "prefill-128 prefill-512 decode-1-ctx8 decode-1-ctx128 decode-1-ctx900 \
     decode-8-ragged beam-5 contrastive-5 top-k-5 top-p train-2x256 train-4x512 train-1x1024 \
     train-2x256-lora train-4x512-lora train-1x1024-lora load first-token tokenizer tokenizer-batch";
@@ -18,6 +20,11 @@ const ALL: &str = "prefill-128 prefill-512 decode-1-ctx8 decode-1-ctx128 decode-
 const GROWTH: &str = "decode-1-ctx8 decode-1-ctx128 decode-1-ctx256 decode-1-ctx512 \
     decode-1-ctx900 decode-2-ctx128 decode-4-ctx128 decode-8-ctx128 decode-16-ctx128 train-1x256 \
     train-1x512 train-1x1024";
+
+/// What is measured on a GPU without `--scenario`.
+const GPU: &str = "prefill-128 prefill-512 decode-1-ctx8 decode-1-ctx128 decode-1-ctx900 \
+    decode-8-ragged decode-32-ctx128 decode-128-ctx128 beam-5 contrastive-5 top-k-5 top-p \
+    train-2x256 train-4x512 train-8x1024 train-8x1024-lora load first-token";
 
 /// A name, and its work.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +76,7 @@ impl Scenario {
         let Some(work) = Work::parse(name) else {
             bail!(
                 "no scenario is named `{name}`; there are {ALL}, others of the forms prefill-N, \
-                 decode-B-ctxN, train-BxN and train-BxN-lora, and the groups `all` and `growth`"
+                 decode-B-ctxN, train-BxN and train-BxN-lora, and the groups `all`, `growth` and `gpu`"
             );
         };
         ensure!(
@@ -80,14 +87,25 @@ impl Scenario {
         Ok(Self { name: name.to_owned(), work })
     }
 
-    /// The scenarios of some names and groups, each once; all without any.
-    pub fn select(names: &[String]) -> anyhow::Result<Vec<Self>> {
+    /// Why a member of a group is not played at this size. Who names it has it all the same.
+    pub fn left_out(&self, size: Size, names: &[String]) -> Option<&'static str> {
+        let is_too_large = size == Size::Xl && matches!(self.work, Work::Train { .. });
+        (is_too_large && !names.contains(&self.name)).then_some(
+            "left out: weights, gradients and Adam's averages of XL are 25 GB, with activations \
+             more than most devices have; name the scenario to try",
+        )
+    }
+
+    /// The scenarios of some names and groups, each once; without any, the device's group.
+    pub fn select(names: &[String], is_cpu: bool) -> anyhow::Result<Vec<Self>> {
+        let group = [if is_cpu { "all" } else { "gpu" }];
         let mut scenarios: Vec<Self> = Vec::new();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        for name in if names.is_empty() { &["all"][..] } else { &names } {
+        for name in if names.is_empty() { &group[..] } else { &names } {
             let members = match *name {
                 "all" => ALL,
                 "growth" => GROWTH,
+                "gpu" => GPU,
                 name => name,
             };
             for member in members.split_whitespace() {
@@ -223,10 +241,21 @@ mod tests {
     fn groups_hold_scenarios_that_exist_each_once() {
         let select = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-            Scenario::select(&names).unwrap()
+            Scenario::select(&names, true).unwrap()
         };
         assert_eq!(select(&[]), select(&["all"]));
+        assert_eq!(Scenario::select(&[], false).unwrap(), select(&["gpu"]));
         assert_eq!(select(&["all", "load"]).len(), 20);
         assert_eq!(select(&["growth", "decode-1-ctx8"]).len(), 12);
+    }
+
+    #[test]
+    fn the_largest_size_is_trained_only_where_that_is_asked_for() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let train = Scenario::parse("train-2x256").unwrap();
+        assert!(train.left_out(Size::Xl, &names(&["gpu"])).is_some());
+        assert_eq!(train.left_out(Size::Xl, &names(&["gpu", "train-2x256"])), None);
+        assert_eq!(train.left_out(Size::Large, &[]), None);
+        assert_eq!(Scenario::parse("load").unwrap().left_out(Size::Xl, &[]), None);
     }
 }

@@ -1,11 +1,12 @@
 //! The sizes of GPT-2, by name.
 
+use clap::ValueEnum;
 use gpt2_backbone::Gpt2BackboneConfig;
 
 use super::scenario::POSITIONS;
 
 /// A size of GPT-2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Size {
     /// Two narrow layers, to see that everything runs: its times say nothing
     Tiny,
@@ -20,6 +21,11 @@ pub enum Size {
 }
 
 impl Size {
+    /// The name by which it is asked for.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
     pub fn config(self) -> Gpt2BackboneConfig {
         let (layers, heads, hidden) = match self {
             Self::Tiny => (2, 2, 64),

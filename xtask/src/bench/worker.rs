@@ -5,17 +5,21 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use burn::tensor::Device;
+use clap::ValueEnum;
+use gpt2_backbone::{check_float_type, parse_device};
 use gpt2_presets::{FromPreset, LoadOptions, Preset};
 use gpt2_task::{
-    GenerateOptions, Gpt2CausalLm, StopTokenIds, TokenBatch, TokenId, TrainingBatch, samplers,
+    CompileOptions, GenerateOptions, Gpt2CausalLm, StopTokenIds, TokenBatch, TokenId,
+    TrainingBatch, samplers,
 };
 use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Value, json};
 
+use super::dtype::Dtype;
 use super::prose::Random;
-use super::{limits, process};
+use super::{limits, place, process};
 
 /// Ids of random prompts lie below: a little less than GPT-2 has.
 const RANDOM_IDS: usize = 50_000;
@@ -28,11 +32,12 @@ pub struct Arguments {
 }
 
 /// Prints `{"values": […], "peak_bytes": …}`: seconds of a prefill, of a step or of loading, or
-/// bytes in a second.
+/// bytes in a second; of the tasks `device` and `limits`, what they have found.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let request = Request(serde_json::from_str(&arguments.request).context("reading the request")?);
     gpt2_task::reuse_memory();
-    let device = gpt2_backbone::parse_device("cpu")?;
+    let name = request.text("device")?;
+    let device = parse_device(name)?;
     let values = match request.text("task")? {
         "generate" => generate(&request, &device)?,
         "train" => train(&request, &device)?,
@@ -40,7 +45,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         "first-token" => first_token(&request, &device)?,
         "tokenize" => tokenize(&request)?,
         "limits" => {
-            vec![limits::memory_rate(request.count("threads")?), limits::product_rate(&device)]
+            let dtype = request.dtype()?;
+            check_float_type(&device, dtype.tensor())?;
+            let rates = if place::is_cpu(&device) {
+                limits::of_cpu(&device, dtype, request.count("threads")?)?
+            } else {
+                limits::of_gpu(&device, dtype)?
+            };
+            vec![rates.bytes, rates.operations]
+        }
+        "device" => {
+            println!("{}", place::describe(name, &device));
+            return Ok(ExitCode::SUCCESS);
         }
         task => bail!("the task `{task}` is not known"),
     };
@@ -64,13 +80,25 @@ impl Request {
         self.0[key].as_bool().with_context(|| format!("the request has `{key}`, true or false"))
     }
 
-    fn model(&self, options: impl Into<LoadOptions>) -> anyhow::Result<Gpt2CausalLm> {
+    fn dtype(&self) -> anyhow::Result<Dtype> {
+        let dtype = Dtype::from_str(self.text("dtype")?, false);
+        dtype.map_err(|_| anyhow!("the request has a `dtype`, float32, float16 or bfloat16"))
+    }
+
+    fn model(&self, options: LoadOptions) -> anyhow::Result<Gpt2CausalLm> {
         Ok(Preset::open(self.text("model")?)?.causal_lm(options)?)
     }
 
-    /// The values of all repetitions, behind one that is thrown away.
+    /// In the type that is asked for, to generate.
+    fn options(&self, device: &Device) -> anyhow::Result<LoadOptions> {
+        Ok(LoadOptions::new(device).with_dtype(self.dtype()?.weights()))
+    }
+
+    /// The values of all repetitions, behind some that are thrown away.
     fn repeat(&self, mut run: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<Vec<f64>> {
-        run()?;
+        for _ in 0..self.count("warm_ups")? {
+            run()?;
+        }
         (0..self.count("repetitions")?).map(|_| run()).collect()
     }
 }
@@ -80,8 +108,10 @@ fn count(value: &Value) -> Option<usize> {
 }
 
 fn load(request: &Request, device: &Device) -> anyhow::Result<f64> {
+    let options = request.options(device)?;
     let start = Instant::now();
-    let model = request.model(device)?;
+    let model = request.model(options)?;
+    device.sync()?;
     let seconds = start.elapsed().as_secs_f64();
     // Its end is not part of the time.
     drop(model);
@@ -90,7 +120,7 @@ fn load(request: &Request, device: &Device) -> anyhow::Result<f64> {
 
 /// The seconds from the start of the process are known to who started it alone.
 fn first_token(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
-    let mut model = request.model(device)?;
+    let mut model = request.model(request.options(device)?)?;
     model.compile(samplers::get("greedy")?)?;
     let options = GenerateOptions::new()
         .with_max_length(request.count("max_length")?)
@@ -101,7 +131,7 @@ fn first_token(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
 
 fn generate(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
     // As a program loads that generates for long.
-    let mut model = request.model(LoadOptions::new(device).with_memory_map(false))?;
+    let mut model = request.model(request.options(device)?.with_memory_map(false))?;
     model.compile(samplers::get(match request.text("search")? {
         "beam" => "beam:num_beams=5",
         "contrastive" => "contrastive:k=5,alpha=0.6",
@@ -132,9 +162,10 @@ fn generate(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
     })
 }
 
-/// Keras' Adam with its defaults, dropout as the config says.
+/// Keras' Adam with its defaults, dropout as the config says. The weights are 32-bit floats.
 fn train(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
-    let mut model = request.model(device)?;
+    let mut model = request.model(LoadOptions::new(device))?;
+    model.compile(CompileOptions::new().with_precision(request.dtype()?.precision()))?;
     if request.flag("lora")? {
         model.enable_lora(4, None, 0)?;
     }

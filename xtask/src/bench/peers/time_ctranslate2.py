@@ -1,9 +1,28 @@
 """Times CTranslate2: time_ctranslate2.py REQUEST"""
 
+import ctypes
 import json
+import sysconfig
+from pathlib import Path
+
+from worker import answer, cannot, clock, dtype, on_gpu, repeat_generation, request, threads
+
+if on_gpu:
+    # Its package does not bring the library along that it asks for.
+    for name in ["libcublasLt.so.12", "libcublas.so.12"]:
+        library = Path(sysconfig.get_path("purelib"), "nvidia", "cublas", "lib", name)
+        if library.exists():
+            ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
 
 import ctranslate2
-from worker import answer, clock, repeat_generation, request, threads
+
+device = "cuda" if on_gpu else "cpu"
+try:
+    types = ctranslate2.get_supported_compute_types(device)
+except (RuntimeError, ValueError) as error:
+    cannot(f"this CTranslate2 finds no GPU: {error}")
+if dtype not in types:
+    cannot(f"does not compute in {dtype} here")
 
 SEARCHES = {
     "greedy": {},
@@ -15,7 +34,7 @@ SEARCHES = {
 
 def model():
     return ctranslate2.Generator(
-        request["model"], device="cpu", compute_type="float32", inter_threads=1, intra_threads=threads
+        request["model"], device=device, compute_type=dtype, inter_threads=1, intra_threads=threads
     )
 
 

@@ -3,11 +3,17 @@
 Its own loop is used, as llama-server does, and not that of the Python package, which copies logits.
 """
 
-import llama_cpp as llama
-from worker import answer, clock, repeat_generation, repeat_tokenizing, request, threads
+from worker import answer, cannot, clock, dtype, on_gpu, repeat_generation, repeat_tokenizing, request, threads
+
+try:
+    import llama_cpp as llama
+except ImportError:
+    cannot("llama-cpp-python is not there: build it for the GPU, and name its Python by --torch-python")
+if on_gpu and not llama.llama_supports_gpu_offload():
+    cannot("this llama-cpp-python is built for the CPU alone")
 
 POSITIONS = 1024
-F32 = 0  # ggml's number of the type
+TYPES = {"float32": 0, "float16": 1, "bfloat16": 30}  # ggml's numbers
 
 
 def quiet(level, text, data):
@@ -20,17 +26,28 @@ llama.llama_log_set(log_callback, None)
 
 def load():
     llama.llama_backend_init()
-    return llama.llama_model_load_from_file(request["model"].encode(), llama.llama_model_default_params())
+    parameters = llama.llama_model_default_params()
+    if on_gpu:
+        parameters.n_gpu_layers = 999
+    return llama.llama_model_load_from_file(request["model"].encode(), parameters)
+
+
+def positions():
+    """Those of a sequence: all on a CPU, where only those in use take memory."""
+    if not on_gpu or "lengths" not in request:
+        return POSITIONS
+    used = max(request["lengths"]) + request["steps"] + 1
+    return -(-used // 256) * 256
 
 
 def context(model, rows):
     parameters = llama.llama_context_default_params()
     # A part of the cache for each sequence.
-    parameters.n_ctx = POSITIONS * rows
+    parameters.n_ctx = positions() * rows
     parameters.n_batch = parameters.n_ubatch = POSITIONS
     parameters.n_seq_max = rows
     parameters.n_threads = parameters.n_threads_batch = threads
-    parameters.type_k = parameters.type_v = F32
+    parameters.type_k = parameters.type_v = TYPES[dtype]
     flash = request["mode"] == "flash attention"
     parameters.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash else llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
     return llama.llama_init_from_model(model, parameters)

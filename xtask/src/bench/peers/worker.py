@@ -1,7 +1,8 @@
 """What the workers of all rivals share: the request, the clock and the answer.
 
 A worker does a request's work several times and prints `{"values": [...], "peak_bytes": ...}` last:
-seconds of a prefill, of a step or of loading, or bytes in a second.
+seconds of a prefill, of a step or of loading, or bytes in a second. One that cannot do the work prints
+`{"cannot": reason}`.
 """
 
 import json
@@ -12,6 +13,8 @@ import time
 
 request = json.loads(sys.argv[1])
 threads = request["threads"]
+dtype = request["dtype"]
+on_gpu = request["device"] == "gpu"
 
 # Prompts are drawn below this id: a little less than GPT-2 has.
 RANDOM_IDS = 50_000
@@ -22,8 +25,9 @@ def random_ids(length):
 
 
 def repeat(run):
-    """The values of all repetitions, behind one that is thrown away: it compiles, and fills caches."""
-    run()
+    """The values of all repetitions, behind some that are thrown away: they compile, and fill caches."""
+    for _ in range(request["warm_ups"]):
+        run()
     return [run() for _ in range(request["repetitions"])]
 
 
@@ -56,12 +60,20 @@ def repeat_tokenizing(tokenize, tokenize_batch):
     return repeat(lambda: size / clock(run))
 
 
+def cannot(reason):
+    end({"cannot": reason})
+
+
 def answer(values):
     try:
         with open("/proc/self/status") as status:
             peaks = [int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM")]
     except OSError:  # Not Linux.
         peaks = []
-    print(json.dumps({"values": values, "peak_bytes": peaks[0] if peaks else None}), flush=True)
+    end({"values": values, "peak_bytes": peaks[0] if peaks else None})
+
+
+def end(words):
+    print(json.dumps(words), flush=True)
     # Some libraries hang, or crash, when they are taken down.
     os._exit(0)
