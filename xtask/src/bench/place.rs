@@ -43,7 +43,7 @@ pub fn describe(name: &str, device: &Device) -> Value {
     }
     let first = format!("{name}:0");
     let is_it = |found: &&str| *found == name || *found == first;
-    let listed = devices().into_iter().find(|info| is_it(&info.name.as_str()));
+    let listed = devices().into_iter().flatten().find(|info| is_it(&info.name.as_str()));
     let hardware = listed.map_or_else(|| format!("{device:?}"), |info| info.hardware);
     json!({"hardware": hardware, "is_cpu": false})
 }
