@@ -4,7 +4,8 @@ use std::hint::black_box;
 use std::thread;
 use std::time::Instant;
 
-use burn::tensor::{Device, Distribution, FloatDType, Tensor};
+use burn::tensor::{DType, Device, Distribution, FloatDType, Tensor};
+use gpt2_backbone::{BackboneError, read};
 
 use super::cost::Rates;
 use super::dtype::Dtype;
@@ -76,11 +77,23 @@ fn sum(floats: &[f32]) -> f32 {
     sums.iter().sum()
 }
 
-/// Bytes read and written in a second where one is added to every number of a tensor.
+/// Bytes read and written in a second where one is added to every number of a tensor, which is as
+/// large as the device lets it be.
 fn copy_rate(device: &Device, dtype: Dtype) -> anyhow::Result<f64> {
-    let zeros = Tensor::<1>::zeros([BYTES / dtype.size()], device).cast(FloatDType::from(dtype));
-    let seconds = best(TRIES, || queue(device, &|| zeros.clone().add_scalar(1.0)))?;
-    Ok(2.0 * BYTES as f64 / seconds)
+    let mut bytes = BYTES;
+    loop {
+        let options = (device, DType::from(FloatDType::from(dtype)));
+        let zeros = Tensor::<1>::zeros([bytes / dtype.size()], options);
+        match best(TRIES, || queue(device, &|| zeros.clone().add_scalar(1.0))) {
+            Ok(seconds) => return Ok(2.0 * bytes as f64 / seconds),
+            Err(error) if !is_out_of_memory(&error) || bytes < (1 << 20) => return Err(error),
+            Err(_) => bytes /= 2,
+        }
+    }
+}
+
+fn is_out_of_memory(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(BackboneError::DeviceOutOfMemory { .. }))
 }
 
 /// Floating-point operations in a second of burn's product of large matrices, which `run` runs.
@@ -104,13 +117,14 @@ fn queue<const D: usize>(
     device: &Device,
     operation: &dyn Fn() -> Tensor<D>,
 ) -> anyhow::Result<usize> {
-    for _ in 0..QUEUE {
-        let result = operation();
+    let mut last = operation();
+    for _ in 1..QUEUE {
         // What waits to be fused with others is done, and not left out where nobody reads it.
         device.flush()?;
-        drop(black_box(result));
+        last = black_box(operation());
     }
-    device.sync()?;
+    // Without a look at the result, an operation that failed would be the fastest.
+    read(last.reshape([-1]).slice([0..1]))?;
     Ok(QUEUE)
 }
 
