@@ -101,6 +101,10 @@ fn layer_normalisation_and_its_gradients() {
 
 #[test]
 fn dropout_drops_the_same_numbers() {
+    if cfg!(feature = "fusion") {
+        // burn's operations, which draw from the device's generator.
+        return;
+    }
     compare("dropout", |device| {
         let key = DropoutKey { key: 0xfedc_ba98_7654_3210, rate: 0.3 };
         vec![values(dropout(tensor(1, [100, 37], device), key))]
@@ -118,7 +122,8 @@ fn attention_and_its_gradients() {
     let key = DropoutKey { key: 77, rate: 0.25 };
     // One block of keys and two; heads that vectors of four do and do not divide.
     for (tokens, heads, width) in [(1, 3, 8), (20, 3, 8), (300, 2, 8), (11, 2, 5)] {
-        for (is_masked, dropout) in [(false, None), (true, Some(key))] {
+        let dropped = (!cfg!(feature = "fusion")).then_some(key);
+        for (is_masked, dropout) in [(false, None), (true, dropped)] {
             let label = format!("attention {tokens}x{heads}x{width}, {is_masked} {dropout:?}");
             compare(&label, |device| {
                 let options = AttentionOptions {
@@ -254,6 +259,10 @@ fn number_for(weights: &[f64], rank: usize) -> f32 {
 #[test]
 fn chosen_tokens() {
     let Some(gpu) = gpu() else { return };
+    assert_eq!(chooses_tokens(&gpu), !cfg!(feature = "fusion"));
+    if !chooses_tokens(&gpu) {
+        return;
+    }
     let (rows, width, temperature) = (4, 777, 0.5);
     let mut logits = numbers(9, rows * width);
     // Two logits of one probability, the larger behind; and two equal ones, the largest.
@@ -268,7 +277,6 @@ fn chosen_tokens() {
         let numbers = Tensor::from_data(TensorData::new(numbers, [rows]), &gpu);
         choose_tokens(logits, numbers, choice).unwrap().into_data().iter::<i32>().collect()
     };
-    assert!(chooses_tokens(&gpu));
     let best = |row: usize| {
         let mut row = logits[row * width..][..width].to_vec();
         gpt2_task::softmax(&mut row, 1.0);

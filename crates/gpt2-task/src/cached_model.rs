@@ -99,11 +99,11 @@ impl NextToken for CachedModel {
         let numbers = TensorData::new(request.numbers.clone(), [count]);
         let numbers = Tensor::from_data(numbers, (&device, DType::F32));
         let chosen = choose_tokens(logits, numbers, request.choice);
-        let chosen = force(chosen.expect("the device has the kernel"), &request.forced);
+        let chosen = chosen.expect("the device has the kernel");
         // What stands for damaged logits is no token: the step that runs ahead of its reading must
         // not look for it.
         let last = self.vocabulary_size() as i64 - 1;
-        self.chosen = Some(chosen.clone().clamp_max(last));
+        self.chosen = Some(force(chosen.clone().clamp_max(last), &request.forced));
         Ok(start_read(chosen))
     }
 }
