@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::thread;
 use std::time::Instant;
 
-use burn::tensor::{DType, Device, Distribution, FloatDType, Tensor};
+use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 use gpt2_backbone::{BackboneError, read};
 
 use super::cost::Rates;
@@ -82,7 +82,7 @@ fn sum(floats: &[f32]) -> f32 {
 fn copy_rate(device: &Device, dtype: Dtype) -> anyhow::Result<f64> {
     let mut bytes = BYTES;
     loop {
-        let options = (device, DType::from(FloatDType::from(dtype)));
+        let options = (device, dtype.tensor());
         let zeros = Tensor::<1>::zeros([bytes / dtype.size()], options);
         match best(TRIES, || queue(device, &|| zeros.clone().add_scalar(1.0))) {
             Ok(seconds) => return Ok(2.0 * bytes as f64 / seconds),
@@ -124,7 +124,7 @@ fn queue<const D: usize>(
         last = black_box(operation());
     }
     // Without a look at the result, an operation that failed would be the fastest.
-    read(last.reshape([-1]).slice([0..1]))?;
+    read(last.flatten::<1>(0, -1).narrow(0, 0, 1))?;
     Ok(QUEUE)
 }
 
