@@ -63,7 +63,7 @@ pub fn parse_device(device: &str) -> Result<Device, BackboneError> {
     match (name, index) {
         ("auto", None) => automatic().map_or_else(|| parse_device("cpu"), Ok),
         ("cpu", None) => {
-            let compiled = cpus.iter().find(|backend| devices_of(backend).is_some());
+            let compiled = cpus.iter().find(|backend| is_compiled(backend));
             find(device, compiled.unwrap_or(&cpus[0]), 0)
         }
         (backend, None) if cpus.contains(&backend) => find(device, backend, 0),
@@ -92,7 +92,7 @@ pub fn devices() -> Vec<Result<DeviceInfo, BackboneError>> {
 
 /// Whether a backend of [`BACKENDS`] is compiled in.
 pub fn is_compiled(backend: &str) -> bool {
-    devices_of(backend).is_some()
+    kind_of(backend).is_some()
 }
 
 /// Refuses a float type in which a device does not compute.
@@ -132,28 +132,31 @@ fn find(device: &str, backend: &str, index: usize) -> Result<Device, BackboneErr
 }
 
 /// The devices that a backend finds, the fastest kind first; none where it is not compiled in.
-#[allow(unreachable_code, unused_variables, reason = "a build may have no backend at all")]
 fn devices_of(backend: &str) -> Option<Vec<Device>> {
-    let kind: DeviceType = match backend {
-        #[cfg(feature = "cuda")]
-        "cuda" => DeviceType::Cuda,
-        #[cfg(feature = "metal")]
-        "metal" => DeviceType::Metal,
-        #[cfg(feature = "vulkan")]
-        "vulkan" => DeviceType::Vulkan,
-        #[cfg(feature = "webgpu")]
-        "webgpu" => DeviceType::WebGpu,
-        #[cfg(feature = "wgpu")]
-        "wgpu" => DeviceType::Wgpu,
-        #[cfg(feature = "flex")]
-        "flex" => DeviceType::Flex,
-        #[cfg(feature = "ndarray")]
-        "ndarray" => DeviceType::NdArray,
-        _ => return None,
-    };
-    let mut devices: Vec<Device> = Device::enumerate(kind).into_iter().collect();
+    let mut devices: Vec<Device> = Device::enumerate(kind_of(backend)?).into_iter().collect();
     devices.sort_by_key(speed_rank);
     Some(devices)
+}
+
+/// burn's name of a backend, where it is compiled in.
+fn kind_of(backend: &str) -> Option<DeviceType> {
+    match backend {
+        #[cfg(feature = "cuda")]
+        "cuda" => Some(DeviceType::Cuda),
+        #[cfg(feature = "metal")]
+        "metal" => Some(DeviceType::Metal),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Some(DeviceType::Vulkan),
+        #[cfg(feature = "webgpu")]
+        "webgpu" => Some(DeviceType::WebGpu),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Some(DeviceType::Wgpu),
+        #[cfg(feature = "flex")]
+        "flex" => Some(DeviceType::Flex),
+        #[cfg(feature = "ndarray")]
+        "ndarray" => Some(DeviceType::NdArray),
+        _ => None,
+    }
 }
 
 #[cfg(feature = "wgpu")]

@@ -11,13 +11,14 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::launch::{UNITS, buffer, contiguous, cube_dim, cubes, elem, empty, owned, vector_size};
 use super::random::dropout_factor;
+use super::reduce::sum_in_order;
 use crate::attention::{AttentionOptions, CachedKeys};
 
 /// Most queries of a cube.
 const MAX_QUERIES: usize = 8;
 
 /// Below every score.
-const LOWEST: f32 = -1e30;
+pub(super) const LOWEST: f32 = -1e30;
 
 /// What a kernel is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -299,14 +300,8 @@ fn attention_kernel<X: Float, M: Numeric, N: Size>(
     }
 
     let mut partial = Shared::<[Vector<f32, N>]>::new_slice(UNITS);
-    partial[unit] = total;
-    sync_cube();
+    let sum = sum_in_order(total, &mut partial, comptime!(lanes * tile), slices);
     if slice == 0 && first + summed < sizes.queries {
-        let mut sum = Vector::<f32, N>::new(0.0f32);
-        #[unroll]
-        for other in 0..slices {
-            sum += partial[unit + other * comptime!(lanes * tile)];
-        }
         // A query that sees no key gets zeros.
         let divisor = sums[summed];
         let factor = select(divisor <= 0.0f32, 0.0f32, 1.0f32 / divisor);

@@ -7,16 +7,13 @@ use burn_cubecl::cubecl::ir::ElemType;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::attention::{Drop, Sizes, Variant, drop_of, dropped, sizes_of};
+use super::attention::{Drop, LOWEST, Sizes, Variant, drop_of, dropped, sizes_of};
 use super::launch::{UNITS, buffer, contiguous, cube_dim, cubes, elem, empty, vector_size};
-use super::reduce::cube_sum;
+use super::reduce::{cube_sum, sum_in_order};
 use crate::attention::AttentionOptions;
 
 /// Buffers of the kernel that has the most, besides sizes.
 pub(super) const BINDINGS: usize = 8;
-
-/// Below every score.
-const LOWEST: f32 = -1e30;
 
 /// The scalar product of two vectors of a head.
 #[cube]
@@ -33,6 +30,29 @@ fn dot<X: Float, N: Size>(
         sum += left * Vector::cast_from(right[right_start + place]);
     }
     Vector::vector_sum(sum)
+}
+
+/// Reads a head's vectors of a tile of tokens, zeros behind the last token.
+#[cube]
+fn load_tile<X: Float, N: Size>(
+    source: &[Vector<X, N>],
+    target: &mut Shared<[Vector<f32, N>]>,
+    base: usize,
+    first: usize,
+    sizes: &Sizes,
+    #[comptime] variant: Variant,
+) {
+    let lanes = comptime!(variant.lanes);
+    let count = comptime!(variant.tile * variant.lanes);
+    for place in range_stepped(UNIT_POS as usize, count, UNITS) {
+        let (token, lane) = (first + place / lanes, place % lanes);
+        if token < sizes.queries {
+            let from = base + token * sizes.heads * lanes + lane;
+            target[place] = Vector::cast_from(source[from]);
+        } else {
+            target[place] = Vector::new(0.0f32);
+        }
+    }
 }
 
 /// For each query, `[batch_size, heads, queries, 2]`: the logarithm of the sum of its scores'
@@ -145,16 +165,8 @@ fn query_gradient_kernel<X: Float, M: Numeric, N: Size>(
     let mut queries = Shared::<[Vector<f32, N>]>::new_slice(comptime!(tile * lanes));
     let mut gradients = Shared::<[Vector<f32, N>]>::new_slice(comptime!(tile * lanes));
     let mut slopes = Shared::<[f32]>::new_slice(comptime!(tile * UNITS));
-    for place in range_stepped(unit, tile * lanes, UNITS) {
-        let (row, lane) = (first + place / lanes, place % lanes);
-        if row < sizes.queries {
-            queries[place] = Vector::cast_from(query[base + row * width + lane]);
-            gradients[place] = Vector::cast_from(gradient[base + row * width + lane]);
-        } else {
-            queries[place] = Vector::new(0.0f32);
-            gradients[place] = Vector::new(0.0f32);
-        }
-    }
+    load_tile(query, &mut queries, base, first, &sizes, variant);
+    load_tile(gradient, &mut gradients, base, first, &sizes, variant);
     sync_cube();
 
     let lane = unit % lanes;
@@ -219,14 +231,8 @@ fn query_gradient_kernel<X: Float, M: Numeric, N: Size>(
     }
 
     let mut partial = Shared::<[Vector<f32, N>]>::new_slice(UNITS);
-    partial[unit] = total;
-    sync_cube();
+    let sum = sum_in_order(total, &mut partial, comptime!(lanes * tile), slices);
     if slice == 0 && first + summed < sizes.queries {
-        let mut sum = Vector::<f32, N>::new(0.0f32);
-        #[unroll]
-        for other in 0..slices {
-            sum += partial[unit + other * comptime!(lanes * tile)];
-        }
         output[base + (first + summed) * width + lane] = Vector::cast_from(sum);
     }
 }
@@ -267,16 +273,8 @@ fn key_gradient_kernel<X: Float, M: Numeric, N: Size>(
     let mut values = Shared::<[Vector<f32, N>]>::new_slice(comptime!(tile * lanes));
     let mut slopes = Shared::<[f32]>::new_slice(comptime!(tile * UNITS));
     let mut weights = Shared::<[f32]>::new_slice(comptime!(tile * UNITS));
-    for place in range_stepped(unit, tile * lanes, UNITS) {
-        let (token, lane) = (first + place / lanes, place % lanes);
-        if token < sizes.queries {
-            keys[place] = Vector::cast_from(key[base + token * width + lane]);
-            values[place] = Vector::cast_from(value[base + token * width + lane]);
-        } else {
-            keys[place] = Vector::new(0.0f32);
-            values[place] = Vector::new(0.0f32);
-        }
-    }
+    load_tile(key, &mut keys, base, first, &sizes, variant);
+    load_tile(value, &mut values, base, first, &sizes, variant);
     sync_cube();
 
     let lane = unit % lanes;
@@ -350,28 +348,12 @@ fn key_gradient_kernel<X: Float, M: Numeric, N: Size>(
     }
 
     let mut partial = Shared::<[Vector<f32, N>]>::new_slice(UNITS);
-    let is_first = slice == 0 && first + summed < sizes.queries;
-    let to = base + (first + summed) * width + lane;
-    partial[unit] = key_total;
-    sync_cube();
-    if is_first {
-        let mut sum = Vector::<f32, N>::new(0.0f32);
-        #[unroll]
-        for other in 0..slices {
-            sum += partial[unit + other * comptime!(lanes * tile)];
-        }
-        by_key[to] = Vector::cast_from(sum);
-    }
-    sync_cube();
-    partial[unit] = value_total;
-    sync_cube();
-    if is_first {
-        let mut sum = Vector::<f32, N>::new(0.0f32);
-        #[unroll]
-        for other in 0..slices {
-            sum += partial[unit + other * comptime!(lanes * tile)];
-        }
-        by_value[to] = Vector::cast_from(sum);
+    let key_sum = sum_in_order(key_total, &mut partial, comptime!(lanes * tile), slices);
+    let value_sum = sum_in_order(value_total, &mut partial, comptime!(lanes * tile), slices);
+    if slice == 0 && first + summed < sizes.queries {
+        let to = base + (first + summed) * width + lane;
+        by_key[to] = Vector::cast_from(key_sum);
+        by_value[to] = Vector::cast_from(value_sum);
     }
 }
 

@@ -77,3 +77,27 @@ pub(super) fn cube_best(
     sync_cube();
     best
 }
+
+/// The sum of what the units have that differ by a multiple of `stride`, in the order of their
+/// numbers; the result is with the first `stride` units, and zero elsewhere.
+#[cube]
+pub(super) fn sum_in_order<N: Size>(
+    value: Vector<f32, N>,
+    shared: &mut Shared<[Vector<f32, N>]>,
+    #[comptime] stride: usize,
+    #[comptime] slices: usize,
+) -> Vector<f32, N> {
+    let unit = UNIT_POS as usize;
+    shared[unit] = value;
+    sync_cube();
+    let mut sum = Vector::<f32, N>::new(0.0f32);
+    if unit < stride {
+        #[unroll]
+        for slice in 0..slices {
+            sum += shared[unit + slice * stride];
+        }
+    }
+    // Nobody writes again before all have read.
+    sync_cube();
+    sum
+}
