@@ -6,6 +6,7 @@ use gpt2_kernels::{
     AdamStep, AttentionOptions, CachedKeys, CrossEntropy, CrossEntropyGradients, DropoutKey,
     TokenChoice, adam, attention, cached_attention, choose_tokens, chooses_tokens, counted_random,
     cross_entropy, dropout, gelu, layer_norm, linear, linear_add, linear_gelu, reverse_embedding,
+    top_tokens,
 };
 
 use crate::golden::{check_within, device, values};
@@ -300,18 +301,60 @@ fn chosen_tokens() {
         let found = choose(&logits, numbers, TokenChoice::Random { temperature });
         assert_eq!(found, wanted.map(|token| token as i32));
     }
-    for (k, rank) in [(1, 0), (5, 4), (5, 2), (64, 63)] {
-        let best: Vec<Vec<usize>> =
-            logits.chunks_exact(width).map(|row| gpt2_task::top_k(row, k)).collect();
-        let number = |row: usize| {
-            let kept: Vec<f64> = best[row].iter().map(|&token| weights[row][token]).collect();
-            number_for(&kept, rank)
+    // What is kept of each row, the most probable first, and a choice that keeps it.
+    let top_k = |k| (vec![k; rows], TokenChoice::TopK { k, temperature });
+    let top_p = |p: f64, k: Option<usize>| {
+        let count = |row: &Vec<f64>| {
+            let mut sorted = row.clone();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            let target = p * row.iter().sum::<f64>();
+            let sums = sorted.iter().scan(0.0, |sum, weight| {
+                *sum += weight;
+                Some(*sum)
+            });
+            let kept = sums.take_while(|sum| *sum <= target).count() + 1;
+            kept.min(k.unwrap_or(width)).min(width)
         };
-        let numbers = (0..rows).map(number).collect();
-        let found = choose(&logits, numbers, TokenChoice::TopK { k, temperature });
-        let expected: Vec<i32> = best.iter().map(|best| best[rank] as i32).collect();
-        assert_eq!(found, expected, "rank {rank} of {k}");
+        let p = p as f32;
+        (weights.iter().map(count).collect(), TokenChoice::TopP { p, k, temperature })
+    };
+    let mut kept_counts = Vec::new();
+    for (counts, choice) in [
+        top_k(1),
+        top_k(5),
+        top_k(64),
+        top_k(500),
+        top_k(width),
+        top_p(0.001, None),
+        top_p(0.3, None),
+        top_p(0.9, None),
+        top_p(0.9, Some(20)),
+        top_p(0.01, Some(700)),
+        top_p(1.0, None),
+    ] {
+        let sorted: Vec<Vec<usize>> = logits
+            .chunks_exact(width)
+            .zip(&counts)
+            .map(|(row, count)| gpt2_task::top_k(row, *count))
+            .collect();
+        // The first, one in the middle, and the last of those that are kept.
+        for share in [0.0, 0.4, 1.0] {
+            let rank = |row: usize| ((counts[row] - 1) as f64 * share) as usize;
+            let number = |row: usize| {
+                let kept: Vec<f64> = sorted[row].iter().map(|&token| weights[row][token]).collect();
+                number_for(&kept, rank(row))
+            };
+            let found = choose(&logits, (0..rows).map(number).collect(), choice);
+            let expected: Vec<i32> = (0..rows).map(|row| sorted[row][rank(row)] as i32).collect();
+            assert_eq!(found, expected, "share {share} of {choice:?}, {counts:?}");
+        }
+        // The largest of all numbers draws one that is kept.
+        let found = choose(&logits, vec![1f32.next_down(); rows], choice);
+        let kept = |row: usize| sorted[row].contains(&(found[row] as usize));
+        assert!((0..rows).all(kept), "{choice:?} draws {found:?}");
+        kept_counts.extend(counts);
     }
+    assert!(kept_counts.iter().any(|count| (2..20).contains(count)), "{kept_counts:?}");
 
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         logits[damaged] = value;
@@ -319,6 +362,7 @@ fn chosen_tokens() {
             TokenChoice::Greedy,
             TokenChoice::Random { temperature },
             TokenChoice::TopK { k: 3, temperature },
+            TokenChoice::TopP { p: 0.5, k: Some(100), temperature },
         ];
         for choice in choices {
             let found = choose(&logits, vec![0.5; rows], choice);
@@ -326,4 +370,42 @@ fn chosen_tokens() {
             assert_eq!(marked, [false, false, true, false], "{value}, {choice:?}");
         }
     }
+}
+
+#[test]
+fn most_probable_tokens() {
+    let Some(gpu) = gpu() else { return };
+    if !chooses_tokens(&gpu) {
+        return;
+    }
+    let (rows, width, temperature) = (3, 777, 0.5);
+    let mut logits = numbers(11, rows * width);
+    // Of equal ones the first are kept.
+    for token in [7, 300, 301, 500, 776] {
+        logits[width + token] = 2.0;
+    }
+    let top = |logits: &[f32], k: usize| -> (Vec<i32>, Vec<f32>) {
+        let logits = TensorData::new(logits.to_vec(), [rows, width]);
+        let logits = Tensor::<2>::from_data(logits, &gpu);
+        let (probabilities, tokens) = top_tokens(logits, k, temperature).unwrap();
+        (tokens.into_data().iter().collect(), values(probabilities))
+    };
+    for k in [1, 3, 5, 100, 777] {
+        let (tokens, probabilities) = top(&logits, k);
+        for row in 0..rows {
+            let mut exact = logits[row * width..][..width].to_vec();
+            let mut expected = gpt2_task::top_k(&exact, k);
+            expected.sort_unstable();
+            let found = &tokens[row * k..][..k];
+            assert_eq!(found, expected.iter().map(|&token| token as i32).collect::<Vec<_>>());
+            gpt2_task::softmax(&mut exact, temperature);
+            let exact: Vec<f32> = expected.iter().map(|&token| exact[token]).collect();
+            let found = &probabilities[row * k..][..k];
+            check_within(0.0, TOLERANCE, "probabilities", found, &exact);
+        }
+    }
+    logits[width + 9] = f32::NAN;
+    let (tokens, _) = top(&logits, 5);
+    let marked: Vec<bool> = (0..rows).map(|row| tokens[row * 5] == width as i32).collect();
+    assert_eq!(marked, [false, true, false]);
 }

@@ -181,6 +181,18 @@ pub trait Kernels: Backend {
         None
     }
 
+    /// The `k` most probable tokens of each row of logits, in the order of their numbers, and their
+    /// probabilities before them: `[rows, k]` each. For a row whose logits are not all finite, the
+    /// first token is `vocabulary_size`. None where the device has no kernel for it.
+    fn fused_top_tokens(
+        logits: FloatTensor<Self>,
+        k: usize,
+        temperature: f32,
+    ) -> (Option<FloatTensor<Self>>, Option<IntTensor<Self>>) {
+        let _ = (logits, k, temperature);
+        (None, None)
+    }
+
     /// The new values of a variable and of its moments, in order; all are flat.
     fn fused_adam(
         variable: FloatTensor<Self>,

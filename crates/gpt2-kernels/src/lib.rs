@@ -25,7 +25,7 @@ pub use memory::reuse_memory;
 pub use operations::{
     CrossEntropyOutput, adam, attention, cached_attention, choose_tokens, chooses_tokens,
     cross_entropy, dropout, gelu, layer_norm, linear, linear_add, linear_gelu, reverse_embedding,
-    run_on_cores, scale, square_sum, weight_decay,
+    run_on_cores, scale, square_sum, top_tokens, weight_decay,
 };
 #[cfg(feature = "wgpu")]
 pub use shaders::has_valid_shaders;

@@ -186,7 +186,32 @@ pub fn choose_tokens(
     Dispatch::fused_token_choice(logits, numbers, choice).map(Tensor::from_dispatch)
 }
 
-/// Whether [`choose_tokens`] has a kernel on a device, in this build.
+/// The `k` most probable tokens of each row of logits, in the order of their numbers, and their
+/// probabilities `softmax(logits / temperature)` before them.
+///
+/// For a row whose logits are not all finite, the first token is `vocabulary_size`, and the others
+/// mean nothing. None where the device has no kernel: see [`chooses_tokens`].
+///
+/// # Shapes
+///
+/// `logits`: `[rows, vocabulary_size]`, of at least `k`; the results: `[rows, k]`.
+///
+/// # Panics
+///
+/// If `k` is 0 or larger than a row.
+pub fn top_tokens(
+    logits: Tensor<2>,
+    k: usize,
+    temperature: f32,
+) -> Option<(Tensor<2>, Tensor<2, Int>)> {
+    let [_, width] = logits.dims();
+    assert!((1..=width).contains(&k), "{k} tokens of {width}");
+    let found = Dispatch::fused_top_tokens(logits.into_dispatch(), k, temperature);
+    let (Some(probabilities), Some(tokens)) = found else { return None };
+    Some((Tensor::from_dispatch(probabilities), Tensor::from_dispatch(tokens)))
+}
+
+/// Whether [`choose_tokens`] and [`top_tokens`] have kernels on a device, in this build.
 pub fn chooses_tokens(device: &Device) -> bool {
     #[cfg(all(feature = "gpu", not(feature = "fusion")))]
     if let burn::backend::DispatchDevice::Cube(_) = device.as_dispatch() {

@@ -13,14 +13,19 @@ pub enum TokenChoice {
     },
     /// One of the `k` most probable, in proportion to `softmax(logits / temperature)`.
     TopK {
-        /// How many, at most [`TokenChoice::MAX_K`].
+        /// How many.
         k: usize,
         /// What the logits are divided by.
         temperature: f32,
     },
-}
-
-impl TokenChoice {
-    /// Each of the most probable tokens takes a pass over the logits: more are better sorted.
-    pub const MAX_K: usize = 64;
+    /// One of the most probable, up to the first at which the sum of `softmax(logits /
+    /// temperature)` exceeds `p`, in proportion to it.
+    TopP {
+        /// The probability to be exceeded, at most 1, which keeps all.
+        p: f32,
+        /// The most tokens to keep: all, if none.
+        k: Option<usize>,
+        /// What the logits are divided by.
+        temperature: f32,
+    },
 }

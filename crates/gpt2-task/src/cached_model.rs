@@ -5,11 +5,12 @@ use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
 use gpt2_backbone::{
     ForwardOptions, Gpt2Backbone, KeyValueCache, PendingRead, read_f32, start_read,
 };
-use gpt2_kernels::{choose_tokens, chooses_tokens, run_on_cores};
+use gpt2_kernels::{choose_tokens, chooses_tokens, run_on_cores, top_tokens};
 use gpt2_tokenizer::TokenId;
 
 use crate::TaskError;
-use crate::decoding::{Matrix, NextToken, TokenRequest};
+use crate::next_token::{Matrix, NextToken, TokenProbability, TokenRequest, best_of_logits};
+use crate::probabilities::top_k;
 use crate::token_batch::ids_to_tensor;
 
 /// Feeds the backbone the tokens that its cache does not hold yet.
@@ -42,24 +43,57 @@ impl CachedModel {
         let vocabulary_size = self.backbone.config().vocabulary_size;
         ids_to_tensor("token_ids", &unseen, vocabulary_size, &self.backbone.device())
     }
+
+    /// Logits behind tokens that the cache does not hold, `[rows, vocabulary_size]`.
+    fn forward(&mut self, token_ids: Tensor<2, Int>) -> Result<Tensor<2>, TaskError> {
+        let [_, new] = token_ids.dims();
+        let options = ForwardOptions { cache: Some(&mut self.cache), ..Default::default() };
+        let hidden_states = self.backbone.forward_with(token_ids, options)?;
+        // Only the last position is asked for; the others' logits would cost more than the layers.
+        let last = hidden_states.clone().narrow(1, new - 1, 1);
+        self.hidden_states = Some(hidden_states);
+        Ok(self.backbone.logits(last).flatten(0, 1))
+    }
 }
 
 impl NextToken for CachedModel {
     fn next(&mut self, rows: &[Vec<TokenId>], index: usize) -> Result<Matrix, TaskError> {
-        let start = self.cache.len();
         let token_ids = self.unseen(rows, index)?;
-        let (backbone, cache) = (&self.backbone, &mut self.cache);
         // One token's operations are too short to wake a core for each.
-        let (hidden_states, logits) = run_on_cores(|| {
-            let options = ForwardOptions { cache: Some(cache), ..Default::default() };
-            let hidden_states = backbone.forward_with(token_ids, options)?;
-            // Only the last position is asked for; the others' logits would cost more than the
-            // layers.
-            let last = hidden_states.clone().narrow(1, index - start - 1, 1);
-            Ok::<_, TaskError>((hidden_states, read_f32(backbone.logits(last))?))
-        })?;
-        self.hidden_states = Some(hidden_states);
+        let logits = run_on_cores(|| Ok::<_, TaskError>(read_f32(self.forward(token_ids)?)?))?;
         Ok(Matrix::new(logits, self.vocabulary_size()))
+    }
+
+    fn best(
+        &mut self,
+        rows: &[Vec<TokenId>],
+        index: usize,
+        k: usize,
+        temperature: f32,
+    ) -> Result<Vec<Vec<TokenProbability>>, TaskError> {
+        if !self.chooses() {
+            return best_of_logits(self.next(rows, index)?, index, k, temperature);
+        }
+        let token_ids = self.unseen(rows, index)?;
+        let found = top_tokens(self.forward(token_ids)?, k, temperature);
+        let (probabilities, tokens) = found.expect("the device has the kernel");
+        let (probabilities, tokens) = (start_read(probabilities), start_read(tokens));
+        let probabilities: Vec<f32> = probabilities.wait()?.iter().collect();
+        let tokens: Vec<TokenId> = tokens.wait()?.iter().collect();
+        let vocabulary_size = self.vocabulary_size();
+        let rows = tokens.chunks_exact(k).zip(probabilities.chunks_exact(k)).enumerate();
+        rows.map(|(row, (tokens, probabilities))| {
+            if tokens[0] as usize == vocabulary_size {
+                return Err(TaskError::NonFiniteLogits { row, position: index });
+            }
+            let best = top_k(probabilities, k).into_iter();
+            let describe = |place: usize| TokenProbability {
+                token_id: tokens[place],
+                probability: probabilities[place],
+            };
+            Ok(best.map(describe).collect())
+        })
+        .collect()
     }
 
     fn hidden_states(&mut self) -> Result<Matrix, TaskError> {
@@ -92,10 +126,8 @@ impl NextToken for CachedModel {
             Some(chosen) => chosen.unsqueeze_dim(1),
             None => self.unseen(rows, index)?,
         };
-        let [count, new] = token_ids.dims();
-        let options = ForwardOptions { cache: Some(&mut self.cache), ..Default::default() };
-        let hidden_states = self.backbone.forward_with(token_ids, options)?;
-        let logits = self.backbone.logits(hidden_states.narrow(1, new - 1, 1)).flatten(0, 1);
+        let logits = self.forward(token_ids)?;
+        let [count, _] = logits.dims();
         let numbers = TensorData::new(request.numbers.clone(), [count]);
         let numbers = Tensor::from_data(numbers, (&device, DType::F32));
         let chosen = choose_tokens(logits, numbers, request.choice);

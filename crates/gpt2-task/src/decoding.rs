@@ -3,117 +3,11 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-use gpt2_backbone::PendingRead;
 use gpt2_kernels::TokenChoice;
 use gpt2_tokenizer::TokenId;
 
+use crate::next_token::{Matrix, NextToken, TokenProbability, TokenRequest, check_finite};
 use crate::{Draw, TaskError};
-
-/// What a model says about the next token: KerasHub's `next(prompt, cache, index)`.
-///
-/// A search owns its rows; the model keeps what belongs to each of them, such as a cache.
-pub trait NextToken {
-    /// Logits for position `index` of every row, given the tokens before it.
-    ///
-    /// `index` is at least 1 and grows from call to call.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps the model from computing them.
-    fn next(&mut self, rows: &[Vec<TokenId>], index: usize) -> Result<Matrix, TaskError>;
-
-    /// Hidden states of the tokens that the last [`next`](Self::next) was the first to see: for
-    /// each row the concatenated vectors, `[positions * hidden_dim]`.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps the model from giving them.
-    fn hidden_states(&mut self) -> Result<Matrix, TaskError>;
-
-    /// Makes row `i` a copy of the former row `rows[i]`.
-    fn select_rows(&mut self, rows: &[usize]);
-
-    /// Number of logits a row.
-    fn vocabulary_size(&self) -> usize;
-
-    /// Whether [`choose`](Self::choose) may be called.
-    fn chooses(&self) -> bool {
-        false
-    }
-
-    /// Chooses the token for position `index` of every row where the logits are, and says where it
-    /// will be: the next call may follow before that is read.
-    ///
-    /// The first call sees `rows`; those after it need only know what was chosen before.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps the model from computing them.
-    ///
-    /// # Panics
-    ///
-    /// If the model does not [choose](Self::chooses).
-    fn choose(
-        &mut self,
-        rows: &[Vec<TokenId>],
-        index: usize,
-        request: &TokenRequest,
-    ) -> Result<PendingRead, TaskError> {
-        let _ = (rows, index, request);
-        panic!("the model does not choose tokens")
-    }
-}
-
-/// How a model is to choose a token for each row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TokenRequest {
-    /// How it follows from the logits.
-    pub choice: TokenChoice,
-    /// A random number of `[0, 1)` for each row.
-    pub numbers: Vec<f32>,
-    /// The tokens of rows whose prompt goes on, which are not chosen.
-    pub forced: Vec<Option<TokenId>>,
-}
-
-/// A matrix on the host, row by row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Matrix {
-    values: Vec<f32>,
-    width: usize,
-}
-
-impl Matrix {
-    /// A matrix of rows of `width` values.
-    ///
-    /// # Panics
-    ///
-    /// If the values do not fill whole rows.
-    pub fn new(values: Vec<f32>, width: usize) -> Self {
-        assert!(values.len().is_multiple_of(width), "{} values in rows of {width}", values.len());
-        Self { values, width }
-    }
-
-    /// Its rows.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
-        self.values.chunks_exact(self.width)
-    }
-
-    /// Its rows, to be changed.
-    pub fn rows_mut(&mut self) -> impl ExactSizeIterator<Item = &mut [f32]> {
-        self.values.chunks_exact_mut(self.width)
-    }
-
-    /// One row.
-    pub fn row(&self, row: usize) -> &[f32] {
-        &self.values[row * self.width..(row + 1) * self.width]
-    }
-
-    /// The rows `rows`, in that order.
-    pub fn select(&self, rows: &[usize]) -> Self {
-        let values = rows.iter().flat_map(|&row| self.row(row).iter().copied()).collect();
-        Self { values, width: self.width }
-    }
-}
 
 /// One token as it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,19 +124,33 @@ impl<'a> Decoding<'a> {
     ///
     /// The model's, and [`TaskError::NonFiniteLogits`].
     pub fn next_logits(&mut self) -> Result<Matrix, TaskError> {
-        self.logits_at(self.index)
+        let logits = self.model.next(&self.rows, self.index)?;
+        check_finite(&logits, self.index)?;
+        Ok(logits)
     }
 
-    /// Logits for a later position, whose rows are filled by the caller up to there.
-    pub(crate) fn logits_at(&mut self, position: usize) -> Result<Matrix, TaskError> {
-        let logits = self.model.next(&self.rows, position)?;
-        // All are looked at, several at a time.
-        let is_finite = |row: &[f32]| row.iter().fold(true, |all, logit| all & logit.is_finite());
-        let damaged = logits.rows().position(|row| !is_finite(row));
-        match damaged {
-            Some(row) => Err(TaskError::NonFiniteLogits { row, position }),
-            None => Ok(logits),
-        }
+    /// The `k` most probable tokens for the position that is filled next, of every row, the best
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// The model's, and [`TaskError::NonFiniteLogits`].
+    pub fn best_next(
+        &mut self,
+        k: usize,
+        temperature: f32,
+    ) -> Result<Vec<Vec<TokenProbability>>, TaskError> {
+        self.best_at(self.index, k, temperature)
+    }
+
+    /// The same for a later position, whose rows are filled by the caller up to there.
+    pub(crate) fn best_at(
+        &mut self,
+        position: usize,
+        k: usize,
+        temperature: f32,
+    ) -> Result<Vec<Vec<TokenProbability>>, TaskError> {
+        self.model.best(&self.rows, position, k, temperature)
     }
 
     /// The model's [`hidden_states`](NextToken::hidden_states).

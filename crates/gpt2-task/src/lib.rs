@@ -10,6 +10,7 @@ mod decoding;
 mod draw;
 mod error;
 mod generate;
+mod next_token;
 pub mod optimizers;
 mod probabilities;
 pub mod samplers;
@@ -25,14 +26,13 @@ mod training;
 pub use callbacks::{BoxError, Callback};
 pub use causal_lm::Gpt2CausalLm;
 pub use causal_lm_preprocessor::{Gpt2CausalLmPreprocessor, PreprocessorConfig, Truncate};
-pub use decoding::{
-    Beam, Decoded, Decoding, DrawSource, Matrix, NextToken, OnToken, TokenEvent, TokenRequest,
-};
+pub use decoding::{Beam, Decoded, Decoding, DrawSource, OnToken, TokenEvent};
 pub use draw::Draw;
 pub use error::TaskError;
 pub use generate::{GenerateInput, GenerateOptions, GeneratedBeam, Generation, StopTokenIds};
 pub use gpt2_kernels::{TokenChoice, reuse_memory};
 pub use gpt2_tokenizer::TokenId;
+pub use next_token::{Matrix, NextToken, TokenProbability, TokenRequest};
 pub use probabilities::{argmax, softmax, top_k};
 pub use samplers::{Sampler, SearchStrategy};
 pub use start_end_packer::{PaddingSide, StartEndPacker};

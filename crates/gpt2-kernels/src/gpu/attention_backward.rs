@@ -1,6 +1,6 @@
 //! Gradients of attention, for which the scores are computed again, block by block: one kernel for
-//! what each query needs to know of all its keys, one for the queries' gradients, and one for those
-//! of keys and values.
+//! what each query needs to know of all its keys, and one for the gradients, first those of queries,
+//! then those of keys and values.
 
 use burn::backend::{DType, TensorMetadata};
 use burn_cubecl::cubecl::ir::ElemType;
@@ -132,127 +132,36 @@ fn statistics_kernel<X: Float, M: Numeric, N: Size>(
     }
 }
 
-/// The queries' gradients: a cube for each tile of queries goes through their keys.
-#[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
-fn query_gradient_kernel<X: Float, M: Numeric, N: Size>(
-    query: &[Vector<X, N>],
-    key: &[Vector<X, N>],
-    value: &[Vector<X, N>],
-    gradient: &[Vector<X, N>],
-    mask: &[M],
-    statistics: &[f32],
-    output: &mut [Vector<X, N>],
-    sizes: Sizes,
-    drop: Drop,
-    count: usize,
-    #[comptime] variant: Variant,
-    #[define(X)] _x_type: ElemType,
-    #[define(M)] _m_type: ElemType,
-) {
-    if CUBE_POS >= count {
-        terminate!();
-    }
-    let unit = UNIT_POS as usize;
-    let tile = comptime!(variant.tile);
-    let lanes = comptime!(variant.lanes);
-    let width = sizes.heads * lanes;
-    let sequence_head = CUBE_POS / sizes.tiles;
-    let first = CUBE_POS % sizes.tiles * tile;
-    let (sequence, head) = (sequence_head / sizes.heads, sequence_head % sizes.heads);
-    let base = sequence * sizes.queries * width + head * lanes;
-
-    let mut queries = Shared::<[Vector<f32, N>]>::new_slice(comptime!(tile * lanes));
-    let mut gradients = Shared::<[Vector<f32, N>]>::new_slice(comptime!(tile * lanes));
-    let mut slopes = Shared::<[f32]>::new_slice(comptime!(tile * UNITS));
-    load_tile(query, &mut queries, base, first, &sizes, variant);
-    load_tile(gradient, &mut gradients, base, first, &sizes, variant);
-    sync_cube();
-
-    let lane = unit % lanes;
-    let summed = unit / lanes % tile;
-    let slice = unit / comptime!(lanes * tile);
-    let slices = comptime!(variant.slices());
-    let mut total = Vector::<f32, N>::new(0.0f32);
-
-    let end = min(first + tile, sizes.queries);
-    for block in range_stepped(0, end, UNITS) {
-        let token = block + unit;
-        let mut scores = Array::<Vector<f32, N>>::new(tile);
-        let mut products = Array::<Vector<f32, N>>::new(tile);
-        #[unroll]
-        for row in 0..tile {
-            scores[row] = Vector::new(0.0f32);
-            products[row] = Vector::new(0.0f32);
-        }
-        let mut seen = token < end;
-        if comptime!(variant.masked) {
-            if seen {
-                seen = mask[sequence * sizes.queries + token] != M::from_int(0);
-            }
-        }
-        if seen {
-            let from = base + token * width;
-            for place in 0..lanes {
-                let key_part = Vector::<f32, N>::cast_from(key[from + place]);
-                let value_part = Vector::<f32, N>::cast_from(value[from + place]);
-                #[unroll]
-                for row in 0..tile {
-                    scores[row] += queries[row * lanes + place] * key_part;
-                    products[row] += gradients[row * lanes + place] * value_part;
-                }
-            }
-        }
-        #[unroll]
-        for row in 0..tile {
-            let mut slope = 0.0f32;
-            if seen && token <= first + row && first + row < sizes.queries {
-                let place = 2 * (sequence_head * sizes.queries + first + row);
-                let score = Vector::vector_sum(scores[row]) * sizes.scale;
-                let probability = (score - statistics[place]).exp();
-                let mut product = Vector::vector_sum(products[row]);
-                if comptime!(variant.dropped) {
-                    product *= dropped(sequence_head, first + row, token, &sizes, &drop);
-                }
-                slope = probability * (product - statistics[place + 1]) * sizes.scale;
-            }
-            slopes[row * UNITS + unit] = slope;
-        }
-        sync_cube();
-        if slice < slices {
-            let inside = min(UNITS, end - block);
-            for offset in range_stepped(slice, inside, slices) {
-                let part = key[base + (block + offset) * width + lane];
-                let slope = slopes[summed * UNITS + offset];
-                total += Vector::new(slope) * Vector::cast_from(part);
-            }
-        }
-        sync_cube();
-    }
-
-    let mut partial = Shared::<[Vector<f32, N>]>::new_slice(UNITS);
-    let sum = sum_in_order(total, &mut partial, comptime!(lanes * tile), slices);
-    if slice == 0 && first + summed < sizes.queries {
-        output[base + (first + summed) * width + lane] = Vector::cast_from(sum);
-    }
+/// Whose gradients a kernel computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Side {
+    /// The queries', from the keys that they see.
+    Queries,
+    /// The keys' and values', from the queries that see them.
+    Keys,
 }
 
-/// The gradients of keys and values: a cube for each tile of keys goes through the queries that see
-/// them.
+/// The gradients of one side: a cube for each tile of its tokens goes through those of the other
+/// side that meet them.
+///
+/// A score is the product of the sides' first vectors, and its slope follows from that of their
+/// second: query and key, gradient and value. The gradient by a first vector is the sum of the other
+/// side's first vectors, times slopes; that by a value the sum of gradients, times probabilities.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
-fn key_gradient_kernel<X: Float, M: Numeric, N: Size>(
-    query: &[Vector<X, N>],
-    key: &[Vector<X, N>],
-    value: &[Vector<X, N>],
-    gradient: &[Vector<X, N>],
+fn side_gradient_kernel<X: Float, M: Numeric, N: Size>(
+    own_first: &[Vector<X, N>],
+    own_second: &[Vector<X, N>],
+    other_first: &[Vector<X, N>],
+    other_second: &[Vector<X, N>],
     mask: &[M],
     statistics: &[f32],
-    by_key: &mut [Vector<X, N>],
-    by_value: &mut [Vector<X, N>],
+    by_first: &mut [Vector<X, N>],
+    by_second: &mut [Vector<X, N>],
     sizes: Sizes,
     drop: Drop,
     count: usize,
+    #[comptime] side: Side,
     #[comptime] variant: Variant,
     #[define(X)] _x_type: ElemType,
     #[define(M)] _m_type: ElemType,
@@ -269,91 +178,111 @@ fn key_gradient_kernel<X: Float, M: Numeric, N: Size>(
     let (sequence, head) = (sequence_head / sizes.heads, sequence_head % sizes.heads);
     let base = sequence * sizes.queries * width + head * lanes;
 
-    let mut keys = Shared::<[Vector<f32, N>]>::new_slice(comptime!(tile * lanes));
-    let mut values = Shared::<[Vector<f32, N>]>::new_slice(comptime!(tile * lanes));
+    let mut firsts = Shared::<[Vector<f32, N>]>::new_slice(comptime!(tile * lanes));
+    let mut seconds = Shared::<[Vector<f32, N>]>::new_slice(comptime!(tile * lanes));
     let mut slopes = Shared::<[f32]>::new_slice(comptime!(tile * UNITS));
-    let mut weights = Shared::<[f32]>::new_slice(comptime!(tile * UNITS));
-    load_tile(key, &mut keys, base, first, &sizes, variant);
-    load_tile(value, &mut values, base, first, &sizes, variant);
+    let mut weights = Shared::<[f32]>::new_slice(comptime!(match side {
+        Side::Queries => 1,
+        Side::Keys => tile * UNITS,
+    }));
+    load_tile(own_first, &mut firsts, base, first, &sizes, variant);
+    load_tile(own_second, &mut seconds, base, first, &sizes, variant);
     sync_cube();
 
     let lane = unit % lanes;
     let summed = unit / lanes % tile;
     let slice = unit / comptime!(lanes * tile);
     let slices = comptime!(variant.slices());
-    let mut key_total = Vector::<f32, N>::new(0.0f32);
-    let mut value_total = Vector::<f32, N>::new(0.0f32);
+    let mut first_total = Vector::<f32, N>::new(0.0f32);
+    let mut second_total = Vector::<f32, N>::new(0.0f32);
 
-    // The first query that sees a key is the one at its place.
-    for block in range_stepped(first, sizes.queries, UNITS) {
-        let row = block + unit;
+    // The last key that a query sees, and the first query that sees a key, are at its place.
+    let (start, end) = match comptime!(side) {
+        Side::Queries => (0usize.runtime(), min(first + tile, sizes.queries)),
+        Side::Keys => (first, sizes.queries),
+    };
+    for block in range_stepped(start, end, UNITS) {
+        let other = block + unit;
         let mut scores = Array::<Vector<f32, N>>::new(tile);
         let mut products = Array::<Vector<f32, N>>::new(tile);
         #[unroll]
-        for token in 0..tile {
-            scores[token] = Vector::new(0.0f32);
-            products[token] = Vector::new(0.0f32);
+        for offset in 0..tile {
+            scores[offset] = Vector::new(0.0f32);
+            products[offset] = Vector::new(0.0f32);
         }
-        if row < sizes.queries {
-            let from = base + row * width;
+        if other < end {
+            let from = base + other * width;
             for place in 0..lanes {
-                let query_part = Vector::<f32, N>::cast_from(query[from + place]);
-                let gradient_part = Vector::<f32, N>::cast_from(gradient[from + place]);
+                let first_part = Vector::<f32, N>::cast_from(other_first[from + place]);
+                let second_part = Vector::<f32, N>::cast_from(other_second[from + place]);
                 #[unroll]
-                for token in 0..tile {
-                    scores[token] += keys[token * lanes + place] * query_part;
-                    products[token] += values[token * lanes + place] * gradient_part;
+                for offset in 0..tile {
+                    scores[offset] += firsts[offset * lanes + place] * first_part;
+                    products[offset] += seconds[offset * lanes + place] * second_part;
                 }
             }
         }
         #[unroll]
         for offset in 0..tile {
-            let token = first + offset;
+            let own = first + offset;
+            let (query, key) = match comptime!(side) {
+                Side::Queries => (own, other),
+                Side::Keys => (other, own),
+            };
             let mut slope = 0.0f32;
             let mut weight = 0.0f32;
-            let mut seen = row < sizes.queries && token <= row;
+            let mut seen = query < sizes.queries && key <= query;
             if comptime!(variant.masked) {
                 if seen {
-                    seen = mask[sequence * sizes.queries + token] != M::from_int(0);
+                    seen = mask[sequence * sizes.queries + key] != M::from_int(0);
                 }
             }
             if seen {
-                let place = 2 * (sequence_head * sizes.queries + row);
+                let place = 2 * (sequence_head * sizes.queries + query);
                 let score = Vector::vector_sum(scores[offset]) * sizes.scale;
                 let probability = (score - statistics[place]).exp();
-                weight = probability;
                 let mut product = Vector::vector_sum(products[offset]);
+                weight = probability;
                 if comptime!(variant.dropped) {
-                    let factor = dropped(sequence_head, row, token, &sizes, &drop);
+                    let factor = dropped(sequence_head, query, key, &sizes, &drop);
                     weight *= factor;
                     product *= factor;
                 }
                 slope = probability * (product - statistics[place + 1]) * sizes.scale;
             }
             slopes[offset * UNITS + unit] = slope;
-            weights[offset * UNITS + unit] = weight;
+            if comptime!(side == Side::Keys) {
+                weights[offset * UNITS + unit] = weight;
+            }
         }
         sync_cube();
         if slice < slices {
-            let inside = min(UNITS, sizes.queries - block);
+            let inside = min(UNITS, end - block);
             for offset in range_stepped(slice, inside, slices) {
                 let from = base + (block + offset) * width + lane;
                 let slope = Vector::new(slopes[summed * UNITS + offset]);
-                let weight = Vector::new(weights[summed * UNITS + offset]);
-                key_total += slope * Vector::cast_from(query[from]);
-                value_total += weight * Vector::cast_from(gradient[from]);
+                first_total += slope * Vector::cast_from(other_first[from]);
+                if comptime!(side == Side::Keys) {
+                    let weight = Vector::new(weights[summed * UNITS + offset]);
+                    second_total += weight * Vector::cast_from(other_second[from]);
+                }
             }
         }
         sync_cube();
     }
 
+    let is_last = slice == 0 && first + summed < sizes.queries;
+    let to = base + (first + summed) * width + lane;
     let mut partial = Shared::<[Vector<f32, N>]>::new_slice(UNITS);
-    let key_sum = sum_in_order(key_total, &mut partial, comptime!(lanes * tile), slices);
-    let value_sum = sum_in_order(value_total, &mut partial, comptime!(lanes * tile), slices);
-    if slice == 0 && first + summed < sizes.queries {
-        let to = base + (first + summed) * width + lane;
-        by_key[to] = Vector::cast_from(key_sum);
-        by_value[to] = Vector::cast_from(value_sum);
+    let sum = sum_in_order(first_total, &mut partial, comptime!(lanes * tile), slices);
+    if is_last {
+        by_first[to] = Vector::cast_from(sum);
+    }
+    if comptime!(side == Side::Keys) {
+        let sum = sum_in_order(second_total, &mut partial, comptime!(lanes * tile), slices);
+        if is_last {
+            by_second[to] = Vector::cast_from(sum);
+        }
     }
 }
 
@@ -394,45 +323,33 @@ pub(super) fn attention_backward(
             elem(&query),
             elem(&mask),
         );
-        query_gradient_kernel::launch_unchecked(
-            &query.client,
-            cubes(count),
-            cube_dim(),
-            size,
-            buffer(&query),
-            buffer(&key),
-            buffer(&value),
-            buffer(&gradient),
-            buffer(&mask),
-            buffer(&statistics),
-            buffer(&by_query),
-            sizes_of(&query, &options, variant),
-            drop_of(&options),
-            count,
-            variant,
-            elem(&query),
-            elem(&mask),
-        );
-        key_gradient_kernel::launch_unchecked(
-            &query.client,
-            cubes(count),
-            cube_dim(),
-            size,
-            buffer(&query),
-            buffer(&key),
-            buffer(&value),
-            buffer(&gradient),
-            buffer(&mask),
-            buffer(&statistics),
-            buffer(&by_key),
-            buffer(&by_value),
-            sizes_of(&query, &options, variant),
-            drop_of(&options),
-            count,
-            variant,
-            elem(&query),
-            elem(&mask),
-        );
+        // Without gradients by a second vector, that by the first has the place of them.
+        for (side, [own_first, own_second], [other_first, other_second], [by_first, by_second]) in [
+            (Side::Queries, [&query, &gradient], [&key, &value], [&by_query, &by_query]),
+            (Side::Keys, [&key, &value], [&query, &gradient], [&by_key, &by_value]),
+        ] {
+            side_gradient_kernel::launch_unchecked(
+                &query.client,
+                cubes(count),
+                cube_dim(),
+                size,
+                buffer(own_first),
+                buffer(own_second),
+                buffer(other_first),
+                buffer(other_second),
+                buffer(&mask),
+                buffer(&statistics),
+                buffer(by_first),
+                buffer(by_second),
+                sizes_of(&query, &options, variant),
+                drop_of(&options),
+                count,
+                side,
+                variant,
+                elem(&query),
+                elem(&mask),
+            );
+        }
     }
     (by_query, by_key, by_value)
 }

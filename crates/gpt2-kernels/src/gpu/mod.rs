@@ -12,8 +12,10 @@ mod launch;
 mod layer_norm;
 mod product;
 mod random;
+mod ranking;
 mod reduce;
 mod token_choice;
+mod top_tokens;
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -272,6 +274,18 @@ impl Kernels for CubeBackend {
         choice: TokenChoice,
     ) -> Option<IntTensor<Self>> {
         has_kernel(&[&logits]).then(|| token_choice::choose(logits, numbers, choice))
+    }
+
+    fn fused_top_tokens(
+        logits: FloatTensor<Self>,
+        k: usize,
+        temperature: f32,
+    ) -> (Option<FloatTensor<Self>>, Option<IntTensor<Self>>) {
+        if !has_kernel(&[&logits]) {
+            return (None, None);
+        }
+        let (probabilities, tokens) = top_tokens::top_tokens(logits, k, temperature);
+        (Some(probabilities), Some(tokens))
     }
 
     fn fused_adam(

@@ -1,11 +1,13 @@
 //! The most probable whole text among several kept at a time.
 
+use gpt2_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 
 use super::{MAX_BRANCHES, SearchStrategy, check_count, check_temperature};
 use crate::TaskError;
 use crate::decoding::{Beam, Decoding};
-use crate::probabilities::{softmax, token, top_k};
+use crate::next_token::TokenProbability;
+use crate::probabilities::top_k;
 
 /// Keeps the `num_beams` most probable continuations at every step
 /// (`keras_hub/src/samplers/beam_sampler.py`).
@@ -74,21 +76,24 @@ impl BeamSampler {
         decoding: &mut Decoding<'_>,
         scores: Vec<Vec<f32>>,
     ) -> Result<Vec<Vec<f32>>, TaskError> {
-        let mut logits = decoding.next_logits()?;
-        let mut logits = logits.rows_mut();
+        // A row keeps at most `num_beams` continuations of one beam.
+        let best = decoding.best_next(self.num_beams, self.temperature)?;
         let mut kept: Vec<Vec<Candidate>> = Vec::with_capacity(scores.len());
         let mut place = 0;
         for scores in scores {
             let waits = self.ragged == RaggedBeams::Independent && decoding.is_forced(place);
             let mut candidates = Vec::new();
             for score in scores {
-                let logits = logits.next().expect("the model gives logits for every beam");
                 if waits {
                     // The prompt's own token overwrites this one.
-                    candidates.push(Candidate { score, place, token: 0 });
+                    candidates.push(Candidate { score, place, token_id: 0 });
                 } else {
-                    softmax(logits, self.temperature);
-                    candidates.extend(self.best_of_beam(logits, score, place));
+                    let candidate = |best: &TokenProbability| Candidate {
+                        score: best.probability.ln() + score,
+                        place,
+                        token_id: best.token_id,
+                    };
+                    candidates.extend(best[place].iter().map(candidate));
                 }
                 place += 1;
             }
@@ -96,26 +101,15 @@ impl BeamSampler {
         }
         let flat = kept.iter().flatten();
         decoding.select_rows(&flat.clone().map(|candidate| candidate.place).collect::<Vec<_>>());
-        decoding.write(&flat.map(|candidate| token(candidate.token)).collect::<Vec<_>>())?;
+        decoding.write(&flat.map(|candidate| candidate.token_id).collect::<Vec<_>>())?;
         decoding.advance();
         let scores = |row: Vec<Candidate>| row.into_iter().map(|c| c.score).collect();
         Ok(kept.into_iter().map(scores).collect())
     }
 
-    /// A row keeps at most `num_beams` continuations of one beam, so the others need no logarithm.
-    fn best_of_beam(
-        &self,
-        probabilities: &[f32],
-        score: f32,
-        place: usize,
-    ) -> impl Iterator<Item = Candidate> {
-        let best = top_k(probabilities, self.num_beams).into_iter();
-        best.map(move |token| Candidate { score: probabilities[token].ln() + score, place, token })
-    }
-
     fn best_of_row(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         candidates.sort_by(|a, b| {
-            let first = (a.place, a.token).cmp(&(b.place, b.token));
+            let first = (a.place, a.token_id).cmp(&(b.place, b.token_id));
             b.score.total_cmp(&a.score).then(first)
         });
         candidates.truncate(self.num_beams);
@@ -128,7 +122,7 @@ impl BeamSampler {
 struct Candidate {
     score: f32,
     place: usize,
-    token: usize,
+    token_id: TokenId,
 }
 
 impl SearchStrategy for BeamSampler {

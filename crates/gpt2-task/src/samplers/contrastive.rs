@@ -1,11 +1,13 @@
 //! A probable token that does not repeat what has been said.
 
+use gpt2_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 
 use super::{MAX_BRANCHES, SearchStrategy, check, check_count, check_temperature};
 use crate::TaskError;
-use crate::decoding::{Beam, Decoding, Matrix};
-use crate::probabilities::{argmax, softmax, token, top_k};
+use crate::decoding::{Beam, Decoding};
+use crate::next_token::{Matrix, TokenProbability};
+use crate::probabilities::argmax;
 
 /// Contrastive search ([Su et al., 2022](https://arxiv.org/abs/2202.06417);
 /// `keras_hub/src/samplers/contrastive_sampler.py`).
@@ -45,35 +47,21 @@ impl ContrastiveSampler {
     /// Chooses among the candidates of all rows; each row's `k` candidates lie side by side.
     fn choose(
         &self,
-        probabilities: &[f32],
-        candidates: &Matrix,
+        best: &[Vec<TokenProbability>],
+        hidden: &Matrix,
         context: &[Context],
     ) -> Vec<usize> {
-        let rows = context.iter().enumerate();
-        rows.map(|(row, context)| {
+        let rows = context.iter().zip(best).enumerate();
+        rows.map(|(row, (context, best))| {
             let first = row * self.k;
-            let scores: Vec<f32> = (first..first + self.k)
-                .map(|candidate| {
-                    let similarity = context.largest_similarity(candidates.row(candidate));
-                    (1.0 - self.alpha) * probabilities[candidate] - self.alpha * similarity
-                })
-                .collect();
+            let score = |(candidate, best): (usize, &TokenProbability)| {
+                let similarity = context.largest_similarity(hidden.row(first + candidate));
+                (1.0 - self.alpha) * best.probability - self.alpha * similarity
+            };
+            let scores: Vec<f32> = best.iter().enumerate().map(score).collect();
             first + argmax(&scores)
         })
         .collect()
-    }
-
-    /// The `k` most probable tokens of every row and their probabilities.
-    fn candidates(&self, logits: &mut Matrix) -> (Vec<u32>, Vec<f32>) {
-        let (mut tokens, mut probabilities) = (Vec::new(), Vec::new());
-        for logits in logits.rows_mut() {
-            softmax(logits, self.temperature);
-            for index in top_k(logits, self.k) {
-                tokens.push(token(index));
-                probabilities.push(logits[index]);
-            }
-        }
-        (tokens, probabilities)
     }
 }
 
@@ -85,7 +73,7 @@ impl SearchStrategy for ContrastiveSampler {
         let batch_size = decoding.rows().len();
         let repeated: Vec<usize> =
             (0..batch_size).flat_map(|row| std::iter::repeat_n(row, self.k)).collect();
-        let mut logits = decoding.next_logits()?;
+        let mut best = decoding.best_next(self.k, self.temperature)?;
         let positions = decoding.index();
         let mut context: Vec<Context> = decoding
             .hidden_states()?
@@ -93,16 +81,16 @@ impl SearchStrategy for ContrastiveSampler {
             .map(|states| Context::new(states, states.len() / positions))
             .collect();
         while !decoding.is_done() {
-            let (tokens, probabilities) = self.candidates(&mut logits);
+            let tokens: Vec<TokenId> = best.iter().flatten().map(|best| best.token_id).collect();
             decoding.select_rows(&repeated);
             decoding.write(&tokens)?;
-            let candidate_logits = decoding.logits_at(decoding.index() + 1)?;
+            let following = decoding.best_at(decoding.index() + 1, self.k, self.temperature)?;
             let hidden = decoding.hidden_states()?;
-            let chosen = self.choose(&probabilities, &hidden, &context);
+            let chosen = self.choose(&best, &hidden, &context);
             decoding.select_rows(&chosen);
             decoding.advance();
             decoding.announce();
-            logits = candidate_logits.select(&chosen);
+            best = chosen.iter().map(|&candidate| following[candidate].clone()).collect();
             for (context, &candidate) in context.iter_mut().zip(&chosen) {
                 context.push(hidden.row(candidate));
             }

@@ -54,8 +54,7 @@ impl Sampler for TopKSampler {
     }
 
     fn choice(&self) -> Option<TokenChoice> {
-        let (k, temperature) = (self.k, self.temperature);
-        (k <= TokenChoice::MAX_K).then_some(TokenChoice::TopK { k, temperature })
+        Some(TokenChoice::TopK { k: self.k, temperature: self.temperature })
     }
 
     fn temperature(&self) -> f32 {

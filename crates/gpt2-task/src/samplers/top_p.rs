@@ -1,5 +1,6 @@
 //! A token drawn from the smallest set that carries most of the probability.
 
+use gpt2_kernels::TokenChoice;
 use gpt2_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +94,11 @@ impl Sampler for TopPSampler {
         let kept = self.kept(probabilities);
         let weights: Vec<f32> = kept.iter().map(|&token| probabilities[token as usize]).collect();
         kept[draw.categorical(&weights)]
+    }
+
+    fn choice(&self) -> Option<TokenChoice> {
+        let Self { p, k, temperature, .. } = *self;
+        Some(TokenChoice::TopP { p, k, temperature })
     }
 
     fn temperature(&self) -> f32 {
