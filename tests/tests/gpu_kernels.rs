@@ -1,12 +1,13 @@
 //! Every kernel on the GPU that `GPT2_TEST_DEVICE` names, beside the same one on the CPU, which
 //! `gpt2-kernels` compares with burn's own operations.
 
-use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
+use gpt2_backbone::{PendingRead, start_read};
 use gpt2_kernels::{
     AdamStep, AttentionOptions, CachedKeys, CrossEntropy, CrossEntropyGradients, DropoutKey,
-    TokenChoice, adam, attention, cached_attention, choose_tokens, chooses_tokens, counted_random,
-    cross_entropy, dropout, gelu, layer_norm, linear, linear_add, linear_gelu, reverse_embedding,
-    top_tokens,
+    Repeated, StepPlan, StepState, TokenChoice, adam, attention, cached_attention, choose_tokens,
+    chooses_tokens, counted_random, cross_entropy, dropout, gelu, has_steps, layer_norm, linear,
+    linear_add, linear_gelu, projections, reverse_embedding, top_tokens,
 };
 
 use crate::golden::{check_within, device, values};
@@ -56,7 +57,14 @@ fn products() {
             let bias = tensor(3, [outputs], device);
             let residual = tensor(4, [rows, outputs], device);
             let table = tensor(5, [outputs, inputs], device) * (1.0 / (inputs as f64).sqrt());
+            let (other, third) = (kernel.clone() * 0.5, kernel.clone() * -2.0);
+            let biases = [bias.clone(), bias.clone() * 3.0, bias.clone() + 1.0];
+            let [query, key, value] =
+                projections(x.clone(), [kernel.clone(), other, third], biases);
             vec![
+                values(query),
+                values(key),
+                values(value),
                 values(linear(x.clone(), kernel.clone(), bias.clone())),
                 values(linear_gelu(x.clone(), kernel.clone(), bias.clone())),
                 values(linear_add(x.clone(), kernel, bias, residual)),
@@ -408,4 +416,73 @@ fn most_probable_tokens() {
     let (tokens, _) = top(&logits, 5);
     let marked: Vec<bool> = (0..rows).map(|row| tokens[row * 5] == width as i32).collect();
     assert_eq!(marked, [false, true, false]);
+}
+
+/// A state that goes on by itself, and what is read of it a step late.
+#[test]
+fn repeated_steps() {
+    let Some(gpu) = gpu() else { return };
+    if !has_steps(&gpu, 8) {
+        return;
+    }
+    let (rows, positions, vocabulary_size) = (2, 12, 100);
+    // The second row's tokens are chosen up to the sixth.
+    let forced = |place: usize| {
+        let (position, row) = (place / rows, place % rows);
+        if row == 1 && position < 6 { -1 } else { (10 * row + position) as i32 }
+    };
+    let plan = StepPlan {
+        numbers: (0..positions * rows).map(|place| place as f32).collect(),
+        forced: (0..positions * rows).map(forced).collect(),
+        rows,
+    };
+    let chosen = |tokens: [i32; 2]| Tensor::<1, Int>::from_data(tokens, (&gpu, DType::I32));
+    let state = StepState::new(3, chosen([50, 100]), vocabulary_size, &plan, &gpu);
+    let always = chosen([70, 71]);
+    let mut steps = Repeated::new(&gpu, move || {
+        state.advance(always.clone(), vocabulary_size);
+        let tokens = state.tokens.clone() * 1000 + state.position.clone();
+        Tensor::stack::<2>(vec![tokens.float(), state.numbers.clone()], 0)
+    });
+    let mut found = Vec::new();
+    let mut last = None;
+    for _ in 4..positions {
+        let next = start_read(steps.run().unwrap());
+        found.extend(last.replace(next).map(|read: PendingRead| read.wait().unwrap()));
+    }
+    found.extend(last.map(|read| read.wait().unwrap()));
+    for (position, found) in (4..).zip(&found) {
+        let token = |row: usize| match forced(position * rows + row) {
+            -1 => 71,
+            token => token,
+        };
+        let following = (position + 1).min(positions - 1);
+        let expected = [0, 1].map(|row| (token(row) as usize * 1000 + position) as f32);
+        let numbers = [0, 1].map(|row| (following * rows + row) as f32);
+        let found: Vec<f32> = found.iter().collect();
+        assert_eq!(found, [expected, numbers].concat(), "position {position}");
+    }
+    assert_eq!(found.len(), positions - 4);
+}
+
+/// Data that are sent to the device cannot be part of a recording.
+#[test]
+fn a_recording_that_fails_is_an_error_and_the_device_goes_on() {
+    let Some(gpu) = gpu() else { return };
+    if !has_steps(&gpu, 8) {
+        return;
+    }
+    let (device, x) = (gpu.clone(), tensor::<1>(1, [5], &gpu));
+    let mut sums = Repeated::new(&gpu, move || {
+        x.clone() + Tensor::<1>::from_data([1.0, 2.0, 3.0, 4.0, 5.0], &device)
+    });
+    let first = values(sums.run().unwrap());
+    assert!(sums.run().is_err());
+    assert_eq!(values(sums.run().unwrap()), first);
+    // One that was not recorded when it ends leaves the device as it was.
+    let x = tensor::<1>(1, [5], &gpu);
+    let mut doubled = Repeated::new(&gpu, move || x.clone() * 2.0);
+    let once = values(doubled.run().unwrap());
+    drop(doubled);
+    assert_eq!(values(tensor::<1>(1, [5], &gpu) * 2.0), once);
 }

@@ -8,6 +8,7 @@ mod generation;
 mod golden;
 mod gpu_errors;
 mod gpu_kernels;
+mod gpu_steps;
 mod keras_hub;
 mod preprocessor;
 mod presets;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, DType, Device, IndexingUpdateOp, Int, Tensor};
-use gpt2_kernels::CachedKeys;
+use gpt2_kernels::{CachedKeys, step_embedding};
 
 use crate::dropout::{Dropout, DropoutSeed, Place};
 use crate::forward_pass::ForwardPass;
@@ -39,6 +39,10 @@ pub struct ForwardOptions<'a> {
     pub padding_mask: Option<Tensor<2, Bool>>,
     /// Tokens seen before, behind which the new ones are placed; updated in place.
     pub cache: Option<&'a mut KeyValueCache>,
+    /// Number of tokens in the cache, `[1]`, where it is on the device: on those that
+    /// [have steps](gpt2_kernels::has_steps), of which this is one, for one token a row without a
+    /// mask. The cache's own length only counts along.
+    pub position: Option<Tensor<1, Int>>,
     /// Called with the activations of every layer.
     pub intercept: Option<&'a mut LayerIntercept<'a>>,
     /// Drops activations at the config's rate; unset in inference.
@@ -211,11 +215,11 @@ impl Gpt2Backbone {
         token_ids: Tensor<2, Int>,
         options: ForwardOptions<'_>,
     ) -> Result<Tensor<3>, BackboneError> {
-        let ForwardOptions { padding_mask, mut cache, mut intercept, dropout } = options;
+        let ForwardOptions { padding_mask, mut cache, position, mut intercept, dropout } = options;
         self.check_inputs(token_ids.dims(), padding_mask.as_ref(), cache.as_deref())?;
         let [_, sequence_length] = token_ids.dims();
         let cached = cache.as_ref().map(|cache| cache.cached());
-        let pass = self.begin(cached, padding_mask, dropout);
+        let pass = ForwardPass { position, ..self.begin(cached, padding_mask, dropout) };
         let mut call = |x, point| match &mut intercept {
             Some(intercept) => intercept(x, point),
             None => x,
@@ -242,6 +246,7 @@ impl Gpt2Backbone {
             padding_mask,
             cached: cached.unwrap_or_default(),
             dropout: Dropout::new(self.config.dropout, dropout),
+            position: None,
             compute_dtype: None,
         }
     }
@@ -249,8 +254,18 @@ impl Gpt2Backbone {
     /// The first stage: token ids to the sum of their embeddings.
     pub(crate) fn embed(&self, token_ids: Tensor<2, Int>, pass: &ForwardPass) -> Tensor<3> {
         let [_, sequence_length] = token_ids.dims();
-        let mut x = self.token_embedding.forward(token_ids)
-            + self.position_embedding.forward(pass.cached.start, sequence_length);
+        let mut x = match &pass.position {
+            Some(position) => step_embedding(
+                token_ids.flatten(0, 1),
+                position.clone(),
+                self.token_embedding.embeddings.val(),
+                self.position_embedding.position_embeddings.val(),
+            ),
+            None => {
+                self.token_embedding.forward(token_ids)
+                    + self.position_embedding.forward(pass.cached.start, sequence_length)
+            }
+        };
         if let Some(dtype) = pass.compute_dtype {
             x = x.cast(dtype);
         }

@@ -61,18 +61,16 @@ impl CachedMultiHeadAttention {
         pass: &ForwardPass,
         cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
-        let query = self.query_dense.forward(input.clone());
-        let key = self.key_dense.forward(input.clone());
-        let value = self.value_dense.forward(input);
+        let projections = [&self.query_dense, &self.key_dense, &self.value_dense];
+        let [query, key, value] = Dense::forward_three(projections, input);
         let options = AttentionOptions {
             num_heads: self.num_heads,
             scale: self.query_scale,
             dropout: pass.dropout.map(|dropout| dropout.key(Place::Probabilities(layer))),
         };
-        let padding_mask = pass.padding_mask.clone();
         let joined = match cache {
-            Some(cache) => cache.attend([query, key, value], padding_mask, &pass.cached, options),
-            None => attention(query, key, value, padding_mask, options),
+            Some(cache) => cache.attend([query, key, value], pass, options),
+            None => attention(query, key, value, pass.padding_mask.clone(), options),
         };
         self.output_dense.add_to(residual, joined, pass, Place::Attention(layer))
     }

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use gpt2_kernels::{linear, linear_add, linear_gelu};
+use gpt2_kernels::{linear, linear_add, linear_gelu, projections};
 
 use crate::dropout::Place;
 use crate::forward_pass::ForwardPass;
@@ -78,6 +78,21 @@ impl Dense {
                 Some(adapted) => output + adapted,
                 None => output,
             }
+        })
+    }
+
+    /// Applies three layers of the same size to the same input.
+    pub(crate) fn forward_three(layers: [&Self; 3], input: Tensor<3>) -> [Tensor<3>; 3] {
+        if layers.iter().any(|layer| layer.lora.is_some()) {
+            return layers.map(|layer| layer.forward(input.clone()));
+        }
+        let [batch_size, sequence_length, _] = input.dims();
+        let kernels = layers.map(|layer| layer.kernel.val());
+        let biases = layers.map(|layer| layer.bias.val());
+        let outputs = projections(input.flatten(0, 1), kernels, biases);
+        outputs.map(|output| {
+            let [_, output_dim] = output.dims();
+            output.reshape([batch_size, sequence_length, output_dim])
         })
     }
 

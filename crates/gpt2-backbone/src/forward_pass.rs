@@ -1,6 +1,6 @@
 //! What all layers of one forward pass share.
 
-use burn::tensor::{Bool, DType, Tensor};
+use burn::tensor::{Bool, DType, Int, Tensor};
 use gpt2_kernels::CachedKeys;
 
 use crate::dropout::{Dropout, Place};
@@ -12,6 +12,8 @@ pub(crate) struct ForwardPass {
     pub(crate) padding_mask: Option<Tensor<2, Bool>>,
     /// The tokens in the cache, behind which the first token is.
     pub(crate) cached: CachedKeys,
+    /// Their number, `[1]`, where it is on the device.
+    pub(crate) position: Option<Tensor<1, Int>>,
     pub(crate) dropout: Option<Dropout>,
     /// The float type of activations, where it is not that of the parameters.
     pub(crate) compute_dtype: Option<DType>,

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Bool, DType, Device, Tensor, s};
-use gpt2_kernels::{AttentionOptions, CachedKeys, cached_attention};
+use burn::tensor::{DType, Device, Tensor, s};
+use gpt2_kernels::{AttentionOptions, CachedKeys, cached_attention, step_attention};
 
+use crate::forward_pass::ForwardPass;
 use crate::{BackboneError, Gpt2BackboneConfig};
 
 /// The keys and values of every layer, with room for `max_length` tokens.
@@ -159,20 +160,24 @@ impl LayerCache {
     pub(crate) fn attend(
         &mut self,
         [query, key, value]: [Tensor<3>; 3],
-        padding_mask: Option<Tensor<2, Bool>>,
-        cached: &CachedKeys,
+        pass: &ForwardPass,
         options: AttentionOptions,
     ) -> Tensor<3> {
+        let free = "no attention is under way";
+        if let Some(position) = &pass.position {
+            let buffers = self.buffers.as_ref().expect(free);
+            return step_attention([query, key, value], buffers, position.clone(), options);
+        }
         // Moved in and out: a sole owner is written in place.
-        let [keys, values] = self.buffers.take().expect("no attention is under way");
+        let [keys, values] = self.buffers.take().expect(free);
         let (output, keys, values) = cached_attention(
             query,
             key,
             value,
             keys,
             values,
-            padding_mask,
-            cached.clone(),
+            pass.padding_mask.clone(),
+            pass.cached.clone(),
             options,
         );
         self.buffers = Some([keys, values]);

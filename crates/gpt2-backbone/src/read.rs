@@ -1,10 +1,8 @@
 //! What comes back from a device, or why it does not.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
-
 use burn::tensor::kind::Basic;
-use burn::tensor::{Device, ExecutionError, Tensor, TensorData, read_sync};
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
+use gpt2_kernels::Reading;
 
 use crate::BackboneError;
 use crate::device::hardware_name;
@@ -27,9 +25,11 @@ use crate::device::hardware_name;
 /// [`BackboneError::DeviceOutOfMemory`], [`BackboneError::DeviceLost`] or
 /// [`BackboneError::DeviceFailed`]: the values are not to be had, nor those of anything that was
 /// computed from the same inputs.
-pub fn read<const D: usize, K: Basic>(tensor: Tensor<D, K>) -> Result<TensorData, BackboneError> {
-    let device = tensor.device();
-    tensor.try_into_data().map_err(|error| describe(&device, &error))
+pub fn read<const D: usize, K: Basic>(tensor: Tensor<D, K>) -> Result<TensorData, BackboneError>
+where
+    Tensor<D, K>: 'static,
+{
+    start_read(tensor).wait()
 }
 
 /// The values of a float tensor on the host as 32-bit floats, in row-major order.
@@ -45,13 +45,7 @@ pub fn read_f32<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, BackboneE
 /// A tensor's values on their way to the host, while the program and the device go on.
 pub struct PendingRead {
     device: Device,
-    data: Progress,
-}
-
-/// How far the values are.
-enum Progress {
-    Done(Result<TensorData, ExecutionError>),
-    UnderWay(Pin<Box<dyn Future<Output = Result<TensorData, ExecutionError>> + Send>>),
+    reading: Reading,
 }
 
 /// Starts to read a tensor: what the device is told afterwards need not be done before the values
@@ -69,14 +63,7 @@ pub fn start_read<const D: usize, K: Basic>(tensor: Tensor<D, K>) -> PendingRead
 where
     Tensor<D, K>: 'static,
 {
-    let device = tensor.device();
-    let mut future: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(tensor.into_data_async());
-    // A future does nothing until it is asked; then the copy is queued.
-    let data = match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(data) => Progress::Done(data),
-        Poll::Pending => Progress::UnderWay(future),
-    };
-    PendingRead { device, data }
+    PendingRead { device: tensor.device(), reading: Reading::start(tensor) }
 }
 
 impl PendingRead {
@@ -86,11 +73,7 @@ impl PendingRead {
     ///
     /// As [`read`].
     pub fn wait(self) -> Result<TensorData, BackboneError> {
-        let data = match self.data {
-            Progress::Done(data) => data,
-            Progress::UnderWay(future) => read_sync(future),
-        };
-        data.map_err(|error| describe(&self.device, &error))
+        self.reading.wait().map_err(|error| describe(&self.device, &error))
     }
 }
 

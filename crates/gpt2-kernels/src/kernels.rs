@@ -32,6 +32,24 @@ pub trait Kernels: Backend {
         composed::linear::<Self>(x, kernel, bias)
     }
 
+    /// `x W + b` with three matrices of the same size, and their biases.
+    #[allow(clippy::too_many_arguments, reason = "three matrices and three biases")]
+    fn fused_projections(
+        x: FloatTensor<Self>,
+        kernel_0: FloatTensor<Self>,
+        kernel_1: FloatTensor<Self>,
+        kernel_2: FloatTensor<Self>,
+        bias_0: FloatTensor<Self>,
+        bias_1: FloatTensor<Self>,
+        bias_2: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        (
+            Self::fused_linear(x.clone(), kernel_0, bias_0),
+            Self::fused_linear(x.clone(), kernel_1, bias_1),
+            Self::fused_linear(x, kernel_2, bias_2),
+        )
+    }
+
     /// `gelu(x W + b)`.
     fn fused_linear_gelu(
         x: FloatTensor<Self>,
@@ -144,6 +162,50 @@ pub trait Kernels: Backend {
         )
     }
 
+    /// As [`Kernels::fused_cached_attention`] of one token a row, where the number of tokens in the
+    /// cache, `[1]`, is on the device. Writes to the caches in place, whoever else has them; none
+    /// where the device has no kernel for it.
+    #[allow(clippy::too_many_arguments, reason = "three inputs, two caches, and how")]
+    fn fused_step_attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        key_cache: FloatTensor<Self>,
+        value_cache: FloatTensor<Self>,
+        position: IntTensor<Self>,
+        options: AttentionOptions,
+    ) -> Option<FloatTensor<Self>> {
+        let _ = (query, key, value, key_cache, value_cache, position, options);
+        None
+    }
+
+    /// The sum of the tokens' vectors and of the position's, `[rows, 1, hidden_dim]`; none where the
+    /// device has no kernel for it.
+    fn fused_step_embedding(
+        tokens: IntTensor<Self>,
+        position: IntTensor<Self>,
+        token_table: FloatTensor<Self>,
+        position_table: FloatTensor<Self>,
+    ) -> Option<FloatTensor<Self>> {
+        let _ = (tokens, position, token_table, position_table);
+        None
+    }
+
+    /// Takes a [`StepState`](crate::StepState) to the next position, in place, and returns the
+    /// position; none, and nothing is done, where the device has no kernel for it.
+    fn fused_advance(
+        position: IntTensor<Self>,
+        tokens: IntTensor<Self>,
+        numbers: FloatTensor<Self>,
+        chosen: IntTensor<Self>,
+        all_numbers: FloatTensor<Self>,
+        forced: IntTensor<Self>,
+        vocabulary_size: usize,
+    ) -> Option<IntTensor<Self>> {
+        let _ = (position, tokens, numbers, chosen, all_numbers, forced, vocabulary_size);
+        None
+    }
+
     /// Cross-entropies `[rows]` and most probable tokens `[rows]` of the output layer, and the
     /// gradients by hidden states and table that are asked for. Not differentiable itself.
     #[allow(clippy::type_complexity, reason = "the extension mechanism reads the types as written")]
@@ -182,8 +244,8 @@ pub trait Kernels: Backend {
     }
 
     /// The `k` most probable tokens of each row of logits, in the order of their numbers, and their
-    /// probabilities before them: `[rows, k]` each. For a row whose logits are not all finite, the
-    /// first token is `vocabulary_size`. None where the device has no kernel for it.
+    /// probabilities before them: `[rows, k]` each. For a row whose logits are not all finite, all
+    /// tokens are `vocabulary_size`. None where the device has no kernel for it.
     fn fused_top_tokens(
         logits: FloatTensor<Self>,
         k: usize,

@@ -12,10 +12,12 @@ mod gpu;
 mod kernels;
 mod memory;
 mod operations;
-#[cfg(any(feature = "flex", feature = "gpu"))]
+mod reading;
+mod repeated;
 mod setting;
 #[cfg(feature = "wgpu")]
 mod shaders;
+mod step_state;
 mod token_choice;
 
 pub use adam::{AdamStep, Moments};
@@ -24,9 +26,13 @@ pub use cross_entropy::{CrossEntropy, CrossEntropyGradients};
 pub use memory::reuse_memory;
 pub use operations::{
     CrossEntropyOutput, adam, attention, cached_attention, choose_tokens, chooses_tokens,
-    cross_entropy, dropout, gelu, layer_norm, linear, linear_add, linear_gelu, reverse_embedding,
-    run_on_cores, scale, square_sum, top_tokens, weight_decay,
+    cross_entropy, dropout, gelu, has_steps, layer_norm, linear, linear_add, linear_gelu,
+    projections, reverse_embedding, run_on_cores, scale, square_sum, step_attention,
+    step_embedding, top_tokens, weight_decay,
 };
+pub use reading::Reading;
+pub use repeated::Repeated;
 #[cfg(feature = "wgpu")]
 pub use shaders::has_valid_shaders;
+pub use step_state::{StepPlan, StepState};
 pub use token_choice::TokenChoice;

@@ -19,6 +19,24 @@ pub fn linear(x: Tensor<2>, kernel: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::fused_linear(x, kernel, bias))
 }
 
+/// [`linear`] of the same rows with three matrices of the same size: one launch on a GPU.
+///
+/// # Shapes
+///
+/// `[rows, inputs], 3 [inputs, outputs], 3 [outputs] -> 3 [rows, outputs]`
+pub fn projections(
+    x: Tensor<2>,
+    kernels: [Tensor<2>; 3],
+    biases: [Tensor<1>; 3],
+) -> [Tensor<2>; 3] {
+    let x = x.into_dispatch();
+    let [kernel_0, kernel_1, kernel_2] = kernels.map(Tensor::into_dispatch);
+    let [bias_0, bias_1, bias_2] = biases.map(Tensor::into_dispatch);
+    let (first, second, third) =
+        Dispatch::fused_projections(x, kernel_0, kernel_1, kernel_2, bias_0, bias_1, bias_2);
+    [first, second, third].map(Tensor::from_dispatch)
+}
+
 /// `gelu(x W + b)`; shapes as [`linear`].
 pub fn linear_gelu(x: Tensor<2>, kernel: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     let (x, kernel, bias) = (x.into_dispatch(), kernel.into_dispatch(), bias.into_dispatch());
@@ -189,8 +207,7 @@ pub fn choose_tokens(
 /// The `k` most probable tokens of each row of logits, in the order of their numbers, and their
 /// probabilities `softmax(logits / temperature)` before them.
 ///
-/// For a row whose logits are not all finite, the first token is `vocabulary_size`, and the others
-/// mean nothing. None where the device has no kernel: see [`chooses_tokens`].
+/// For a row whose logits are not all finite, all tokens are `vocabulary_size`. None where the device has no kernel: see [`chooses_tokens`].
 ///
 /// # Shapes
 ///
@@ -219,6 +236,65 @@ pub fn chooses_tokens(device: &Device) -> bool {
     }
     let _ = device;
     false
+}
+
+/// Whether a device has what a [`StepState`](crate::StepState) needs, for a model with heads of this
+/// size: [`step_embedding`] and [`step_attention`].
+pub fn has_steps(device: &Device, head_dim: usize) -> bool {
+    #[cfg(all(feature = "gpu", not(feature = "fusion")))]
+    return chooses_tokens(device) && crate::gpu::has_step_attention(head_dim);
+    #[cfg(not(all(feature = "gpu", not(feature = "fusion"))))]
+    {
+        let _ = (device, head_dim);
+        false
+    }
+}
+
+/// The sum of the vectors of tokens and of the position that they all have.
+///
+/// # Shapes
+///
+/// `tokens`: `[rows]`; `position`: `[1]`; tables: `[entries, hidden_dim]`; result: `[rows, 1,
+/// hidden_dim]`.
+///
+/// # Panics
+///
+/// If the device [has no steps](has_steps).
+pub fn step_embedding(
+    tokens: Tensor<1, Int>,
+    position: Tensor<1, Int>,
+    token_table: Tensor<2>,
+    position_table: Tensor<2>,
+) -> Tensor<3> {
+    let (tokens, position) = (tokens.into_dispatch(), position.into_dispatch());
+    let (token_table, position_table) =
+        (token_table.into_dispatch(), position_table.into_dispatch());
+    let sum = Dispatch::fused_step_embedding(tokens, position, token_table, position_table);
+    Tensor::from_dispatch(sum.expect("the device has steps"))
+}
+
+/// [`cached_attention`] of one new token a row, where the number of tokens in the cache, `[1]`, is on
+/// the device. The caches are written in place: their clones are the same caches.
+///
+/// # Panics
+///
+/// If the device [has no steps](has_steps).
+pub fn step_attention(
+    [query, key, value]: [Tensor<3>; 3],
+    [key_cache, value_cache]: &[Tensor<4>; 2],
+    position: Tensor<1, Int>,
+    options: AttentionOptions,
+) -> Tensor<3> {
+    let output = Dispatch::fused_step_attention(
+        query.into_dispatch(),
+        key.into_dispatch(),
+        value.into_dispatch(),
+        key_cache.clone().into_dispatch(),
+        value_cache.clone().into_dispatch(),
+        position.into_dispatch(),
+        options,
+    );
+    Tensor::from_dispatch(output.expect("the device has steps"))
 }
 
 /// A step of Adam: changes a variable and its two or, with AMSGrad, three moments

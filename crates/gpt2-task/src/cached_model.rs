@@ -1,11 +1,13 @@
 //! A backbone that remembers what it has seen: one token a step.
 
 use burn::module::Module;
-use burn::tensor::{Bool, DType, Int, Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 use gpt2_backbone::{
-    ForwardOptions, Gpt2Backbone, KeyValueCache, PendingRead, read_f32, start_read,
+    ForwardOptions, Gpt2Backbone, KeyValueCache, PendingRead, read, read_f32, start_read,
 };
-use gpt2_kernels::{choose_tokens, chooses_tokens, run_on_cores, top_tokens};
+use gpt2_kernels::{
+    Repeated, StepState, choose_tokens, chooses_tokens, has_steps, run_on_cores, top_tokens,
+};
 use gpt2_tokenizer::TokenId;
 
 use crate::TaskError;
@@ -21,6 +23,17 @@ pub(crate) struct CachedModel {
     hidden_states: Option<Tensor<3>>,
     /// The tokens that were chosen last on the device, `[rows]`, which the cache does not hold.
     chosen: Option<Tensor<1, Int>>,
+    steps: Steps,
+}
+
+/// How tokens are chosen behind the first one.
+enum Steps {
+    /// Step by step, as the device or this model has no other way.
+    Told,
+    /// As a computation that the device repeats, yet to be made.
+    Repeatable,
+    /// By this one, which has the cache.
+    Repeated(Box<Repeated<Tensor<1, Int>>>),
 }
 
 impl CachedModel {
@@ -33,7 +46,11 @@ impl CachedModel {
         // Without autodiff: a graph of all steps would be kept otherwise. Tensors are shared.
         let backbone = backbone.valid();
         let cache = backbone.new_cache(batch_size, max_length)?;
-        Ok(Self { backbone, cache, hidden_states: None, chosen: None })
+        let steps = match has_steps(&backbone.device(), backbone.config().head_dim()) {
+            true => Steps::Repeatable,
+            false => Steps::Told,
+        };
+        Ok(Self { backbone, cache, hidden_states: None, chosen: None, steps })
     }
 
     /// The tokens before `index` that the cache does not hold, `[rows, positions]`.
@@ -120,35 +137,109 @@ impl NextToken for CachedModel {
         index: usize,
         request: &TokenRequest,
     ) -> Result<PendingRead, TaskError> {
-        let device = self.backbone.device();
-        let token_ids = match self.chosen.take() {
-            // They need not come here and go back.
-            Some(chosen) => chosen.unsqueeze_dim(1),
-            None => self.unseen(rows, index)?,
+        let chosen = match self.chosen.take() {
+            None => self.choose_behind(self.unseen(rows, index)?, index, request)?,
+            Some(chosen) => self.choose_next(rows, chosen, index, request)?,
         };
-        let logits = self.forward(token_ids)?;
-        let [count, _] = logits.dims();
-        let numbers = TensorData::new(request.numbers.clone(), [count]);
-        let numbers = Tensor::from_data(numbers, (&device, DType::F32));
-        let chosen = choose_tokens(logits, numbers, request.choice);
-        let chosen = chosen.expect("the device has the kernel");
-        // What stands for damaged logits is no token: the step that runs ahead of its reading must
-        // not look for it.
-        let last = self.vocabulary_size() as i64 - 1;
-        self.chosen = Some(force(chosen.clone().clamp_max(last), &request.forced));
+        self.chosen = Some(chosen.clone());
         Ok(start_read(chosen))
     }
 }
 
-/// The chosen tokens, but for rows whose token is given.
-fn force(chosen: Tensor<1, Int>, forced: &[Option<TokenId>]) -> Tensor<1, Int> {
-    if forced.iter().all(Option::is_none) {
-        return chosen;
+impl CachedModel {
+    /// Tokens for position `index`, where `chosen` was chosen for the one before it.
+    fn choose_next(
+        &mut self,
+        rows: &[Vec<TokenId>],
+        chosen: Tensor<1, Int>,
+        index: usize,
+        request: &TokenRequest,
+    ) -> Result<Tensor<1, Int>, TaskError> {
+        if let Steps::Repeatable = self.steps {
+            let repeated = self.repeated_step(chosen.clone(), index, request);
+            self.steps = Steps::Repeated(Box::new(repeated));
+        }
+        match &mut self.steps {
+            Steps::Repeated(repeated) => match repeated.run() {
+                Ok(chosen) => Ok(chosen),
+                Err(_) => self.choose_again(rows, chosen, index, request),
+            },
+            Steps::Repeatable | Steps::Told => {
+                let tokens = self.fed(chosen, request.forced(index - 1));
+                self.choose_behind(tokens.unsqueeze_dim(1), index, request)
+            }
+        }
     }
-    let (device, count) = (chosen.device(), forced.len());
-    let is_forced: Vec<bool> = forced.iter().map(Option::is_some).collect();
-    let tokens: Vec<i32> = forced.iter().map(|token| token.unwrap_or_default() as i32).collect();
-    let is_forced = Tensor::<1, Bool>::from_data(TensorData::new(is_forced, [count]), &device);
-    let tokens = Tensor::from_data(TensorData::new(tokens, [count]), &device);
-    chosen.mask_where(is_forced, tokens)
+
+    /// Tokens for position `index`, behind tokens that the cache does not hold.
+    fn choose_behind(
+        &mut self,
+        token_ids: Tensor<2, Int>,
+        index: usize,
+        request: &TokenRequest,
+    ) -> Result<Tensor<1, Int>, TaskError> {
+        let logits = self.forward(token_ids)?;
+        let numbers = TensorData::new(request.numbers(index).to_vec(), [request.plan.rows]);
+        let numbers = Tensor::from_data(numbers, (&self.backbone.device(), DType::F32));
+        Ok(choose_tokens(logits, numbers, request.choice).expect("the device has the kernel"))
+    }
+
+    /// The tokens that are fed where these were chosen: some rows' are given.
+    fn fed(&self, chosen: Tensor<1, Int>, forced: &[i32]) -> Tensor<1, Int> {
+        // What stands for damaged logits is no token: the step that runs ahead of its reading must
+        // not look for it.
+        let chosen = chosen.clamp_max(self.vocabulary_size() as i64 - 1);
+        if forced.iter().all(|token| *token < 0) {
+            return chosen;
+        }
+        let forced = TensorData::new(forced.to_vec(), [forced.len()]);
+        let forced = Tensor::<1, Int>::from_data(forced, (&chosen.device(), DType::I32));
+        chosen.mask_where(forced.clone().greater_equal_elem(0), forced)
+    }
+
+    /// All steps from the one that chooses for position `index` on, given what was chosen before.
+    fn repeated_step(
+        &mut self,
+        chosen: Tensor<1, Int>,
+        index: usize,
+        request: &TokenRequest,
+    ) -> Repeated<Tensor<1, Int>> {
+        let (backbone, choice) = (self.backbone.clone(), request.choice);
+        let (device, vocabulary_size) = (backbone.device(), self.vocabulary_size());
+        let state = StepState::new(index - 1, chosen, vocabulary_size, &request.plan, &device);
+        let mut cache = self.cache.clone();
+        Repeated::new(&device, move || {
+            let position = Some(state.position.clone());
+            let options =
+                ForwardOptions { cache: Some(&mut cache), position, ..Default::default() };
+            let token_ids = state.tokens.clone().unsqueeze_dim(1);
+            let hidden_states = backbone.forward_with(token_ids, options);
+            let hidden_states = hidden_states.expect("the cache has room for every position");
+            let logits = backbone.logits(hidden_states).flatten(0, 1);
+            let chosen = choose_tokens(logits, state.numbers.clone(), choice);
+            let chosen = chosen.expect("the device has the kernel");
+            state.advance(chosen.clone(), vocabulary_size);
+            chosen
+        })
+    }
+
+    /// The same as if nothing had been repeated, after a repetition that could not be recorded and
+    /// whose cache is lost. `rows` may lack the token before `index`, which was `chosen`.
+    fn choose_again(
+        &mut self,
+        rows: &[Vec<TokenId>],
+        chosen: Tensor<1, Int>,
+        index: usize,
+        request: &TokenRequest,
+    ) -> Result<Tensor<1, Int>, TaskError> {
+        self.steps = Steps::Told;
+        let batch_size = self.cache.batch_size();
+        self.cache = self.backbone.new_cache(batch_size, self.cache.max_length())?;
+        let fed = read(self.fed(chosen, request.forced(index - 1)))?;
+        let mut rows = rows.to_vec();
+        for (row, token) in rows.iter_mut().zip(fed.iter::<TokenId>()) {
+            row[index - 1] = token;
+        }
+        self.choose_behind(self.unseen(&rows, index)?, index, request)
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-use gpt2_kernels::TokenChoice;
+use gpt2_kernels::{StepPlan, TokenChoice};
 use gpt2_tokenizer::TokenId;
 
 use crate::next_token::{Matrix, NextToken, TokenProbability, TokenRequest, check_finite};
@@ -182,10 +182,10 @@ impl<'a> Decoding<'a> {
             return Ok(false);
         }
         let (mut position, width) = (self.index, self.rows[0].len());
+        let request = TokenRequest { choice, plan: self.plan(choice) };
         let mut under_way = VecDeque::new();
         while !self.is_done() {
             if position < width {
-                let request = self.request(choice, position);
                 under_way.push_back(self.model.choose(&self.rows, position, &request)?);
                 position += 1;
             }
@@ -204,17 +204,22 @@ impl<'a> Decoding<'a> {
         Ok(true)
     }
 
-    fn request(&self, choice: TokenChoice, position: usize) -> TokenRequest {
-        let rows = 0..self.rows.len();
-        let forced =
-            |row: usize| (position < self.prompt_lengths[row]).then(|| self.rows[row][position]);
-        // Rounded to 32 bits, a number may become 1.
-        let number = |row| (self.draw_at(row, position).uniform() as f32).min(1f32.next_down());
-        let numbers = match choice {
-            TokenChoice::Greedy => vec![0.0; rows.len()],
-            _ => rows.clone().map(number).collect(),
+    /// What is known of the positions to come; of those before nothing is asked.
+    fn plan(&self, choice: TokenChoice) -> StepPlan {
+        let (rows, width) = (self.rows.len(), self.rows[0].len());
+        let places = (0..width).flat_map(|position| (0..rows).map(move |row| (row, position)));
+        let forced = |(row, position): (usize, usize)| {
+            let is_forced = position < self.prompt_lengths[row];
+            if is_forced { self.rows[row][position] as i32 } else { -1 }
         };
-        TokenRequest { choice, numbers, forced: rows.map(forced).collect() }
+        // Rounded to 32 bits, a number may become 1.
+        let number = |(row, position)| match choice {
+            TokenChoice::Greedy => 0.0,
+            _ if position < self.index => 0.0,
+            _ => (self.draw_at(row, position).uniform() as f32).min(1f32.next_down()),
+        };
+        let numbers = places.clone().map(number).collect();
+        StepPlan { numbers, forced: places.map(forced).collect(), rows }
     }
 
     /// Writes a token for every row; a prompt's own tokens stay. Does not move on.

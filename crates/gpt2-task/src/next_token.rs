@@ -1,7 +1,7 @@
 //! What a search asks of a model.
 
 use gpt2_backbone::PendingRead;
-use gpt2_kernels::TokenChoice;
+use gpt2_kernels::{StepPlan, TokenChoice};
 use gpt2_tokenizer::TokenId;
 
 use crate::TaskError;
@@ -60,7 +60,8 @@ pub trait NextToken {
     /// Chooses the token for position `index` of every row where the logits are, and says where it
     /// will be: the next call may follow before that is read.
     ///
-    /// The first call sees `rows`; those after it need only know what was chosen before.
+    /// The first call sees `rows`; those after it are for the positions behind, each for the next, and
+    /// need only know what was chosen before. The request is the same in all.
     ///
     /// # Errors
     ///
@@ -80,15 +81,25 @@ pub trait NextToken {
     }
 }
 
-/// How a model is to choose a token for each row.
+/// How a model is to choose tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenRequest {
-    /// How it follows from the logits.
+    /// How they follow from the logits.
     pub choice: TokenChoice,
-    /// A random number of `[0, 1)` for each row.
-    pub numbers: Vec<f32>,
-    /// The tokens of rows whose prompt goes on, which are not chosen.
-    pub forced: Vec<Option<TokenId>>,
+    /// The random numbers for all positions, and the tokens of prompts that go on.
+    pub plan: StepPlan,
+}
+
+impl TokenRequest {
+    /// The random numbers for a position.
+    pub fn numbers(&self, position: usize) -> &[f32] {
+        &self.plan.numbers[position * self.plan.rows..][..self.plan.rows]
+    }
+
+    /// The tokens that rows have at a position, or -1.
+    pub fn forced(&self, position: usize) -> &[i32] {
+        &self.plan.forced[position * self.plan.rows..][..self.plan.rows]
+    }
 }
 
 /// A token that may be the next, and its probability.

@@ -9,10 +9,10 @@ use burn_cubecl::cubecl::ir::ElemType;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{UNITS, buffer, contiguous, cube_dim, cubes, elem, empty, owned, vector_size};
+use super::launch::{UNITS, buffer, contiguous, cube_dim, cubes, elem, empty, vector_size};
 use super::random::dropout_factor;
 use super::reduce::sum_in_order;
-use crate::attention::{AttentionOptions, CachedKeys};
+use crate::attention::AttentionOptions;
 
 /// Most queries of a cube.
 const MAX_QUERIES: usize = 8;
@@ -44,6 +44,8 @@ pub(super) enum Cache {
     Straight,
     /// In the row that the table says, for each token of each sequence.
     Table,
+    /// As straight, and their number is on the device.
+    Counted,
 }
 
 impl Variant {
@@ -158,7 +160,8 @@ fn renormalize(
 
 /// Queries, keys, values and the result: `[batch_size, new, hidden_dim]`; caches: `[rows, heads,
 /// room, head_dim]`, to which the cube of a token writes its key and value; `extra`: the mask,
-/// `[batch_size, keys]`, or the table of cache rows, `[batch_size, room]`.
+/// `[batch_size, keys]`, the table of cache rows, `[batch_size, room]`, or the number of tokens in the
+/// cache, `[1]`.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 fn attention_kernel<X: Float, M: Numeric, N: Size>(
@@ -186,6 +189,12 @@ fn attention_kernel<X: Float, M: Numeric, N: Size>(
     let sequence_head = CUBE_POS / sizes.tiles;
     let first = CUBE_POS % sizes.tiles * tile;
     let (sequence, head) = (sequence_head / sizes.heads, sequence_head % sizes.heads);
+    let start = if comptime!(variant.cache == Cache::Counted) {
+        // There is room for the new ones.
+        min(usize::cast_from(extra[0]), sizes.room - sizes.queries)
+    } else {
+        sizes.start
+    };
     // Where the head of the first new token of the sequence is, and where it is in its cache row.
     let new = sequence * sizes.queries * width + head * lanes;
     let own_row = (sequence * sizes.heads + head) * sizes.room * lanes;
@@ -207,7 +216,7 @@ fn attention_kernel<X: Float, M: Numeric, N: Size>(
             let scale = Vector::new(sizes.scale);
             queries[place] = Vector::<f32, N>::cast_from(query[from]) * scale;
             if comptime!(variant.cache != Cache::None) {
-                let to = own_row + (sizes.start + row) * lanes + lane;
+                let to = own_row + (start + row) * lanes + lane;
                 key_cache[to] = key[from];
                 value_cache[to] = value[from];
             }
@@ -224,7 +233,7 @@ fn attention_kernel<X: Float, M: Numeric, N: Size>(
     let slices = comptime!(variant.slices());
     let mut total = Vector::<f32, N>::new(0.0f32);
 
-    let end = sizes.start + min(first + tile, sizes.queries);
+    let end = start + min(first + tile, sizes.queries);
     for block in range_stepped(0, end, UNITS) {
         let token = block + unit;
         let mut dots = Array::<Vector<f32, N>>::new(tile);
@@ -235,12 +244,12 @@ fn attention_kernel<X: Float, M: Numeric, N: Size>(
         let mut seen = token < end;
         if comptime!(variant.masked) {
             if seen {
-                let keys = sizes.start + sizes.queries;
+                let keys = start + sizes.queries;
                 seen = extra[sequence * keys + token] != M::from_int(0);
             }
         }
         if seen {
-            let from_cache = token < sizes.start;
+            let from_cache = token < start;
             if comptime!(variant.cache != Cache::None) && from_cache {
                 let row = cache_row::<M>(extra, sequence, token, &sizes, variant);
                 let base = ((row * sizes.heads + head) * sizes.room + token) * lanes;
@@ -252,7 +261,7 @@ fn attention_kernel<X: Float, M: Numeric, N: Size>(
                     }
                 }
             } else {
-                let base = new + (token - sizes.start) * width;
+                let base = new + (token - start) * width;
                 for place in 0..lanes {
                     let part = Vector::<f32, N>::cast_from(key[base + place]);
                     #[unroll]
@@ -264,7 +273,7 @@ fn attention_kernel<X: Float, M: Numeric, N: Size>(
         }
         #[unroll]
         for row in 0..tile {
-            let is_visible = seen && token <= sizes.start + first + row;
+            let is_visible = seen && token <= start + first + row;
             scores[row * UNITS + unit] = select(is_visible, Vector::vector_sum(dots[row]), LOWEST);
         }
         sync_cube();
@@ -283,14 +292,14 @@ fn attention_kernel<X: Float, M: Numeric, N: Size>(
             for offset in range_stepped(slice, inside, slices) {
                 let weight = scores[summed * UNITS + offset];
                 let token = block + offset;
-                let from_cache = token < sizes.start;
+                let from_cache = token < start;
                 if comptime!(variant.cache != Cache::None) && from_cache {
                     let row = cache_row::<M>(extra, sequence, token, &sizes, variant);
                     let base = ((row * sizes.heads + head) * sizes.room + token) * lanes;
                     let part = Vector::<f32, N>::cast_from(value_cache[base + lane]);
                     total += Vector::new(weight) * part;
                 } else {
-                    let base = new + (token - sizes.start) * width;
+                    let base = new + (token - start) * width;
                     let part = Vector::<f32, N>::cast_from(value[base + lane]);
                     total += Vector::new(weight) * part;
                 }
@@ -407,24 +416,22 @@ pub(super) fn attention(
 }
 
 /// Attention of new tokens to a cache and themselves; their keys and values are written to the
-/// caches, in place where nobody else has them.
+/// caches, in place, whoever else has them. `extra` is what the kind of cache needs besides.
 pub(super) fn cached_attention(
     [query, key, value]: [CubeTensor; 3],
-    [key_cache, value_cache]: [CubeTensor; 2],
+    [key_cache, value_cache]: [&CubeTensor; 2],
     extra: Option<CubeTensor>,
-    cached: &CachedKeys,
+    start: usize,
     options: AttentionOptions,
     variant: Variant,
-) -> (CubeTensor, CubeTensor, CubeTensor) {
+) -> CubeTensor {
     let [query, key, value] = [query, key, value].map(contiguous);
-    let [key_cache, value_cache] = [key_cache, value_cache].map(owned);
     let [batch_size, queries, hidden_dim] = query.shape().dims();
     let [_, _, room, _] = key_cache.shape().dims();
     let extra = extra.map_or_else(|| query.clone(), contiguous);
     let output = empty(&query, query.shape(), query.dtype);
     let tiles = queries.div_ceil(variant.tile);
     let count = batch_size * options.num_heads * tiles;
-    let scale = options.scale as f32;
     // SAFETY: as in `attention`; the cache has room for the new tokens and rows for the sequences,
     // and the table names rows of it, by the caller's promise.
     unsafe {
@@ -436,11 +443,11 @@ pub(super) fn cached_attention(
             buffer(&query),
             buffer(&key),
             buffer(&value),
-            buffer(&key_cache),
-            buffer(&value_cache),
+            buffer(key_cache),
+            buffer(value_cache),
             buffer(&extra),
             buffer(&output),
-            SizesLaunch::new(queries, cached.start, options.num_heads, room, tiles, scale),
+            SizesLaunch::new(queries, start, options.num_heads, room, tiles, options.scale as f32),
             drop_of(&options),
             count,
             variant,
@@ -448,7 +455,7 @@ pub(super) fn cached_attention(
             elem(&extra),
         );
     }
-    (output, key_cache, value_cache)
+    output
 }
 
 /// The table of cache rows on the device, `[batch_size * room]`.

@@ -13,7 +13,9 @@ mod layer_norm;
 mod product;
 mod random;
 mod ranking;
+mod reading;
 mod reduce;
+mod step;
 mod token_choice;
 mod top_tokens;
 
@@ -31,6 +33,8 @@ use crate::kernels::Kernels;
 use crate::setting::setting;
 use crate::token_choice::TokenChoice;
 use crate::{composed, cross_entropy as losses};
+
+pub(crate) use self::reading::start_read;
 
 /// Whether all of these have a float type of the kernels, which is one.
 fn has_kernel(tensors: &[&CubeTensor]) -> bool {
@@ -78,6 +82,11 @@ fn attention_variant(
     attention::variant(hidden_dim / options.num_heads, queries, masked, dropped, cache)
 }
 
+/// Whether there is a way to attend with one query a row to heads of this size.
+pub(crate) fn has_step_attention(head_dim: usize) -> bool {
+    attention::variant(head_dim, 1, false, false, Cache::Counted).is_some()
+}
+
 fn mask(padding: Padding<CubeBackend>) -> Option<CubeTensor> {
     match padding {
         Padding::None => None,
@@ -95,6 +104,36 @@ impl Kernels for CubeBackend {
             return composed::linear::<Self>(x, kernel, bias);
         }
         linear(x, kernel, bias, Epilogue::None, None)
+    }
+
+    fn fused_projections(
+        x: FloatTensor<Self>,
+        kernel_0: FloatTensor<Self>,
+        kernel_1: FloatTensor<Self>,
+        kernel_2: FloatTensor<Self>,
+        bias_0: FloatTensor<Self>,
+        bias_1: FloatTensor<Self>,
+        bias_2: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let (kernels, biases) = ([kernel_0, kernel_1, kernel_2], [bias_0, bias_1, bias_2]);
+        let bindings = x.client.properties().hardware.max_bindings as usize;
+        let all: Vec<&CubeTensor> = kernels.iter().chain(&biases).chain([&x]).collect();
+        let is_one_size = kernels.iter().all(|kernel| kernel.shape() == kernels[0].shape());
+        if x.shape()[0] > product::MAX_ROWS
+            || bindings < product::BINDINGS
+            || !is_one_size
+            || !kernels.iter().all(CubeTensor::is_contiguous)
+            || !has_kernel(&all)
+        {
+            let [kernel_0, kernel_1, kernel_2] = kernels;
+            let [bias_0, bias_1, bias_2] = biases;
+            return (
+                Self::fused_linear(x.clone(), kernel_0, bias_0),
+                Self::fused_linear(x.clone(), kernel_1, bias_1),
+                Self::fused_linear(x, kernel_2, bias_2),
+            );
+        }
+        product::projections(x, kernels, biases).into()
     }
 
     fn fused_linear_gelu(
@@ -240,8 +279,16 @@ impl Kernels for CubeBackend {
                     Some(rows) => Some(attention::table(rows, &query)),
                     None => mask(padding),
                 };
-                let (inputs, caches) = ([query, key, value], [key_cache, value_cache]);
-                attention::cached_attention(inputs, caches, extra, &cached, options, variant)
+                let [key_cache, value_cache] = [key_cache, value_cache].map(launch::owned);
+                let output = attention::cached_attention(
+                    [query, key, value],
+                    [&key_cache, &value_cache],
+                    extra,
+                    cached.start,
+                    options,
+                    variant,
+                );
+                (output, key_cache, value_cache)
             }
             _ => composed::cached_attention::<Self>(
                 query,
@@ -254,6 +301,51 @@ impl Kernels for CubeBackend {
                 options,
             ),
         }
+    }
+
+    fn fused_step_attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        key_cache: FloatTensor<Self>,
+        value_cache: FloatTensor<Self>,
+        position: IntTensor<Self>,
+        options: AttentionOptions,
+    ) -> Option<FloatTensor<Self>> {
+        let variant = attention_variant(&query, &Padding::None, &options, Cache::Counted)?;
+        has_kernel(&[&query, &key, &value, &key_cache, &value_cache]).then(|| {
+            let caches = [&key_cache, &value_cache];
+            let inputs = [query, key, value];
+            attention::cached_attention(inputs, caches, Some(position), 0, options, variant)
+        })
+    }
+
+    fn fused_step_embedding(
+        tokens: IntTensor<Self>,
+        position: IntTensor<Self>,
+        token_table: FloatTensor<Self>,
+        position_table: FloatTensor<Self>,
+    ) -> Option<FloatTensor<Self>> {
+        has_kernel(&[&token_table, &position_table])
+            .then(|| step::embedding(tokens, position, token_table, position_table))
+    }
+
+    fn fused_advance(
+        position: IntTensor<Self>,
+        tokens: IntTensor<Self>,
+        numbers: FloatTensor<Self>,
+        chosen: IntTensor<Self>,
+        all_numbers: FloatTensor<Self>,
+        forced: IntTensor<Self>,
+        vocabulary_size: usize,
+    ) -> Option<IntTensor<Self>> {
+        step::advance(
+            &position,
+            [&tokens, &forced, &chosen],
+            [&numbers, &all_numbers],
+            vocabulary_size,
+        );
+        Some(position)
     }
 
     fn fused_logit_losses(

@@ -10,6 +10,9 @@ use super::launch::{
 };
 use super::reduce::sum_slices;
 
+/// Buffers of the kernel that has the most, besides sizes.
+pub(super) const BINDINGS: usize = 10;
+
 /// Most rows for which the matrix is read in step with them. More are burn's matrix product's.
 pub(super) const MAX_ROWS: usize = 8;
 
@@ -19,23 +22,24 @@ const LANES: usize = 8;
 /// Units that share a row of the table.
 const DOT_UNITS: usize = 32;
 
-/// `epilogue(x W + b)`, where `W` lies as `[inputs, outputs]`. Widths count vectors.
-#[cube(launch_unchecked)]
+/// The columns of `epilogue(x W + b)` that are the cube's with this number, where `W` lies as `[inputs,
+/// outputs]`. Widths count vectors.
+#[cube]
 #[allow(clippy::too_many_arguments)]
-fn product_kernel<X: Float, N: Size>(
+fn columns<X: Float, N: Size>(
     x: &[X],
     kernel: &[Vector<X, N>],
     bias: &[Vector<X, N>],
     residual: &[Vector<X, N>],
     output: &mut [Vector<X, N>],
+    cube: usize,
     inputs: usize,
     width: usize,
     #[comptime] rows: usize,
     #[comptime] epilogue: Epilogue,
-    #[define(X)] _x_type: ElemType,
 ) {
     let unit = UNIT_POS as usize;
-    let column = CUBE_POS * LANES + unit % LANES;
+    let column = cube * LANES + unit % LANES;
     let mut sums = Array::<Vector<f32, N>>::new(rows);
     #[unroll]
     for row in 0..rows {
@@ -65,6 +69,54 @@ fn product_kernel<X: Float, N: Size>(
             });
         }
         sync_cube();
+    }
+}
+
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments)]
+fn product_kernel<X: Float, N: Size>(
+    x: &[X],
+    kernel: &[Vector<X, N>],
+    bias: &[Vector<X, N>],
+    residual: &[Vector<X, N>],
+    output: &mut [Vector<X, N>],
+    inputs: usize,
+    width: usize,
+    #[comptime] rows: usize,
+    #[comptime] epilogue: Epilogue,
+    #[define(X)] _x_type: ElemType,
+) {
+    columns(x, kernel, bias, residual, output, CUBE_POS, inputs, width, rows, epilogue);
+}
+
+/// Three products of the same rows; `cubes` for each.
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments)]
+fn projections_kernel<X: Float, N: Size>(
+    x: &[X],
+    kernel_0: &[Vector<X, N>],
+    kernel_1: &[Vector<X, N>],
+    kernel_2: &[Vector<X, N>],
+    bias_0: &[Vector<X, N>],
+    bias_1: &[Vector<X, N>],
+    bias_2: &[Vector<X, N>],
+    output_0: &mut [Vector<X, N>],
+    output_1: &mut [Vector<X, N>],
+    output_2: &mut [Vector<X, N>],
+    inputs: usize,
+    width: usize,
+    cubes: usize,
+    #[comptime] rows: usize,
+    #[define(X)] _x_type: ElemType,
+) {
+    let (matrix, cube) = (CUBE_POS / cubes, CUBE_POS % cubes);
+    let epilogue = comptime!(Epilogue::None);
+    if matrix == 0 {
+        columns(x, kernel_0, bias_0, bias_0, output_0, cube, inputs, width, rows, epilogue);
+    } else if matrix == 1 {
+        columns(x, kernel_1, bias_1, bias_1, output_1, cube, inputs, width, rows, epilogue);
+    } else if matrix == 2 {
+        columns(x, kernel_2, bias_2, bias_2, output_2, cube, inputs, width, rows, epilogue);
     }
 }
 
@@ -153,6 +205,46 @@ pub(super) fn product(
         );
     }
     output
+}
+
+/// `x W + b` of at most [`MAX_ROWS`] rows with three matrices of the same size.
+pub(super) fn projections(
+    x: CubeTensor,
+    kernels: [CubeTensor; 3],
+    biases: [CubeTensor; 3],
+) -> [CubeTensor; 3] {
+    let x = contiguous(x);
+    let (kernels, biases) = (kernels.map(contiguous), biases.map(contiguous));
+    let (rows, inputs) = rows_and_width(&x);
+    let (_, width) = rows_and_width(&kernels[0]);
+    let size = vector_size(width);
+    let outputs = [(); 3].map(|()| empty(&x, [rows, width], x.dtype));
+    let count = (width / size).div_ceil(LANES);
+    // SAFETY: as in `product`, and the matrices have one size.
+    unsafe {
+        projections_kernel::launch_unchecked(
+            &x.client,
+            cubes(3 * count),
+            cube_dim(),
+            size,
+            buffer(&x),
+            buffer(&kernels[0]),
+            buffer(&kernels[1]),
+            buffer(&kernels[2]),
+            buffer(&biases[0]),
+            buffer(&biases[1]),
+            buffer(&biases[2]),
+            buffer(&outputs[0]),
+            buffer(&outputs[1]),
+            buffer(&outputs[2]),
+            inputs,
+            width / size,
+            count,
+            rows,
+            elem(&x),
+        );
+    }
+    outputs
 }
 
 /// `hidden @ table^T` of at most [`MAX_ROWS`] rows.

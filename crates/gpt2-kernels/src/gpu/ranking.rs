@@ -123,13 +123,18 @@ pub(super) fn total_weight<X: Float>(logits: &[X], row: &Row, exchange: &mut Exc
     cube_sum(sum, &mut exchange.values)
 }
 
-/// The sums over all units of each of their values, for all units.
+/// The sums over all units of each of their numbers, for all units, in `sums`.
 #[cube]
-fn sum_bins(values: &Array<f32>, bins: &mut Shared<[f32]>, sums: &mut Shared<[f32]>) {
+fn sum_bins(
+    numbers: &Array<f32>,
+    bins: &mut Shared<[f32]>,
+    values: &mut Shared<[f32]>,
+    sums: &mut Shared<[f32]>,
+) {
     let unit = UNIT_POS as usize;
     #[unroll]
     for bin in 0..BINS {
-        bins[bin * UNITS + unit] = values[bin];
+        bins[bin * UNITS + unit] = numbers[bin];
     }
     sync_cube();
     // A team of units for each bin, and then a unit.
@@ -139,13 +144,12 @@ fn sum_bins(values: &Array<f32>, bins: &mut Shared<[f32]>, sums: &mut Shared<[f3
     for step in 0..BINS {
         sum += bins[from + step * team];
     }
-    sync_cube();
-    bins[unit] = sum;
+    values[unit] = sum;
     sync_cube();
     if unit < BINS {
         let mut sum = 0.0f32;
         for member in 0..team {
-            sum += bins[unit * team + member];
+            sum += values[unit * team + member];
         }
         sums[unit] = sum;
     }
@@ -195,8 +199,8 @@ pub(super) fn cut_at<X: Float>(
                 }
             }
         }
-        sum_bins(&weights, &mut exchange.bins, &mut exchange.weights);
-        sum_bins(&numbers, &mut exchange.bins, &mut exchange.counts);
+        sum_bins(&weights, &mut exchange.bins, &mut exchange.values, &mut exchange.weights);
+        sum_bins(&numbers, &mut exchange.bins, &mut exchange.values, &mut exchange.counts);
         if is_open {
             let mut weight_sum = weight_before;
             let mut count_sum = count_before;

@@ -5,7 +5,7 @@ use burn_cubecl::cubecl::ir::ElemType;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::launch::{buffer, contiguous, cube_dim, cubes, elem, empty, rows_and_width};
+use super::launch::{UNITS, buffer, contiguous, cube_dim, cubes, elem, empty, rows_and_width};
 use super::ranking::{
     compare, cut_at, depth_of, exchange, own_columns, row_at, total_weight, weight_of,
 };
@@ -72,17 +72,19 @@ fn top_tokens_kernel<X: Float, I: Int>(
             place += 1;
         }
     }
-    if UNIT_POS == 0 && damaged > 0.0f32 {
-        // No token has this number.
-        tokens[CUBE_POS * k] = I::cast_from(width);
+    if damaged > 0.0f32 {
+        for place in range_stepped(UNIT_POS as usize, k, UNITS) {
+            probabilities[CUBE_POS * k + place] = 0.0f32;
+            // No token has this number.
+            tokens[CUBE_POS * k + place] = I::cast_from(width);
+        }
     }
 }
 
 /// The `k` most probable tokens of each row of logits, `[rows, vocabulary_size]`, in the order of
 /// their numbers, and their probabilities: `[rows, k]` each.
 ///
-/// For a row whose logits are not all finite the first token is `vocabulary_size`, and the others
-/// mean nothing.
+/// For a row whose logits are not all finite all tokens are `vocabulary_size`.
 pub(super) fn top_tokens(
     logits: CubeTensor,
     k: usize,

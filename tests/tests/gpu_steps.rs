@@ -1,0 +1,42 @@
+//! Tokens that a GPU chooses itself, step by step: those that a CPU chooses. With
+//! `GPT2_KERNELS=unrecorded` the recording of a step is lost, and all is done again.
+
+use std::ops::ControlFlow;
+
+use burn::tensor::Device;
+use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
+use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId, samplers};
+
+use crate::golden::device;
+
+/// Tokens of a row.
+const LENGTH: usize = 24;
+
+/// The ids that a model with heads of this size chooses for a ragged batch.
+fn ids(device: &Device, head_dim: usize, sampler: &str) -> Vec<Vec<TokenId>> {
+    let config = Gpt2BackboneConfig::new(40, 2, 1, head_dim, 16).with_max_sequence_length(LENGTH);
+    let backbone = Gpt2Backbone::new(&config, 5, device).unwrap();
+    let mut model = Gpt2CausalLm::new(backbone, None).unwrap();
+    model.compile(samplers::get(sampler).unwrap()).unwrap();
+    let mut rows = vec![vec![0; LENGTH]; 2];
+    rows[0][..2].copy_from_slice(&[7, 9]);
+    rows[1][..6].copy_from_slice(&[1, 2, 3, 4, 5, 6]);
+    let mask = [2, 6].map(|length| (0..LENGTH).map(|position| position < length).collect());
+    let batch = TokenBatch::new(rows, mask.into()).unwrap();
+    model.generate_step(&batch, &[], &mut |_| ControlFlow::Continue(())).unwrap().rows
+}
+
+const SAMPLERS: [&str; 4] =
+    ["greedy", "random:seed=1", "top_k:k=5,seed=2", "top_p:p=0.8,k=30,seed=3,temperature=0.7"];
+
+#[test]
+fn chosen_ids_are_the_cpu_s() {
+    // Heads of which a kernel attends, and such as are too wide for it.
+    for head_dim in [8, 257] {
+        for sampler in SAMPLERS {
+            let expected = ids(&Device::flex(), head_dim, sampler);
+            let found = ids(&device(), head_dim, sampler);
+            assert_eq!(found, expected, "{sampler}, {head_dim}");
+        }
+    }
+}
