@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, DType, Device, IndexingUpdateOp, Int, Tensor};
-use gpt2_kernels::{CachedKeys, step_embedding};
+use gpt2_kernels::{CachedKeys, has_steps, step_embedding};
 
 use crate::dropout::{Dropout, DropoutSeed, Place};
 use crate::forward_pass::ForwardPass;
@@ -209,7 +209,8 @@ impl Gpt2Backbone {
     /// # Errors
     ///
     /// [`BackboneError::EmptyInput`], [`BackboneError::SequenceTooLong`],
-    /// [`BackboneError::CacheFull`] and [`BackboneError::ShapeMismatch`]; the cache is unchanged then.
+    /// [`BackboneError::CacheFull`], [`BackboneError::ShapeMismatch`] and [`BackboneError::NoStep`]; the
+    /// cache is unchanged then.
     pub fn forward_with(
         &self,
         token_ids: Tensor<2, Int>,
@@ -218,6 +219,9 @@ impl Gpt2Backbone {
         let ForwardOptions { padding_mask, mut cache, position, mut intercept, dropout } = options;
         self.check_inputs(token_ids.dims(), padding_mask.as_ref(), cache.as_deref())?;
         let [_, sequence_length] = token_ids.dims();
+        if position.is_some() {
+            self.check_step(sequence_length, padding_mask.is_some(), cache.as_deref())?;
+        }
         let cached = cache.as_ref().map(|cache| cache.cached());
         let pass = ForwardPass { position, ..self.begin(cached, padding_mask, dropout) };
         let mut call = |x, point| match &mut intercept {
@@ -354,6 +358,24 @@ impl Gpt2Backbone {
         max_length: usize,
     ) -> Result<KeyValueCache, BackboneError> {
         KeyValueCache::new(&self.config, batch_size, max_length, &self.device(), self.dtype())
+    }
+
+    /// Refuses a position on the device where a pass is no step.
+    fn check_step(
+        &self,
+        sequence_length: usize,
+        masked: bool,
+        cache: Option<&KeyValueCache>,
+    ) -> Result<(), BackboneError> {
+        let found = match cache {
+            None => "no cache",
+            Some(cache) if cache.cached().rows.is_some() => "a cache with moved rows",
+            Some(_) if sequence_length != 1 => "several tokens a row",
+            Some(_) if masked => "a mask",
+            Some(_) if !has_steps(&self.device(), self.config.head_dim()) => "another device",
+            Some(_) => return Ok(()),
+        };
+        Err(BackboneError::NoStep { found })
     }
 
     pub(crate) fn check_inputs(

@@ -61,6 +61,15 @@ pub enum BackboneError {
         new: usize,
     },
 
+    /// A pass was told its position on the device, and cannot be a step.
+    #[error(
+        "`position` is for one token a row behind a key/value cache, without a mask and moved rows, on a GPU that has a kernel for it; found {found}; leave `position` out"
+    )]
+    NoStep {
+        /// What is otherwise.
+        found: &'static str,
+    },
+
     /// No tokens at all.
     #[error("`token_ids` must have at least one row and one position, found {shape:?}")]
     EmptyInput {

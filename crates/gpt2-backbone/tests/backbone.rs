@@ -242,6 +242,31 @@ fn what_does_not_fit_is_an_error_and_leaves_the_cache_alone() {
 }
 
 #[test]
+fn a_position_on_the_device_is_for_steps_alone() {
+    let device = Device::flex();
+    let backbone = backbone(&device);
+    let mut cache = backbone.new_cache(2, 4).unwrap();
+    let mut moved = cache.clone();
+    moved.select_rows(&[1, 0]);
+    let mask = || Some(Tensor::<2, Bool>::from_data([[true], [true]], &device));
+    let mut found = |rows, padding_mask, cache: Option<&mut _>| {
+        let position = Some(Tensor::from_data([0], &device));
+        let options = ForwardOptions { cache, padding_mask, position, ..Default::default() };
+        match backbone.forward_with(rows, options).unwrap_err() {
+            BackboneError::NoStep { found } => found,
+            error => panic!("{error}"),
+        }
+    };
+    let (one, two) = (ids(&[[1], [2]], &device), ids(&[[1, 2], [3, 4]], &device));
+    assert_eq!(found(one.clone(), None, None), "no cache");
+    assert_eq!(found(one.clone(), None, Some(&mut moved)), "a cache with moved rows");
+    assert_eq!(found(two, None, Some(&mut cache)), "several tokens a row");
+    assert_eq!(found(one.clone(), mask(), Some(&mut cache)), "a mask");
+    assert_eq!(found(one, None, Some(&mut cache)), "another device");
+    assert!(cache.is_empty());
+}
+
+#[test]
 fn an_empty_input_is_an_error() {
     let device = Device::flex();
     let error = backbone(&device).forward(Tensor::ones([1, 0], &device), None).unwrap_err();
