@@ -50,7 +50,9 @@ fn compare(label: &str, compute: impl Fn(&Device) -> Vec<Vec<f32>>) {
 #[test]
 fn products() {
     // Few rows and many; widths that vectors of four do and do not divide.
-    for (rows, inputs, outputs) in [(1, 48, 96), (3, 33, 50), (8, 100, 260), (40, 48, 64)] {
+    for (rows, inputs, outputs) in
+        [(1, 48, 96), (3, 33, 50), (8, 100, 260), (1, 16, 2052), (2, 16, 4100), (40, 48, 64)]
+    {
         compare(&format!("linear {rows}x{inputs}x{outputs}"), |device| {
             let x = tensor(1, [rows, inputs], device);
             let kernel = tensor(2, [inputs, outputs], device) * (1.0 / (inputs as f64).sqrt());

@@ -16,8 +16,14 @@ pub(super) const BINDINGS: usize = 10;
 /// Most rows for which the matrix is read in step with them. More are burn's matrix product's.
 pub(super) const MAX_ROWS: usize = 8;
 
-/// Vectors of columns that a cube computes; the other units take other rows of the matrix.
-const LANES: usize = 8;
+/// Most vectors of columns that a cube computes; the other units take other rows of the matrix.
+const MAX_LANES: usize = 8;
+
+/// Bytes that memory gives at least.
+const SECTOR: usize = 32;
+
+/// As many cubes keep a large device busy.
+const ENOUGH_CUBES: usize = 128;
 
 /// Units that share a row of the table.
 const DOT_UNITS: usize = 32;
@@ -36,17 +42,18 @@ fn columns<X: Float, N: Size>(
     inputs: usize,
     width: usize,
     #[comptime] rows: usize,
+    #[comptime] lanes: usize,
     #[comptime] epilogue: Epilogue,
 ) {
     let unit = UNIT_POS as usize;
-    let column = cube * LANES + unit % LANES;
+    let column = cube * lanes + unit % lanes;
     let mut sums = Array::<Vector<f32, N>>::new(rows);
     #[unroll]
     for row in 0..rows {
         sums[row] = Vector::new(0.0f32);
     }
     if column < width {
-        for input in range_stepped(unit / LANES, inputs, comptime!(UNITS / LANES)) {
+        for input in range_stepped(unit / lanes, inputs, comptime!(UNITS / lanes)) {
             let weights = Vector::<f32, N>::cast_from(kernel[input * width + column]);
             #[unroll]
             for row in 0..rows {
@@ -58,8 +65,8 @@ fn columns<X: Float, N: Size>(
     let mut shared = Shared::<[Vector<f32, N>]>::new_slice(UNITS);
     #[unroll]
     for row in 0..rows {
-        sum_slices(sums[row], &mut shared, LANES);
-        if unit < LANES && column < width {
+        sum_slices(sums[row], &mut shared, lanes);
+        if unit < lanes && column < width {
             let place = row * width + column;
             let sum = shared[unit] + Vector::cast_from(bias[column]);
             output[place] = Vector::cast_from(match comptime!(epilogue) {
@@ -83,10 +90,11 @@ fn product_kernel<X: Float, N: Size>(
     inputs: usize,
     width: usize,
     #[comptime] rows: usize,
+    #[comptime] lanes: usize,
     #[comptime] epilogue: Epilogue,
     #[define(X)] _x_type: ElemType,
 ) {
-    columns(x, kernel, bias, residual, output, CUBE_POS, inputs, width, rows, epilogue);
+    columns(x, kernel, bias, residual, output, CUBE_POS, inputs, width, rows, lanes, epilogue);
 }
 
 /// Three products of the same rows; `cubes` for each.
@@ -107,16 +115,17 @@ fn projections_kernel<X: Float, N: Size>(
     width: usize,
     cubes: usize,
     #[comptime] rows: usize,
+    #[comptime] lanes: usize,
     #[define(X)] _x_type: ElemType,
 ) {
     let (matrix, cube) = (CUBE_POS / cubes, CUBE_POS % cubes);
     let epilogue = comptime!(Epilogue::None);
     if matrix == 0 {
-        columns(x, kernel_0, bias_0, bias_0, output_0, cube, inputs, width, rows, epilogue);
+        columns(x, kernel_0, bias_0, bias_0, output_0, cube, inputs, width, rows, lanes, epilogue);
     } else if matrix == 1 {
-        columns(x, kernel_1, bias_1, bias_1, output_1, cube, inputs, width, rows, epilogue);
+        columns(x, kernel_1, bias_1, bias_1, output_1, cube, inputs, width, rows, lanes, epilogue);
     } else if matrix == 2 {
-        columns(x, kernel_2, bias_2, bias_2, output_2, cube, inputs, width, rows, epilogue);
+        columns(x, kernel_2, bias_2, bias_2, output_2, cube, inputs, width, rows, lanes, epilogue);
     }
 }
 
@@ -170,6 +179,18 @@ fn dots_kernel<X: Float, W: Float, N: Size>(
     }
 }
 
+/// Vectors of columns of a cube: few, where there would be too few cubes for a large device, but at
+/// least as many as memory gives together.
+fn lanes(kernel: &CubeTensor, vector: usize, matrices: usize) -> usize {
+    let (_, width) = rows_and_width(kernel);
+    let least = (SECTOR / (vector * kernel.elem_size())).clamp(1, MAX_LANES);
+    let mut lanes = MAX_LANES;
+    while lanes > least && matrices * (width / vector).div_ceil(lanes) < ENOUGH_CUBES {
+        lanes /= 2;
+    }
+    lanes
+}
+
 /// `epilogue(x W + b)` of at most [`MAX_ROWS`] rows.
 pub(super) fn product(
     x: CubeTensor,
@@ -183,13 +204,14 @@ pub(super) fn product(
     let (rows, inputs) = rows_and_width(&x);
     let (_, width) = rows_and_width(&kernel);
     let size = vector_size(width);
+    let lanes = lanes(&kernel, size, 1);
     let output = empty(&x, [rows, width], x.dtype);
     // SAFETY: the kernel skips columns beyond the width and goes through the rows and inputs that
     // there are; the residual, where it is read, has the output's shape.
     unsafe {
         product_kernel::launch_unchecked(
             &x.client,
-            cubes((width / size).div_ceil(LANES)),
+            cubes((width / size).div_ceil(lanes)),
             cube_dim(),
             size,
             buffer(&x),
@@ -200,6 +222,7 @@ pub(super) fn product(
             inputs,
             width / size,
             rows,
+            lanes,
             epilogue,
             elem(&x),
         );
@@ -219,7 +242,8 @@ pub(super) fn projections(
     let (_, width) = rows_and_width(&kernels[0]);
     let size = vector_size(width);
     let outputs = [(); 3].map(|()| empty(&x, [rows, width], x.dtype));
-    let count = (width / size).div_ceil(LANES);
+    let lanes = lanes(&kernels[0], size, 3);
+    let count = (width / size).div_ceil(lanes);
     // SAFETY: as in `product`, and the matrices have one size.
     unsafe {
         projections_kernel::launch_unchecked(
@@ -241,6 +265,7 @@ pub(super) fn projections(
             width / size,
             count,
             rows,
+            lanes,
             elem(&x),
         );
     }
