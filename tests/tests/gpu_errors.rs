@@ -112,3 +112,54 @@ fn a_float_type_that_a_device_does_not_have_is_named() {
         }
     }
 }
+
+/// Says to the process that the test below starts what it is for.
+#[cfg(feature = "wgpu")]
+const LOSES_DEVICE: &str = "GPT2_TEST_LOSES_DEVICE";
+
+/// In a process of its own, as nothing else can use a lost device.
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_lost_device_is_an_error() {
+    use burn::tensor::DeviceKind;
+    use gpt2_task::GenerateOptions;
+
+    if std::env::var("GPT2_TEST_DEVICE").as_deref() != Ok("wgpu") {
+        return;
+    }
+    if std::env::var_os(LOSES_DEVICE).is_none() {
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "gpu_errors::a_lost_device_is_an_error", "--nocapture"])
+            .env(LOSES_DEVICE, "1")
+            .output()
+            .unwrap();
+        let output = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && output.contains("was lost"), "{output}");
+        return;
+    }
+    let software = Device::wgpu_options().device_kind(DeviceKind::Cpu);
+    let (device, setup) = software.init_with_setup().unwrap();
+    let mut model = model(&device);
+    model.compile(gpt2_task::samplers::get("greedy").unwrap()).unwrap();
+    let prompts = || {
+        let mask = (0..LENGTH).map(|position| position < 4).collect();
+        TokenBatch::new(vec![vec![3; LENGTH]], vec![mask]).unwrap()
+    };
+    let options = GenerateOptions::new().with_stop_token_ids(gpt2_task::StopTokenIds::None);
+    model.generate(&prompts(), &options).unwrap();
+    let x = Tensor::<1>::zeros([4], &device);
+    read(x.clone()).unwrap();
+    setup.device.destroy();
+    // A driver that loses a device says so by itself.
+    let _ = setup.device.poll(wgpu::PollType::wait_indefinitely());
+    // What a read finds first.
+    assert!(matches!(read(x).unwrap_err(), BackboneError::DeviceLost { .. }));
+    for sampler in ["greedy", "top_p", "beam:num_beams=2", "contrastive:k=2"] {
+        model.compile(gpt2_task::samplers::get(sampler).unwrap()).unwrap();
+        let error = model.generate(&prompts(), &options).unwrap_err();
+        println!("{sampler}: {error}");
+        let TaskError::Backbone(BackboneError::DeviceLost { .. }) = error else {
+            panic!("{error:?}");
+        };
+    }
+}

@@ -77,10 +77,11 @@ impl PendingRead {
     }
 }
 
-/// burn says what happened in words only, except that a device was lost.
+/// burn says what happened in words only, except that a device was lost, and this only once it knows:
+/// before, memory of the host's cannot be mapped, which has no other cause.
 fn describe(device: &Device, error: &ExecutionError) -> BackboneError {
     let (device, reason) = (hardware_name(device), cause(error.reason()).to_owned());
-    if error.is_device_poisoned() {
+    if error.is_device_poisoned() || error.reason().contains("could not be mapped") {
         return BackboneError::DeviceLost { device, reason };
     }
     let lack =
@@ -116,6 +117,9 @@ mod tests {
         assert!(found.to_string().contains("smaller batch"), "{found}");
 
         let lost = describe(&device, &ExecutionError::device_poisoned("DeviceLost: unplugged"));
+        assert!(matches!(lost, BackboneError::DeviceLost { .. }), "{lost}");
+        let unmapped = ExecutionError::generic("the staging buffer could not be mapped: ...");
+        let lost = describe(&device, &unmapped);
         assert!(matches!(lost, BackboneError::DeviceLost { .. }), "{lost}");
         let failed = describe(&device, &ExecutionError::generic("no such kernel"));
         assert!(matches!(failed, BackboneError::DeviceFailed { .. }), "{failed}");

@@ -241,13 +241,13 @@ pub fn chooses_tokens(device: &Device) -> bool {
 /// Whether a device has what a [`StepState`](crate::StepState) needs, for a model with heads of this
 /// size: [`step_embedding`] and [`step_attention`].
 pub fn has_steps(device: &Device, head_dim: usize) -> bool {
-    #[cfg(all(feature = "gpu", not(feature = "fusion")))]
-    return chooses_tokens(device) && crate::gpu::has_step_attention(head_dim);
-    #[cfg(not(all(feature = "gpu", not(feature = "fusion"))))]
-    {
-        let _ = (device, head_dim);
-        false
+    // Browsers refuse a barrier in a loop whose end is read from memory, since units might differ.
+    #[cfg(all(feature = "gpu", not(feature = "fusion"), not(target_family = "wasm")))]
+    if chooses_tokens(device) {
+        return crate::gpu::has_step_attention(head_dim);
     }
+    let _ = (device, head_dim);
+    false
 }
 
 /// The sum of the vectors of tokens and of the position that they all have.
