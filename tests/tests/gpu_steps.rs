@@ -40,3 +40,15 @@ fn chosen_ids_are_the_cpu_s() {
         }
     }
 }
+
+/// Each thread's steps are recorded while the others launch and read.
+#[test]
+fn threads_generate_at_once() {
+    let expected = ids(&Device::flex(), 8, "random:seed=6");
+    let generate = || (0..5).map(|_| ids(&device(), 8, "random:seed=6")).collect::<Vec<_>>();
+    let found: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(generate)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(found.iter().all(|ids| *ids == expected), "{found:?}");
+}
