@@ -249,7 +249,7 @@ fn a_position_on_the_device_is_for_steps_alone() {
     let mut moved = cache.clone();
     moved.select_rows(&[1, 0]);
     let mask = || Some(Tensor::<2, Bool>::from_data([[true], [true]], &device));
-    let mut found = |rows, padding_mask, cache: Option<&mut _>| {
+    let found = |rows, padding_mask, cache: Option<&mut _>| {
         let position = Some(Tensor::from_data([0], &device));
         let options = ForwardOptions { cache, padding_mask, position, ..Default::default() };
         match backbone.forward_with(rows, options).unwrap_err() {
