@@ -76,7 +76,7 @@ impl StepState {
     ///
     /// # Panics
     ///
-    /// If the device [has no steps](crate::has_steps).
+    /// If the device [has no steps](crate::has_steps), or the tokens are not 32-bit integers.
     pub fn advance(&self, chosen: Tensor<1, Int>, vocabulary_size: usize) {
         let moved = Dispatch::fused_advance(
             self.position.clone().into_dispatch(),
@@ -87,6 +87,6 @@ impl StepState {
             self.forced.clone().into_dispatch(),
             vocabulary_size,
         );
-        assert!(moved.is_some(), "the device has no steps");
+        assert!(moved.is_some(), "the device has no steps for these types");
     }
 }

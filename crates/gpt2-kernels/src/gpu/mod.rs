@@ -339,12 +339,14 @@ impl Kernels for CubeBackend {
         forced: IntTensor<Self>,
         vocabulary_size: usize,
     ) -> Option<IntTensor<Self>> {
-        step::advance(
-            &position,
-            [&tokens, &forced, &chosen],
-            [&numbers, &all_numbers],
-            vocabulary_size,
-        );
+        let integers = [&position, &tokens, &chosen, &forced];
+        let floats = [&numbers, &all_numbers];
+        if integers.iter().any(|tensor| tensor.dtype != DType::I32)
+            || floats.iter().any(|tensor| tensor.dtype != DType::F32)
+        {
+            return None;
+        }
+        step::advance(&position, [&tokens, &forced, &chosen], floats, vocabulary_size);
         Some(position)
     }
 
