@@ -71,14 +71,15 @@ impl Dense {
     ///
     /// `[batch_size, sequence_length, input_dim] -> [batch_size, sequence_length, output_dim]`
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.on_rows(input, |rows| {
+        let [output] = on_rows(input, |rows| {
             let adapted = self.lora.as_ref().map(|lora| lora.forward(rows.clone()));
             let output = linear(rows, self.kernel.val(), self.bias.val());
             match adapted {
-                Some(adapted) => output + adapted,
-                None => output,
+                Some(adapted) => [output + adapted],
+                None => [output],
             }
-        })
+        });
+        output
     }
 
     /// Applies three layers of the same size to the same input.
@@ -86,14 +87,9 @@ impl Dense {
         if layers.iter().any(|layer| layer.lora.is_some()) {
             return layers.map(|layer| layer.forward(input.clone()));
         }
-        let [batch_size, sequence_length, _] = input.dims();
         let kernels = layers.map(|layer| layer.kernel.val());
         let biases = layers.map(|layer| layer.bias.val());
-        let outputs = projections(input.flatten(0, 1), kernels, biases);
-        outputs.map(|output| {
-            let [_, output_dim] = output.dims();
-            output.reshape([batch_size, sequence_length, output_dim])
-        })
+        on_rows(input, |rows| projections(rows, kernels, biases))
     }
 
     /// GPT-2's GELU of what the layer computes.
@@ -101,7 +97,9 @@ impl Dense {
         if self.lora.is_some() {
             return gpt2_kernels::gelu(self.forward(input));
         }
-        self.on_rows(input, |rows| linear_gelu(rows, self.kernel.val(), self.bias.val()))
+        let (kernel, bias) = (self.kernel.val(), self.bias.val());
+        let [output] = on_rows(input, |rows| [linear_gelu(rows, kernel, bias)]);
+        output
     }
 
     /// Adds what the layer computes, and dropout leaves of it, to `residual`.
@@ -115,16 +113,22 @@ impl Dense {
         if self.lora.is_some() || pass.dropout.is_some() {
             return residual + pass.drop(self.forward(input), place);
         }
+        let (kernel, bias) = (self.kernel.val(), self.bias.val());
         let residual = residual.flatten(0, 1);
-        self.on_rows(input, |rows| linear_add(rows, self.kernel.val(), self.bias.val(), residual))
+        let [output] = on_rows(input, |rows| [linear_add(rows, kernel, bias, residual)]);
+        output
     }
+}
 
-    /// All positions of all sequences as one matrix: a product of each sequence for itself would
-    /// prepare the kernel again for each.
-    fn on_rows(&self, input: Tensor<3>, compute: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<3> {
-        let [batch_size, sequence_length, _] = input.dims();
-        let output = compute(input.flatten(0, 1));
+/// All positions of all sequences as one matrix: a product of each sequence for itself would
+/// prepare the kernel again for each.
+fn on_rows<const N: usize>(
+    input: Tensor<3>,
+    compute: impl FnOnce(Tensor<2>) -> [Tensor<2>; N],
+) -> [Tensor<3>; N] {
+    let [batch_size, sequence_length, _] = input.dims();
+    compute(input.flatten(0, 1)).map(|output| {
         let [_, output_dim] = output.dims();
         output.reshape([batch_size, sequence_length, output_dim])
-    }
+    })
 }

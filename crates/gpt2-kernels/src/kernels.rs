@@ -43,11 +43,7 @@ pub trait Kernels: Backend {
         bias_1: FloatTensor<Self>,
         bias_2: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        (
-            Self::fused_linear(x.clone(), kernel_0, bias_0),
-            Self::fused_linear(x.clone(), kernel_1, bias_1),
-            Self::fused_linear(x, kernel_2, bias_2),
-        )
+        one_by_one::<Self>(x, [kernel_0, kernel_1, kernel_2], [bias_0, bias_1, bias_2])
     }
 
     /// `gelu(x W + b)`.
@@ -283,6 +279,21 @@ pub trait Kernels: Backend {
     ) -> FloatTensor<Self> {
         adam::composed_weight_decay::<Self>(x, share, learning_rate)
     }
+}
+
+/// Three products of the same rows, a launch each.
+pub(crate) fn one_by_one<B: Kernels>(
+    x: FloatTensor<B>,
+    kernels: [FloatTensor<B>; 3],
+    biases: [FloatTensor<B>; 3],
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    let [kernel_0, kernel_1, kernel_2] = kernels;
+    let [bias_0, bias_1, bias_2] = biases;
+    (
+        B::fused_linear(x.clone(), kernel_0, bias_0),
+        B::fused_linear(x.clone(), kernel_1, bias_1),
+        B::fused_linear(x, kernel_2, bias_2),
+    )
 }
 
 #[cfg(feature = "ndarray")]

@@ -207,7 +207,8 @@ pub fn choose_tokens(
 /// The `k` most probable tokens of each row of logits, in the order of their numbers, and their
 /// probabilities `softmax(logits / temperature)` before them.
 ///
-/// For a row whose logits are not all finite, all tokens are `vocabulary_size`. None where the device has no kernel: see [`chooses_tokens`].
+/// For a row whose logits are not all finite, all tokens are `vocabulary_size`. None where the device
+/// has no kernel: see [`chooses_tokens`].
 ///
 /// # Shapes
 ///

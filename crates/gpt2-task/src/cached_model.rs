@@ -11,8 +11,9 @@ use gpt2_kernels::{
 use gpt2_tokenizer::TokenId;
 
 use crate::TaskError;
-use crate::next_token::{Matrix, NextToken, TokenProbability, TokenRequest, best_of_logits};
-use crate::probabilities::top_k;
+use crate::next_token::{
+    Matrix, NextToken, TokenProbability, TokenRequest, best_of, best_of_logits,
+};
 use crate::token_batch::ids_to_tensor;
 
 /// Feeds the backbone the tokens that its cache does not hold yet.
@@ -103,12 +104,7 @@ impl NextToken for CachedModel {
             if tokens[0] as usize == vocabulary_size {
                 return Err(TaskError::NonFiniteLogits { row, position: index });
             }
-            let best = top_k(probabilities, k).into_iter();
-            let describe = |place: usize| TokenProbability {
-                token_id: tokens[place],
-                probability: probabilities[place],
-            };
-            Ok(best.map(describe).collect())
+            Ok(best_of(probabilities, k, |place| tokens[place]))
         })
         .collect()
     }

@@ -121,11 +121,20 @@ pub(crate) fn best_of_logits(
     check_finite(&logits, position)?;
     let best_of_row = |row: &mut [f32]| {
         softmax(row, temperature);
-        let best = top_k(row, k).into_iter();
-        let describe = |index| TokenProbability { token_id: token(index), probability: row[index] };
-        best.map(describe).collect()
+        best_of(row, k, token)
     };
     Ok(logits.rows_mut().map(best_of_row).collect())
+}
+
+/// The `k` largest probabilities, the largest first, of the tokens that `token_at` says for a place.
+pub(crate) fn best_of(
+    probabilities: &[f32],
+    k: usize,
+    token_at: impl Fn(usize) -> TokenId,
+) -> Vec<TokenProbability> {
+    let describe =
+        |place| TokenProbability { token_id: token_at(place), probability: probabilities[place] };
+    top_k(probabilities, k).into_iter().map(describe).collect()
 }
 
 /// Refuses logits that are not all finite.

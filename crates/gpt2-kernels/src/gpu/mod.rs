@@ -29,7 +29,7 @@ use self::attention::{Cache, Variant};
 use self::elementwise::Epilogue;
 use crate::adam::{self, AdamStep, Moments};
 use crate::attention::{AttentionOptions, CachedKeys, DropoutKey, Padding};
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, one_by_one};
 use crate::setting::setting;
 use crate::token_choice::TokenChoice;
 use crate::{composed, cross_entropy as losses};
@@ -125,13 +125,7 @@ impl Kernels for CubeBackend {
             || !kernels.iter().all(CubeTensor::is_contiguous)
             || !has_kernel(&all)
         {
-            let [kernel_0, kernel_1, kernel_2] = kernels;
-            let [bias_0, bias_1, bias_2] = biases;
-            return (
-                Self::fused_linear(x.clone(), kernel_0, bias_0),
-                Self::fused_linear(x.clone(), kernel_1, bias_1),
-                Self::fused_linear(x, kernel_2, bias_2),
-            );
+            return one_by_one::<Self>(x, kernels, biases);
         }
         product::projections(x, kernels, biases).into()
     }
