@@ -13,6 +13,7 @@ use crate::safetensors_layout::Layout;
 use crate::staging::write_error;
 use crate::transformers_shards::Tensor;
 use crate::transformers_weight_map::TRANSFORMERS;
+use crate::weight_dtype::StoredFloats;
 use crate::{PresetError, WeightDtype};
 
 /// Writes the parameters that these tensors hold as floats of one type. `target` is what errors

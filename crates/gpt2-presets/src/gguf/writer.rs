@@ -22,6 +22,7 @@ use crate::gguf::tensor_type::TensorType;
 use crate::gguf::weight_map::{GGUF, POSITION_EMBEDDING};
 use crate::placed_parameters::{Parameters, each_placed_parameter};
 use crate::staging::write_error;
+use crate::weight_dtype::StoredFloats;
 use crate::weight_map::Placement;
 use crate::{PresetError, WeightDtype};
 
