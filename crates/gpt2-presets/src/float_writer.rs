@@ -4,6 +4,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 
 use crate::WeightDtype;
 use crate::part::Block;
+use crate::weight_dtype::StoredFloats;
 use crate::weight_map::Placement;
 
 /// Elements that are written at once: a MiB of 32-bit floats. No second copy of a tensor is made, and

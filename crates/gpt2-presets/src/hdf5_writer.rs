@@ -11,6 +11,7 @@ use crate::keras_shards::{Shard, Storage, group_and_variable};
 use crate::keras_weight_map::{KERAS, layer_name};
 use crate::named_tensor::NamedTensor;
 use crate::placed_parameters::{Parameters, each_placed_parameter};
+use crate::weight_dtype::StoredFloats;
 use crate::weight_map::Placement;
 use crate::{PresetError, WeightDtype};
 use gpt2_files::write_error;

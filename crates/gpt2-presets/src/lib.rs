@@ -72,6 +72,7 @@ pub use export_to_transformers::ExportToTransformers;
 pub use format::PresetFormat;
 pub use from_preset::{FromPreset, FromPresetOnDevice};
 pub use gguf::export::ExportToGguf;
+pub use gpt2_backbone::WeightDtype;
 pub use gpt2_files::FileError;
 #[cfg(feature = "hub")]
 pub use hub::{
@@ -86,7 +87,6 @@ pub use preset::Preset;
 pub use save_options::SaveOptions;
 pub use save_to_preset::SaveToPreset;
 pub use training_checkpoint::CheckpointFolder;
-pub use weight_dtype::WeightDtype;
 
 /// Compiles the program in the workspace's README.
 #[cfg(all(doctest, feature = "bundled"))]

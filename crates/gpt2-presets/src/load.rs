@@ -10,6 +10,7 @@ use gpt2_backbone::{
 
 use crate::checkpoint::{Checkpoint, Values};
 use crate::on_progress::ParameterCount;
+use crate::weight_dtype::StoredFloats;
 use crate::weight_map::Placement;
 use crate::{LoadOptions, PresetError, WeightDtype};
 

@@ -12,6 +12,7 @@ use crate::placed_parameters::{Parameters, each_placed_parameter};
 use crate::safetensors_layout::Layout;
 use crate::transformers_shards::Tensor;
 use crate::transformers_weight_map::TRANSFORMERS;
+use crate::weight_dtype::StoredFloats;
 use crate::{PresetError, WeightDtype};
 use gpt2_files::write_error;
 

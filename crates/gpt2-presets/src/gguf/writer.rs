@@ -21,6 +21,7 @@ use crate::gguf::layout::Layout;
 use crate::gguf::tensor_type::TensorType;
 use crate::gguf::weight_map::{GGUF, POSITION_EMBEDDING};
 use crate::placed_parameters::{Parameters, each_placed_parameter};
+use crate::weight_dtype::StoredFloats;
 use crate::weight_map::Placement;
 use crate::{PresetError, WeightDtype};
 use gpt2_files::write_error;

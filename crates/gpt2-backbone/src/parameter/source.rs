@@ -1,16 +1,12 @@
-//! Where a model's parameters come from: a checkpoint, or KerasHub's initialisers.
+//! Sources of a model's parameters: a checkpoint, or KerasHub's initialisers.
 
 use std::convert::Infallible;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-
-use crate::BackboneError;
-use crate::read::read;
-use crate::trainable::is_trainable;
 
 /// A parameter that a model under construction asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,96 +131,4 @@ impl<'a, S: ParameterSource> ParameterReader<'a, S> {
     fn join(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
-}
-
-/// Calls `visit` with the path and the values of every parameter, in the order of construction.
-///
-/// Paths are those of [`ParameterSpec::path`]. One parameter is copied to the host at a time.
-///
-/// # Errors
-///
-/// As [`read`]; the other parameters are not visited then.
-pub fn visit_parameters<M: Module>(
-    module: &M,
-    mut visit: impl FnMut(&str, TensorData),
-) -> Result<(), BackboneError> {
-    let mut result = Ok(());
-    visit_tensors(module, |path, ParameterView { shape, values, .. }| {
-        if result.is_err() {
-            return;
-        }
-        result = read(values).map(|data| {
-            let (bytes, _, dtype) = data.into_parts();
-            visit(path, TensorData::from_bytes(bytes, shape, dtype));
-        });
-    });
-    result
-}
-
-/// A parameter of a module, as [`visit_tensors`] shows it.
-pub struct ParameterView {
-    /// Its shape.
-    pub shape: Vec<usize>,
-    /// Its values on its device, flat: `[elements]`. No copy.
-    pub values: Tensor<1>,
-    /// Whether it is trained.
-    pub trainable: bool,
-}
-
-/// Calls `visit` with the path of every parameter and the parameter on its device, in the order of
-/// construction.
-pub fn visit_tensors<M: Module>(module: &M, visit: impl FnMut(&str, ParameterView)) {
-    struct Visitor<F> {
-        path: Vec<String>,
-        visit: F,
-    }
-    impl<F: FnMut(&str, ParameterView)> ModuleVisitor for Visitor<F> {
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_owned());
-        }
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let values = param.val();
-            let parameter = ParameterView {
-                shape: values.dims().to_vec(),
-                values: values.reshape([-1]),
-                trainable: is_trainable(param),
-            };
-            (self.visit)(&self.path.join("."), parameter);
-        }
-    }
-    module.visit(&mut Visitor { path: Vec::new(), visit });
-}
-
-/// Replaces the values of every parameter by what `update` makes of them, in the order of
-/// construction.
-///
-/// `update` gets the path, the shape and the values, flat, and returns as many. It is handed the
-/// only reference to them if the caller holds no other, so that it can write in place.
-pub fn update_parameters<M: Module>(
-    module: M,
-    update: impl FnMut(&str, &[usize], Tensor<1>) -> Tensor<1>,
-) -> M {
-    struct Mapper<F> {
-        path: Vec<String>,
-        update: F,
-    }
-    impl<F: FnMut(&str, &[usize], Tensor<1>) -> Tensor<1>> ModuleMapper for Mapper<F> {
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_owned());
-        }
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-        }
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let path = self.path.join(".");
-            param.map(|values| {
-                let shape = values.dims();
-                (self.update)(&path, &shape, values.reshape([-1])).reshape(shape)
-            })
-        }
-    }
-    module.map(&mut Mapper { path: Vec::new(), update })
 }
