@@ -21,8 +21,8 @@ use super::transfer::{Download, download};
 use super::url::encode_path;
 use super::{Cached, fetch, is_of_hub};
 use crate::PresetError;
-use crate::files::RemoteFolder;
 use crate::handle::{HubHandle, ModelHandle};
+use crate::source::files::RemoteFolder;
 
 /// What the hub says of a token that it does not know (`huggingface_hub/utils/_http.py`).
 const INVALID_TOKEN: &str = "Invalid credentials in Authorization header";

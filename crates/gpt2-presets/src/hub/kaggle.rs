@@ -23,8 +23,8 @@ use super::transfer::{Download, download};
 use super::url::Url;
 use super::{Cached, fetch};
 use crate::PresetError;
-use crate::files::RemoteFolder;
 use crate::handle::{HubHandle, KaggleHandle};
+use crate::source::files::RemoteFolder;
 
 /// A signed address does not last: how often a new one is asked for, for one file.
 const MAX_ADDRESSES: u32 = 5;

@@ -46,9 +46,9 @@ use self::kaggle::KaggleFolder;
 use self::model_scope::ModelScopeFolder;
 use self::pins::{Pins, check_pins};
 use crate::PresetError;
-use crate::files::RemoteFolder;
-use crate::format::CONFIG_FILE;
+use crate::formats::format::CONFIG_FILE;
 use crate::handle::HubHandle;
+use crate::source::files::RemoteFolder;
 
 /// The folder of a preset that is in each of these places.
 ///

@@ -20,8 +20,8 @@ use super::pins::Pins;
 use super::transfer::{Download, download};
 use super::url::{Endpoint, encode_path};
 use crate::PresetError;
-use crate::files::RemoteFolder;
 use crate::handle::{HubHandle, ModelHandle};
+use crate::source::files::RemoteFolder;
 
 /// One revision of a model.
 #[derive(Debug)]

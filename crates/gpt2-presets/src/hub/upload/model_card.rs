@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::preset_checks::CheckedPreset;
 use super::upload_file::UploadFile;
-use crate::keras_config::TASK_CONFIG_FILE;
+use crate::formats::keras::config::TASK_CONFIG_FILE;
 
 /// The file that a hub shows.
 pub(crate) const README_FILE: &str = "README.md";

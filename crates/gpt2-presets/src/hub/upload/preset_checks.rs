@@ -8,11 +8,14 @@ use gpt2_backbone::Gpt2BackboneConfig;
 use serde_json::{Map, Value};
 
 use super::upload_file::UploadFile;
-use crate::files::{PresetFiles, hub_blobs};
-use crate::format::CONFIG_FILE;
+use crate::error::PresetError;
+use crate::formats::format::CONFIG_FILE;
+use crate::formats::format::PresetFormat;
+use crate::formats::keras::shards as keras_shards;
+use crate::formats::transformers::shards as transformers_shards;
 use crate::preset::Preset;
-use crate::shards::shard_names;
-use crate::{PresetError, PresetFormat, keras_shards, transformers_shards};
+use crate::source::files::{PresetFiles, hub_blobs};
+use crate::weights::shard_index::shard_names;
 use gpt2_files::{FileError, read_error};
 
 /// How deep folders may lie in each other. A preset's are `assets/tokenizer`.
