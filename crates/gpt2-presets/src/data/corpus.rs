@@ -8,11 +8,11 @@ use gpt2_tokenizer::last_word_break;
 use gpt2_files::regular_file;
 
 use crate::PresetError;
-use crate::data::fingerprint::Fingerprint;
 use crate::data::json_lines_file::JsonLinesFile;
 use crate::data::paths::{files_of, has_extension};
 use crate::data::text_file::TextFile;
 use crate::data::token_cache;
+use gpt2_task::Fingerprint;
 
 /// Bytes of a text file that are read, and tokenized, at a time.
 const BLOCK: usize = 1 << 20;

@@ -4,10 +4,9 @@
 //! The way of a text: `paths` (which files), `corpus` with `text_file` and `json_lines_file`
 //! (documents, in parts), `tokenize_parts` and `tokenize_corpus` (ids), `token_cache` (their file),
 //! `token_shard` and `token_shards` (ids of files, one after another), `packed_dataset` (windows).
-//! `open_training_data` joins them; `fingerprint` tells data apart.
+//! `open_training_data` joins them.
 
 mod corpus;
-mod fingerprint;
 mod json_lines_file;
 mod open_training_data;
 mod packed_dataset;

@@ -10,9 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use gpt2_tokenizer::TokenId;
 
 use crate::PresetError;
-use crate::data::fingerprint::Fingerprint;
 use crate::data::token_cache::CacheHeader;
 use gpt2_files::{read_error, regular_file};
+use gpt2_task::Fingerprint;
 
 /// First number of a file that llm.c's `dev/data` scripts write.
 const LLM_C_MAGIC: u32 = 20_240_520;

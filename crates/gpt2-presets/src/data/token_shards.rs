@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use gpt2_tokenizer::TokenId;
 
 use crate::PresetError;
-use crate::data::fingerprint::Fingerprint;
 use crate::data::paths::{files_of, has_extension};
 use crate::data::token_shard::TokenShard;
+use gpt2_task::Fingerprint;
 
 /// What the names of such files end in, in a folder.
 pub(crate) const SHARD_EXTENSION: &str = "bin";

@@ -8,12 +8,12 @@ use std::thread;
 use gpt2_tokenizer::Gpt2Tokenizer;
 
 use crate::data::corpus::Corpus;
-use crate::data::fingerprint::Fingerprint;
 use crate::data::packed_dataset::check_positive;
 use crate::data::token_cache::{self, CacheHeader, CacheWriter};
 use crate::data::tokenize_parts::{next_batch, tokenize_parts};
 use crate::{PresetError, TokenShards, TokenizeOptions};
 use gpt2_files::{Staging, write_error};
+use gpt2_task::Fingerprint;
 
 impl Corpus {
     /// The token ids of all documents, in order, in a file of the cache folder.
