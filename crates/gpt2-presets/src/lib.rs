@@ -5,7 +5,6 @@ mod builtin;
 #[cfg(feature = "bundled")]
 mod bundled;
 mod checkpoint;
-mod data;
 mod date;
 mod error;
 mod export_options;
@@ -63,15 +62,16 @@ mod weight_map;
 mod zip_members;
 
 pub use builtin::{PresetInfo, presets};
-pub use data::{
-    Corpus, PackedDataset, TokenShards, TokenizeOptions, TrainingDataOptions, open_training_data,
-};
 pub use error::PresetError;
 pub use export_options::ExportOptions;
 pub use export_to_transformers::ExportToTransformers;
 pub use format::PresetFormat;
 pub use from_preset::{FromPreset, FromPresetOnDevice};
 pub use gguf::export::ExportToGguf;
+pub use gpt2_data::{
+    Corpus, DataError, PackedDataset, TokenShards, TokenizeOptions, TrainingDataOptions,
+    open_training_data,
+};
 pub use gpt2_files::FileError;
 #[cfg(feature = "hub")]
 pub use hub::{
