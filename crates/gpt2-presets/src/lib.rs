@@ -3,7 +3,6 @@
 
 mod api;
 mod builtin;
-mod data;
 mod error;
 mod formats;
 mod handle;
@@ -27,12 +26,13 @@ pub use api::model_weights::ModelWeights;
 pub use api::save_options::SaveOptions;
 pub use api::save_to_preset::SaveToPreset;
 pub use builtin::{PresetInfo, presets};
-pub use data::{
-    Corpus, PackedDataset, TokenShards, TokenizeOptions, TrainingDataOptions, open_training_data,
-};
 pub use error::PresetError;
 pub use formats::format::PresetFormat;
 pub use gpt2_backbone::WeightDtype;
+pub use gpt2_data::{
+    Corpus, DataError, PackedDataset, TokenShards, TokenizeOptions, TrainingDataOptions,
+    open_training_data,
+};
 pub use gpt2_files::FileError;
 #[cfg(feature = "hub")]
 pub use hub::{

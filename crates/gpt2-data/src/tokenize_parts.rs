@@ -5,8 +5,8 @@ use std::{panic, thread};
 
 use gpt2_tokenizer::{Gpt2Tokenizer, TokenId, TokenizerError};
 
-use crate::PresetError;
-use crate::data::corpus::{Part, Parts};
+use crate::corpus::{Part, Parts};
+use crate::error::DataError;
 
 /// Blocks of text in memory for each thread.
 const BLOCKS_PER_THREAD: usize = 4;
@@ -16,7 +16,7 @@ pub(crate) fn next_batch(
     parts: &mut Parts<'_>,
     threads: usize,
     block: usize,
-) -> Result<Vec<Part>, PresetError> {
+) -> Result<Vec<Part>, DataError> {
     let (mut batch, mut size) = (Vec::new(), 0);
     while size < threads * BLOCKS_PER_THREAD * block {
         let Some(part) = parts.next() else { break };
@@ -32,7 +32,7 @@ pub(crate) fn tokenize_parts(
     tokenizer: &Gpt2Tokenizer,
     parts: &[Part],
     threads: usize,
-) -> Result<Vec<Vec<TokenId>>, PresetError> {
+) -> Result<Vec<Vec<TokenId>>, DataError> {
     type Tokenized = (usize, Result<Vec<TokenId>, TokenizerError>);
     let next = AtomicUsize::new(0);
     let work = || -> Vec<Tokenized> {
@@ -52,7 +52,7 @@ pub(crate) fn tokenize_parts(
     let named = |(index, ids): Tokenized| {
         let Part { path, at, .. } = &parts[index];
         let (path, at) = (path.clone(), at.clone());
-        ids.map_err(|source| PresetError::Untokenizable { path, at, source })
+        ids.map_err(|source| DataError::Untokenizable { path, at, source })
     };
     tokenized.into_iter().map(named).collect()
 }

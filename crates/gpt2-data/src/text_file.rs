@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::PresetError;
-use crate::data::corpus::{Cut, Part};
+use crate::corpus::{Cut, Part};
+use crate::error::DataError;
 use gpt2_files::read_error;
 
 /// What some programs put in front of UTF-8 text.
@@ -30,7 +30,7 @@ pub(crate) struct TextFile {
 
 impl TextFile {
     /// Opens a regular file that is read `block` bytes at a time.
-    pub(crate) fn open(path: &Path, block: usize) -> Result<Self, PresetError> {
+    pub(crate) fn open(path: &Path, block: usize) -> Result<Self, DataError> {
         let file = File::open(path).map_err(read_error(path))?;
         let (undecoded, pending) = (Vec::new(), String::new());
         let path = path.into();
@@ -39,7 +39,7 @@ impl TextFile {
 
     /// The next part, which ends where `cut` says, or with the file. A part is longer than a block
     /// only where there is no cut.
-    pub(crate) fn next_part(&mut self, cut: Cut<'_>) -> Result<Option<Part>, PresetError> {
+    pub(crate) fn next_part(&mut self, cut: Cut<'_>) -> Result<Option<Part>, DataError> {
         while !self.ended {
             if !self.read_block()? {
                 self.ended = true;
@@ -66,7 +66,7 @@ impl TextFile {
     }
 
     /// Reads and decodes a block; false at the end of the file.
-    fn read_block(&mut self) -> Result<bool, PresetError> {
+    fn read_block(&mut self) -> Result<bool, DataError> {
         let first = self.read == 0;
         let mut block = (&mut self.file).take(self.block as u64);
         let count = block.read_to_end(&mut self.undecoded).map_err(read_error(&self.path))?;
@@ -88,15 +88,15 @@ impl TextFile {
         Ok(count > 0)
     }
 
-    fn not_text(&self, index: usize) -> PresetError {
+    fn not_text(&self, index: usize) -> DataError {
         let offset = self.read - (self.undecoded.len() - index) as u64;
         not_text(&self.path, offset, self.undecoded[index])
     }
 }
 
 /// The error about a byte that no text has.
-pub(crate) fn not_text(path: &Path, offset: u64, byte: u8) -> PresetError {
-    PresetError::NotText { path: path.into(), offset, byte }
+pub(crate) fn not_text(path: &Path, offset: u64, byte: u8) -> DataError {
+    DataError::NotText { path: path.into(), offset, byte }
 }
 
 #[cfg(test)]
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     /// Text, place and whether it is the last, of every part.
-    fn parts(bytes: &[u8], block: usize) -> Result<Vec<(String, String, bool)>, PresetError> {
+    fn parts(bytes: &[u8], block: usize) -> Result<Vec<(String, String, bool)>, DataError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file.txt");
         std::fs::write(&path, bytes).unwrap();
@@ -166,7 +166,7 @@ mod tests {
                 let error = parts(bytes, block).unwrap_err();
                 let message = error.to_string();
                 let found = match error {
-                    PresetError::NotText { offset, byte, .. } => (offset, byte),
+                    DataError::NotText { offset, byte, .. } => (offset, byte),
                     other => panic!("{other}"),
                 };
                 assert_eq!(found, (offset, byte), "{message}");

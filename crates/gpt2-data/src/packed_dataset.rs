@@ -3,7 +3,8 @@
 use gpt2_task::{Dataset, TaskError, TokenBatch, TrainingBatch};
 use gpt2_tokenizer::TokenId;
 
-use crate::{PresetError, TokenShards};
+use crate::error::DataError;
+use crate::token_shards::TokenShards;
 
 /// Windows of a stream of token ids: example `i` predicts the `sequence_length` tokens behind the
 /// first of those from `i * stride` on. Every target counts as 1.
@@ -13,7 +14,7 @@ use crate::{PresetError, TokenShards};
 /// with what separates them in the stream, as in GPT-2's own training.
 ///
 /// ```
-/// use gpt2_presets::{PackedDataset, TokenShards};
+/// use gpt2_data::{PackedDataset, TokenShards};
 /// use gpt2_task::Dataset;
 ///
 /// # let folder = tempfile::tempdir()?;
@@ -38,17 +39,17 @@ impl PackedDataset {
     ///
     /// # Errors
     ///
-    /// [`PresetError::TooFewTokens`] if not one window is full, and
-    /// [`PresetError::InvalidDataOption`] for a length of 0. Ids are checked when they are read.
+    /// [`DataError::TooFewTokens`] if not one window is full, and
+    /// [`DataError::InvalidOption`] for a length of 0. Ids are checked when they are read.
     pub fn new(
         shards: TokenShards,
         sequence_length: usize,
         vocabulary_size: usize,
-    ) -> Result<Self, PresetError> {
+    ) -> Result<Self, DataError> {
         check_positive("sequence_length", sequence_length)?;
         let (found, needed) = (shards.token_count(), (sequence_length as u64).saturating_add(1));
         if found < needed {
-            return Err(PresetError::TooFewTokens { found, needed });
+            return Err(DataError::TooFewTokens { found, needed });
         }
         Ok(Self { shards, sequence_length, stride: sequence_length, vocabulary_size })
     }
@@ -58,8 +59,8 @@ impl PackedDataset {
     ///
     /// # Errors
     ///
-    /// [`PresetError::InvalidDataOption`] for 0.
-    pub fn with_stride(mut self, stride: usize) -> Result<Self, PresetError> {
+    /// [`DataError::InvalidOption`] for 0.
+    pub fn with_stride(mut self, stride: usize) -> Result<Self, DataError> {
         check_positive("stride", stride)?;
         self.stride = stride;
         Ok(self)
@@ -76,14 +77,14 @@ impl PackedDataset {
     }
 
     /// Input and targets of an example, overlapping by all but one.
-    fn window(&self, index: usize) -> Result<Vec<TokenId>, PresetError> {
+    fn window(&self, index: usize) -> Result<Vec<TokenId>, DataError> {
         let start = index as u64 * self.stride as u64;
         let mut ids = vec![0; self.sequence_length + 1];
         self.shards.read(start, &mut ids)?;
         let outside = ids.iter().position(|&id| id as usize >= self.vocabulary_size);
         if let Some(offset) = outside {
             let (shard, position) = self.shards.locate(start + offset as u64);
-            return Err(PresetError::ShardTokenOutOfRange {
+            return Err(DataError::TokenOutOfRange {
                 path: shard.path().into(),
                 position,
                 token_id: ids[offset],
@@ -123,9 +124,9 @@ impl Dataset for PackedDataset {
 }
 
 /// Refuses 0.
-pub(crate) fn check_positive(option: &'static str, found: usize) -> Result<(), PresetError> {
+pub(crate) fn check_positive(option: &'static str, found: usize) -> Result<(), DataError> {
     if found == 0 {
-        return Err(PresetError::InvalidDataOption { option, expected: "at least 1", found });
+        return Err(DataError::InvalidOption { option, expected: "at least 1", found });
     }
     Ok(())
 }
@@ -185,7 +186,7 @@ mod tests {
     fn a_text_shorter_than_a_window_is_refused() {
         assert_eq!(dataset(&[5], 4).len(), 1);
         let error = PackedDataset::new(counted(&[4]), 4, 100).unwrap_err();
-        assert!(matches!(error, PresetError::TooFewTokens { found: 4, needed: 5 }), "{error}");
+        assert!(matches!(error, DataError::TooFewTokens { found: 4, needed: 5 }), "{error}");
         let error = PackedDataset::new(counted(&[4]), 0, 100).unwrap_err();
         assert!(error.to_string().contains("`sequence_length`"), "{error}");
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::PresetError;
+use crate::error::DataError;
 use gpt2_files::{read_error, regular_file};
 
 /// The file, or the files in the folder and those below it, sorted.
@@ -13,8 +13,8 @@ use gpt2_files::{read_error, regular_file};
 /// # Errors
 ///
 /// [`FileError::Read`](gpt2_files::FileError::Read), [`FileError::NotAFile`](gpt2_files::FileError::NotAFile) for a pipe or the like, and
-/// [`PresetError::NoTrainingFiles`] for a folder without files.
-pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, PresetError> {
+/// [`DataError::NoFiles`] for a folder without files.
+pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     if !fs::metadata(path).map_err(read_error(path))?.is_dir() {
         regular_file(path)?;
         return Ok(vec![path.into()]);
@@ -23,12 +23,12 @@ pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, PresetError> {
     collect(path, &mut files)?;
     files.sort();
     if files.is_empty() {
-        return Err(PresetError::NoTrainingFiles { path: path.into() });
+        return Err(DataError::NoFiles { path: path.into() });
     }
     Ok(files)
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), PresetError> {
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
     for entry in fs::read_dir(folder).map_err(read_error(folder))? {
         let entry = entry.map_err(read_error(folder))?;
         let path = entry.path();
@@ -77,11 +77,11 @@ mod tests {
         let absent = folder.path().join("absent");
         let error = files_of(&absent).unwrap_err();
         assert!(
-            matches!(&error, PresetError::File(FileError::Read { path, .. }) if *path == absent),
+            matches!(&error, DataError::File(FileError::Read { path, .. }) if *path == absent),
             "{error}"
         );
         let error = files_of(folder.path()).unwrap_err();
-        assert!(matches!(error, PresetError::NoTrainingFiles { .. }), "{error}");
+        assert!(matches!(error, DataError::NoFiles { .. }), "{error}");
     }
 
     #[cfg(unix)]
@@ -97,10 +97,10 @@ mod tests {
 
         assert!(matches!(
             files_of(Path::new("/dev/null")),
-            Err(PresetError::File(FileError::NotAFile { .. }))
+            Err(DataError::File(FileError::NotAFile { .. }))
         ));
         let socket = std::os::unix::net::UnixListener::bind(path.join("socket")).unwrap();
-        assert!(matches!(files_of(path), Err(PresetError::File(FileError::NotAFile { .. }))));
+        assert!(matches!(files_of(path), Err(DataError::File(FileError::NotAFile { .. }))));
         drop(socket);
     }
 }

@@ -9,10 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 use gpt2_tokenizer::TokenId;
 
-use crate::PresetError;
-use crate::data::fingerprint::Fingerprint;
-use crate::data::token_cache::CacheHeader;
+use crate::error::DataError;
+use crate::token_cache::CacheHeader;
 use gpt2_files::{read_error, regular_file};
+use gpt2_task::Fingerprint;
 
 /// First number of a file that llm.c's `dev/data` scripts write.
 const LLM_C_MAGIC: u32 = 20_240_520;
@@ -44,7 +44,7 @@ struct Layout {
 
 impl TokenShard {
     /// Opens a regular file and checks its header, if it has one, against its size.
-    pub(crate) fn open(path: &Path) -> Result<Self, PresetError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let size = regular_file(path)?.len();
         let mut file = File::open(path).map_err(read_error(path))?;
         let mut start = Vec::new();
@@ -64,7 +64,7 @@ impl TokenShard {
     }
 
     /// Reads the ids from the one at `position` on.
-    pub(crate) fn read(&self, position: u64, ids: &mut [TokenId]) -> Result<(), PresetError> {
+    pub(crate) fn read(&self, position: u64, ids: &mut [TokenId]) -> Result<(), DataError> {
         let Layout { start, width, .. } = self.layout;
         let mut bytes = vec![0; ids.len() * width as usize];
         let read = self.read_bytes(start + position * width, &mut bytes);
@@ -80,7 +80,7 @@ impl TokenShard {
     }
 
     /// Adds what tells this file's ids from others: how many they are, and those at both ends.
-    pub(crate) fn add_to(&self, fingerprint: Fingerprint) -> Result<Fingerprint, PresetError> {
+    pub(crate) fn add_to(&self, fingerprint: Fingerprint) -> Result<Fingerprint, DataError> {
         let Layout { start, width, tokens } = self.layout;
         let length = SAMPLE.min(tokens * width);
         let mut sample = vec![0; length as usize];
@@ -101,7 +101,7 @@ impl TokenShard {
 }
 
 /// Where the ids of a file with this beginning and size are.
-fn layout(path: &Path, start: &[u8], size: u64) -> Result<Layout, PresetError> {
+fn layout(path: &Path, start: &[u8], size: u64) -> Result<Layout, DataError> {
     if CacheHeader::is_announced(start) {
         return cache_layout(path, start, size);
     }
@@ -116,7 +116,7 @@ fn layout(path: &Path, start: &[u8], size: u64) -> Result<Layout, PresetError> {
     Ok(Layout { start: 0, width: 2, tokens: size / 2 })
 }
 
-fn cache_layout(path: &Path, start: &[u8], size: u64) -> Result<Layout, PresetError> {
+fn cache_layout(path: &Path, start: &[u8], size: u64) -> Result<Layout, DataError> {
     let Some(bytes) = start.first_chunk() else { return Err(too_short(path, size)) };
     let header = CacheHeader::decode(bytes)
         .map_err(|version| invalid(path, "version", "1".to_owned(), version.into()))?;
@@ -131,7 +131,7 @@ fn cache_layout(path: &Path, start: &[u8], size: u64) -> Result<Layout, PresetEr
     check_size(path, layout, size)
 }
 
-fn llm_c_layout(path: &Path, start: &[u8], size: u64) -> Result<Layout, PresetError> {
+fn llm_c_layout(path: &Path, start: &[u8], size: u64) -> Result<Layout, DataError> {
     if size < LLM_C_HEADER {
         return Err(too_short(path, size));
     }
@@ -147,7 +147,7 @@ fn llm_c_layout(path: &Path, start: &[u8], size: u64) -> Result<Layout, PresetEr
 }
 
 /// Compares the number of ids that a header tells with the file's size.
-fn check_size(path: &Path, layout: Layout, size: u64) -> Result<Layout, PresetError> {
+fn check_size(path: &Path, layout: Layout, size: u64) -> Result<Layout, DataError> {
     let Layout { start, width, tokens } = layout;
     let expected = tokens.checked_mul(width).and_then(|bytes| bytes.checked_add(start));
     if tokens == 0 || expected != Some(size) {
@@ -157,19 +157,19 @@ fn check_size(path: &Path, layout: Layout, size: u64) -> Result<Layout, PresetEr
     Ok(layout)
 }
 
-fn too_short(path: &Path, size: u64) -> PresetError {
+fn too_short(path: &Path, size: u64) -> DataError {
     invalid(path, "size in bytes", "that of its header at least".to_owned(), size)
 }
 
-fn invalid(path: &Path, field: &'static str, expected: String, found: u64) -> PresetError {
-    PresetError::InvalidTokenShard { path: path.into(), field, expected, found }
+fn invalid(path: &Path, field: &'static str, expected: String, found: u64) -> DataError {
+    DataError::InvalidShard { path: path.into(), field, expected, found }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn open(bytes: &[u8]) -> Result<TokenShard, PresetError> {
+    fn open(bytes: &[u8]) -> Result<TokenShard, DataError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("train.bin");
         std::fs::write(&path, bytes).unwrap();

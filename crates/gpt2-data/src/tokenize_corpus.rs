@@ -7,13 +7,15 @@ use std::thread;
 
 use gpt2_tokenizer::Gpt2Tokenizer;
 
-use crate::data::corpus::Corpus;
-use crate::data::fingerprint::Fingerprint;
-use crate::data::packed_dataset::check_positive;
-use crate::data::token_cache::{self, CacheHeader, CacheWriter};
-use crate::data::tokenize_parts::{next_batch, tokenize_parts};
-use crate::{PresetError, TokenShards, TokenizeOptions};
+use crate::corpus::Corpus;
+use crate::error::DataError;
+use crate::packed_dataset::check_positive;
+use crate::token_cache::{self, CacheHeader, CacheWriter};
+use crate::token_shards::TokenShards;
+use crate::tokenize_options::TokenizeOptions;
+use crate::tokenize_parts::{next_batch, tokenize_parts};
 use gpt2_files::{Staging, write_error};
+use gpt2_task::Fingerprint;
 
 impl Corpus {
     /// The token ids of all documents, in order, in a file of the cache folder.
@@ -28,14 +30,14 @@ impl Corpus {
     ///
     /// # Errors
     ///
-    /// What [`documents`](Self::documents) gives; [`PresetError::Untokenizable`],
-    /// [`PresetError::NoTrainingTokens`], [`PresetError::CorpusChanged`], [`FileError::Write`](gpt2_files::FileError::Write),
-    /// and [`PresetError::InvalidDataOption`] for no threads.
+    /// What [`documents`](Self::documents) gives; [`DataError::Untokenizable`],
+    /// [`DataError::NoTokens`], [`DataError::CorpusChanged`], [`FileError::Write`](gpt2_files::FileError::Write),
+    /// and [`DataError::InvalidOption`] for no threads.
     pub fn tokenize(
         &self,
         tokenizer: &Gpt2Tokenizer,
         options: &TokenizeOptions,
-    ) -> Result<TokenShards, PresetError> {
+    ) -> Result<TokenShards, DataError> {
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let threads = options.threads.unwrap_or_else(cores);
         check_positive("threads", threads)?;
@@ -77,7 +79,7 @@ impl Corpus {
         threads: usize,
         mut writer: CacheWriter<'_>,
         path: &Path,
-    ) -> Result<u64, PresetError> {
+    ) -> Result<u64, DataError> {
         let cut = |text: &str| tokenizer.last_cut(text);
         let mut parts = self.parts(&cut);
         let end_token = [tokenizer.end_token_id()];
@@ -104,13 +106,10 @@ impl Corpus {
         Ok(writer.finish().map_err(write_error(path))?)
     }
 
-    fn no_tokens(&self) -> PresetError {
+    fn no_tokens(&self) -> DataError {
         let first = self.files().next().or(self.empty_files().first().map(PathBuf::as_path));
         let path = first.unwrap_or(Path::new("")).into();
-        PresetError::NoTrainingTokens {
-            path,
-            files: self.files().count() + self.empty_files().len(),
-        }
+        DataError::NoTokens { path, files: self.files().count() + self.empty_files().len() }
     }
 }
 
@@ -137,6 +136,7 @@ fn tokenizer_fingerprint(tokenizer: &Gpt2Tokenizer) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
     use std::fs;
     use std::sync::{Arc, Mutex};
     use std::time::{Duration, SystemTime};
@@ -298,7 +298,7 @@ mod tests {
     }
 
     /// The error, after which no file must be left in the cache folder.
-    fn refused(folder: &TempDir, tokenizer: &Gpt2Tokenizer) -> PresetError {
+    fn refused(folder: &TempDir, tokenizer: &Gpt2Tokenizer) -> DataError {
         let options = options(folder, ".cache").with_threads(2);
         let error = corpus(folder, 8).tokenize(tokenizer, &options).unwrap_err();
         assert_eq!(fs::read_dir(folder.path().join(".cache")).unwrap().count(), 0);
@@ -310,11 +310,11 @@ mod tests {
         let tokenizer = tokenizer();
         let empty = folder(&[("a.txt", ""), ("b.jsonl", "\n{\"text\": \"\"}\n")]);
         let error = refused(&empty, &tokenizer);
-        assert!(matches!(error, PresetError::NoTrainingTokens { files: 2, .. }), "{error}");
+        assert!(matches!(error, DataError::NoTokens { files: 2, .. }), "{error}");
         let error = refused(&folder(&[("a.txt", "the cat \0 sat")]), &tokenizer);
-        assert!(matches!(error, PresetError::NotText { offset: 8, .. }), "{error}");
+        assert!(matches!(error, DataError::NotText { offset: 8, .. }), "{error}");
         let error = refused(&folder(&[("a.jsonl", "{\"texts\": []}")]), &tokenizer);
-        assert!(matches!(error, PresetError::InvalidJsonLine { line: 1, .. }), "{error}");
+        assert!(matches!(error, DataError::InvalidJsonLine { line: 1, .. }), "{error}");
     }
 
     #[test]
@@ -323,10 +323,13 @@ mod tests {
             Gpt2TokenizerConfig::new().with_special_text(gpt2_tokenizer::SpecialText::Error);
         let strict = tokenizer().with_config(strict).unwrap();
         let folder = folder(&[("a.txt", "the cat sat <|endoftext|>")]);
-        let message = refused(&folder, &strict).to_string();
-        // The tokenizer counts from where the part begins.
+        let error = refused(&folder, &strict);
+        let message = error.to_string();
         assert!(message.contains("the text at byte 11 of"), "{message}");
-        assert!(message.contains("a.txt") && message.contains("at byte 1,"), "{message}");
+        assert!(message.contains("a.txt"), "{message}");
+        // The tokenizer counts from where the part begins.
+        let cause = error.source().expect("the tokenizer's answer").to_string();
+        assert!(cause.contains("at byte 1,") && !message.contains(&cause), "{cause}");
     }
 
     #[test]
@@ -337,7 +340,7 @@ mod tests {
             fs::write(&path, "the cat sat on the mat").unwrap();
         });
         let error = corpus(&folder, 100).tokenize(&tokenizer(), &options).unwrap_err();
-        assert!(matches!(error, PresetError::CorpusChanged { .. }), "{error}");
+        assert!(matches!(error, DataError::CorpusChanged { .. }), "{error}");
     }
 
     #[test]
@@ -345,7 +348,7 @@ mod tests {
         let folder = folder(&[("a.txt", "the cat sat")]);
         let options = TokenizeOptions::new(folder.path().join("a.txt"));
         let error = corpus(&folder, 100).tokenize(&tokenizer(), &options).unwrap_err();
-        assert!(matches!(error, PresetError::File(FileError::Write { .. })), "{error}");
+        assert!(matches!(error, DataError::File(FileError::Write { .. })), "{error}");
         let options = options.with_threads(0);
         let error = corpus(&folder, 100).tokenize(&tokenizer(), &options).unwrap_err();
         assert!(error.to_string().contains("`threads` of the training data"), "{error}");

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use gpt2_tokenizer::Gpt2Tokenizer;
 
-use crate::data::paths::{files_of, has_extension};
-use crate::data::token_cache;
-use crate::data::token_shards::SHARD_EXTENSION;
-use crate::{Corpus, PackedDataset, PresetError, TokenShards, TokenizeOptions};
+use crate::corpus::Corpus;
+use crate::error::DataError;
+use crate::packed_dataset::PackedDataset;
+use crate::paths::{files_of, has_extension};
+use crate::token_cache;
+use crate::token_shards::{SHARD_EXTENSION, TokenShards};
+use crate::tokenize_options::TokenizeOptions;
 
 /// How files become examples.
 #[derive(Debug, Clone)]
@@ -48,7 +51,7 @@ impl TrainingDataOptions {
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
-/// use gpt2_presets::{FromPreset, TokenizeOptions, TrainingDataOptions, open_training_data};
+/// use gpt2_data::{TokenizeOptions, TrainingDataOptions, open_training_data};
 /// use gpt2_task::Dataset;
 /// use gpt2_tokenizer::Gpt2Tokenizer;
 ///
@@ -71,7 +74,7 @@ pub fn open_training_data(
     paths: &[impl AsRef<Path>],
     tokenizer: &Gpt2Tokenizer,
     options: &TrainingDataOptions,
-) -> Result<PackedDataset, PresetError> {
+) -> Result<PackedDataset, DataError> {
     let (mut shards, mut texts): (Vec<PathBuf>, Vec<&Path>) = (Vec::new(), Vec::new());
     for path in paths.iter().map(AsRef::as_ref) {
         if holds_shards(path)? {
@@ -93,7 +96,7 @@ pub fn open_training_data(
 }
 
 /// Whether a path stands for token ids. A cache in a folder of texts does not count.
-fn holds_shards(path: &Path) -> Result<bool, PresetError> {
+fn holds_shards(path: &Path) -> Result<bool, DataError> {
     let files = files_of(path)?;
     let is_cache = path.is_file() && has_extension(path, token_cache::EXTENSION);
     Ok(is_cache || files.iter().any(|file| has_extension(file, SHARD_EXTENSION)))
@@ -104,7 +107,7 @@ fn tokenized(
     texts: &[&Path],
     tokenizer: &Gpt2Tokenizer,
     options: &TrainingDataOptions,
-) -> Result<Vec<PathBuf>, PresetError> {
+) -> Result<Vec<PathBuf>, DataError> {
     if texts.is_empty() {
         return Ok(Vec::new());
     }
@@ -142,7 +145,7 @@ mod tests {
         folder
     }
 
-    fn open(paths: &[PathBuf], folder: &Path) -> Result<PackedDataset, PresetError> {
+    fn open(paths: &[PathBuf], folder: &Path) -> Result<PackedDataset, DataError> {
         // Without merges: an id a byte, `<|endoftext|>` is 256.
         let tokenizer = Gpt2Tokenizer::train(["any"], 257).unwrap();
         let tokenize = TokenizeOptions::new(folder.join("cache"));
@@ -180,8 +183,8 @@ mod tests {
     fn faults_of_the_paths_are_found() {
         let folder = files();
         let error = open(&[folder.path().join("absent")], folder.path()).unwrap_err();
-        assert!(matches!(error, PresetError::File(FileError::Read { .. })), "{error}");
+        assert!(matches!(error, DataError::File(FileError::Read { .. })), "{error}");
         let error = open(&[], folder.path()).unwrap_err();
-        assert!(matches!(error, PresetError::NoTrainingFiles { .. }), "{error}");
+        assert!(matches!(error, DataError::NoFiles { .. }), "{error}");
     }
 }

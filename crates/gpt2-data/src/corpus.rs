@@ -7,12 +7,12 @@ use gpt2_tokenizer::last_word_break;
 
 use gpt2_files::regular_file;
 
-use crate::PresetError;
-use crate::data::fingerprint::Fingerprint;
-use crate::data::json_lines_file::JsonLinesFile;
-use crate::data::paths::{files_of, has_extension};
-use crate::data::text_file::TextFile;
-use crate::data::token_cache;
+use crate::error::DataError;
+use crate::json_lines_file::JsonLinesFile;
+use crate::paths::{files_of, has_extension};
+use crate::text_file::TextFile;
+use crate::token_cache;
+use gpt2_task::Fingerprint;
 
 /// Bytes of a text file that are read, and tokenized, at a time.
 const BLOCK: usize = 1 << 20;
@@ -20,7 +20,7 @@ const BLOCK: usize = 1 << 20;
 /// Files of text: a text file is a document, and so is a line of a `.jsonl` file.
 ///
 /// ```
-/// use gpt2_presets::Corpus;
+/// use gpt2_data::Corpus;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let folder = folder.path();
@@ -70,8 +70,8 @@ impl Corpus {
     /// # Errors
     ///
     /// [`FileError::Read`](gpt2_files::FileError::Read) for a path that does not exist, [`FileError::NotAFile`](gpt2_files::FileError::NotAFile) for a pipe or
-    /// a device, [`PresetError::NoTrainingFiles`] for a folder without files or no path at all.
-    pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, PresetError> {
+    /// a device, [`DataError::NoFiles`] for a folder without files or no path at all.
+    pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, DataError> {
         let (mut files, mut empty_files) = (Vec::new(), Vec::new());
         for path in paths {
             for path in files_of(path.as_ref())? {
@@ -84,7 +84,7 @@ impl Corpus {
         }
         if files.is_empty() && empty_files.is_empty() {
             let path = paths.first().map_or(PathBuf::new(), |path| path.as_ref().into());
-            return Err(PresetError::NoTrainingFiles { path });
+            return Err(DataError::NoFiles { path });
         }
         Ok(Self { files, empty_files, text_key: "text".to_owned(), block: BLOCK })
     }
@@ -115,9 +115,9 @@ impl Corpus {
     ///
     /// # Errors
     ///
-    /// [`FileError::Read`](gpt2_files::FileError::Read), [`PresetError::NotText`] and [`PresetError::InvalidJsonLine`]. After an
+    /// [`FileError::Read`](gpt2_files::FileError::Read), [`DataError::NotText`] and [`DataError::InvalidJsonLine`]. After an
     /// error nothing more comes.
-    pub fn documents(&self) -> impl Iterator<Item = Result<String, PresetError>> {
+    pub fn documents(&self) -> impl Iterator<Item = Result<String, DataError>> {
         self.parts(&|_: &str| None).map(|part| Ok(part?.text))
     }
 
@@ -129,7 +129,7 @@ impl Corpus {
     /// # Errors
     ///
     /// As [`documents`](Self::documents).
-    pub fn document_parts(&self) -> impl Iterator<Item = Result<String, PresetError>> {
+    pub fn document_parts(&self) -> impl Iterator<Item = Result<String, DataError>> {
         self.parts(&last_word_break).map(|part| Ok(part?.text))
     }
 
@@ -158,10 +158,10 @@ impl Corpus {
     }
 
     /// Refuses files that are not what they were when the corpus was opened.
-    pub(crate) fn check_unchanged(&self) -> Result<(), PresetError> {
+    pub(crate) fn check_unchanged(&self) -> Result<(), DataError> {
         for file in &self.files {
             if CorpusFile::new(file.path.clone())? != *file {
-                return Err(PresetError::CorpusChanged { path: file.path.clone() });
+                return Err(DataError::CorpusChanged { path: file.path.clone() });
             }
         }
         Ok(())
@@ -169,7 +169,7 @@ impl Corpus {
 }
 
 impl CorpusFile {
-    fn new(path: PathBuf) -> Result<Self, PresetError> {
+    fn new(path: PathBuf) -> Result<Self, DataError> {
         let metadata = regular_file(&path)?;
         Ok(Self { path, size: metadata.len(), modified: metadata.modified().ok() })
     }
@@ -189,7 +189,7 @@ enum OpenFile {
 }
 
 impl Parts<'_> {
-    fn open_next(&mut self) -> Result<bool, PresetError> {
+    fn open_next(&mut self) -> Result<bool, DataError> {
         let Some(CorpusFile { path, .. }) = self.corpus.files.get(self.next_file) else {
             return Ok(false);
         };
@@ -202,7 +202,7 @@ impl Parts<'_> {
         Ok(true)
     }
 
-    fn next_part(&mut self) -> Result<Option<Part>, PresetError> {
+    fn next_part(&mut self) -> Result<Option<Part>, DataError> {
         loop {
             let part = match &mut self.open {
                 Some(OpenFile::Text(file)) => file.next_part(self.cut)?,
@@ -217,7 +217,7 @@ impl Parts<'_> {
 }
 
 impl Iterator for Parts<'_> {
-    type Item = Result<Part, PresetError>;
+    type Item = Result<Part, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let part = self.next_part();
@@ -279,6 +279,6 @@ mod tests {
     #[test]
     fn no_path_is_an_error() {
         let error = Corpus::open(&[] as &[&str]).unwrap_err();
-        assert!(matches!(error, PresetError::NoTrainingFiles { .. }), "{error}");
+        assert!(matches!(error, DataError::NoFiles { .. }), "{error}");
     }
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use gpt2_tokenizer::TokenId;
 
-use crate::PresetError;
-use crate::data::fingerprint::Fingerprint;
-use crate::data::paths::{files_of, has_extension};
-use crate::data::token_shard::TokenShard;
+use crate::error::DataError;
+use crate::paths::{files_of, has_extension};
+use crate::token_shard::TokenShard;
+use gpt2_task::Fingerprint;
 
 /// What the names of such files end in, in a folder.
 pub(crate) const SHARD_EXTENSION: &str = "bin";
@@ -18,7 +18,7 @@ pub(crate) const SHARD_EXTENSION: &str = "bin";
 /// nothing else), llm.c's (the same behind a header), or what [`Corpus::tokenize`] writes.
 ///
 /// ```
-/// use gpt2_presets::TokenShards;
+/// use gpt2_data::TokenShards;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("train.bin");
@@ -45,16 +45,16 @@ impl TokenShards {
     ///
     /// # Errors
     ///
-    /// [`FileError::Read`](gpt2_files::FileError::Read), [`FileError::NotAFile`](gpt2_files::FileError::NotAFile), [`PresetError::NoTrainingFiles`],
-    /// [`PresetError::InvalidTokenShard`], and [`PresetError::MixedTokenShards`] for a folder with
+    /// [`FileError::Read`](gpt2_files::FileError::Read), [`FileError::NotAFile`](gpt2_files::FileError::NotAFile), [`DataError::NoFiles`],
+    /// [`DataError::InvalidShard`], and [`DataError::MixedShards`] for a folder with
     /// data for training and for validation.
-    pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, PresetError> {
+    pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, DataError> {
         let mut files = Vec::new();
         for path in paths {
             files.extend(shard_files(path.as_ref())?);
         }
         if files.is_empty() {
-            return Err(PresetError::NoTrainingFiles { path: PathBuf::new() });
+            return Err(DataError::NoFiles { path: PathBuf::new() });
         }
         let (mut shards, mut token_count) = (Vec::new(), 0);
         let mut fingerprint = Fingerprint::new();
@@ -87,7 +87,7 @@ impl TokenShards {
     /// # Panics
     ///
     /// If the stream has fewer than `position + ids.len()` ids.
-    pub fn read(&self, position: u64, ids: &mut [TokenId]) -> Result<(), PresetError> {
+    pub fn read(&self, position: u64, ids: &mut [TokenId]) -> Result<(), DataError> {
         assert!(
             ids.len() as u64 <= self.token_count && position <= self.token_count - ids.len() as u64,
             "{} ids from position {position} of {}",
@@ -120,7 +120,7 @@ impl TokenShards {
 }
 
 /// The file, or those of the folder.
-fn shard_files(path: &Path) -> Result<Vec<PathBuf>, PresetError> {
+fn shard_files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut files = files_of(path)?;
     if !path.is_dir() {
         return Ok(files);
@@ -132,9 +132,9 @@ fn shard_files(path: &Path) -> Result<Vec<PathBuf>, PresetError> {
     };
     match (named(&["train"]), named(&["val", "test"])) {
         (Some(training), Some(validation)) => {
-            Err(PresetError::MixedTokenShards { path: path.into(), training, validation })
+            Err(DataError::MixedShards { path: path.into(), training, validation })
         }
-        _ if files.is_empty() => Err(PresetError::NoTrainingFiles { path: path.into() }),
+        _ if files.is_empty() => Err(DataError::NoFiles { path: path.into() }),
         _ => Ok(files),
     }
 }
@@ -195,7 +195,7 @@ mod tests {
         fs::write(folder.path().join("README.md"), "not ids").unwrap();
         for paths in [vec![], vec![folder.path()]] {
             let error = TokenShards::open(&paths).unwrap_err();
-            assert!(matches!(error, PresetError::NoTrainingFiles { .. }), "{error}");
+            assert!(matches!(error, DataError::NoFiles { .. }), "{error}");
         }
     }
 

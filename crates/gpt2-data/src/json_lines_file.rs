@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::PresetError;
-use crate::data::corpus::Part;
-use crate::data::text_file::{BYTE_ORDER_MARK, not_text};
+use crate::corpus::Part;
+use crate::error::DataError;
+use crate::text_file::{BYTE_ORDER_MARK, not_text};
 use gpt2_files::read_error;
 
 /// An open JSONL file.
@@ -24,13 +24,13 @@ pub(crate) struct JsonLinesFile {
 
 impl JsonLinesFile {
     /// Opens a regular file.
-    pub(crate) fn open(path: &Path, key: &str) -> Result<Self, PresetError> {
+    pub(crate) fn open(path: &Path, key: &str) -> Result<Self, DataError> {
         let reader = BufReader::new(File::open(path).map_err(read_error(path))?);
         Ok(Self { path: path.into(), reader, key: key.into(), read: 0, line: 0 })
     }
 
     /// The text of the next line that is not blank.
-    pub(crate) fn next_part(&mut self) -> Result<Option<Part>, PresetError> {
+    pub(crate) fn next_part(&mut self) -> Result<Option<Part>, DataError> {
         let mut bytes = Vec::new();
         let start = self.read;
         loop {
@@ -52,7 +52,7 @@ impl JsonLinesFile {
         }
     }
 
-    fn text_of(&self, line: &[u8], offset: u64) -> Result<String, PresetError> {
+    fn text_of(&self, line: &[u8], offset: u64) -> Result<String, DataError> {
         let text = std::str::from_utf8(line).map_err(|error| {
             let index = error.valid_up_to();
             not_text(&self.path, offset + index as u64, line[index])
@@ -70,9 +70,9 @@ impl JsonLinesFile {
         }
     }
 
-    fn invalid(&self, found: String) -> PresetError {
+    fn invalid(&self, found: String) -> DataError {
         let key = self.key.clone();
-        PresetError::InvalidJsonLine { path: self.path.clone(), line: self.line, key, found }
+        DataError::InvalidJsonLine { path: self.path.clone(), line: self.line, key, found }
     }
 }
 
@@ -85,7 +85,7 @@ fn json_fault(error: &serde_json::Error) -> String {
 mod tests {
     use super::*;
 
-    fn texts(content: &[u8]) -> Result<Vec<(String, String)>, PresetError> {
+    fn texts(content: &[u8]) -> Result<Vec<(String, String)>, DataError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lines.jsonl");
         std::fs::write(&path, content).unwrap();
@@ -124,6 +124,6 @@ mod tests {
             assert!(message.contains(expected), "{message}");
         }
         let error = texts(b"{\"text\": \"fine\"}\n{\"text\": \"\xff\"}\n").unwrap_err();
-        assert!(matches!(error, PresetError::NotText { offset: 27, byte: 0xff, .. }), "{error}");
+        assert!(matches!(error, DataError::NotText { offset: 27, byte: 0xff, .. }), "{error}");
     }
 }
