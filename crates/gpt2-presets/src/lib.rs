@@ -4,6 +4,8 @@
 mod builtin;
 #[cfg(feature = "bundled")]
 mod bundled;
+#[cfg(feature = "hub")]
+mod cached_files;
 mod checkpoint;
 mod data;
 mod date;
@@ -17,11 +19,8 @@ mod float_writer;
 mod format;
 mod from_preset;
 mod gguf;
-mod handle;
 mod hdf5_file;
 mod hdf5_writer;
-#[cfg(feature = "hub")]
-mod hub;
 mod keras_archive;
 mod keras_config;
 mod keras_objects;
@@ -29,6 +28,7 @@ mod keras_shards;
 mod keras_weight_map;
 mod load;
 mod load_options;
+mod locate;
 mod lora_file;
 mod lora_format;
 mod lora_weights;
@@ -45,6 +45,8 @@ mod preset;
 mod preset_tokenizer;
 #[cfg(feature = "progress")]
 pub mod progress_bars;
+#[cfg(feature = "hub")]
+mod publish;
 mod pytorch_file;
 mod safetensors_file;
 mod safetensors_header;
@@ -63,6 +65,8 @@ mod weight_map;
 mod zip_members;
 
 pub use builtin::{PresetInfo, presets};
+#[cfg(feature = "hub")]
+pub use cached_files::cached_files;
 pub use data::{
     Corpus, PackedDataset, TokenShards, TokenizeOptions, TrainingDataOptions, open_training_data,
 };
@@ -74,15 +78,16 @@ pub use from_preset::{FromPreset, FromPresetOnDevice};
 pub use gguf::export::ExportToGguf;
 pub use gpt2_files::FileError;
 #[cfg(feature = "hub")]
-pub use hub::{
-    CachedFiles, DownloadProgress, HubOptions, cached_files, upload_preset, upload_preset_with,
-};
+pub use gpt2_hub::{CachedFiles, DownloadProgress, HubOptions};
+pub use gpt2_hub::{HubError, ModelErrorKind, RequestErrorKind};
 pub use load::LoadReport;
 pub use load_options::LoadOptions;
 pub use lora_weights::LoraWeights;
 pub use model_checkpoint::ModelCheckpoint;
 pub use model_weights::ModelWeights;
 pub use preset::Preset;
+#[cfg(feature = "hub")]
+pub use publish::{upload_preset, upload_preset_with};
 pub use save_options::SaveOptions;
 pub use save_to_preset::SaveToPreset;
 pub use training_checkpoint::CheckpointFolder;
