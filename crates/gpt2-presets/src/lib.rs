@@ -3,15 +3,17 @@
 
 mod api;
 mod builtin;
+#[cfg(feature = "hub")]
+mod cached_files;
 mod error;
 mod formats;
-mod handle;
-#[cfg(feature = "hub")]
-mod hub;
+mod locate;
 mod open;
 mod preset;
 #[cfg(feature = "progress")]
 pub mod progress_bars;
+#[cfg(feature = "hub")]
+mod publish;
 mod source;
 mod tensors;
 mod training;
@@ -26,6 +28,8 @@ pub use api::model_weights::ModelWeights;
 pub use api::save_options::SaveOptions;
 pub use api::save_to_preset::SaveToPreset;
 pub use builtin::{PresetInfo, presets};
+#[cfg(feature = "hub")]
+pub use cached_files::cached_files;
 pub use error::PresetError;
 pub use formats::format::PresetFormat;
 pub use gpt2_backbone::WeightDtype;
@@ -35,10 +39,11 @@ pub use gpt2_data::{
 };
 pub use gpt2_files::FileError;
 #[cfg(feature = "hub")]
-pub use hub::{
-    CachedFiles, DownloadProgress, HubOptions, cached_files, upload_preset, upload_preset_with,
-};
+pub use gpt2_hub::{CachedFiles, DownloadProgress, HubOptions};
+pub use gpt2_hub::{HubError, ModelErrorKind, RequestErrorKind};
 pub use preset::Preset;
+#[cfg(feature = "hub")]
+pub use publish::{upload_preset, upload_preset_with};
 pub use training::lora_weights::LoraWeights;
 pub use training::model_checkpoint::ModelCheckpoint;
 pub use training::training_checkpoint::CheckpointFolder;

@@ -58,8 +58,8 @@ impl Preset {
     ///
     /// # Errors
     ///
-    /// [`PresetError::UnknownPreset`], [`PresetError::InvalidHandle`], why a hub does not give the
-    /// file, and what is wrong with `config.json`, or with the metadata of a GGUF file.
+    /// [`PresetError::UnknownPreset`], [`PresetError::Hub`] for what is no handle and why a hub does not
+    /// give the file, and what is wrong with `config.json`, or with the metadata of a GGUF file.
     pub fn open(preset: &str) -> Result<Self, PresetError> {
         Self::open_through(preset, &HubAccess::default())
     }

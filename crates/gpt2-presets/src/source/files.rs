@@ -1,25 +1,25 @@
 //! Stage 2: the files of a preset, in a folder, in a `.keras` file or inside this library; or the
 //! one GGUF file that it is.
 
-use std::fmt;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gpt2_files::{read_bounded, read_error, regular_file, utf8};
+use gpt2_hub::{HubHandle, RemoteFolder, blobs_of_snapshot};
 
-use crate::error::PresetError;
+use crate::PresetError;
 use crate::formats::gguf::keys::MAGIC;
 use crate::formats::keras::archive::KerasArchive;
-use crate::handle::{HubHandle, Location, locate};
+use crate::locate::{Location, locate};
 
 /// Size in bytes above which a text file is refused unread. GPT-2's vocabulary has one megabyte.
 pub(crate) const MAX_TEXT_SIZE: u64 = 64 * 1024 * 1024;
 
 /// How hubs are asked; as the environment says where none.
 #[cfg(feature = "hub")]
-pub(crate) type HubAccess = Option<crate::HubOptions>;
+pub(crate) type HubAccess = Option<gpt2_hub::HubOptions>;
 /// This library was compiled without hubs.
 #[cfg(not(feature = "hub"))]
 pub(crate) type HubAccess = ();
@@ -44,23 +44,6 @@ pub(crate) enum PresetFiles {
     /// Files inside this library: name and content.
     #[cfg_attr(not(feature = "bundled"), allow(dead_code, reason = "nothing is embedded then"))]
     Embedded(&'static [(&'static str, &'static [u8])]),
-}
-
-/// A preset's folder on a hub, of which a file is downloaded when it is asked for.
-pub(crate) trait RemoteFolder: fmt::Debug + Send + Sync {
-    /// What messages call a file.
-    fn display(&self, name: &str) -> String;
-
-    /// The path of the whole and verified file on the disk, downloaded if need be; none if the hub
-    /// does not have it. `name` may lead through folders, by `/`.
-    fn fetch(&self, name: &str) -> Result<Option<PathBuf>, PresetError>;
-
-    /// The whole files of the cache.
-    fn cached_files(&self) -> Vec<PathBuf>;
-
-    /// Whether the hub is not to be asked, or has not answered, so that nobody knows of a file that
-    /// the cache lacks whether there is one.
-    fn uses_cache_alone(&self) -> bool;
 }
 
 /// A file that may be large, ready to be read in parts.
@@ -174,7 +157,8 @@ impl PresetFiles {
     /// Whether an error says no more than that nobody could be asked.
     fn is_unknown(&self, error: &PresetError) -> bool {
         let Self::Remote(remote) = self else { return false };
-        error.is_out_of_reach() && remote.uses_cache_alone()
+        matches!(error, PresetError::Hub(error) if error.is_out_of_reach())
+            && remote.uses_cache_alone()
     }
 
     fn has_cached_weights(&self) -> bool {
@@ -257,7 +241,7 @@ impl PresetFiles {
             return Ok(());
         };
         let home = target.parent();
-        if home == Some(&folder) || home == hub_blobs(&folder).as_deref() {
+        if home == Some(&folder) || home == blobs_of_snapshot(&folder).as_deref() {
             Ok(())
         } else {
             refuse("it is a link out of the folder")
@@ -294,9 +278,9 @@ fn remote(
     sources: &[HubHandle],
     hub: &HubAccess,
 ) -> Result<PresetFiles, PresetError> {
-    let from_environment = crate::HubOptions::default;
+    let from_environment = gpt2_hub::HubOptions::default;
     let options = hub.clone().unwrap_or_else(from_environment);
-    Ok(PresetFiles::Remote(crate::hub::open(preset, sources, &options)?))
+    Ok(PresetFiles::Remote(gpt2_hub::open(preset, sources, "config.json", &options)?))
 }
 
 #[cfg(not(feature = "hub"))]
@@ -307,10 +291,4 @@ fn remote(
 ) -> Result<PresetFiles, PresetError> {
     let (preset, handle) = (preset.to_owned(), sources[0].to_string());
     Err(PresetError::HubDisabled { preset, handle })
-}
-
-/// The folder of the files proper, if `folder` is a snapshot in the cache of Hugging Face.
-pub(crate) fn hub_blobs(folder: &Path) -> Option<PathBuf> {
-    let snapshots = folder.parent()?;
-    (snapshots.file_name()? == "snapshots").then(|| snapshots.with_file_name("blobs"))
 }
