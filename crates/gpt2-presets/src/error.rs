@@ -1,4 +1,4 @@
-//! What can go wrong between a preset's handle and a model, and on the way back.
+//! Errors between a preset's handle and a model, and on the way back.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,9 @@ use gpt2_hub::HubError;
 use gpt2_task::TaskError;
 use gpt2_tokenizer::TokenizerError;
 
-/// Why a preset cannot be opened, loaded or saved.
+use crate::tensors::blocks::BLOCK_TYPES;
+
+/// Reason why a preset cannot be opened, loaded or saved.
 ///
 /// Every message names the thing, what was expected, what was found and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -87,24 +89,33 @@ pub enum PresetError {
         why: &'static str,
     },
 
-    /// A JSON file cannot be parsed, or lacks what it must have.
-    #[error("`{file}` is not the JSON expected: {detail}; download or export the preset again")]
-    InvalidJson {
-        /// The file.
+    /// A file is damaged, or uses what is not read of its format.
+    #[error("`{file}` is not a valid {format}: {}; {remedy}", at(object, detail))]
+    Malformed {
+        /// Format that the file should have: `safetensors file`, `GGUF file`, `Keras weights file`,
+        /// `Keras file`, `JSON file of a preset`, `training checkpoint`, or `checkpoint of PyTorch …`.
+        format: &'static str,
+        /// File.
         file: String,
-        /// What is wrong, with line and column where known.
+        /// Object at fault in it: a part of the header, a key of the metadata, a tensor or a group.
+        /// Empty if it is the whole file.
+        object: String,
+        /// What was expected and found.
         detail: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
 
-    /// `config.json` says neither that it is Keras' nor that it is transformers'.
+    /// `config.json` has the key of no format.
     #[error(
-        "Unrecognized format for config.json in `{preset}`: expected the key `registered_name` \
-         (KerasHub) or `model_type` (transformers), found {found:?}. Create a preset with \
-         `save_to_preset`"
+        "Unrecognized format for config.json in `{preset}`: expected the key {expected}, found \
+         {found:?}. Create a preset with `save_to_preset`"
     )]
     UnrecognizedFormat {
         /// The preset.
         preset: String,
+        /// The key that each format has.
+        expected: String,
         /// The first keys found.
         found: Vec<String>,
     },
@@ -133,66 +144,12 @@ pub enum PresetError {
         found: String,
     },
 
-    /// A `.keras` file is no zip archive, or one that Keras does not write.
-    #[error("`{}` is not a valid Keras file: {detail}; save or download it again", path.display())]
-    InvalidArchive {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it, with the member at fault.
-        detail: String,
-    },
-
-    /// A checkpoint of PyTorch is malformed, or holds more than a model's weights.
-    #[error(
-        "`{file}` is no checkpoint of PyTorch that can be read without running code: {detail}; \
-         convert it on a machine where that does not matter, with transformers' \
-         `save_pretrained(folder, safe_serialization=True)`, and load `model.safetensors`"
-    )]
-    InvalidPytorch {
-        /// The file.
-        file: String,
-        /// What is wrong with it.
-        detail: String,
-    },
-
-    /// A safetensors file is malformed.
-    #[error("`{file}` is not a valid safetensors file: {field}: {detail}; download it again")]
-    InvalidSafetensors {
-        /// The file.
-        file: String,
-        /// The field at fault: a part of the header, or a tensor.
-        field: String,
-        /// What was expected and found.
-        detail: String,
-    },
-
-    /// A GGUF file is malformed, or of a kind that is not read.
-    #[error("`{file}` is not a valid GGUF file: {field}: {detail}; download or convert it again")]
-    InvalidGguf {
-        /// The file.
-        file: String,
-        /// The field at fault: a part of the header, a key of the metadata, or a tensor.
-        field: String,
-        /// What was expected and found.
-        detail: String,
-    },
-
-    /// An HDF5 file is malformed, or uses what Keras' weights files do not.
-    #[error("`{file}` is not a valid Keras weights file: `{object}`: {detail}")]
-    InvalidHdf5 {
-        /// The file.
-        file: String,
-        /// The object in it.
-        object: String,
-        /// What was expected and found.
-        detail: String,
-    },
-
     /// A tensor has elements that are no 16-, 32- or 64-bit floats.
     #[error(
         "tensor `{tensor}` has elements of type {found}, expected float32, float16 or bfloat16 \
-         (in HDF5 also float64, in GGUF also Q8_0, Q4_0 and Q6_K); quantized checkpoints must be \
-         dequantized first, GGUF files with `llama-quantize --allow-requantize IN OUT F16`"
+         (in HDF5 also float64, in GGUF also {}); quantized checkpoints must be dequantized first, \
+         GGUF files with `llama-quantize --allow-requantize IN OUT F16`",
+        block_types()
     )]
     UnsupportedElementType {
         /// The tensor.
@@ -423,22 +380,8 @@ pub enum PresetError {
         found: String,
     },
 
-    /// The file of a training checkpoint is not what `CheckpointFolder` writes.
-    ///
-    /// That cannot come from a process that was killed while it saved.
-    #[error(
-        "the training checkpoint `{}` is damaged: {detail}; remove it to begin the training anew",
-        path.display()
-    )]
-    DamagedCheckpoint {
-        /// The file.
-        path: PathBuf,
-        /// What was expected and found.
-        detail: String,
-    },
-
     /// A callback cannot save the model.
-    #[error("ModelCheckpoint cannot save the model in `{}`: {source}", path.display())]
+    #[error("ModelCheckpoint cannot save the model in `{}`", path.display())]
     ModelCheckpoint {
         /// The folder.
         path: PathBuf,
@@ -446,7 +389,7 @@ pub enum PresetError {
         source: Box<PresetError>,
     },
 
-    /// A handle that is none, or a hub.
+    /// The handle is malformed, or a hub does not give a file or take an upload.
     #[error(transparent)]
     Hub(#[from] HubError),
 
@@ -465,6 +408,37 @@ pub enum PresetError {
     /// The preprocessor's settings.
     #[error(transparent)]
     Task(#[from] TaskError),
+}
+
+/// Format of a file, for messages about a malformed one.
+pub(crate) struct FileKind {
+    /// Name, which follows "is not a valid".
+    pub(crate) name: &'static str,
+    /// What to do about a malformed file.
+    pub(crate) remedy: &'static str,
+}
+
+impl FileKind {
+    /// Error for a file of this format. `object` is the part at fault, empty for the whole file.
+    pub(crate) fn malformed(
+        &self,
+        file: impl Into<String>,
+        object: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> PresetError {
+        let (file, object, detail) = (file.into(), object.into(), detail.into());
+        PresetError::Malformed { format: self.name, file, object, detail, remedy: self.remedy }
+    }
+}
+
+fn at(object: &str, detail: &str) -> String {
+    if object.is_empty() { detail.to_owned() } else { format!("`{object}`: {detail}") }
+}
+
+/// Names of ggml's types that are read, beside floats.
+fn block_types() -> String {
+    let names: Vec<_> = BLOCK_TYPES.iter().map(|block_type| block_type.name).collect();
+    names.join(", ")
 }
 
 fn first_few(names: &[String]) -> String {

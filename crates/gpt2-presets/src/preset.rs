@@ -1,4 +1,6 @@
-//! A preset, opened: what it is, and what can be made of it.
+//! An opened preset: its format and config, and the models and tokenizers that it gives.
+
+use std::sync::Arc;
 
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
@@ -6,19 +8,17 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 
 use crate::api::load_options::LoadOptions;
 use crate::error::PresetError;
-use crate::formats::format::{CONFIG_FILE, PresetFormat, read_object};
-use crate::formats::gguf;
-use crate::formats::keras::config as keras_config;
-use crate::formats::keras::config::TaskPreprocessor;
-use crate::formats::tokenizer as preset_tokenizer;
-use crate::formats::tokenizer::check_vocabulary;
-use crate::formats::transformers::config as transformers_config;
-use crate::source::files::{HubAccess, PresetFiles};
-use crate::weights::checkpoint::Checkpoint;
-use crate::weights::load::{LoadReport, initialize, load};
+use crate::formats::format::{OpenedPreset, TaskPreprocessor};
+use crate::formats::preset_format::PresetFormat;
+use crate::formats::tables::check_vocabulary;
+use crate::open::find::find;
+use crate::open::hub_access::HubAccess;
+use crate::open::recognise::open_folder;
+use crate::weights::load::{initialize, load};
+use crate::weights::load_report::LoadReport;
 use crate::weights::placed_checkpoint::PlacedCheckpoint;
 
-/// A GPT-2 on the disk, or in this library, of which the config has been read and checked.
+/// A GPT-2 on the disk, on a hub or in this library, whose config was read and checked.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -37,8 +37,7 @@ use crate::weights::placed_checkpoint::PlacedCheckpoint;
 #[derive(Debug, Clone)]
 pub struct Preset {
     name: String,
-    files: PresetFiles,
-    format: PresetFormat,
+    opened: Arc<dyn OpenedPreset>,
     config: Gpt2BackboneConfig,
 }
 
@@ -75,53 +74,27 @@ impl Preset {
     }
 
     pub(crate) fn open_through(preset: &str, hub: &HubAccess) -> Result<Self, PresetError> {
-        Self::of_files(preset, PresetFiles::find(preset, hub)?)
+        Self::new(preset, open_folder(&find(preset, hub)?, preset)?)
     }
 
-    /// Reads the config of the preset that these files are.
-    pub(crate) fn of_files(preset: &str, files: PresetFiles) -> Result<Self, PresetError> {
-        if !files.has(CONFIG_FILE)? {
-            let Some(file) = files.gguf(preset)? else {
-                return Err(PresetError::MissingFile {
-                    preset: preset.to_owned(),
-                    file: CONFIG_FILE.to_owned(),
-                    remedy: "make sure that the directory or handle is that of a preset and that \
-                             you may read it",
-                });
-            };
-            let config = gguf::config::backbone_config(&file)?;
-            return Self::new(preset, file, PresetFormat::Gguf, config);
-        }
-        let json = read_object(&files, CONFIG_FILE)?;
-        let format = PresetFormat::detect(&json, preset)?;
-        let config = match format {
-            PresetFormat::Keras => keras_config::backbone_config(&files, &json)?,
-            _ => transformers_config::backbone_config(&files, &json)?,
-        };
-        Self::new(preset, files, format, config)
-    }
-
-    fn new(
-        name: &str,
-        files: PresetFiles,
-        format: PresetFormat,
-        config: Gpt2BackboneConfig,
-    ) -> Result<Self, PresetError> {
+    /// The preset of a format. Reads and checks its config.
+    pub(crate) fn new(name: &str, opened: Arc<dyn OpenedPreset>) -> Result<Self, PresetError> {
+        let config = opened.config()?;
         config.validate()?;
-        Ok(Self { name: name.to_owned(), files, format, config })
+        Ok(Self { name: name.to_owned(), opened, config })
     }
 
-    /// What the preset was opened by.
+    /// Name, handle or path that the preset was opened by.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Who wrote it.
+    /// Format.
     pub fn format(&self) -> PresetFormat {
-        self.format
+        self.opened.format()
     }
 
-    /// The backbone's config.
+    /// Config of the backbone.
     pub fn config(&self) -> &Gpt2BackboneConfig {
         &self.config
     }
@@ -133,7 +106,7 @@ impl Preset {
     /// [`PresetError::MissingFile`], [`PresetError::Tokenizer`], and
     /// [`PresetError::VocabularyTooLarge`] if it has ids that the model does not.
     pub fn tokenizer(&self) -> Result<Gpt2Tokenizer, PresetError> {
-        let tokenizer = preset_tokenizer::tokenizer(&self.files, self.format, &self.name)?;
+        let tokenizer = self.opened.tokenizer()?;
         let vocabulary_size = self.config.vocabulary_size;
         check_vocabulary(&self.name, tokenizer.max_token_id(), vocabulary_size)?;
         Ok(tokenizer)
@@ -148,11 +121,8 @@ impl Preset {
     ///
     /// As [`tokenizer`](Self::tokenizer), and [`PresetError::Task`].
     pub fn preprocessor(&self) -> Result<Gpt2CausalLmPreprocessor, PresetError> {
-        let saved = match self.format {
-            PresetFormat::Keras => keras_config::preprocessor_config(&self.files)?,
-            PresetFormat::Transformers | PresetFormat::Gguf => None,
-        };
-        let config = saved.unwrap_or_else(|| self.default_preprocessor_config());
+        let config =
+            self.opened.preprocessor()?.unwrap_or_else(|| self.default_preprocessor_config());
         Ok(Gpt2CausalLmPreprocessor::new(self.tokenizer()?, config)?)
     }
 
@@ -165,7 +135,7 @@ impl Preset {
         Ok(self.backbone_with_report(options)?.0)
     }
 
-    /// The model without its head, and what became of each tensor of its checkpoint.
+    /// The model without its head, and a report on each tensor of its checkpoint.
     ///
     /// The names and shapes of all tensors are checked against the config first. Then each one is
     /// read, checked and given to the model, so that no weight is in memory twice.
@@ -181,11 +151,11 @@ impl Preset {
     ) -> Result<(Gpt2Backbone, LoadReport), PresetError> {
         let options = options.into();
         if !options.load_weights {
-            return Ok((initialize(&self.config, &options)?, LoadReport::default()));
+            let backbone = initialize(&self.config, &options.settings, options.seed)?;
+            return Ok((backbone, LoadReport::default()));
         }
-        let checkpoint =
-            Checkpoint::open(&self.files, self.format, &self.name, options.memory_map)?;
-        load(&self.config, checkpoint, &options)
+        let checkpoint = self.opened.checkpoint(options.settings.memory_map)?;
+        load(&self.config, checkpoint, &options.settings)
     }
 
     /// The causal language model: backbone and preprocessor.
@@ -206,8 +176,8 @@ impl Preset {
     pub(crate) fn task_preprocessor(
         &self,
     ) -> Result<Option<Gpt2CausalLmPreprocessor>, PresetError> {
-        Ok(match self.task()? {
-            TaskPreprocessor::Unsaid => Some(self.preprocessor()?),
+        Ok(match self.opened.task_preprocessor()? {
+            TaskPreprocessor::Unspecified => Some(self.preprocessor()?),
             TaskPreprocessor::Absent => None,
             TaskPreprocessor::Saved(config) => {
                 Some(Gpt2CausalLmPreprocessor::new(self.tokenizer()?, config)?)
@@ -215,30 +185,16 @@ impl Preset {
         })
     }
 
-    /// The tokenizer that an export of the model has.
-    pub(crate) fn exported_tokenizer(&self) -> Result<Option<Gpt2Tokenizer>, PresetError> {
-        let preprocessor = if self.is_backbone_alone()? { None } else { self.task_preprocessor()? };
-        Ok(preprocessor.map(|preprocessor| preprocessor.tokenizer().clone()))
-    }
-
     /// Whether there is neither a tokenizer nor a task that was saved without one.
     pub(crate) fn is_backbone_alone(&self) -> Result<bool, PresetError> {
-        Ok(self.task()? == TaskPreprocessor::Unsaid
-            && !preset_tokenizer::has_tokenizer(&self.files, self.format)?)
+        Ok(self.opened.task_preprocessor()? == TaskPreprocessor::Unspecified
+            && !self.opened.has_tokenizer()?)
     }
 
     /// The parameters, each read when it is asked for.
     pub(crate) fn parameters(&self) -> Result<PlacedCheckpoint, PresetError> {
         // Without a memory map: the pages that are read through one count as memory in use.
-        let checkpoint = Checkpoint::open(&self.files, self.format, &self.name, false)?;
-        PlacedCheckpoint::new(&self.config, checkpoint)
-    }
-
-    fn task(&self) -> Result<TaskPreprocessor, PresetError> {
-        match self.format {
-            PresetFormat::Keras => keras_config::task_preprocessor(&self.files),
-            PresetFormat::Transformers | PresetFormat::Gguf => Ok(TaskPreprocessor::Unsaid),
-        }
+        PlacedCheckpoint::new(&self.config, self.opened.checkpoint(false)?)
     }
 
     fn default_preprocessor_config(&self) -> PreprocessorConfig {

@@ -82,7 +82,10 @@ fn malformed_json_is_an_error() {
         r#"{"registered_name": "keras_hub>GPT2Backbone", "config": {"num_layers": 2}}"#,
     ] {
         let error = open_config(text).unwrap_err();
-        assert!(matches!(error, PresetError::InvalidJson { .. }), "{text:.40}: {error}");
+        assert!(
+            matches!(error, PresetError::Malformed { format: JSON, .. }),
+            "{text:.40}: {error}"
+        );
     }
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.json"), b"{\"\xff\": 1}").unwrap();

@@ -29,9 +29,11 @@ fn error_of(bytes: &[u8]) -> PresetError {
 /// The field that the error names, and what it says.
 fn field(bytes: &[u8]) -> (String, String) {
     let error = error_of(bytes);
-    let PresetError::InvalidGguf { file, field, detail } = &error else { panic!("{error}") };
+    let PresetError::Malformed { format: "GGUF file", file, object, detail, .. } = &error else {
+        panic!("{error}")
+    };
     assert!(file.ends_with("tiny.gguf"), "{file}");
-    (field.clone(), detail.clone())
+    (object.clone(), detail.clone())
 }
 
 fn with(change: impl FnOnce(&mut Builder)) -> Vec<u8> {
@@ -295,7 +297,10 @@ fn every_truncation_is_an_error() {
     within_seconds(120, move || {
         for length in 0..bytes.len() {
             let error = load_bytes(&bytes[..length]).map(|(tensors, _)| tensors.len()).unwrap_err();
-            assert!(matches!(error, PresetError::InvalidGguf { .. }), "{length}: {error}");
+            assert!(
+                matches!(error, PresetError::Malformed { format: "GGUF file", .. }),
+                "{length}: {error}"
+            );
         }
     });
 }

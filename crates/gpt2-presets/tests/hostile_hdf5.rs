@@ -37,7 +37,9 @@ fn spoiled(write: impl FnOnce(&H5File, &Path)) -> TempDir {
 fn refusal(folder: &TempDir) -> String {
     let error = load(folder).unwrap_err();
     match &error {
-        PresetError::InvalidHdf5 { object, .. } => assert!(POSITIONS.starts_with(object.as_str())),
+        PresetError::Malformed { format: KERAS_WEIGHTS, object, .. } => {
+            assert!(POSITIONS.starts_with(object.as_str()))
+        }
         PresetError::IncompleteWeights { missing, .. } => {
             assert_eq!(missing, &[POSITIONS.trim_start_matches("layers/")]);
         }
@@ -181,7 +183,7 @@ fn declared_shapes_are_not_believed() {
         }
         fs::write(&path, &bytes).unwrap();
         let error = load(&folder).unwrap_err();
-        assert!(matches!(error, PresetError::InvalidHdf5 { .. }), "{error}");
+        assert!(matches!(error, PresetError::Malformed { format: KERAS_WEIGHTS, .. }), "{error}");
     }
 }
 

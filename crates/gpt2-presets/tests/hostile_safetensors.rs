@@ -18,9 +18,11 @@ fn field(bytes: &[u8]) -> String {
     let start = Instant::now();
     let error = load_safetensors(bytes).unwrap_err();
     assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
-    let PresetError::InvalidSafetensors { file, field, .. } = &error else { panic!("{error}") };
+    let PresetError::Malformed { format: SAFETENSORS, file, object, .. } = &error else {
+        panic!("{error}")
+    };
     assert!(file.ends_with("model.safetensors"), "{file}");
-    field.clone()
+    object.clone()
 }
 
 #[test]

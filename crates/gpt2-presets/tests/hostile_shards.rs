@@ -71,7 +71,7 @@ fn the_cache_of_hugging_face_works() {
 fn malformed_indexes_and_missing_shards_are_errors() {
     for shard in [json!(1), json!(null), json!([1]), json!({}), json!([])] {
         for folder in indexed(shard) {
-            assert!(matches!(load(&folder), Err(PresetError::InvalidJson { .. })));
+            assert!(matches!(load(&folder), Err(PresetError::Malformed { format: JSON, .. })));
         }
     }
     for folder in indexed(json!("model.safetensors.index.json.absent")) {
@@ -82,13 +82,13 @@ fn malformed_indexes_and_missing_shards_are_errors() {
     }
     let folder = transformers_folder(&tiny());
     write_json(folder.path(), "model.safetensors.index.json", &json!({"weight_map": []}));
-    assert!(matches!(load(&folder), Err(PresetError::InvalidJson { .. })));
+    assert!(matches!(load(&folder), Err(PresetError::Malformed { format: JSON, .. })));
     // The index as its own shard: read as weights, and refused as such.
     for folder in indexed(json!("config.json")) {
         let error = load(&folder).unwrap_err();
         assert!(matches!(
             error,
-            PresetError::InvalidSafetensors { .. } | PresetError::InvalidHdf5 { .. }
+            PresetError::Malformed { format: SAFETENSORS | KERAS_WEIGHTS, .. }
         ));
     }
 }

@@ -115,8 +115,8 @@ fn load_archive(bytes: &[u8]) -> Result<Gpt2Backbone, PresetError> {
 
 fn refusal(bytes: &[u8]) -> String {
     match load_archive(bytes).unwrap_err() {
-        PresetError::InvalidArchive { path, detail } => {
-            assert!(path.ends_with("model.keras"));
+        PresetError::Malformed { format: "Keras file", file, detail, .. } => {
+            assert!(file.ends_with("model.keras"));
             detail
         }
         error => panic!("{error}"),
@@ -220,7 +220,7 @@ fn configs_that_are_none_are_named() {
         let error = load_archive(&archive(&[Member::new("config.json", config.as_bytes())]));
         let error = error.unwrap_err();
         assert!(
-            matches!(&error, PresetError::InvalidJson { file, .. } if file.ends_with("model.keras/config.json")),
+            matches!(&error, PresetError::Malformed { format: JSON, file, .. } if file.ends_with("model.keras/config.json")),
             "{error}"
         );
         assert!(error.to_string().contains(expected), "{error}");
@@ -324,7 +324,7 @@ fn truncated_and_damaged_archives_do_no_harm() {
             matches!(
                 result,
                 Ok(())
-                    | Err(PresetError::InvalidArchive { .. }
+                    | Err(PresetError::Malformed { format: "Keras file", .. }
                         | PresetError::MissingFile { .. }
                         | PresetError::UnknownPreset { .. })
             ),

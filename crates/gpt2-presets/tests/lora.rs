@@ -308,7 +308,10 @@ fn a_rank_that_is_no_integer_is_refused() {
         assert!(error.contains("lora/vars/rank`: expected one integer"), "{error}");
     }
     fs::write(&path, "no HDF5").unwrap();
-    assert!(matches!(refused(&mut plain(), &path), PresetError::InvalidHdf5 { .. }));
+    assert!(matches!(
+        refused(&mut plain(), &path),
+        PresetError::Malformed { format: KERAS_WEIGHTS, .. }
+    ));
 }
 
 #[test]
@@ -364,7 +367,10 @@ fn other_safetensors_files_are_no_lora() {
     }
     let header = r#"{"__metadata__": {"format": 1}}"#;
     fs::write(&path, with_header(header, b"")).unwrap();
-    assert!(matches!(refused(&mut plain(), &path), PresetError::InvalidSafetensors { .. }));
+    assert!(matches!(
+        refused(&mut plain(), &path),
+        PresetError::Malformed { format: SAFETENSORS, .. }
+    ));
 }
 
 #[test]

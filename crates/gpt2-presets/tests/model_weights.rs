@@ -218,7 +218,7 @@ fn a_load_that_fails_changes_nothing() {
     fails(|error| matches!(error, PresetError::NonFiniteWeight { index: 2, .. }));
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    fails(|error| matches!(error, PresetError::InvalidHdf5 { .. }));
+    fails(|error| matches!(error, PresetError::Malformed { format: KERAS_WEIGHTS, .. }));
     let index = folder.path().join("a.weights.json");
     for (map, expected) in [
         (json!({"/a": "../other.weights.h5"}), "plain file name"),

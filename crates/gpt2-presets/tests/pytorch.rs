@@ -27,6 +27,9 @@ fn folder_with(bytes: &[u8]) -> TempDir {
     folder
 }
 
+/// The format, in messages.
+const PYTORCH: &str = "checkpoint of PyTorch that can be read without running code";
+
 fn load_bin(bytes: &[u8]) -> Result<(Tensors, LoadReport), PresetError> {
     load(&folder_with(bytes))
 }
@@ -34,8 +37,8 @@ fn load_bin(bytes: &[u8]) -> Result<(Tensors, LoadReport), PresetError> {
 /// What the error says, which must be about the checkpoint as a whole.
 fn refusal(bytes: &[u8]) -> String {
     match load_bin(bytes).unwrap_err() {
-        PresetError::InvalidPytorch { file, detail } => {
-            assert!(file.ends_with("pytorch_model.bin"), "{file}");
+        PresetError::Malformed { format: PYTORCH, file, object, detail, .. } => {
+            assert!(file.ends_with("pytorch_model.bin") && object.is_empty(), "{file}");
             detail
         }
         error => panic!("{error}"),
@@ -224,7 +227,7 @@ fn survives(bytes: Vec<u8>, what: &str) {
     match result {
         Ok(())
         | Err(
-            PresetError::InvalidPytorch { .. }
+            PresetError::Malformed { format: PYTORCH, .. }
             | PresetError::IncompleteWeights { .. }
             | PresetError::TensorShape { .. }
             | PresetError::UnsupportedElementType { .. }

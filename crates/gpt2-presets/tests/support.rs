@@ -3,6 +3,7 @@
 //! The names are written down here a second time, apart from the crate's weight maps.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,22 @@ use rust_hdf5::format::messages::datatype::DatatypeMessage;
 use rust_hdf5::{H5File, H5Group, LibverBound, VarLenUnicode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+/// Formats of malformed files, in messages.
+pub const SAFETENSORS: &str = "safetensors file";
+pub const KERAS_WEIGHTS: &str = "Keras weights file";
+pub const JSON: &str = "JSON file of a preset";
+
+/// The message of an error and those of its sources.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
 
 /// Values and shape of every tensor, by name.
 pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;

@@ -61,7 +61,7 @@ fn the_task_decides_about_its_preprocessor() {
     }
     write_json(folder.path(), "task.json", &task(json!(1)));
     let error = open(&folder).unwrap().causal_lm(&device()).err();
-    assert!(matches!(error, Some(PresetError::InvalidJson { .. })));
+    assert!(matches!(error, Some(PresetError::Malformed { format: JSON, .. })));
 }
 
 #[test]

@@ -1,9 +1,12 @@
-//! How a model is exported to the transformers library.
+//! Options of exporting a model.
 
 use gpt2_backbone::WeightDtype;
 use gpt2_files::OnProgress;
 
-/// How [`ExportToTransformers`](crate::ExportToTransformers) saves.
+use crate::formats::contents::WriteOptions;
+
+/// Options of [`ExportToTransformers`](crate::ExportToTransformers) and
+/// [`ExportToGguf`](crate::ExportToGguf).
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -19,27 +22,19 @@ use gpt2_files::OnProgress;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct ExportOptions {
-    pub(crate) dtype: WeightDtype,
-    pub(crate) max_shard_size: u64,
-    pub(crate) on_progress: OnProgress,
-}
+pub struct ExportOptions(pub(crate) WriteOptions);
 
 impl ExportOptions {
     /// 32-bit floats, in one file up to 50 GB, as transformers 5 writes them.
     pub fn new() -> Self {
-        Self {
-            dtype: WeightDtype::F32,
-            max_shard_size: 50_000_000_000,
-            on_progress: OnProgress::default(),
-        }
+        Self(WriteOptions::new(50_000_000_000))
     }
 
     /// The float type of the weights. `config.json` names it, and transformers 5 loads the model in
     /// it.
     #[must_use]
     pub fn with_dtype(mut self, dtype: WeightDtype) -> Self {
-        self.dtype = dtype;
+        self.0.dtype = dtype;
         self
     }
 
@@ -48,7 +43,7 @@ impl ExportOptions {
     /// larger alone gets a file alone; headers are not counted.
     #[must_use]
     pub fn with_max_shard_size(mut self, max_shard_size: u64) -> Self {
-        self.max_shard_size = max_shard_size;
+        self.0.max_shard_size = max_shard_size;
         self
     }
 
@@ -58,7 +53,7 @@ impl ExportOptions {
         mut self,
         on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Self {
-        self.on_progress = OnProgress::new(on_progress);
+        self.0.on_progress = OnProgress::new(on_progress);
         self
     }
 }

@@ -1,21 +1,18 @@
-//! Stage 12c: a model to one GGUF file, for llama.cpp.
+//! Export of a model to one GGUF file, for llama.cpp.
 
 use std::path::Path;
 
 use gpt2_backbone::Gpt2Backbone;
 use gpt2_task::Gpt2CausalLm;
-use gpt2_tokenizer::Gpt2Tokenizer;
 
 use crate::api::export_options::ExportOptions;
+use crate::api::has_contents::HasContents;
 use crate::error::PresetError;
-use crate::formats::expressible::{check_gguf_backbone, check_gguf_tokenizer};
-use crate::formats::gguf::writer;
-use crate::formats::tokenizer::check_vocabulary;
+use crate::formats::format::Format;
+use crate::formats::gguf::format::Gguf;
 use crate::preset::Preset;
-use crate::weights::placed_parameters::{Counted, Parameters, merged};
-use gpt2_files::Staging;
 
-/// What can be saved for llama.cpp.
+/// Export for llama.cpp.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -33,7 +30,7 @@ use gpt2_files::Staging;
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait ExportToGguf {
+pub trait ExportToGguf: HasContents {
     /// Writes one GGUF file with the model, and its tokenizer if there is one; `path` is the file's,
     /// and its name without extension becomes the model's name. Any extension will do for this
     /// library; `.gguf` is what other programs look for.
@@ -62,61 +59,16 @@ pub trait ExportToGguf {
         &self,
         path: impl AsRef<Path>,
         options: &ExportOptions,
-    ) -> Result<(), PresetError>;
-}
-
-impl ExportToGguf for Gpt2CausalLm {
-    fn export_to_gguf_with(
-        &self,
-        path: impl AsRef<Path>,
-        options: &ExportOptions,
     ) -> Result<(), PresetError> {
-        let tokenizer = self.preprocessor().map(|preprocessor| preprocessor.tokenizer());
-        export(path.as_ref(), &mut merged(self.backbone()), tokenizer, options)
+        self.with_contents(&mut |contents| Gguf.write(contents, path.as_ref(), &options.0))
     }
 }
+
+impl ExportToGguf for Gpt2CausalLm {}
 
 /// The file has no tokenizer, so llama.cpp takes and gives token ids only.
-impl ExportToGguf for Gpt2Backbone {
-    fn export_to_gguf_with(
-        &self,
-        path: impl AsRef<Path>,
-        options: &ExportOptions,
-    ) -> Result<(), PresetError> {
-        export(path.as_ref(), &mut merged(self), None, options)
-    }
-}
+impl ExportToGguf for Gpt2Backbone {}
 
 /// Parameters go from file to file one at a time, and no model is built. A preset without a
 /// tokenizer gives a file without one.
-impl ExportToGguf for Preset {
-    fn export_to_gguf_with(
-        &self,
-        path: impl AsRef<Path>,
-        options: &ExportOptions,
-    ) -> Result<(), PresetError> {
-        let tokenizer = self.exported_tokenizer()?;
-        export(path.as_ref(), &mut self.parameters()?, tokenizer.as_ref(), options)
-    }
-}
-
-fn export(
-    path: &Path,
-    parameters: &mut dyn Parameters,
-    tokenizer: Option<&Gpt2Tokenizer>,
-    options: &ExportOptions,
-) -> Result<(), PresetError> {
-    let mut parameters = Counted::new(parameters, &options.on_progress);
-    let config = parameters.config();
-    check_gguf_backbone(config)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if let Some(tokenizer) = tokenizer {
-        check_gguf_tokenizer(tokenizer.config())?;
-        check_vocabulary(&name, tokenizer.max_token_id(), config.vocabulary_size)?;
-    }
-    let mut files = Staging::new(path.parent().unwrap_or(Path::new("")))?;
-    files.fallible_file(&name, |_, file| {
-        writer::write(path, file, &mut parameters, tokenizer, options.dtype)
-    })?;
-    Ok(files.commit()?)
-}
+impl ExportToGguf for Preset {}

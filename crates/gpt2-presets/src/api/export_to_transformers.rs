@@ -1,4 +1,4 @@
-//! Stage 12b: KerasHub's `export_to_transformers` on the types themselves.
+//! KerasHub's `export_to_transformers` on the types themselves.
 
 use std::path::Path;
 
@@ -7,18 +7,13 @@ use gpt2_task::Gpt2CausalLm;
 use gpt2_tokenizer::Gpt2Tokenizer;
 
 use crate::api::export_options::ExportOptions;
+use crate::api::has_contents::HasContents;
 use crate::error::PresetError;
-use crate::formats::expressible::check_transformers_tokenizer;
-use crate::formats::format::CONFIG_FILE;
-use crate::formats::tokenizer::{MERGES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY};
-use crate::formats::transformers::objects as transformers_objects;
-use crate::formats::transformers::shards as transformers_shards;
-use crate::formats::transformers::weights as safetensors_writer;
+use crate::formats::format::Format;
+use crate::formats::transformers::format::Transformers;
 use crate::preset::Preset;
-use crate::weights::placed_parameters::{Counted, Parameters, merged};
-use gpt2_files::Staging;
 
-/// What can be saved for the transformers library.
+/// Export for the transformers library.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -35,7 +30,7 @@ use gpt2_files::Staging;
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait ExportToTransformers {
+pub trait ExportToTransformers: HasContents {
     /// Writes the files of a `GPT2LMHeadModel`, of its tokenizer, or of both.
     ///
     /// Every setting of a backbone is written, unlike in KerasHub. The settings of a preprocessor
@@ -61,100 +56,19 @@ pub trait ExportToTransformers {
         &self,
         folder: impl AsRef<Path>,
         options: &ExportOptions,
-    ) -> Result<(), PresetError>;
-}
-
-impl ExportToTransformers for Gpt2CausalLm {
-    fn export_to_transformers_with(
-        &self,
-        folder: impl AsRef<Path>,
-        options: &ExportOptions,
     ) -> Result<(), PresetError> {
-        let tokenizer = self.preprocessor().map(|preprocessor| preprocessor.tokenizer());
-        export(folder.as_ref(), Some(&mut merged(self.backbone())), tokenizer, options)
+        self.with_contents(&mut |contents| {
+            Transformers.write(contents, folder.as_ref(), &options.0)
+        })
     }
 }
+
+impl ExportToTransformers for Gpt2CausalLm {}
 
 /// Parameters go from file to file one at a time, and no model is built. A preset without a
 /// tokenizer gives a model without one.
-impl ExportToTransformers for Preset {
-    fn export_to_transformers_with(
-        &self,
-        folder: impl AsRef<Path>,
-        options: &ExportOptions,
-    ) -> Result<(), PresetError> {
-        let tokenizer = self.exported_tokenizer()?;
-        export(folder.as_ref(), Some(&mut self.parameters()?), tokenizer.as_ref(), options)
-    }
-}
+impl ExportToTransformers for Preset {}
 
-impl ExportToTransformers for Gpt2Backbone {
-    fn export_to_transformers_with(
-        &self,
-        folder: impl AsRef<Path>,
-        options: &ExportOptions,
-    ) -> Result<(), PresetError> {
-        export(folder.as_ref(), Some(&mut merged(self)), None, options)
-    }
-}
+impl ExportToTransformers for Gpt2Backbone {}
 
-impl ExportToTransformers for Gpt2Tokenizer {
-    fn export_to_transformers_with(
-        &self,
-        folder: impl AsRef<Path>,
-        options: &ExportOptions,
-    ) -> Result<(), PresetError> {
-        export(folder.as_ref(), None, Some(self), options)
-    }
-}
-
-fn export(
-    folder: &Path,
-    parameters: Option<&mut dyn Parameters>,
-    tokenizer: Option<&Gpt2Tokenizer>,
-    options: &ExportOptions,
-) -> Result<(), PresetError> {
-    tokenizer.map_or(Ok(()), check_transformers_tokenizer)?;
-    let mut files = Staging::new(folder)?;
-    if let Some(tokenizer) = tokenizer {
-        let positions = parameters.as_ref().map(|model| model.config().max_sequence_length);
-        let config = transformers_objects::tokenizer_config(tokenizer, positions);
-        files.text(VOCABULARY, &tokenizer.get_vocabulary().to_json())?;
-        files.text(MERGES, &tokenizer.merges().to_text())?;
-        files.json(TOKENIZER, &transformers_objects::tokenizer(tokenizer))?;
-        files.json(TOKENIZER_CONFIG, &config)?;
-    }
-    if let Some(parameters) = parameters {
-        stage_weights(&mut files, parameters, options)?;
-        files
-            .json("generation_config.json", &transformers_objects::generation_config(tokenizer))?;
-        let config = transformers_objects::config(parameters.config(), tokenizer, options.dtype);
-        files.json(CONFIG_FILE, &config)?;
-    }
-    Ok(files.commit()?)
-}
-
-fn stage_weights(
-    files: &mut Staging,
-    parameters: &mut dyn Parameters,
-    options: &ExportOptions,
-) -> Result<(), PresetError> {
-    let mut parameters = Counted::new(parameters, &options.on_progress);
-    let config = parameters.config();
-    let shards = transformers_shards::plan(config, options.dtype, options.max_shard_size);
-    let index = (shards.len() > 1).then(|| transformers_shards::index(config, &shards));
-    for shard in &shards {
-        let target = files.target(&shard.name);
-        files.fallible_file(&shard.name, |_, file| {
-            safetensors_writer::write(&target, file, &mut parameters, &shard.tensors, options.dtype)
-        })?;
-    }
-    if let Some(index) = index {
-        files.json(transformers_shards::INDEX, &index)?;
-    }
-    // Of an older export: a loader would take the whole file for the weights, or the index.
-    Ok(files.obsolete_where(|name| {
-        [transformers_shards::WHOLE, transformers_shards::INDEX].contains(&name)
-            || transformers_shards::is_shard(name)
-    })?)
-}
+impl ExportToTransformers for Gpt2Tokenizer {}

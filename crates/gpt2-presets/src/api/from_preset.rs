@@ -1,4 +1,4 @@
-//! Stage 8: KerasHub's `from_preset` on the types themselves.
+//! KerasHub's `from_preset` on the types themselves.
 
 use gpt2_backbone::Gpt2Backbone;
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor};
@@ -6,11 +6,12 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 
 use crate::api::load_options::LoadOptions;
 use crate::error::PresetError;
-use crate::formats::tokenizer::tokenizer_alone;
+use crate::open::find::find;
+use crate::open::hub_access::HubAccess;
+use crate::open::recognise::{PresetOrTokenizer, preset_or_tokenizer};
 use crate::preset::Preset;
 
-/// What a preset gives without a device. A tokenizer also comes from a folder that holds nothing
-/// else.
+/// Loading without a device. A tokenizer also comes from a folder that holds nothing else.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -31,7 +32,7 @@ pub trait FromPreset: Sized {
     fn from_preset(preset: &str) -> Result<Self, PresetError>;
 }
 
-/// What a preset gives on a device.
+/// Loading to a device.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -55,9 +56,9 @@ pub trait FromPresetOnDevice: Sized {
 
 impl FromPreset for Gpt2Tokenizer {
     fn from_preset(preset: &str) -> Result<Self, PresetError> {
-        match tokenizer_alone(preset)? {
-            Some(tokenizer) => Ok(tokenizer),
-            None => Preset::open(preset)?.tokenizer(),
+        match preset_or_tokenizer(&find(preset, &HubAccess::default())?, preset)? {
+            PresetOrTokenizer::Tokenizer(tokenizer) => Ok(tokenizer),
+            PresetOrTokenizer::Preset(opened) => Preset::new(preset, opened)?.tokenizer(),
         }
     }
 }

@@ -1,12 +1,13 @@
-//! How a preset's weights are loaded.
+//! Options of loading a preset.
 
 use burn::tensor::Device;
-
-use crate::source::files::HubAccess;
 use gpt2_backbone::WeightDtype;
 use gpt2_files::OnProgress;
 
-/// Where a model is loaded to, and how. A `&Device` alone will do.
+use crate::open::hub_access::HubAccess;
+use crate::weights::load::LoadSettings;
+
+/// Device of a loaded model, and the way of loading. A `&Device` alone will do.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -21,13 +22,9 @@ use gpt2_files::OnProgress;
 /// ```
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
-    pub(crate) device: Device,
-    pub(crate) dtype: WeightDtype,
+    pub(crate) settings: LoadSettings,
     pub(crate) load_weights: bool,
-    pub(crate) memory_map: bool,
-    pub(crate) check_finite: bool,
     pub(crate) seed: u64,
-    pub(crate) on_progress: OnProgress,
     pub(crate) hub: HubAccess,
 }
 
@@ -35,13 +32,9 @@ impl LoadOptions {
     /// The defaults: weights are loaded, memory-mapped where possible, and checked.
     pub fn new(device: &Device) -> Self {
         Self {
-            device: device.clone(),
-            dtype: WeightDtype::F32,
+            settings: LoadSettings::new(device),
             load_weights: true,
-            memory_map: true,
-            check_finite: true,
             seed: 0,
-            on_progress: OnProgress::default(),
             hub: HubAccess::default(),
         }
     }
@@ -53,7 +46,7 @@ impl LoadOptions {
     /// [`Precision`](gpt2_task::Precision).
     #[must_use]
     pub fn with_dtype(mut self, dtype: WeightDtype) -> Self {
-        self.dtype = dtype;
+        self.settings.dtype = dtype;
         self
     }
 
@@ -78,7 +71,7 @@ impl LoadOptions {
     /// than those of files, while loading takes longer.
     #[must_use]
     pub fn with_memory_map(mut self, memory_map: bool) -> Self {
-        self.memory_map = memory_map;
+        self.settings.memory_map = memory_map;
         self
     }
 
@@ -86,7 +79,7 @@ impl LoadOptions {
     /// a mapped file at once instead of when it is needed.
     #[must_use]
     pub fn with_check_finite(mut self, check_finite: bool) -> Self {
-        self.check_finite = check_finite;
+        self.settings.check_finite = check_finite;
         self
     }
 
@@ -103,7 +96,7 @@ impl LoadOptions {
         mut self,
         on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Self {
-        self.on_progress = OnProgress::new(on_progress);
+        self.settings.on_progress = OnProgress::new(on_progress);
         self
     }
 
@@ -111,7 +104,7 @@ impl LoadOptions {
     /// [`Preset`](crate::Preset) that is open keeps to what it was opened with.)
     #[cfg(feature = "hub")]
     #[must_use]
-    pub fn with_hub(mut self, hub: crate::HubOptions) -> Self {
+    pub fn with_hub(mut self, hub: gpt2_hub::HubOptions) -> Self {
         self.hub = Some(hub);
         self
     }

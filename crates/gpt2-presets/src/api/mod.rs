@@ -4,6 +4,7 @@ pub(crate) mod export_options;
 pub(crate) mod export_to_gguf;
 pub(crate) mod export_to_transformers;
 pub(crate) mod from_preset;
+mod has_contents;
 pub(crate) mod load_options;
 pub(crate) mod model_weights;
 pub(crate) mod save_options;

@@ -1,25 +1,25 @@
-//! Stage 12d: Keras' `save_weights` and `load_weights` on the types themselves.
+//! Keras' `save_weights` and `load_weights` on the types themselves.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use gpt2_backbone::Gpt2Backbone;
+use gpt2_files::Staging;
 use gpt2_task::Gpt2CausalLm;
 
 use crate::api::save_options::SaveOptions;
 use crate::error::PresetError;
 use crate::formats::keras::archive::KerasArchive;
-use crate::formats::keras::shards::{Storage, WHOLE};
+use crate::formats::keras::format::open_weights;
+use crate::formats::keras::names::WEIGHTS;
+use crate::formats::keras::shards::Storage;
 use crate::formats::keras::weight_map::INSIDE_TASK;
-use crate::source::files::PresetFiles;
-use crate::tensors::hdf5::writer as hdf5_writer;
-use crate::weights::checkpoint::Checkpoint;
-use crate::weights::load;
+use crate::formats::keras::weights_writer;
+use crate::source::local_folder::LocalFolder;
+use crate::weights::load::replace;
 use crate::weights::placed_parameters::{Counted, merged};
-use crate::weights::shard_index::shard_names;
-use gpt2_files::Staging;
+use crate::weights::weights_names::shard_names;
 
-/// What has weights that Keras keeps in files of their own, without a config beside them.
+/// Saving and loading of weights in files of their own, without a config beside them.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -133,19 +133,16 @@ fn save(
 ) -> Result<(), PresetError> {
     let (folder, name, kind) = files_at(path)?;
     let (Files::Whole(stem) | Files::Split(stem)) = kind;
-    let storage = Storage { within, ..Storage::new(stem, options) };
+    let storage = Storage { within, ..Storage::new(stem, &options.0) };
     let shards = match kind {
         Files::Whole(_) => vec![storage.whole(backbone.config())],
         Files::Split(_) => storage.split(backbone.config()),
     };
     let mut files = Staging::new(folder)?;
     let mut merged = merged(backbone);
-    let mut parameters = Counted::new(&mut merged, &options.on_progress);
+    let mut parameters = Counted::new(&mut merged, &options.0.on_progress);
     for shard in &shards {
-        let target = files.target(&shard.name);
-        files.fallible_file(&shard.name, |path, _| {
-            hdf5_writer::write(&target, path, &mut parameters, &storage, shard)
-        })?;
+        weights_writer::stage(&mut files, &mut parameters, &storage, shard)?;
     }
     if let Files::Split(_) = kind {
         files.json(name, &storage.index(&shards))?;
@@ -156,14 +153,14 @@ fn save(
 /// The model with the parameters of a file.
 fn loaded(backbone: &Gpt2Backbone, path: &Path) -> Result<Gpt2Backbone, PresetError> {
     if KerasArchive::is_at(path) {
-        let files = PresetFiles::Archive(Arc::new(KerasArchive::open(path)?));
-        return load::replace(backbone, Checkpoint::open_keras(&files, &[WHOLE.to_owned()])?);
+        let archive = KerasArchive::open(path)?;
+        return replace(backbone, open_weights(&archive, &[WEIGHTS.whole.to_owned()], false)?);
     }
     let (folder, name, kind) = files_at(path)?;
-    let files = PresetFiles::Folder(folder.into());
+    let files = LocalFolder::new(folder);
     let names = match kind {
         Files::Whole(_) => vec![name.to_owned()],
         Files::Split(_) => shard_names(&files, name, &folder.display().to_string())?,
     };
-    load::replace(backbone, Checkpoint::open_keras(&files, &names)?)
+    replace(backbone, open_weights(&files, &names, false)?)
 }

@@ -1,9 +1,11 @@
-//! How a preset of KerasHub is saved.
+//! Options of saving a preset of KerasHub.
 
 use gpt2_backbone::WeightDtype;
 use gpt2_files::OnProgress;
 
-/// How [`SaveToPreset`](crate::SaveToPreset) saves.
+use crate::formats::contents::WriteOptions;
+
+/// Options of [`SaveToPreset`](crate::SaveToPreset) and [`ModelWeights`](crate::ModelWeights).
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -22,17 +24,12 @@ use gpt2_files::OnProgress;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct SaveOptions {
-    pub(crate) max_shard_size: u64,
-    pub(crate) dtype: WeightDtype,
-    pub(crate) on_progress: OnProgress,
-}
+pub struct SaveOptions(pub(crate) WriteOptions);
 
 impl SaveOptions {
     /// KerasHub's defaults.
     pub fn new() -> Self {
-        let max_shard_size = 10 * 1024 * 1024 * 1024;
-        Self { max_shard_size, dtype: WeightDtype::F32, on_progress: OnProgress::default() }
+        Self(WriteOptions::new(10 * 1024 * 1024 * 1024))
     }
 
     /// The size in bytes up to which the weights go into one file: 10 GiB, more than GPT-2 XL has.
@@ -41,7 +38,7 @@ impl SaveOptions {
     /// together, and headers are not counted.
     #[must_use]
     pub fn with_max_shard_size(mut self, max_shard_size: u64) -> Self {
-        self.max_shard_size = max_shard_size;
+        self.0.max_shard_size = max_shard_size;
         self
     }
 
@@ -49,7 +46,7 @@ impl SaveOptions {
     /// in KerasHub unless its `from_preset` is told another `dtype`.
     #[must_use]
     pub fn with_dtype(mut self, dtype: WeightDtype) -> Self {
-        self.dtype = dtype;
+        self.0.dtype = dtype;
         self
     }
 
@@ -59,7 +56,7 @@ impl SaveOptions {
         mut self,
         on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Self {
-        self.on_progress = OnProgress::new(on_progress);
+        self.0.on_progress = OnProgress::new(on_progress);
         self
     }
 }

@@ -1,53 +1,114 @@
-//! Stage 3: `config.json` to the format of the preset. A GGUF file has none.
+//! Traits of a format and of a preset in it.
 
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use gpt2_backbone::Gpt2BackboneConfig;
+use gpt2_task::PreprocessorConfig;
+use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Map, Value};
 
 use crate::error::PresetError;
-use crate::source::files::PresetFiles;
+use crate::formats::contents::{Contents, WriteOptions};
+use crate::formats::preset_format::PresetFormat;
+use crate::formats::publishing::Publishing;
+use crate::source::preset_folder::PresetFolder;
+use crate::weights::checkpoint::Checkpoint;
+use crate::weights::weight_map::WeightMap;
 
-/// The file that says what a preset is.
-pub(crate) const CONFIG_FILE: &str = "config.json";
+/// A format of presets. `formats/mod.rs` lists all; nothing else depends on which there are.
+pub(crate) trait Format: fmt::Debug + Sync {
+    /// Names of the tensors.
+    fn weight_map(&self) -> &'static WeightMap;
 
-/// Who wrote a preset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PresetFormat {
-    /// KerasHub: `model.weights.h5`, `assets/tokenizer/`.
-    Keras,
-    /// The transformers library: `model.safetensors`, `vocab.json`, `merges.txt`.
-    Transformers,
-    /// llama.cpp: one `.gguf` file.
-    Gguf,
+    /// The key by which `config.json` is recognised, and the library that writes it, for messages.
+    /// None if the format has no such file.
+    fn config_key(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The files of a preset that is one file at this path. None if it is no such file.
+    fn folder_of_file(&self, _path: &Path) -> Result<Option<Arc<dyn PresetFolder>>, PresetError> {
+        Ok(None)
+    }
+
+    /// Opens a preset, whose `config.json` is `config` if there is one. None if it has another
+    /// format. `preset` is its name in messages.
+    fn open(
+        &self,
+        folder: &Arc<dyn PresetFolder>,
+        preset: &str,
+        config: Option<&Map<String, Value>>,
+    ) -> Result<Option<Arc<dyn OpenedPreset>>, PresetError>;
+
+    /// Files of a tokenizer that was saved without a model. None if the format has no such.
+    fn lone_tokenizer(&self) -> Option<LoneTokenizer> {
+        None
+    }
+
+    /// Writes a folder, or a file if the format has one. All is written under temporary names first.
+    fn write(
+        &self,
+        contents: Contents<'_>,
+        path: &Path,
+        options: &WriteOptions,
+    ) -> Result<(), PresetError>;
 }
 
-impl PresetFormat {
-    /// Decides as KerasHub's `get_preset_loader` (`utils/preset_utils.py`).
-    pub(crate) fn detect(config: &Map<String, Value>, preset: &str) -> Result<Self, PresetError> {
-        // `class_name` alone is what the oldest KerasNLP wrote.
-        if config.contains_key("registered_name") || config.contains_key("class_name") {
-            Ok(Self::Keras)
-        } else if config.contains_key("model_type") {
-            Ok(Self::Transformers)
-        } else {
-            let found = config.keys().take(10).cloned().collect();
-            Err(PresetError::UnrecognizedFormat { preset: preset.to_owned(), found })
-        }
+/// Files of a tokenizer that was saved without a model.
+pub(crate) struct LoneTokenizer {
+    /// Files by which it is recognised, in any of these choices.
+    pub(crate) recognised_by: &'static [&'static [&'static str]],
+    /// Reads it from a folder that has one of the choices.
+    pub(crate) read: fn(&dyn PresetFolder, preset: &str) -> Result<Gpt2Tokenizer, PresetError>,
+}
+
+/// A preset of one format. Its header, if the format has one, was read and checked.
+pub(crate) trait OpenedPreset: fmt::Debug + Send + Sync {
+    /// The format's public name.
+    fn format(&self) -> PresetFormat;
+
+    /// Config of the backbone, as the files have it.
+    fn config(&self) -> Result<Gpt2BackboneConfig, PresetError>;
+
+    /// Opens the weights and lists their tensors; reads none.
+    fn checkpoint(&self, memory_map: bool) -> Result<Checkpoint, PresetError>;
+
+    /// Whether there is any file of a tokenizer, so that the rest is expected too.
+    fn has_tokenizer(&self) -> Result<bool, PresetError>;
+
+    /// Reads the tokenizer.
+    fn tokenizer(&self) -> Result<Gpt2Tokenizer, PresetError>;
+
+    /// Whether there is a model, and not a tokenizer alone.
+    fn has_model(&self) -> bool {
+        true
+    }
+
+    /// What an upload needs to know. None if presets of this format are not uploaded.
+    fn publishing(&self) -> Option<&'static Publishing> {
+        None
+    }
+
+    /// Settings of the preprocessor, if they were saved.
+    fn preprocessor(&self) -> Result<Option<PreprocessorConfig>, PresetError> {
+        Ok(None)
+    }
+
+    /// Preprocessor of the causal language model, as far as the files say.
+    fn task_preprocessor(&self) -> Result<TaskPreprocessor, PresetError> {
+        Ok(TaskPreprocessor::Unspecified)
     }
 }
 
-/// Reads a JSON file whose outermost value is an object.
-pub(crate) fn read_object(
-    files: &PresetFiles,
-    name: &str,
-) -> Result<Map<String, Value>, PresetError> {
-    let text = files.read_text(name)?;
-    // The parser bounds the depth, so a deeply nested file is an error like any other.
-    serde_json::from_str(&text).map_err(|error| invalid_json(files, name, error))
-}
-
-pub(crate) fn invalid_json(
-    files: &PresetFiles,
-    name: &str,
-    error: impl std::fmt::Display,
-) -> PresetError {
-    PresetError::InvalidJson { file: files.display(name), detail: error.to_string() }
+/// Preprocessor of a task.
+#[derive(Debug, PartialEq)]
+pub(crate) enum TaskPreprocessor {
+    /// No file describes the task, or it is another one.
+    Unspecified,
+    /// The task was saved without one.
+    Absent,
+    /// The task was saved with this one.
+    Saved(PreprocessorConfig),
 }

@@ -1,8 +1,80 @@
 //! Formats of presets, a folder each.
+//!
+//! A format implements [`Format`](format::Format) and is listed in [`FORMATS`]. To add one, see the
+//! crate's README.
 
+pub(crate) mod config_file;
+pub(crate) mod contents;
 pub(crate) mod expressible;
 pub(crate) mod format;
 pub(crate) mod gguf;
 pub(crate) mod keras;
-pub(crate) mod tokenizer;
+pub(crate) mod preset_format;
+pub(crate) mod publishing;
+pub(crate) mod tables;
 pub(crate) mod transformers;
+
+/// All formats, in the order in which a preset is recognised: first by a file's content, then by the
+/// keys of `config.json`, as KerasHub's `get_preset_loader` does (`utils/preset_utils.py`).
+pub(crate) const FORMATS: &[&dyn format::Format] =
+    &[&gguf::format::Gguf, &keras::format::Keras, &transformers::format::Transformers];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::convert::Infallible;
+
+    use burn::tensor::{Device, TensorData};
+    use gpt2_backbone::{
+        BackboneError, Gpt2Backbone, Gpt2BackboneConfig, ParameterSource, ParameterSpec,
+        RandomParameters,
+    };
+
+    use super::*;
+    use crate::weights::weight_map::Placement;
+
+    /// Notes what the model asks for.
+    struct Recorder {
+        source: RandomParameters,
+        asked: BTreeMap<String, usize>,
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error(transparent)]
+    struct Impossible(#[from] BackboneError);
+
+    impl ParameterSource for Recorder {
+        type Error = Impossible;
+
+        fn parameter(&mut self, spec: &ParameterSpec<'_>) -> Result<TensorData, Impossible> {
+            self.asked.insert(spec.path.to_owned(), spec.shape.iter().product());
+            let data = self.source.parameter(spec);
+            Ok(data.unwrap_or_else(|impossible: Infallible| match impossible {}))
+        }
+    }
+
+    #[test]
+    fn each_parameter_has_one_place_of_its_size() {
+        for tie_weights in [true, false] {
+            let config = Gpt2BackboneConfig {
+                tie_weights,
+                ..Gpt2BackboneConfig::new(7, 3, 2, 4, 9).with_max_sequence_length(5)
+            };
+            let mut recorder =
+                Recorder { source: RandomParameters::new(0), asked: BTreeMap::new() };
+            Gpt2Backbone::from_source(&config, &mut recorder, &Device::flex()).unwrap();
+            for format in FORMATS {
+                let placed: Vec<_> = format.weight_map().placements(&config).collect();
+                assert_eq!(placed.len(), recorder.asked.len());
+                for Placement { parameter, shape, part, .. } in placed {
+                    let expected = part.rectangle(&shape).elements();
+                    assert_eq!(
+                        recorder.asked.get(&parameter),
+                        Some(&expected),
+                        "{format:?} {parameter}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! Stage 2a: the files of the preset that is part of this library.
+//! Files of the preset that is part of this library.
 
 macro_rules! file {
     ($name:literal) => {

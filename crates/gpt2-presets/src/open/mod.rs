@@ -1,4 +1,11 @@
-//! Location of a preset by its name, its path or its handle.
+//! Opening of a preset by its name, its handle or its path.
 
+pub(crate) mod builtin;
 #[cfg(feature = "bundled")]
-pub(crate) mod bundled;
+mod bundled;
+#[cfg(feature = "hub")]
+pub(crate) mod cached_files;
+pub(crate) mod find;
+pub(crate) mod hub_access;
+mod locate;
+pub(crate) mod recognise;

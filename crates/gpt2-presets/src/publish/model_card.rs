@@ -4,10 +4,9 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use crate::formats::keras::config::TASK_CONFIG_FILE;
 use crate::publish::preset_checks::CheckedPreset;
 
-/// Most bytes that are read of a `task.json`.
+/// Most bytes that are read of a task's config.
 const MAX_TASK_SIZE: u64 = 1 << 20;
 
 /// Text of KerasHub's card (`create_model_card` in `utils/preset_utils.py`), with code that loads the
@@ -15,13 +14,12 @@ const MAX_TASK_SIZE: u64 = 1 << 20;
 pub(crate) fn model_card(preset: &CheckedPreset, id: &str) -> String {
     let parameters = with_separators(preset.config.parameter_count());
     let (head, empty) = (head(preset), Map::new());
-    let config = if preset.is_keras {
-        preset.json.get("config").and_then(Value::as_object)
-    } else {
-        Some(&preset.json)
+    let config = match preset.publishing.settings {
+        Some(key) => preset.json.get(key).and_then(Value::as_object),
+        None => Some(&preset.json),
     };
     let config = config_lines(config.unwrap_or(&empty));
-    let usage = usage(preset.is_keras, id);
+    let usage = usage(preset, id);
     format!(
         "{head}It has {parameters} parameters.\n\nModel config:\n{config}\n{usage}\n\
          This model card has been generated automatically and should be completed by the model \
@@ -32,26 +30,20 @@ pub(crate) fn model_card(preset: &CheckedPreset, id: &str) -> String {
 
 /// Head of the card, which the hub reads, and the first lines.
 fn head(preset: &CheckedPreset) -> String {
-    const GENERATION: &str = "pipeline_tag: text-generation\n";
-    if !preset.is_keras {
-        return format!(
-            "---\nlibrary_name: transformers\n{GENERATION}---\nThis is a [`GPT2` \
-             model](https://huggingface.co/docs/transformers/model_doc/gpt2) in the format of the \
-             transformers library.\n"
-        );
-    }
-    let causal = is_causal_lm(preset);
-    let tag = if causal { GENERATION } else { "" };
-    let task = if causal { "This model is related to a `CausalLM` task.\n\n" } else { "" };
-    format!(
-        "---\nlibrary_name: keras-hub\n{tag}---\nThis is a [`GPT2` \
-         model](https://keras.io/api/keras_hub/models/gpt2) in the format of the KerasHub \
-         library and can be used with JAX, TensorFlow, and PyTorch backends.\n{task}"
-    )
+    let (library, introduction) = (preset.publishing.library, preset.publishing.introduction);
+    let (is_causal, task) = match preset.publishing.task_file {
+        None => (true, ""),
+        Some(file) if is_causal_lm(preset, file) => {
+            (true, "This model is related to a `CausalLM` task.\n\n")
+        }
+        Some(_) => (false, ""),
+    };
+    let tag = if is_causal { "pipeline_tag: text-generation\n" } else { "" };
+    format!("---\nlibrary_name: {library}\n{tag}---\n{introduction}\n{task}")
 }
 
-fn is_causal_lm(preset: &CheckedPreset) -> bool {
-    let task = preset.file(TASK_CONFIG_FILE).and_then(|file| file.read(MAX_TASK_SIZE).ok());
+fn is_causal_lm(preset: &CheckedPreset, task_file: &str) -> bool {
+    let task = preset.file(task_file).and_then(|file| file.read(MAX_TASK_SIZE).ok());
     let task: Option<Value> = task.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     task.is_some_and(|task| task["class_name"] == "GPT2CausalLM")
 }
@@ -76,18 +68,10 @@ fn config_lines(config: &Map<String, Value>) -> String {
     lines
 }
 
-fn usage(is_keras: bool, id: &str) -> String {
-    let transformers = if is_keras {
-        String::new()
-    } else {
-        format!(
-            "With transformers:\n\n```python\nfrom transformers import pipeline\n\n\
-             generator = pipeline(\"text-generation\", model=\"{id}\")\n\
-             print(generator(\"Once upon a time\")[0][\"generated_text\"])\n```\n\n"
-        )
-    };
+fn usage(preset: &CheckedPreset, id: &str) -> String {
+    let library = (preset.publishing.usage)(id);
     format!(
-        "{transformers}With KerasHub:\n\n```python\nimport keras_hub\n\n\
+        "{library}With KerasHub:\n\n```python\nimport keras_hub\n\n\
          model = keras_hub.models.GPT2CausalLM.from_preset(\"hf://{id}\")\n\
          print(model.generate(\"Once upon a time\", max_length=50))\n```\n\n\
          In Rust, with gpt2-presets:\n\n```rust\n\

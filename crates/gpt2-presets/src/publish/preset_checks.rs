@@ -1,25 +1,25 @@
 //! Checks that a folder is a preset, before it is uploaded.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use gpt2_backbone::Gpt2BackboneConfig;
 use gpt2_hub::{UploadFile, files_to_upload};
 use serde_json::{Map, Value};
 
 use crate::error::PresetError;
-use crate::formats::format::{CONFIG_FILE, PresetFormat};
-use crate::formats::keras::shards as keras_shards;
-use crate::formats::transformers::shards as transformers_shards;
-use crate::preset::Preset;
-use crate::source::files::PresetFiles;
-use crate::weights::shard_index::shard_names;
+use crate::formats::config_file::CONFIG_FILE;
+use crate::formats::publishing::Publishing;
+use crate::open::recognise::open_folder;
+use crate::source::local_folder::LocalFolder;
+use crate::source::preset_folder::PresetFolder;
+use crate::weights::weights_names::{WeightsNames, shard_names};
 
 /// Folder that can be loaded from the hub that it is uploaded to.
 #[derive(Debug)]
 pub(crate) struct CheckedPreset {
-    /// Whether the format is KerasHub's. Otherwise it is transformers': a folder with a `config.json`
-    /// has one of the two.
-    pub(crate) is_keras: bool,
+    /// The format, as far as uploads go.
+    pub(crate) publishing: &'static Publishing,
     pub(crate) config: Gpt2BackboneConfig,
     /// Content of `config.json`.
     pub(crate) json: Map<String, Value>,
@@ -38,19 +38,20 @@ impl CheckedPreset {
             return Err(PresetError::NotADirectory { path: folder.into() });
         }
         let name = folder.display().to_string();
-        let files = PresetFiles::Folder(folder.into());
-        let json = read_config(&files, folder)?;
-        let preset = Preset::of_files(&name, files.clone())?;
+        let files: Arc<dyn PresetFolder> = Arc::new(LocalFolder::new(folder));
+        let json = read_config(&*files, folder)?;
+        let preset = open_folder(&files, &name)?;
+        let config = preset.config()?;
+        config.validate()?;
         let uploaded = files_to_upload(folder)?;
-        let is_keras = preset.format() == PresetFormat::Keras;
-        for weights in weights_files(&files, is_keras, &name)? {
+        let publishing = preset.publishing().ok_or_else(|| missing_weights(folder))?;
+        for weights in weights_files(&*files, publishing.weights, folder)? {
             // That it exists is not enough: hidden files stay behind.
             if !uploaded.iter().any(|file| file.name() == weights) {
                 return Err(missing_weights(folder));
             }
         }
-        let config = preset.config().clone();
-        Ok(Self { is_keras, config, json, files: uploaded })
+        Ok(Self { publishing, config, json, files: uploaded })
     }
 
     /// File of this name.
@@ -59,8 +60,8 @@ impl CheckedPreset {
     }
 }
 
-fn read_config(files: &PresetFiles, folder: &Path) -> Result<Map<String, Value>, PresetError> {
-    if !files.has(CONFIG_FILE)? {
+fn read_config(files: &dyn PresetFolder, folder: &Path) -> Result<Map<String, Value>, PresetError> {
+    if !files.fetch(CONFIG_FILE)? {
         let remedy = "Create the preset with `save_to_preset` or `export_to_transformers`.";
         let file = format!("`{CONFIG_FILE}`");
         return Err(PresetError::IncompletePreset { path: folder.into(), file, remedy });
@@ -74,24 +75,19 @@ fn read_config(files: &PresetFiles, folder: &Path) -> Result<Map<String, Value>,
 
 /// Names of the files that hold the weights, the index among them.
 fn weights_files(
-    files: &PresetFiles,
-    is_keras: bool,
-    preset: &str,
+    files: &dyn PresetFolder,
+    names: WeightsNames,
+    folder: &Path,
 ) -> Result<Vec<String>, PresetError> {
-    let (single, index) = if is_keras {
-        (keras_shards::WHOLE, keras_shards::INDEX)
-    } else {
-        (transformers_shards::WHOLE, transformers_shards::INDEX)
-    };
-    if files.has(single)? {
-        return Ok(vec![single.to_owned()]);
+    if files.fetch(names.whole)? {
+        return Ok(vec![names.whole.to_owned()]);
     }
-    if !files.has(index)? {
-        return Err(missing_weights(Path::new(preset)));
+    if !files.fetch(names.index)? {
+        return Err(missing_weights(folder));
     }
-    let mut names = shard_names(files, index, preset)?;
-    names.push(index.to_owned());
-    Ok(names)
+    let mut shards = shard_names(files, names.index, &folder.display().to_string())?;
+    shards.push(names.index.to_owned());
+    Ok(shards)
 }
 
 fn missing_weights(folder: &Path) -> PresetError {

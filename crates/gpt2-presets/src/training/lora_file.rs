@@ -1,4 +1,4 @@
-//! Stage 18b: a file of LoRA weights to the layers that it has, and their tensors, checked.
+//! A file of LoRA weights: its layers, and their tensors, checked.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use gpt2_backbone::{Gpt2Backbone, keras_shape};
 
 use crate::error::PresetError;
-use crate::source::files::PresetFiles;
+use crate::source::local_folder::LocalFolder;
 use crate::tensors::hdf5::file::Hdf5File;
-use crate::tensors::part::Part;
 use crate::tensors::safetensors::file::SafetensorsFile;
+use crate::tensors::search::first_non_finite;
+use crate::tensors::tensor_part::TensorPart;
+use crate::tensors::weights_file::WeightsFile;
 use crate::training::lora_format::{KERAS_RANK, LoraFormat};
-use crate::weights::checkpoint::WeightsFile;
-use crate::weights::load::first_non_finite;
 
 /// What the metadata of our own files say under `format`.
 pub(crate) const FORMAT_NAME: &str = "gpt2_lora";
@@ -33,8 +33,7 @@ impl LoraFile {
     /// Opens the file and checks that its layers are layers of the model; reads no tensor.
     pub(crate) fn open(path: &Path, backbone: &Gpt2Backbone) -> Result<Self, PresetError> {
         let format = LoraFormat::of(path)?;
-        let folder = PresetFiles::Folder(path.parent().unwrap_or(Path::new("")).into());
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let (folder, name) = LocalFolder::of_file(path);
         let (rank, file): (_, Box<dyn WeightsFile>) = match format {
             LoraFormat::Keras => {
                 let file = Hdf5File::open(&folder, &name, false)?;
@@ -81,7 +80,7 @@ impl LoraFile {
         if found != expected {
             return Err(invalid(&self.path, &tensor, expected, &found));
         }
-        let values = self.file.read(&tensor, Part::WHOLE, false)?.as_slice().to_vec();
+        let values = self.file.read(&tensor, TensorPart::WHOLE, false)?.as_slice().to_vec();
         if let Some(index) = first_non_finite(&values) {
             let found = format!("{} at element {index}", values[index]);
             return Err(invalid(&self.path, &tensor, "finite numbers".to_owned(), &found));

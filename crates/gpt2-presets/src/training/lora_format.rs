@@ -1,4 +1,4 @@
-//! Stage 18a: where a file of LoRA weights keeps what. Keras' format, and one of our own.
+//! Names in files of LoRA weights: Keras' format, and one of our own.
 
 use std::path::Path;
 

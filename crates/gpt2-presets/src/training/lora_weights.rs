@@ -1,10 +1,10 @@
-//! Stage 18c: KerasHub's `save_lora_weights` and `load_lora_weights` on the types themselves.
+//! KerasHub's `save_lora_weights` and `load_lora_weights` on the types themselves.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
-use gpt2_backbone::{Dense, Gpt2Backbone, keras_shape, update_parameters};
+use gpt2_backbone::{Dense, Gpt2Backbone, keras_shape, try_update_parameters};
 use gpt2_task::Gpt2CausalLm;
 
 use crate::error::PresetError;
@@ -155,25 +155,12 @@ fn loaded(backbone: &Gpt2Backbone, path: &Path) -> Result<Gpt2Backbone, PresetEr
         Some(_) => {}
     }
     check_layers(&adapted, &file.layers, path)?;
-    let mut problem = None;
     let device = adapted.device();
-    let adapted = update_parameters(adapted, |parameter, shape, old| {
-        if problem.is_some() {
-            return old;
-        }
-        match file.parameter(backbone, parameter, shape) {
-            Ok(Some(values)) => {
-                let count = values.len();
-                Tensor::from_data(TensorData::new(values, [count]), (&device, old.dtype()))
-            }
-            Ok(None) => old,
-            Err(error) => {
-                problem = Some(error);
-                old
-            }
-        }
-    });
-    problem.map_or(Ok(adapted), Err)
+    try_update_parameters(adapted, |parameter, shape, old| {
+        let Some(values) = file.parameter(backbone, parameter, shape)? else { return Ok(old) };
+        let count = values.len();
+        Ok(Tensor::from_data(TensorData::new(values, [count]), (&device, old.dtype())))
+    })
 }
 
 /// The model must have its LoRA where the file has it.

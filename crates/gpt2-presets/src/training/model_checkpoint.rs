@@ -1,4 +1,4 @@
-//! Stage 20: a callback that saves the model after each epoch.
+//! A callback that saves the model after each epoch.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Stage 19: the last checkpoint of a training, in a folder.
+//! The last checkpoint of a training, in a folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,14 +8,19 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 use gpt2_task::{BoxError, CheckpointStore, TrainingCheckpoint};
 
-use crate::error::PresetError;
-use crate::source::files::PresetFiles;
+use crate::error::{FileKind, PresetError};
+use crate::source::local_folder::LocalFolder;
 use crate::tensors::named_tensor::NamedTensor;
-use crate::tensors::part::Part;
 use crate::tensors::safetensors::file::SafetensorsFile;
+use crate::tensors::safetensors::header::SAFETENSORS;
 use crate::tensors::safetensors::named_writer as named_tensors_writer;
-use crate::weights::checkpoint::WeightsFile;
+use crate::tensors::tensor_part::TensorPart;
+use crate::tensors::weights_file::WeightsFile;
 use gpt2_files::{Staging, read_error, remove_abandoned, sync_folder, write_error};
+
+/// The format, in messages. Damage cannot come from a process that was killed while it saved.
+const TRAINING_CHECKPOINT: FileKind =
+    FileKind { name: "training checkpoint", remedy: "remove it to begin the training anew" };
 
 /// The file in the folder.
 const FILE: &str = "training.checkpoint.safetensors";
@@ -82,7 +87,7 @@ impl CheckpointFolder {
     }
 
     fn read(&self, device: &Device) -> Result<TrainingCheckpoint, PresetError> {
-        let folder = PresetFiles::Folder(self.folder.clone());
+        let folder = LocalFolder::new(&self.folder);
         let mut file = SafetensorsFile::open(&folder, FILE, false)?;
         let format = file.metadata("format").unwrap_or("nothing");
         if format != FORMAT_NAME {
@@ -98,14 +103,14 @@ impl CheckpointFolder {
             let [count] = shape[..] else {
                 return Err(self.damaged(format!("`{name}` must be flat, found shape {shape:?}")));
             };
-            let data: TensorData = file.read(&name, Part::WHOLE, false)?.into_data(&[count]);
+            let data: TensorData = file.read(&name, TensorPart::WHOLE, false)?.into_data(&[count]);
             tensors.insert(name, Tensor::from_data(data, device));
         }
         Ok(TrainingCheckpoint { state, tensors })
     }
 
     fn damaged(&self, detail: String) -> PresetError {
-        PresetError::DamagedCheckpoint { path: self.path(), detail }
+        TRAINING_CHECKPOINT.malformed(self.path().display().to_string(), "", detail)
     }
 }
 
@@ -122,8 +127,10 @@ impl CheckpointStore for CheckpointFolder {
         }
         match self.read(device) {
             Ok(checkpoint) => Ok(Some(checkpoint)),
-            Err(PresetError::InvalidSafetensors { field, detail, .. }) => {
-                Err(self.damaged(format!("{field}: {detail}")).into())
+            Err(PresetError::Malformed { format, object, detail, .. })
+                if format == SAFETENSORS.name =>
+            {
+                Err(self.damaged(format!("{object}: {detail}")).into())
             }
             Err(PresetError::UnsupportedElementType { tensor, found }) => {
                 Err(self.damaged(format!("`{tensor}` has elements of type {found}")).into())

@@ -1,11 +1,11 @@
-//! Stage 10b: a checkpoint as the source of one that is written, without a model between them.
+//! A checkpoint as the source of one that is written, without a model between them.
 
 use gpt2_backbone::Gpt2BackboneConfig;
 
 use crate::error::PresetError;
 use crate::weights::checkpoint::Checkpoint;
-use crate::weights::load::{account, place, read_placed};
 use crate::weights::placed_parameters::{Parameters, Visit};
+use crate::weights::placing::{account, place, read_placed};
 
 /// A checkpoint in which every parameter of a model has been found.
 ///

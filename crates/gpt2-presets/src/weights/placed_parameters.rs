@@ -1,4 +1,4 @@
-//! Stage 10a: parameters, one by one, each with its place in a checkpoint that is written.
+//! Parameters of a model, one by one, each with its place in a checkpoint that is written.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use crate::weights::weight_map::{Placement, WeightMap};
 use gpt2_files::OnProgress;
 
 /// Takes the path and the values of a parameter.
-pub(crate) type Visit<'a> = dyn FnMut(&str, &[f32]) -> Result<(), PresetError> + 'a;
+pub type Visit<'a> = dyn FnMut(&str, &[f32]) -> Result<(), PresetError> + 'a;
 
 /// All parameters of a model: one in memory, or one in a checkpoint.
-pub(crate) trait Parameters {
+pub trait Parameters {
     /// The model's config.
     fn config(&self) -> &Gpt2BackboneConfig;
 

@@ -1,8 +1,8 @@
-//! Stage 5: which tensor of a checkpoint holds which parameter of the model.
+//! Weight map of a format: the tensor of a checkpoint that holds each parameter of the model.
 
 use gpt2_backbone::Gpt2BackboneConfig;
 
-use crate::tensors::part::Part;
+use crate::tensors::tensor_part::TensorPart;
 
 /// One line of a weight map.
 pub(crate) struct Row {
@@ -12,8 +12,8 @@ pub(crate) struct Row {
     pub(crate) tensor: &'static str,
     /// The tensor's shape.
     pub(crate) shape: &'static [Axis],
-    /// What of the tensor the parameter is.
-    pub(crate) part: Part,
+    /// Part of the tensor that the parameter is.
+    pub(crate) part: TensorPart,
 }
 
 /// An axis of a tensor, whose length a config gives.
@@ -41,7 +41,7 @@ pub(crate) const fn row(
     tensor: &'static str,
     shape: &'static [Axis],
 ) -> Row {
-    Row { parameter, tensor, shape, part: Part::WHOLE }
+    Row { parameter, tensor, shape, part: TensorPart::WHOLE }
 }
 
 /// A row for a part of a tensor.
@@ -49,7 +49,7 @@ pub(crate) const fn part(
     parameter: &'static str,
     tensor: &'static str,
     shape: &'static [Axis],
-    part: Part,
+    part: TensorPart,
 ) -> Row {
     Row { parameter, tensor, shape, part }
 }
@@ -58,19 +58,19 @@ pub(crate) const fn part(
 pub(crate) struct WeightMap {
     /// The model's own parameters.
     pub(crate) model: &'static [Row],
-    /// The output layer's, where it is not the token embedding.
+    /// The output layer, if it is not the token embedding.
     pub(crate) head: Row,
-    /// The tensor that the output layer's may repeat where it is the token embedding.
+    /// The tensor that a tied output layer may repeat: the token embedding.
     pub(crate) head_repeats: Option<&'static str>,
     /// The parameters of every transformer layer.
     pub(crate) layer: &'static [Row],
-    /// How the tensors' names of one layer begin.
+    /// Prefix of the tensors' names of one layer.
     pub(crate) layer_prefix: fn(layer: usize) -> String,
-    /// The name in this map of a tensor in a file: older spellings and prefixes undone.
+    /// Canonical name of a tensor in a file, without older spellings and prefixes.
     pub(crate) canonical: fn(name: &str) -> String,
-    /// The name in a file that this crate writes of a tensor with this canonical name.
+    /// Name of a tensor in a file that this crate writes, from its canonical name.
     pub(crate) file_name: fn(tensor: &str) -> String,
-    /// Whether a tensor with this canonical name is no parameter, and known.
+    /// Whether a tensor with this canonical name is known, but no parameter.
     pub(crate) is_buffer: fn(name: &str) -> bool,
 }
 
@@ -83,8 +83,8 @@ pub(crate) struct Placement {
     pub(crate) tensor: String,
     /// The tensor's shape.
     pub(crate) shape: Vec<usize>,
-    /// What of the tensor the parameter is.
-    pub(crate) part: Part,
+    /// Part of the tensor that the parameter is.
+    pub(crate) part: TensorPart,
 }
 
 impl WeightMap {
@@ -125,62 +125,6 @@ impl Axis {
             Self::Inner => config.intermediate_dim,
             Self::Heads => config.num_heads,
             Self::HeadDim => config.head_dim(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::convert::Infallible;
-
-    use burn::tensor::{Device, TensorData};
-    use gpt2_backbone::{
-        BackboneError, Gpt2Backbone, ParameterSource, ParameterSpec, RandomParameters,
-    };
-
-    use super::*;
-    use crate::formats::keras::weight_map::KERAS;
-    use crate::formats::transformers::weight_map::TRANSFORMERS;
-
-    /// Notes what the model asks for.
-    struct Recorder {
-        source: RandomParameters,
-        asked: BTreeMap<String, usize>,
-    }
-
-    #[derive(Debug, thiserror::Error)]
-    #[error(transparent)]
-    struct Impossible(#[from] BackboneError);
-
-    impl ParameterSource for Recorder {
-        type Error = Impossible;
-
-        fn parameter(&mut self, spec: &ParameterSpec<'_>) -> Result<TensorData, Impossible> {
-            self.asked.insert(spec.path.to_owned(), spec.shape.iter().product());
-            let data = self.source.parameter(spec);
-            Ok(data.unwrap_or_else(|impossible: Infallible| match impossible {}))
-        }
-    }
-
-    #[test]
-    fn each_parameter_has_one_place_of_its_size() {
-        for tie_weights in [true, false] {
-            let config = Gpt2BackboneConfig {
-                tie_weights,
-                ..Gpt2BackboneConfig::new(7, 3, 2, 4, 9).with_max_sequence_length(5)
-            };
-            let mut recorder =
-                Recorder { source: RandomParameters::new(0), asked: BTreeMap::new() };
-            Gpt2Backbone::from_source(&config, &mut recorder, &Device::flex()).unwrap();
-            for map in [&KERAS, &TRANSFORMERS] {
-                let placed: Vec<_> = map.placements(&config).collect();
-                assert_eq!(placed.len(), recorder.asked.len());
-                for Placement { parameter, shape, part, .. } in placed {
-                    let expected = part.block(&shape).elements();
-                    assert_eq!(recorder.asked.get(&parameter), Some(&expected), "{parameter}");
-                }
-            }
         }
     }
 }

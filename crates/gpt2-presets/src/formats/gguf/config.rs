@@ -1,27 +1,19 @@
-//! Stage 4d: the metadata of a GGUF file to the config of the backbone.
+//! The metadata of a GGUF file to the config of the backbone.
 
 use gpt2_backbone::Gpt2BackboneConfig;
 
 use crate::error::PresetError;
-use crate::formats::format::PresetFormat;
-use crate::formats::gguf::file::GgufFile;
 use crate::formats::gguf::header::Header;
 use crate::formats::gguf::keys::{
     ARCHITECTURE, BLOCK_COUNT, CONTEXT_LENGTH, EMBEDDING_LENGTH, FEED_FORWARD_LENGTH, GPT2,
     HEAD_COUNT, HEAD_COUNT_KV, KEY_LENGTH, LAYER_NORM_EPSILON, SPLIT_COUNT, VALUE_LENGTH,
 };
 use crate::formats::gguf::metadata::Metadata;
-use crate::formats::gguf::weight_map::{HEAD, TOKEN_EMBEDDING};
-use crate::source::files::{GGUF_FILE, PresetFiles};
-use crate::weights::checkpoint::Checkpoint;
+use crate::formats::gguf::weight_map::TOKEN_EMBEDDING;
 
-/// The backbone that llama.cpp would build (`llama_model_gpt2` in `src/models/gpt2.cpp`). It has
-/// the activation and the scaling of GPT-2; no file can say otherwise.
-///
-/// Older converters wrote the tied output layer a second time: one that is equal to the token
-/// embedding, bit for bit, is tied.
-pub(crate) fn backbone_config(files: &PresetFiles) -> Result<Gpt2BackboneConfig, PresetError> {
-    let header = GgufFile::open(files, false)?.header;
+/// Config of the backbone that llama.cpp would build (`llama_model_gpt2` in `src/models/gpt2.cpp`),
+/// with a tied output layer. It has the activation and the scaling of GPT-2; no file can say otherwise.
+pub(crate) fn backbone_config(header: &Header) -> Result<Gpt2BackboneConfig, PresetError> {
     let metadata = &header.metadata;
     match metadata.text(ARCHITECTURE)? {
         Some(GPT2) => {}
@@ -40,7 +32,6 @@ pub(crate) fn backbone_config(files: &PresetFiles) -> Result<Gpt2BackboneConfig,
         layer_norm_epsilon: metadata
             .number(LAYER_NORM_EPSILON)?
             .ok_or_else(|| metadata.invalid(LAYER_NORM_EPSILON, "a number"))?,
-        tie_weights: is_tied(files, &header)?,
         ..Gpt2BackboneConfig::new(
             vocabulary_size,
             required(metadata, BLOCK_COUNT)?,
@@ -52,18 +43,6 @@ pub(crate) fn backbone_config(files: &PresetFiles) -> Result<Gpt2BackboneConfig,
     let config = config.with_max_sequence_length(required(metadata, CONTEXT_LENGTH)?);
     check_fixed(metadata, &config)?;
     Ok(config)
-}
-
-/// Whether the output layer is the token embedding. One of a type that is not read cannot be
-/// compared, and its weights cannot be loaded either.
-fn is_tied(files: &PresetFiles, header: &Header) -> Result<bool, PresetError> {
-    let tensor_type = |name| header.tensors.get(name).map(|tensor| tensor.tensor_type);
-    let Some(head) = tensor_type(HEAD) else { return Ok(true) };
-    if head.element().is_none() || Some(head) != tensor_type(TOKEN_EMBEDDING) {
-        return Ok(false);
-    }
-    let preset = files.display(GGUF_FILE);
-    Checkpoint::open(files, PresetFormat::Gguf, &preset, false)?.are_equal(HEAD, TOKEN_EMBEDDING)
 }
 
 fn required(metadata: &Metadata, key: &'static str) -> Result<usize, PresetError> {

@@ -1,11 +1,16 @@
-//! Stage 6e: the bytes in front of the tensors, read forward, none before it is known to exist.
+//! The bytes before the tensors, read forward, none before it is known to exist.
 
 use std::ops::Range;
 use std::path::Path;
 
-use crate::error::PresetError;
-use crate::source::files::Blob;
 use gpt2_files::read_error;
+
+use crate::error::{FileKind, PresetError};
+use crate::source::blob::Blob;
+
+/// The format, in messages.
+pub(crate) const GGUF: FileKind =
+    FileKind { name: "GGUF file", remedy: "download or convert it again" };
 
 /// Longest header accepted, in bytes: GPT-2's vocabulary and merges have two megabytes.
 const MAX_HEADER: u64 = 64 * 1024 * 1024;
@@ -17,7 +22,7 @@ const PIECE: usize = 64 * 1024;
 /// A place in a header.
 pub(crate) struct Cursor<'a> {
     blob: &'a mut Blob,
-    /// What messages call the file.
+    /// Name of the file in messages.
     file: &'a str,
     /// Bytes of the file, or the most that a header may have.
     limit: u64,
@@ -113,7 +118,6 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn invalid(&self, field: &str, detail: String) -> PresetError {
-        let (file, field) = (self.file.to_owned(), field.to_owned());
-        PresetError::InvalidGguf { file, field, detail }
+        GGUF.malformed(self.file, field, detail)
     }
 }

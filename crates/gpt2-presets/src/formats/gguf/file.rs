@@ -1,29 +1,34 @@
-//! Stage 6i: the tensors of a GGUF file.
+//! The tensors of a GGUF file.
+
+use std::sync::Arc;
 
 use crate::error::PresetError;
 use crate::formats::gguf::header::Header;
-use crate::source::files::{GGUF_FILE, PresetFiles};
+use crate::source::blob::Blob;
 use crate::tensors::float_reader::{FloatReader, StoredTensor};
-use crate::tensors::part::Part;
-use crate::weights::checkpoint::{Values, WeightsFile};
+use crate::tensors::tensor_part::TensorPart;
+use crate::tensors::weights_file::{Values, WeightsFile};
 
 /// An open GGUF file.
 pub(crate) struct GgufFile {
-    pub(crate) header: Header,
+    header: Arc<Header>,
     reader: FloatReader,
 }
 
 impl GgufFile {
-    /// Reads and checks the header, and maps the file if told so.
-    pub(crate) fn open(files: &PresetFiles, memory_map: bool) -> Result<Self, PresetError> {
-        let (display, mut blob) = (files.display(GGUF_FILE), files.open(GGUF_FILE)?);
-        let header = Header::read(&mut blob, &display)?;
+    /// The tensors that a header describes, in the file that it is of; mapped if `memory_map` says so.
+    pub(crate) fn new(
+        header: Arc<Header>,
+        display: String,
+        blob: Blob,
+        memory_map: bool,
+    ) -> Result<Self, PresetError> {
         Ok(Self { header, reader: FloatReader::new(display, blob, memory_map)? })
     }
 
     fn stored(&self, name: &str) -> Result<StoredTensor, PresetError> {
         let info = &self.header.tensors[name];
-        let Some(element) = info.tensor_type.element() else {
+        let Some(element) = info.tensor_type.element else {
             let (tensor, found) = (name.to_owned(), info.tensor_type.name.to_owned());
             return Err(PresetError::UnsupportedElementType { tensor, found });
         };
@@ -40,7 +45,7 @@ impl WeightsFile for GgufFile {
         Ok(self.stored(name)?.shape)
     }
 
-    fn read(&mut self, name: &str, part: Part, share: bool) -> Result<Values, PresetError> {
+    fn read(&mut self, name: &str, part: TensorPart, share: bool) -> Result<Values, PresetError> {
         let tensor = self.stored(name)?;
         self.reader.read(&tensor, part, share)
     }

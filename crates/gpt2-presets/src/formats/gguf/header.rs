@@ -1,4 +1,4 @@
-//! Stage 6f: what stands in front of the tensors: the metadata, and where each tensor is.
+//! The header of a GGUF file: the metadata, and the place of each tensor.
 //!
 //! Everything that a file says about sizes is compared with the file's own size first. Strings and
 //! arrays stay in the bytes that were read, so a header takes little more memory than in the file.
@@ -12,7 +12,7 @@ use crate::formats::gguf::keys::{ALIGNMENT, DEFAULT_ALIGNMENT, MAGIC};
 use crate::formats::gguf::metadata::{Metadata, Value};
 use crate::formats::gguf::tensor_type::TensorType;
 use crate::formats::gguf::value_type::ValueType;
-use crate::source::files::Blob;
+use crate::source::blob::Blob;
 use gpt2_files::read_error;
 
 /// Most tensors accepted: a GPT-2 XL has 580. Each takes more memory than its entry in the file.
@@ -22,14 +22,14 @@ const MAX_METADATA: u64 = 4096;
 /// Most axes of a tensor (`GGML_MAX_DIMS`).
 const MAX_DIMS: u32 = 4;
 
-/// Where everything in a file is.
+/// Places of everything in a file.
 pub(crate) struct Header {
     pub(crate) metadata: Metadata,
     /// By name; all of them lie in the file, and none over another.
     pub(crate) tensors: BTreeMap<String, TensorInfo>,
 }
 
-/// Where a tensor is.
+/// Place of a tensor.
 #[derive(Debug)]
 pub(crate) struct TensorInfo {
     pub(crate) tensor_type: TensorType,
@@ -49,7 +49,7 @@ struct Entry {
 }
 
 impl Header {
-    /// Reads and checks the header of a file; `file` is what messages call it.
+    /// Reads and checks the header of a file; `file` is its name in messages.
     pub(crate) fn read(blob: &mut Blob, file: &str) -> Result<Self, PresetError> {
         let size = blob.size().map_err(|error| read_error(file.as_ref())(error))?;
         let mut cursor = Cursor::new(blob, size, file);
@@ -122,7 +122,7 @@ fn value_type(cursor: &mut Cursor<'_>, key: &str) -> Result<ValueType, PresetErr
     ValueType::from_id(id).ok_or_else(unknown)
 }
 
-/// Takes values that stand behind each other.
+/// Takes values that follow each other.
 fn values(
     cursor: &mut Cursor<'_>,
     key: &str,
@@ -197,7 +197,7 @@ fn place(
         let padded = size.checked_next_multiple_of(alignment);
         let (Some(start), Some(_), Some(padded)) = (start, end, padded) else {
             let detail = format!(
-                "expected {size} bytes, {offset} behind the header of {header_end} bytes, found a \
+                "expected {size} bytes, {offset} after the header of {header_end} bytes, found a \
                  file of {file_size}"
             );
             return Err(metadata.invalid_file(&name, detail));

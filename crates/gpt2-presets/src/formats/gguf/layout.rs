@@ -1,4 +1,4 @@
-//! Stage 10i: the header of a GGUF file, and where each tensor goes.
+//! Layout of a GGUF file that is written: its header, and the place of each tensor.
 
 use crate::formats::gguf::keys::{DEFAULT_ALIGNMENT, MAGIC};
 use crate::formats::gguf::value_type::ValueType;
@@ -49,7 +49,7 @@ impl Layout {
     }
 
     /// Adds a tensor of a row-major shape and a number of bytes; returns the offset of its first
-    /// byte behind the header.
+    /// byte after the header.
     pub(crate) fn tensor(&mut self, name: &str, shape: &[usize], type_id: u32, size: u64) -> u64 {
         let start = self.end;
         string(&mut self.tensors, name);
@@ -67,7 +67,7 @@ impl Layout {
         self.end
     }
 
-    /// All bytes in front of the tensors.
+    /// All bytes before the tensors.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(VERSION.to_le_bytes());

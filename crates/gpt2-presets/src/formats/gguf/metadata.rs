@@ -1,9 +1,10 @@
-//! Stage 6g: the metadata of a GGUF file, values by key, each read when it is asked for.
+//! The metadata of a GGUF file, values by key, each read when it is asked for.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::error::PresetError;
+use crate::formats::gguf::cursor::GGUF;
 use crate::formats::gguf::value_type::ValueType;
 
 /// Most bytes of a value that a message repeats.
@@ -11,7 +12,7 @@ const SHOWN: usize = 40;
 
 /// All entries of a file.
 pub(crate) struct Metadata {
-    /// What messages call the file.
+    /// Name of the file in messages.
     file: String,
     /// The header, in which the values lie.
     bytes: Vec<u8>,
@@ -34,7 +35,7 @@ impl Metadata {
         Self { file, bytes, values }
     }
 
-    /// What messages call the file.
+    /// Name of the file in messages.
     pub(crate) fn file(&self) -> &str {
         &self.file
     }
@@ -91,8 +92,7 @@ impl Metadata {
 
     /// A fault of the file that shows in one of its fields.
     pub(crate) fn invalid_file(&self, field: &str, detail: String) -> PresetError {
-        let (file, field) = (self.file.clone(), field.to_owned());
-        PresetError::InvalidGguf { file, field, detail }
+        GGUF.malformed(&*self.file, field, detail)
     }
 
     /// A value that is missing, or is not what was expected.

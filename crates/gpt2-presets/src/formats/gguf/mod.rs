@@ -3,15 +3,19 @@
 //! The format is described in ggml's `docs/gguf.md`; what llama.cpp accepts of it, and what it
 //! makes of a GPT-2, in its `ggml/src/gguf.cpp`, `src/llama-vocab.cpp` and `src/models/gpt2.cpp`.
 
-pub(crate) mod config;
+mod config;
 mod cursor;
-pub(crate) mod file;
+mod file;
+mod file_writer;
+pub(crate) mod format;
 mod header;
-pub(crate) mod keys;
+mod keys;
 mod layout;
+mod limits;
 mod metadata;
+mod opened_file;
 mod tensor_type;
-pub(crate) mod tokenizer;
+mod tokenizer;
 mod value_type;
-pub(crate) mod weight_map;
-pub(crate) mod writer;
+mod weight_map;
+mod write;

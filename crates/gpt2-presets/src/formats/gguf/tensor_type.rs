@@ -1,15 +1,19 @@
-//! Types of a tensor's elements.
+//! Types of a tensor's elements, by their numbers in GGUF files.
 
-use crate::tensors::float_reader::Element;
 use gpt2_backbone::WeightDtype;
 
+use crate::tensors::blocks::BLOCK_TYPES;
+use crate::tensors::element_type::{ElementType, FLOATS};
+
 /// A type of elements (`ggml_type`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct TensorType {
     /// Its number in the file.
     pub(crate) id: u32,
     /// Its name in ggml.
     pub(crate) name: &'static str,
+    /// The type as this crate reads it; none if it does not.
+    pub(crate) element: Option<&'static ElementType>,
     /// Elements of a block, which divides the rows.
     block: usize,
     /// Bytes of a block.
@@ -60,29 +64,19 @@ impl TensorType {
     /// The type with a number.
     pub(crate) fn from_id(id: u32) -> Option<Self> {
         let (id, name, block, size) = TYPES.iter().find(|row| row.0 == id).copied()?;
-        Some(Self { id, name, block, size })
+        let mut read = FLOATS.iter().chain(BLOCK_TYPES);
+        let element = read.find(|element| element.name == name).copied();
+        Some(Self { id, name, element, block, size })
     }
 
     /// The type of what is written.
-    pub(crate) fn of(dtype: WeightDtype) -> u32 {
-        match dtype {
+    pub(crate) fn of(dtype: WeightDtype) -> Self {
+        let id = match dtype {
             WeightDtype::F32 => 0,
             WeightDtype::F16 => 1,
             WeightDtype::Bf16 => 30,
-        }
-    }
-
-    /// What this crate reads; none for all other types.
-    pub(crate) fn element(self) -> Option<Element> {
-        Some(match self.name {
-            "F32" => Element::F32,
-            "F16" => Element::F16,
-            "BF16" => Element::Bf16,
-            "Q8_0" => Element::Q8_0,
-            "Q4_0" => Element::Q4_0,
-            "Q6_K" => Element::Q6K,
-            _ => return None,
-        })
+        };
+        Self::from_id(id).expect("the table has it")
     }
 
     /// Bytes of a tensor of this shape; none if blocks do not fill its rows, or for too many.
@@ -99,22 +93,25 @@ impl TensorType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensors::element_type::{BF16, F16, F32};
 
     #[test]
     fn types_that_are_read_have_the_sizes_of_their_decoders() {
-        let read = TYPES.iter().filter_map(|row| TensorType::from_id(row.0));
-        let read: Vec<_> = read.filter(|one| one.element().is_some()).collect();
-        assert_eq!(read.len(), 6);
-        for one in read {
-            assert_eq!((one.block, one.size), one.element().unwrap().block(), "{}", one.name);
+        let all = TYPES.iter().filter_map(|row| TensorType::from_id(row.0));
+        let read: Vec<_> = all.filter_map(|one| Some((one, one.element?))).collect();
+        // Each is a type of ggml's, under ggml's name.
+        assert_eq!(read.len(), FLOATS.len() + BLOCK_TYPES.len());
+        for (one, element) in read {
+            let sizes = (element.block_elements, element.block_bytes);
+            assert_eq!((one.block, one.size), sizes, "{}", one.name);
+            let mut out = vec![f32::NAN; one.block];
+            (element.decode)(&vec![0; one.size], &mut out);
+            assert_eq!(out, vec![0.0; one.block], "{}: a block is decoded whole", one.name);
         }
-        for (dtype, element) in [
-            (WeightDtype::F32, Element::F32),
-            (WeightDtype::F16, Element::F16),
-            (WeightDtype::Bf16, Element::Bf16),
-        ] {
-            let written = TensorType::from_id(TensorType::of(dtype)).unwrap();
-            assert_eq!(written.element(), Some(element));
+        for (dtype, element) in
+            [(WeightDtype::F32, &F32), (WeightDtype::F16, &F16), (WeightDtype::Bf16, &BF16)]
+        {
+            assert_eq!(TensorType::of(dtype).element, Some(element));
         }
     }
 

@@ -1,9 +1,8 @@
-//! Stage 4e: the metadata of a GGUF file to the tokenizer.
+//! The metadata of a GGUF file to the tokenizer.
 
 use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Vocabulary};
 
 use crate::error::PresetError;
-use crate::formats::gguf::file::GgufFile;
 use crate::formats::gguf::header::Header;
 use crate::formats::gguf::keys::{
     BOS_TOKEN_ID, EOS_TOKEN_ID, MERGES, TOKEN_TYPE, TOKENIZER_MODEL, TOKENIZER_PRE, TOKENS,
@@ -11,8 +10,7 @@ use crate::formats::gguf::keys::{
 };
 use crate::formats::gguf::metadata::{Metadata, Texts};
 use crate::formats::gguf::weight_map::TOKEN_EMBEDDING;
-use crate::formats::tokenizer::check_vocabulary;
-use crate::source::files::PresetFiles;
+use crate::formats::tables::check_vocabulary;
 
 /// The tokenizer of a file.
 ///
@@ -21,23 +19,7 @@ use crate::source::files::PresetFiles;
 /// - Tokens that llama.cpp matches before the merges run are unsplittable.
 /// - Tokens of the type "unused" fill up the vocabulary to the size of the model, and are left out.
 /// - `tokenizer.ggml.add_bos_token` is about prompts: the preprocessor decides that here.
-pub(crate) fn tokenizer(files: &PresetFiles) -> Result<Gpt2Tokenizer, PresetError> {
-    of_header(&GgufFile::open(files, false)?.header)
-}
-
-/// Whether a file says that it has a tokenizer.
-pub(crate) fn has_tokenizer(files: &PresetFiles) -> Result<bool, PresetError> {
-    let metadata = GgufFile::open(files, false)?.header.metadata;
-    Ok(!matches!(metadata.text(TOKENIZER_MODEL)?, None | Some("none")))
-}
-
-/// The tokenizer of a file that holds no tensor at all; none where `files` is something else.
-pub(crate) fn tokenizer_alone(files: &PresetFiles) -> Result<Option<Gpt2Tokenizer>, PresetError> {
-    let header = GgufFile::open(files, false)?.header;
-    header.tensors.is_empty().then(|| of_header(&header)).transpose()
-}
-
-fn of_header(header: &Header) -> Result<Gpt2Tokenizer, PresetError> {
+pub(crate) fn tokenizer(header: &Header) -> Result<Gpt2Tokenizer, PresetError> {
     let metadata = &header.metadata;
     if metadata.text(TOKENIZER_MODEL)? != Some("gpt2") {
         return Err(metadata.invalid(TOKENIZER_MODEL, "\"gpt2\" for a file with a tokenizer"));

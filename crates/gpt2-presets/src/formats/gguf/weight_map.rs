@@ -1,6 +1,6 @@
-//! Stage 5c: llama.cpp's names in a GGUF file.
+//! llama.cpp's names in a GGUF file.
 
-use crate::tensors::part::Part;
+use crate::tensors::tensor_part::TensorPart;
 use crate::weights::weight_map::Axis::{Hidden, Inner, Positions, ThreeHidden, Vocabulary};
 use crate::weights::weight_map::{Row, WeightMap, part, row};
 
@@ -25,7 +25,7 @@ pub(crate) const GGUF: WeightMap = WeightMap {
     is_buffer,
 };
 
-const TRANSPOSED: Part = Part::WHOLE.transposed();
+const TRANSPOSED: TensorPart = TensorPart::WHOLE.transposed();
 
 #[rustfmt::skip]
 const MODEL: &[Row] = &[
@@ -43,12 +43,12 @@ const HEAD_ROW: Row =
 const LAYER: &[Row] = &[
     row("self_attention_layer_norm.gamma",           "attn_norm.weight",   &[Hidden]),
     row("self_attention_layer_norm.beta",            "attn_norm.bias",     &[Hidden]),
-    part("self_attention_layer.query_dense.kernel",  "attn_qkv.weight",    &[ThreeHidden, Hidden], Part::rows(0).transposed()),
-    part("self_attention_layer.query_dense.bias",    "attn_qkv.bias",      &[ThreeHidden],         Part::columns(0)),
-    part("self_attention_layer.key_dense.kernel",    "attn_qkv.weight",    &[ThreeHidden, Hidden], Part::rows(1).transposed()),
-    part("self_attention_layer.key_dense.bias",      "attn_qkv.bias",      &[ThreeHidden],         Part::columns(1)),
-    part("self_attention_layer.value_dense.kernel",  "attn_qkv.weight",    &[ThreeHidden, Hidden], Part::rows(2).transposed()),
-    part("self_attention_layer.value_dense.bias",    "attn_qkv.bias",      &[ThreeHidden],         Part::columns(2)),
+    part("self_attention_layer.query_dense.kernel",  "attn_qkv.weight",    &[ThreeHidden, Hidden], TensorPart::rows(0).transposed()),
+    part("self_attention_layer.query_dense.bias",    "attn_qkv.bias",      &[ThreeHidden],         TensorPart::columns(0)),
+    part("self_attention_layer.key_dense.kernel",    "attn_qkv.weight",    &[ThreeHidden, Hidden], TensorPart::rows(1).transposed()),
+    part("self_attention_layer.key_dense.bias",      "attn_qkv.bias",      &[ThreeHidden],         TensorPart::columns(1)),
+    part("self_attention_layer.value_dense.kernel",  "attn_qkv.weight",    &[ThreeHidden, Hidden], TensorPart::rows(2).transposed()),
+    part("self_attention_layer.value_dense.bias",    "attn_qkv.bias",      &[ThreeHidden],         TensorPart::columns(2)),
     part("self_attention_layer.output_dense.kernel", "attn_output.weight", &[Hidden, Hidden],      TRANSPOSED),
     row("self_attention_layer.output_dense.bias",    "attn_output.bias",   &[Hidden]),
     row("feedforward_layer_norm.gamma",              "ffn_norm.weight",    &[Hidden]),

@@ -1,4 +1,4 @@
-//! Stage 2c: a `.keras` file, seen as the folder of a KerasHub preset.
+//! A `.keras` file, seen as the folder of a KerasHub preset.
 //!
 //! Keras puts the config of the whole task into one file, and the tokenizer's tables below the
 //! preprocessor. `config.json`, `task.json` and the others of a preset are parts of that.
@@ -10,32 +10,36 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use bytes::Bytes;
+use gpt2_files::{FileError, read_error, write_error};
 use serde_json::Value;
 use tempfile::{Builder, TempPath};
 
-use crate::error::PresetError;
-use crate::formats::format::CONFIG_FILE;
-use crate::formats::keras::config::{
-    PREPROCESSOR_CONFIG_FILE, TASK_CONFIG_FILE, TOKENIZER_CONFIG_FILE, is_of_class,
+use crate::error::{FileKind, PresetError};
+use crate::formats::config_file::CONFIG_FILE;
+use crate::formats::keras::config::is_of_class;
+use crate::formats::keras::names::{
+    MERGES_FILE, PREPROCESSOR_CONFIG_FILE, TASK_CONFIG_FILE, TOKENIZER_CONFIG_FILE,
+    VOCABULARY_FILE, WEIGHTS,
 };
-use crate::formats::keras::shards::WHOLE;
-use crate::formats::tokenizer::{KERAS_MERGES, KERAS_VOCABULARY};
-use crate::source::files::MAX_TEXT_SIZE;
+use crate::source::json_object::JSON;
+use crate::source::preset_folder::{MAX_TEXT_SIZE, PresetFolder};
 use crate::source::zip_members::ZipMembers;
-use gpt2_files::write_error;
-use gpt2_files::{FileError, read_error};
 
-/// Where the tokenizer's tables of a task are, and where in a preset.
+/// The format, in messages.
+const ARCHIVE: FileKind = FileKind { name: "Keras file", remedy: "save or download it again" };
+
+/// Places of the tokenizer's tables in a task, and in a preset.
 const ASSETS: [(&str, &str); 2] = [
-    ("assets/preprocessor/tokenizer/vocabulary.json", KERAS_VOCABULARY),
-    ("assets/preprocessor/tokenizer/merges.txt", KERAS_MERGES),
+    ("assets/preprocessor/tokenizer/vocabulary.json", VOCABULARY_FILE),
+    ("assets/preprocessor/tokenizer/merges.txt", MERGES_FILE),
 ];
 
 /// A `.keras` file.
 pub(crate) struct KerasArchive {
     path: PathBuf,
     /// The text files of the preset.
-    texts: BTreeMap<&'static str, Vec<u8>>,
+    texts: BTreeMap<&'static str, Bytes>,
     /// Whether there are weights.
     has_weights: bool,
     /// The weights, once they were asked for.
@@ -55,43 +59,23 @@ impl KerasArchive {
         let mut texts = BTreeMap::new();
         for (member, name) in ASSETS {
             if let Some(text) = text(&mut members, path, member)? {
-                texts.insert(name, text);
+                texts.insert(name, text.into());
             }
         }
         if let Some(config) = config {
             add_configs(&mut texts, config, path)?;
         }
-        let has_weights = members.size(WHOLE).is_some();
+        let has_weights = members.size(WEIGHTS.whole).is_some();
         Ok(Self { path: path.to_owned(), texts, has_weights, weights: Mutex::new(None) })
     }
 
-    /// What messages call a file of the preset: the archive, and the member that it is or is in.
-    pub(crate) fn display(&self, name: &str) -> String {
-        let member = match name {
-            TASK_CONFIG_FILE | PREPROCESSOR_CONFIG_FILE | TOKENIZER_CONFIG_FILE => CONFIG_FILE,
-            _ => ASSETS.iter().find(|(_, file)| *file == name).map_or(name, |(member, _)| member),
-        };
-        self.path.join(member).display().to_string()
+    fn is_weights(&self, name: &str) -> bool {
+        self.has_weights && name == WEIGHTS.whole
     }
 
-    /// Whether the preset has this file.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.texts.contains_key(name) || self.is_weights(name)
-    }
-
-    /// Whether this file is that of the weights.
-    pub(crate) fn is_weights(&self, name: &str) -> bool {
-        self.has_weights && name == WHOLE
-    }
-
-    /// A text file of the preset.
-    pub(crate) fn text(&self, name: &str) -> Option<&[u8]> {
-        self.texts.get(name).map(Vec::as_slice)
-    }
-
-    /// The path of the weights: a copy in the system's folder for temporary files, made when it is
+    /// Path of the weights: a copy in the system's folder for temporary files, made when it is
     /// first asked for and removed with the last copy of the preset. HDF5 is read by path.
-    pub(crate) fn weights(&self) -> Result<PathBuf, PresetError> {
+    fn weights(&self) -> Result<PathBuf, PresetError> {
         let mut weights = self.weights.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(path) = &*weights {
             return Ok(path.to_path_buf());
@@ -100,10 +84,33 @@ impl KerasArchive {
         // Never through a link that someone has laid, and for nobody else.
         let copy = Builder::new().prefix("gpt2-presets-").suffix(".weights.h5").tempfile();
         let mut copy = copy.map_err(write_error(&std::env::temp_dir()))?;
-        let copied = members.read(WHOLE, |member| copy_to(copy.as_file_mut(), member));
+        let copied = members.read(WEIGHTS.whole, |member| copy_to(copy.as_file_mut(), member));
         let copied = copied.map_err(|detail| invalid(&self.path, detail))?;
         copied.map_err(write_error(copy.path()))?;
         Ok(weights.insert(copy.into_temp_path()).to_path_buf())
+    }
+}
+
+impl PresetFolder for KerasArchive {
+    /// The archive, and the member that the file is or is in.
+    fn display(&self, name: &str) -> String {
+        let member = match name {
+            TASK_CONFIG_FILE | PREPROCESSOR_CONFIG_FILE | TOKENIZER_CONFIG_FILE => CONFIG_FILE,
+            _ => ASSETS.iter().find(|(_, file)| *file == name).map_or(name, |(member, _)| member),
+        };
+        self.path.join(member).display().to_string()
+    }
+
+    fn fetch(&self, name: &str) -> Result<bool, PresetError> {
+        Ok(self.texts.contains_key(name) || self.is_weights(name))
+    }
+
+    fn path(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {
+        if self.is_weights(name) { self.weights().map(Some) } else { Ok(None) }
+    }
+
+    fn memory(&self, name: &str) -> Option<Bytes> {
+        self.texts.get(name).cloned()
     }
 }
 
@@ -116,7 +123,9 @@ impl fmt::Debug for KerasArchive {
 fn members(path: &Path) -> Result<ZipMembers, PresetError> {
     let file = File::open(path).map_err(read_error(path))?;
     let known = |name: &str| {
-        name == CONFIG_FILE || name == WHOLE || ASSETS.iter().any(|(member, _)| *member == name)
+        name == CONFIG_FILE
+            || name == WEIGHTS.whole
+            || ASSETS.iter().any(|(member, _)| *member == name)
     };
     ZipMembers::open(file, known).map_err(|detail| invalid(path, detail))
 }
@@ -143,34 +152,33 @@ fn text(
 
 /// Takes the config of a task apart. That of anything else stands for itself.
 fn add_configs(
-    texts: &mut BTreeMap<&'static str, Vec<u8>>,
+    texts: &mut BTreeMap<&'static str, Bytes>,
     config: Vec<u8>,
     path: &Path,
 ) -> Result<(), PresetError> {
     let file = path.join(CONFIG_FILE).display().to_string();
-    let json: Value = serde_json::from_slice(&config).map_err(|error| {
-        PresetError::InvalidJson { file: file.clone(), detail: error.to_string() }
-    })?;
+    let invalid = |detail: &str| JSON.malformed(&*file, "", detail);
+    let json: Value =
+        serde_json::from_slice(&config).map_err(|error| invalid(&error.to_string()))?;
     if !json.as_object().is_some_and(|json| is_of_class(json, "GPT2CausalLM")) {
-        texts.insert(CONFIG_FILE, config);
+        texts.insert(CONFIG_FILE, config.into());
         return Ok(());
     }
     let task = &json["config"];
     let Some(backbone) = task.get("backbone").filter(|backbone| backbone.is_object()) else {
-        let detail = "the `backbone` of a task must be an object".to_owned();
-        return Err(PresetError::InvalidJson { file, detail });
+        return Err(invalid("the `backbone` of a task must be an object"));
     };
-    texts.insert(CONFIG_FILE, backbone.to_string().into_bytes());
+    texts.insert(CONFIG_FILE, backbone.to_string().into());
     let preprocessor = &task["preprocessor"];
     let tokenizer = &preprocessor["config"]["tokenizer"];
     for (name, object) in
         [(PREPROCESSOR_CONFIG_FILE, preprocessor), (TOKENIZER_CONFIG_FILE, tokenizer)]
     {
         if object.is_object() {
-            texts.insert(name, object.to_string().into_bytes());
+            texts.insert(name, object.to_string().into());
         }
     }
-    texts.insert(TASK_CONFIG_FILE, config);
+    texts.insert(TASK_CONFIG_FILE, config.into());
     Ok(())
 }
 
@@ -191,5 +199,5 @@ fn copy_to(file: &mut File, member: &mut dyn Read) -> io::Result<io::Result<()>>
 }
 
 fn invalid(path: &Path, detail: String) -> PresetError {
-    PresetError::InvalidArchive { path: path.to_owned(), detail }
+    ARCHIVE.malformed(path.display().to_string(), "", detail)
 }

@@ -1,4 +1,4 @@
-//! Stage 9b, in part: the time, as KerasHub writes it.
+//! Time, as KerasHub writes it.
 
 use std::time::Duration;
 

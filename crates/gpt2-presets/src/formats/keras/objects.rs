@@ -1,4 +1,4 @@
-//! Stage 9b: a model, a preprocessor or a tokenizer to the objects of a KerasHub preset.
+//! A model, a preprocessor or a tokenizer to the objects of a KerasHub preset.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,9 +8,9 @@ use gpt2_tokenizer::{Gpt2Tokenizer, Merges};
 use serde_json::{Value, json};
 
 use crate::error::PresetError;
-use crate::formats::expressible::{check_keras_backbone, check_keras_tokenizer};
-use crate::formats::keras::config::{PREPROCESSOR_CONFIG_FILE, TOKENIZER_CONFIG_FILE};
 use crate::formats::keras::date::date;
+use crate::formats::keras::limits::{check_backbone, check_tokenizer};
+use crate::formats::keras::names::{PREPROCESSOR_CONFIG_FILE, TOKENIZER_CONFIG_FILE};
 use gpt2_backbone::WeightDtype;
 
 /// `config.json` of a backbone with weights of this type.
@@ -22,7 +22,7 @@ pub(crate) fn backbone(
     config: &Gpt2BackboneConfig,
     dtype: WeightDtype,
 ) -> Result<Value, PresetError> {
-    check_keras_backbone(config)?;
+    check_backbone(config)?;
     let layer = layer("gpt2_backbone", dtype.name());
     let config = json!({
         "vocabulary_size": config.vocabulary_size,
@@ -43,7 +43,7 @@ pub(crate) fn backbone(
 /// An option that no tokenizer's files hold.
 pub(crate) fn tokenizer(tokenizer: &Gpt2Tokenizer) -> Result<Value, PresetError> {
     let config = tokenizer.config();
-    check_keras_tokenizer(config)?;
+    check_tokenizer(config)?;
     let mut unsplittable = config.unsplittable_tokens.clone();
     for token in tokenizer.special_tokens() {
         // Of a list, KerasHub takes just what stands in it; without one, the special tokens.

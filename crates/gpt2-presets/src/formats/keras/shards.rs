@@ -1,26 +1,21 @@
-//! Stage 10c: which file gets which parameters.
+//! Distribution of the parameters over the files of a KerasHub preset.
 
 use std::collections::BTreeSet;
 
 use gpt2_backbone::Gpt2BackboneConfig;
 use serde_json::{Map, Value, json};
 
-use crate::api::save_options::SaveOptions;
+use crate::formats::contents::WriteOptions;
 use crate::formats::keras::weight_map::KERAS;
-use crate::weights::shard_index::is_shard_number;
 use crate::weights::weight_map::Placement;
+use crate::weights::weights_names::is_shard_number;
 use gpt2_backbone::WeightDtype;
 
-/// The one file with the weights of a preset.
-pub(crate) const WHOLE: &str = "model.weights.h5";
-/// The list of files, where there are more.
-pub(crate) const INDEX: &str = "model.weights.json";
-
-/// How weights are written: into which files, under which names, in which type.
+/// Files, names and float type of weights that are written.
 pub(crate) struct Storage<'a> {
-    /// How the files' names begin.
+    /// Stem of the files' names.
     pub(crate) stem: &'a str,
-    /// The group that the backbone is in: empty, or with its slash at the end.
+    /// Group of the backbone: empty, or with its slash at the end.
     pub(crate) within: &'static str,
     /// The float type.
     pub(crate) dtype: WeightDtype,
@@ -30,8 +25,8 @@ pub(crate) struct Storage<'a> {
 
 impl<'a> Storage<'a> {
     /// As in a preset.
-    pub(crate) fn new(stem: &'a str, options: &SaveOptions) -> Self {
-        let SaveOptions { max_shard_size, dtype, .. } = *options;
+    pub(crate) fn new(stem: &'a str, options: &WriteOptions) -> Self {
+        let WriteOptions { max_shard_size, dtype, .. } = *options;
         Self { stem, within: "", dtype, max_shard_size }
     }
 
@@ -130,9 +125,7 @@ mod tests {
     #[test]
     fn shards_are_full_and_hold_each_group_once() {
         let config = Gpt2BackboneConfig::new(7, 3, 2, 4, 9).with_max_sequence_length(5);
-        let storage = |max_shard_size| {
-            Storage::new("model", &SaveOptions::new().with_max_shard_size(max_shard_size))
-        };
+        let storage = |max_shard_size| Storage::new("model", &WriteOptions::new(max_shard_size));
         let all: Vec<_> = storage(1).whole(&config).groups.into_iter().collect();
         // 2,396 bytes of parameters.
         for (max_size, files) in [(u64::MAX, 1), (1000, 3), (1, all.len())] {

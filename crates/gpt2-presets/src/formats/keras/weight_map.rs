@@ -1,4 +1,4 @@
-//! Stage 5a: KerasHub's names in `model.weights.h5`.
+//! KerasHub's names in `model.weights.h5`.
 
 use crate::weights::weight_map::Axis::{HeadDim, Heads, Hidden, Inner, Positions, Vocabulary};
 use crate::weights::weight_map::{Row, WeightMap, row};

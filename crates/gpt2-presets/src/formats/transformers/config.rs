@@ -1,11 +1,11 @@
-//! Stage 4b: the config of a preset of the transformers library.
+//! Config of a model of the transformers library.
 
 use gpt2_backbone::{Activation, Gpt2BackboneConfig};
 use serde_json::{Map, Value};
 
 use crate::error::PresetError;
-use crate::formats::format::CONFIG_FILE;
-use crate::source::files::PresetFiles;
+use crate::formats::config_file::CONFIG_FILE;
+use crate::source::preset_folder::PresetFolder;
 
 /// The backbone in `config.json` (`transformers/models/gpt2/configuration_gpt2.py`; absent keys
 /// have the defaults given there).
@@ -16,15 +16,15 @@ use crate::source::files::PresetFiles;
 ///   `attn_pdrop` are ignored. That touches training only.
 /// - `reorder_and_upcast_attn` changes nothing in 32-bit floats.
 pub(crate) fn backbone_config(
-    files: &PresetFiles,
+    folder: &dyn PresetFolder,
     json: &Map<String, Value>,
 ) -> Result<Gpt2BackboneConfig, PresetError> {
-    let reader = Reader { files, json };
+    let reader = Reader { folder, json };
     match json.get("model_type") {
         Some(Value::String(model)) if model == "gpt2" => {}
         found => {
             let found = found.map(Value::to_string).unwrap_or_default();
-            let (file, expected) = (files.display(CONFIG_FILE), "gpt2");
+            let (file, expected) = (folder.display(CONFIG_FILE), "gpt2");
             return Err(PresetError::UnsupportedClass { file, expected, found });
         }
     }
@@ -50,7 +50,7 @@ pub(crate) fn backbone_config(
 }
 
 struct Reader<'a> {
-    files: &'a PresetFiles,
+    folder: &'a dyn PresetFolder,
     json: &'a Map<String, Value>,
 }
 
@@ -93,7 +93,7 @@ impl Reader<'_> {
     }
 
     fn invalid(&self, key: &'static str, expected: &'static str) -> PresetError {
-        let file = self.files.display(CONFIG_FILE);
+        let file = self.folder.display(CONFIG_FILE);
         let found = self.json.get(key).map_or_else(|| "nothing".to_owned(), Value::to_string);
         PresetError::InvalidConfigValue { file, key, expected, found }
     }

@@ -1,7 +1,12 @@
 //! Models of the transformers library.
 
-pub(crate) mod config;
-pub(crate) mod objects;
-pub(crate) mod shards;
-pub(crate) mod weight_map;
-pub(crate) mod weights;
+mod config;
+pub(crate) mod format;
+mod limits;
+pub(crate) mod names;
+mod objects;
+mod shards;
+mod tokenizer;
+mod weight_map;
+mod weights_writer;
+mod write;

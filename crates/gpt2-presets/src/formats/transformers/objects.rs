@@ -1,4 +1,4 @@
-//! Stage 9c: a model or a tokenizer to the JSON files of the transformers library.
+//! A model or a tokenizer to the JSON files of the transformers library.
 
 use gpt2_backbone::Gpt2BackboneConfig;
 use gpt2_tokenizer::Gpt2Tokenizer;

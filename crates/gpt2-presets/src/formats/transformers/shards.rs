@@ -1,18 +1,14 @@
-//! Stage 10d: which file of the transformers library gets which tensors.
+//! Distribution of the tensors over the files of the transformers library.
 
 use std::collections::HashSet;
 
 use gpt2_backbone::Gpt2BackboneConfig;
 use serde_json::{Map, Value, json};
 
+use crate::formats::transformers::names::SAFETENSORS;
 use crate::formats::transformers::weight_map::{TRANSFORMERS, follows_layers};
-use crate::weights::shard_index::is_shard_number;
+use crate::weights::weights_names::is_shard_number;
 use gpt2_backbone::WeightDtype;
-
-/// The one file with the weights.
-pub(crate) const WHOLE: &str = "model.safetensors";
-/// The list of files, where there are more.
-pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
 /// A file of weights.
 pub(crate) struct Shard {
@@ -40,7 +36,7 @@ pub(crate) fn plan(config: &Gpt2BackboneConfig, dtype: WeightDtype, max_size: u6
         let size = tensor.shape.iter().product::<usize>() as u64 * dtype.size() as u64;
         let alone = Shard { name: String::new(), tensors: vec![tensor], size };
         if size > max_size {
-            // In front of the one that is being filled, as there.
+            // Before the one that is being filled, as there.
             shards.push(alone);
         } else if current.size + size > max_size {
             shards.push(std::mem::replace(&mut current, alone));
@@ -55,7 +51,7 @@ pub(crate) fn plan(config: &Gpt2BackboneConfig, dtype: WeightDtype, max_size: u6
     let count = shards.len();
     for (index, shard) in shards.iter_mut().enumerate() {
         shard.name = match count {
-            1 => WHOLE.to_owned(),
+            1 => SAFETENSORS.whole.to_owned(),
             _ => format!("model-{:05}-of-{count:05}.safetensors", index + 1),
         };
     }

@@ -1,6 +1,6 @@
-//! Stage 5b: the transformers library's names in `model.safetensors`.
+//! The transformers library's names in `model.safetensors`.
 
-use crate::tensors::part::Part;
+use crate::tensors::tensor_part::TensorPart;
 use crate::weights::weight_map::Axis::{Hidden, Inner, Positions, ThreeHidden, Vocabulary};
 use crate::weights::weight_map::{Row, WeightMap, part, row};
 
@@ -30,18 +30,18 @@ const MODEL: &[Row] = &[
 
 #[rustfmt::skip]
 const HEAD: Row =
-    part("token_embedding.reverse_embeddings",    "lm_head.weight", &[Vocabulary, Hidden], Part::WHOLE.transposed());
+    part("token_embedding.reverse_embeddings",    "lm_head.weight", &[Vocabulary, Hidden], TensorPart::WHOLE.transposed());
 
 #[rustfmt::skip]
 const LAYER: &[Row] = &[
     row("self_attention_layer_norm.gamma",          "ln_1.weight",        &[Hidden]),
     row("self_attention_layer_norm.beta",           "ln_1.bias",          &[Hidden]),
-    part("self_attention_layer.query_dense.kernel", "attn.c_attn.weight", &[Hidden, ThreeHidden], Part::columns(0)),
-    part("self_attention_layer.query_dense.bias",   "attn.c_attn.bias",   &[ThreeHidden],         Part::columns(0)),
-    part("self_attention_layer.key_dense.kernel",   "attn.c_attn.weight", &[Hidden, ThreeHidden], Part::columns(1)),
-    part("self_attention_layer.key_dense.bias",     "attn.c_attn.bias",   &[ThreeHidden],         Part::columns(1)),
-    part("self_attention_layer.value_dense.kernel", "attn.c_attn.weight", &[Hidden, ThreeHidden], Part::columns(2)),
-    part("self_attention_layer.value_dense.bias",   "attn.c_attn.bias",   &[ThreeHidden],         Part::columns(2)),
+    part("self_attention_layer.query_dense.kernel", "attn.c_attn.weight", &[Hidden, ThreeHidden], TensorPart::columns(0)),
+    part("self_attention_layer.query_dense.bias",   "attn.c_attn.bias",   &[ThreeHidden],         TensorPart::columns(0)),
+    part("self_attention_layer.key_dense.kernel",   "attn.c_attn.weight", &[Hidden, ThreeHidden], TensorPart::columns(1)),
+    part("self_attention_layer.key_dense.bias",     "attn.c_attn.bias",   &[ThreeHidden],         TensorPart::columns(1)),
+    part("self_attention_layer.value_dense.kernel", "attn.c_attn.weight", &[Hidden, ThreeHidden], TensorPart::columns(2)),
+    part("self_attention_layer.value_dense.bias",   "attn.c_attn.bias",   &[ThreeHidden],         TensorPart::columns(2)),
     row("self_attention_layer.output_dense.kernel", "attn.c_proj.weight", &[Hidden, Hidden]),
     row("self_attention_layer.output_dense.bias",   "attn.c_proj.bias",   &[Hidden]),
     row("feedforward_layer_norm.gamma",             "ln_2.weight",        &[Hidden]),
@@ -52,7 +52,7 @@ const LAYER: &[Row] = &[
     row("feedforward_output_dense.bias",            "mlp.c_proj.bias",    &[Hidden]),
 ];
 
-/// Whether `GPT2LMHeadModel` lists a tensor behind those of its layers: the order in which the
+/// Whether `GPT2LMHeadModel` lists a tensor after those of its layers: the order in which the
 /// library fills its files.
 pub(crate) fn follows_layers(tensor: &str) -> bool {
     tensor == HEAD.tensor || tensor.starts_with("ln_f.")

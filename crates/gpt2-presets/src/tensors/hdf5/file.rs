@@ -1,4 +1,4 @@
-//! Stage 6d: the tensors of a Keras weights file. With `hdf5_writer.rs`, all that knows HDF5.
+//! The tensors of a Keras weights file. With `writer.rs`, all that knows HDF5.
 //!
 //! HDF5 can name other files, declare any size and hide data behind filters. Keras uses none of
 //! that, so it is refused: links other than hard ones, datasets that are not one contiguous
@@ -9,35 +9,39 @@ use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
+use gpt2_files::read_error;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 use rust_hdf5::{
     DatatypeMessage, FileLocking, H5Dataset, H5File, LinkClass, MappedView, StorageLayout,
 };
 
-use crate::error::PresetError;
-use crate::source::files::PresetFiles;
-use crate::tensors::part::Part;
-use crate::weights::checkpoint::{Values, WeightsFile};
-use gpt2_files::read_error;
+use crate::error::{FileKind, PresetError};
+use crate::source::preset_folder::PresetFolder;
+use crate::tensors::tensor_part::TensorPart;
+use crate::tensors::weights_file::{Values, WeightsFile};
+
+/// The format, in messages.
+pub(crate) const KERAS_WEIGHTS: FileKind =
+    FileKind { name: "Keras weights file", remedy: "save or download it again" };
 
 /// Deepest path accepted, in groups. A whole task's weights are seven deep.
 const MAX_DEPTH: usize = 32;
 
 /// An open Keras weights file.
 pub(crate) struct Hdf5File {
-    /// What messages call it.
+    /// Name in messages.
     display: String,
     file: H5File,
     names: Vec<String>,
     /// Bytes of the file that no inspected dataset has claimed.
     unclaimed: u64,
-    inspected: BTreeMap<String, Element>,
+    inspected: BTreeMap<String, StoredFloat>,
 }
 
-/// How Keras stores a float.
+/// Types in which Keras stores floats.
 #[derive(Clone, Copy)]
-enum Element {
+enum StoredFloat {
     F16,
     /// HDF5 has no such type: two opaque bytes, marked by an attribute.
     Bf16,
@@ -46,24 +50,23 @@ enum Element {
 }
 
 impl Hdf5File {
-    /// Opens the file, mapped if told so and possible, and lists its datasets.
+    /// Opens the file, mapped if `memory_map` says so and possible, and lists its datasets.
     pub(crate) fn open(
-        files: &PresetFiles,
+        folder: &dyn PresetFolder,
         name: &str,
         memory_map: bool,
     ) -> Result<Self, PresetError> {
-        let display = files.display(name);
+        let display = folder.display(name);
         let io = |error| PresetError::from(read_error(Path::new(&display))(error));
-        let Some(path) = files.path(name)? else {
+        let Some(path) = folder.path(name)? else {
             return Err(io(std::io::ErrorKind::Unsupported.into()));
         };
         let unclaimed = fs::metadata(&path).map_err(io)?.len();
         // The library maps the files that it has locked, where the file system has locks.
         let locking = if memory_map { FileLocking::BestEffort } else { FileLocking::Disabled };
-        let file = H5File::options().locking(locking).open(&path).map_err(|error| {
-            let (file, object) = (display.clone(), "/".to_owned());
-            PresetError::InvalidHdf5 { file, object, detail: error.to_string() }
-        })?;
+        let file = H5File::options().locking(locking).open(&path);
+        let file =
+            file.map_err(|error| KERAS_WEIGHTS.malformed(&*display, "/", error.to_string()))?;
         let names = file.dataset_names();
         let opened = Self { display, file, names, unclaimed, inspected: BTreeMap::new() };
         match opened.names.iter().find(|name| name.split('/').count() > MAX_DEPTH) {
@@ -120,19 +123,19 @@ impl Hdf5File {
         Ok(())
     }
 
-    fn element(&self, name: &str, dataset: &H5Dataset) -> Result<Element, PresetError> {
+    fn element(&self, name: &str, dataset: &H5Dataset) -> Result<StoredFloat, PresetError> {
         let datatype = dataset.datatype().map_err(|error| self.invalid(name, error.to_string()))?;
         // Compared whole: byte order and the places of sign, exponent and mantissa count too.
         if datatype == DatatypeMessage::f32_type() {
-            return Ok(Element::F32);
+            return Ok(StoredFloat::F32);
         } else if datatype == DatatypeMessage::f16_type() {
-            return Ok(Element::F16);
+            return Ok(StoredFloat::F16);
         } else if datatype == DatatypeMessage::f64_type() {
-            return Ok(Element::F64);
+            return Ok(StoredFloat::F64);
         } else if matches!(datatype, DatatypeMessage::Opaque { size: 2, .. }) {
             let marker = dataset.attr("dtype").and_then(|attribute| attribute.read_string());
             if marker.is_ok_and(|marker| marker == "bfloat16") {
-                return Ok(Element::Bf16);
+                return Ok(StoredFloat::Bf16);
             }
         }
         let (tensor, found) = (name.to_owned(), datatype.to_string());
@@ -140,8 +143,7 @@ impl Hdf5File {
     }
 
     fn invalid(&self, object: &str, detail: String) -> PresetError {
-        let (file, object) = (self.display.clone(), object.to_owned());
-        PresetError::InvalidHdf5 { file, object, detail }
+        KERAS_WEIGHTS.malformed(&*self.display, object, detail)
     }
 }
 
@@ -167,22 +169,22 @@ impl WeightsFile for Hdf5File {
         Ok(shape)
     }
 
-    fn read(&mut self, name: &str, part: Part, share: bool) -> Result<Values, PresetError> {
-        assert_eq!(part, Part::WHOLE, "Keras stores every parameter in a dataset of its own");
+    fn read(&mut self, name: &str, part: TensorPart, share: bool) -> Result<Values, PresetError> {
+        assert_eq!(part, TensorPart::WHOLE, "Keras stores every parameter in a dataset of its own");
         let dataset = self.dataset(name)?;
         // Refused where the file is not mapped, or the floats do not lie as ours must.
         if share && let Ok(view) = dataset.read_mapped::<f32>() {
             return Ok(Values::Shared(Bytes::from_owner(InPlace(view))));
         }
         let values = match self.inspected[name] {
-            Element::F32 => dataset.read_raw::<f32>(),
-            Element::F64 => dataset
+            StoredFloat::F32 => dataset.read_raw::<f32>(),
+            StoredFloat::F64 => dataset
                 .read_raw::<f64>()
                 .map(|values| values.into_iter().map(|value| value as f32).collect()),
-            Element::F16 => {
+            StoredFloat::F16 => {
                 dataset.read_raw::<u16>().map(|bits| bits.reinterpret_cast::<f16>().to_f32_vec())
             }
-            Element::Bf16 => {
+            StoredFloat::Bf16 => {
                 dataset.read_raw::<u16>().map(|bits| bits.reinterpret_cast::<bf16>().to_f32_vec())
             }
         };

@@ -1,41 +1,37 @@
-//! Stage 10e: parameters to a Keras weights file. With `hdf5_file.rs`, all that knows HDF5.
+//! Writer of datasets to a Keras weights file. With `file.rs`, all that knows HDF5.
 
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
+use gpt2_backbone::WeightDtype;
 use rust_hdf5::{DatatypeMessage, H5Dataset, H5File, H5Group, Hdf5Error, VarLenUnicode};
 
-use crate::error::PresetError;
-use crate::formats::keras::shards::{Shard, Storage, group_and_variable};
-use crate::formats::keras::weight_map::{KERAS, layer_name};
 use crate::tensors::float_writer::PIECE;
 use crate::tensors::named_tensor::NamedTensor;
-use crate::tensors::weight_dtype::StoredFloats;
-use crate::weights::placed_parameters::{Parameters, each_placed_parameter};
-use crate::weights::weight_map::Placement;
-use gpt2_backbone::WeightDtype;
-use gpt2_files::write_error;
+use crate::tensors::rounding::round;
 
-/// Writes the parameters that belong into this file, dataset by dataset. `target` is what errors
-/// call the file.
-pub(crate) fn write(
-    target: &Path,
+/// A file that is written, and the groups in it.
+pub(crate) struct Hdf5Writer {
+    file: H5File,
+    groups: HashMap<String, H5Group>,
+}
+
+/// Creates a file, has it written, and closes it. `fail` makes an error of the file's own failures.
+pub(crate) fn create<E>(
     path: &Path,
-    parameters: &mut dyn Parameters,
-    storage: &Storage<'_>,
-    shard: &Shard,
-) -> Result<(), PresetError> {
-    let fail = |error| PresetError::from(write_error(target)(io_error(error)));
-    create(path, fail, |file| {
-        let mut groups = HashMap::new();
-        let wanted =
-            |placement: &Placement| shard.groups.contains(&group_and_variable(placement).0);
-        each_placed_parameter(parameters, &KERAS, wanted, |placement, values| {
-            storage.dtype.check_range(&KERAS, placement, values)?;
-            write_dataset(file, &mut groups, storage, placement, values).map_err(fail)
-        })
-    })
+    fail: impl Fn(io::Error) -> E,
+    write: impl FnOnce(&mut Hdf5Writer) -> Result<(), E>,
+) -> Result<(), E> {
+    // Without a lock, as in reading: nobody else knows the file yet.
+    let file = H5File::options().no_locking().create(path);
+    let file = file.map_err(|error| fail(io_error(error)))?;
+    let mut writer = Hdf5Writer { file, groups: HashMap::new() };
+    let written = write(&mut writer);
+    // Also after an error: what is left to its drop would fail unseen, or print to the terminal.
+    let Hdf5Writer { file, groups } = writer;
+    drop(groups);
+    written.and(file.close().map_err(|error| fail(io_error(error))))
 }
 
 /// Writes an integer and tensors under their paths, in groups without attributes.
@@ -44,32 +40,15 @@ pub(crate) fn write_named(
     (integer, value): (&str, i64),
     tensors: &[NamedTensor],
 ) -> io::Result<()> {
-    let write_all = |file: &H5File| {
-        let mut groups = HashMap::new();
-        let group = group_of(file, &mut groups, integer)?;
-        group.new_dataset::<i64>().scalar().create(last(integer))?.write_raw(&[value])?;
+    let itself = |error| error;
+    create(path, itself, |writer| {
+        writer.integer(integer, value).map_err(io_error)?;
         for tensor in tensors {
-            let group = group_of(file, &mut groups, &tensor.name)?;
-            let dataset = group.new_dataset::<f32>().shape(&tensor.shape);
-            dataset.create(last(&tensor.name))?.write_raw(&tensor.to_host()?)?;
+            let values = tensor.to_host()?;
+            writer.named(&tensor.name, &tensor.shape, &values).map_err(io_error)?;
         }
         Ok(())
-    };
-    create(path, io_error, |file| write_all(file).map_err(io_error))
-}
-
-/// Creates a file, has it written, and closes it.
-fn create<E>(
-    path: &Path,
-    fail: impl Fn(Hdf5Error) -> E,
-    write: impl FnOnce(&H5File) -> Result<(), E>,
-) -> Result<(), E> {
-    // Without a lock, as in reading: nobody else knows the file yet.
-    let file = H5File::options().no_locking().create(path).map_err(&fail)?;
-    let written = write(&file);
-    // Also behind an error: what is left to its drop would fail unseen, or print to the terminal.
-    let closed = file.close();
-    written.and(closed.map_err(fail))
+    })
 }
 
 fn io_error(error: Hdf5Error) -> io::Error {
@@ -79,38 +58,82 @@ fn io_error(error: Hdf5Error) -> io::Error {
     }
 }
 
-fn write_dataset(
-    file: &H5File,
-    groups: &mut HashMap<String, H5Group>,
-    storage: &Storage<'_>,
-    placement: &Placement,
-    values: &[f32],
-) -> Result<(), Hdf5Error> {
-    let (group, variable) = group_and_variable(placement);
-    let group = format!("{}{group}", storage.within);
-    if !groups.contains_key(&group) {
-        create_group(file, groups, &group)?;
-        groups[&group].set_attr_string("name", layer_name(&group))?;
+impl Hdf5Writer {
+    /// Writes a variable of Keras' into its group, which gets the layer's name when it is new.
+    pub(crate) fn variable(
+        &mut self,
+        (group, layer): (&str, &str),
+        variable: &str,
+        shape: &[usize],
+        values: &[f32],
+        dtype: WeightDtype,
+    ) -> io::Result<()> {
+        self.try_variable((group, layer), variable, shape, values, dtype).map_err(io_error)
     }
-    let (group, shape) = (&groups[&group], &placement.shape);
-    let dataset = match storage.dtype {
-        WeightDtype::F32 => group.new_dataset::<f32>().shape(shape).create(&variable)?,
-        WeightDtype::F16 => {
-            let datatype = DatatypeMessage::f16_type();
-            group.new_dataset::<u16>().datatype(datatype).shape(shape).create(&variable)?
+
+    fn try_variable(
+        &mut self,
+        (group, layer): (&str, &str),
+        variable: &str,
+        shape: &[usize],
+        values: &[f32],
+        dtype: WeightDtype,
+    ) -> Result<(), Hdf5Error> {
+        if !self.groups.contains_key(group) {
+            self.create_group(group)?.set_attr_string("name", layer)?;
         }
-        WeightDtype::Bf16 => {
-            let datatype = DatatypeMessage::Opaque { size: 2, tag: String::new() };
-            group.new_dataset::<u16>().datatype(datatype).shape(shape).create(&variable)?
+        let group = &self.groups[group];
+        let dataset = match dtype {
+            WeightDtype::F32 => group.new_dataset::<f32>().shape(shape).create(variable)?,
+            WeightDtype::F16 => {
+                let datatype = DatatypeMessage::f16_type();
+                group.new_dataset::<u16>().datatype(datatype).shape(shape).create(variable)?
+            }
+            WeightDtype::Bf16 => {
+                let datatype = DatatypeMessage::Opaque { size: 2, tag: String::new() };
+                group.new_dataset::<u16>().datatype(datatype).shape(shape).create(variable)?
+            }
+        };
+        write_values(&dataset, shape, values, dtype)?;
+        if dtype == WeightDtype::Bf16 {
+            // HDF5 has no such type: Keras marks the two opaque bytes.
+            dataset.new_attr::<VarLenUnicode>().create("dtype")?.write_string(dtype.name())?;
         }
-    };
-    write_values(&dataset, shape, values, storage.dtype)?;
-    if storage.dtype == WeightDtype::Bf16 {
-        // HDF5 has no such type: Keras marks the two opaque bytes.
-        let marker = dataset.new_attr::<VarLenUnicode>().create("dtype")?;
-        marker.write_string(storage.dtype.name())?;
+        Ok(())
     }
-    Ok(())
+
+    fn integer(&mut self, path: &str, value: i64) -> Result<(), Hdf5Error> {
+        let (group, name) = self.place(path)?;
+        group.new_dataset::<i64>().scalar().create(name)?.write_raw(&[value])
+    }
+
+    fn named(&mut self, path: &str, shape: &[usize], values: &[f32]) -> Result<(), Hdf5Error> {
+        let (group, name) = self.place(path)?;
+        group.new_dataset::<f32>().shape(shape).create(name)?.write_raw(values)
+    }
+
+    /// The group of a dataset, created if need be, and the dataset's name in it.
+    fn place<'a>(&mut self, path: &'a str) -> Result<(&H5Group, &'a str), Hdf5Error> {
+        let (group, name) = path.rsplit_once('/').expect("every dataset is in a group");
+        if !self.groups.contains_key(group) {
+            self.create_group(group)?;
+        }
+        Ok((&self.groups[group], name))
+    }
+
+    /// Creates a group, and those above it that do not exist yet.
+    fn create_group(&mut self, path: &str) -> Result<&H5Group, Hdf5Error> {
+        let group = match path.rsplit_once('/') {
+            None => self.file.create_group(path)?,
+            Some((parent, name)) => {
+                if !self.groups.contains_key(parent) {
+                    self.create_group(parent)?;
+                }
+                self.groups[parent].create_group(name)?
+            }
+        };
+        Ok(self.groups.entry(path.to_owned()).or_insert(group))
+    }
 }
 
 /// Writes the values of a dataset, some rows at a time: see [`PIECE`].
@@ -129,47 +152,10 @@ fn write_values(
             dataset.write_slice(&starts, &counts, values)?;
         } else {
             let mut bits = vec![0u16; values.len()];
-            dtype.round(values, &mut bits);
+            round(dtype, values, &mut bits);
             dataset.write_slice(&starts, &counts, &bits)?;
         }
         starts[0] += counts[0];
     }
-    Ok(())
-}
-
-/// The group of a dataset, created if need be.
-fn group_of<'a>(
-    file: &H5File,
-    groups: &'a mut HashMap<String, H5Group>,
-    dataset: &str,
-) -> Result<&'a H5Group, Hdf5Error> {
-    let (group, _) = dataset.rsplit_once('/').expect("every dataset is in a group");
-    if !groups.contains_key(group) {
-        create_group(file, groups, group)?;
-    }
-    Ok(&groups[group])
-}
-
-/// The last name of a path.
-fn last(path: &str) -> &str {
-    path.rsplit_once('/').map_or(path, |(_, last)| last)
-}
-
-/// Creates a group, and those above it that do not exist yet.
-fn create_group(
-    file: &H5File,
-    groups: &mut HashMap<String, H5Group>,
-    path: &str,
-) -> Result<(), Hdf5Error> {
-    let group = match path.rsplit_once('/') {
-        None => file.create_group(path)?,
-        Some((parent, name)) => {
-            if !groups.contains_key(parent) {
-                create_group(file, groups, parent)?;
-            }
-            groups[parent].create_group(name)?
-        }
-    };
-    groups.insert(path.to_owned(), group);
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The containers that PyTorch writes.
+//! Checkpoints of PyTorch, read without running code.
 
+mod container;
 pub(crate) mod file;
 mod pickle;

@@ -1,7 +1,7 @@
-//! Stage 6j: what a pickle says, looked through before anything is made of it.
+//! Check of a pickle before anything is made of it.
 //!
 //! A pickle is a program, and `REDUCE` in it calls a function by its name. The reader of PyTorch's
-//! files (`pytorch_file.rs`) runs none and passes over calls that it does not know. Here a file that
+//! files (`file.rs`) runs none and passes over calls that it does not know. Here a file that
 //! names any other function than those of a plain state dict is refused, and so is one that is
 //! longer than any such: each of its bytes may become a hundred in memory.
 

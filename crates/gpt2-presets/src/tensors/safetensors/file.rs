@@ -1,18 +1,18 @@
-//! Stage 6c: the tensors of a safetensors file.
+//! The tensors of a safetensors file.
 
 use std::path::Path;
 
+use gpt2_files::read_error;
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 
 use crate::error::PresetError;
-use crate::source::files::PresetFiles;
-use crate::tensors::float_reader::{Element, FloatReader, StoredTensor};
-use crate::tensors::part::Part;
-use crate::tensors::safetensors::header as safetensors_header;
-use crate::tensors::safetensors::header::{Header, PREFIX};
-use crate::weights::checkpoint::{Values, WeightsFile};
-use gpt2_files::read_error;
+use crate::source::preset_folder::PresetFolder;
+use crate::tensors::element_type::{BF16, F16, F32};
+use crate::tensors::float_reader::{FloatReader, StoredTensor};
+use crate::tensors::safetensors::header::{Header, PREFIX, SAFETENSORS, header_length, parse};
+use crate::tensors::tensor_part::TensorPart;
+use crate::tensors::weights_file::{Values, WeightsFile};
 
 /// An open safetensors file.
 pub(crate) struct SafetensorsFile {
@@ -21,30 +21,30 @@ pub(crate) struct SafetensorsFile {
 }
 
 impl SafetensorsFile {
-    /// Reads and checks the header, and maps the file if told so.
+    /// Reads and checks the header, and maps the file if `memory_map` says so.
     pub(crate) fn open(
-        files: &PresetFiles,
+        folder: &dyn PresetFolder,
         name: &str,
         memory_map: bool,
     ) -> Result<Self, PresetError> {
-        let display = files.display(name);
+        let display = folder.display(name);
         let io = |error| read_error(Path::new(&display))(error);
-        let mut blob = files.open(name)?;
+        let mut blob = folder.open(name)?;
         let size = blob.size().map_err(io)?;
         let mut prefix = [0; PREFIX as usize];
         if size < PREFIX {
-            let (field, detail) = ("header length".to_owned(), format!("a file of {size} bytes"));
-            return Err(PresetError::InvalidSafetensors { file: display, field, detail });
+            let detail = format!("a file of {size} bytes");
+            return Err(SAFETENSORS.malformed(display, "header length", detail));
         }
         blob.read_at(0, &mut prefix).map_err(io)?;
-        let length = safetensors_header::header_length(prefix, size, &display)?;
+        let length = header_length(prefix, size, &display)?;
         let mut header = vec![0; length as usize];
         blob.read_at(PREFIX, &mut header).map_err(io)?;
-        let header = safetensors_header::parse(&header, size, &display)?;
+        let header = parse(&header, size, &display)?;
         Ok(Self { reader: FloatReader::new(display, blob, memory_map)?, header })
     }
 
-    /// What the file says about itself.
+    /// An entry of the metadata.
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         self.header.metadata.get(key).map(String::as_str)
     }
@@ -63,9 +63,9 @@ impl SafetensorsFile {
     fn stored(&self, name: &str) -> Result<StoredTensor, PresetError> {
         let info = &self.header.tensors[name];
         let element = match info.dtype {
-            Dtype::F32 => Element::F32,
-            Dtype::F16 => Element::F16,
-            Dtype::BF16 => Element::Bf16,
+            Dtype::F32 => &F32,
+            Dtype::F16 => &F16,
+            Dtype::BF16 => &BF16,
             other => {
                 let (tensor, found) = (name.to_owned(), other.to_string());
                 return Err(PresetError::UnsupportedElementType { tensor, found });
@@ -91,7 +91,7 @@ impl WeightsFile for SafetensorsFile {
         Ok(self.stored(name)?.shape)
     }
 
-    fn read(&mut self, name: &str, part: Part, share: bool) -> Result<Values, PresetError> {
+    fn read(&mut self, name: &str, part: TensorPart, share: bool) -> Result<Values, PresetError> {
         let tensor = self.stored(name)?;
         self.reader.read(&tensor, part, share)
     }

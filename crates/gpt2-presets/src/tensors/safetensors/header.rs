@@ -1,4 +1,4 @@
-//! Stage 6b: the header of a safetensors file, checked before a tensor is looked at.
+//! Header of a safetensors file, checked before a tensor is looked at.
 //!
 //! The types are the safetensors crate's. Its own parser keeps the last of two tensors with one
 //! name, and does not name the tensor whose size is wrong, so the rules are applied here.
@@ -10,9 +10,13 @@ use safetensors::tensor::TensorInfo;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use crate::error::PresetError;
+use crate::error::{FileKind, PresetError};
 
-/// Length in bytes of the number in front of the header.
+/// The format, in messages.
+pub(crate) const SAFETENSORS: FileKind =
+    FileKind { name: "safetensors file", remedy: "download it again" };
+
+/// Length in bytes of the number before the header.
 pub(crate) const PREFIX: u64 = 8;
 /// Longest header accepted, in bytes: a GPT-2 XL has 70 KB, the format allows 100 MB.
 const MAX_HEADER: u64 = 16 * 1024 * 1024;
@@ -23,13 +27,13 @@ const MAX_METADATA: usize = 1024;
 /// The key of the metadata, between the tensors.
 pub(crate) const METADATA: &str = "__metadata__";
 
-/// Where the tensors of a file are.
+/// Places of the tensors of a file.
 pub(crate) struct Header {
     /// Offset in the file of the byte that the tensors' offsets count from.
     pub(crate) data_start: u64,
     /// The tensors, whose ranges fill the rest of the file without gap or overlap.
     pub(crate) tensors: BTreeMap<String, TensorInfo>,
-    /// What the file says about itself.
+    /// Entries of the metadata.
     pub(crate) metadata: BTreeMap<String, String>,
 }
 
@@ -85,14 +89,14 @@ fn check_ranges(
         end = stop;
     }
     if end as u64 != data_size {
-        let detail = format!("expected {end} bytes behind the header, found {data_size}");
+        let detail = format!("expected {end} bytes after the header, found {data_size}");
         return Err(invalid(file, "length of the file", detail));
     }
     Ok(())
 }
 
 fn invalid(file: &str, field: &str, detail: String) -> PresetError {
-    PresetError::InvalidSafetensors { file: file.to_owned(), field: field.to_owned(), detail }
+    SAFETENSORS.malformed(file, field, detail)
 }
 
 /// The JSON object, each name once.
@@ -134,7 +138,7 @@ impl<'de> Visitor<'de> for HeaderVisitor {
     }
 }
 
-/// The file's notes on itself, strings by name.
+/// Strings by name.
 struct Metadata(BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for Metadata {

@@ -1,5 +1,6 @@
-//! Stage 10g: the header of a safetensors file, and where each tensor goes.
+//! Layout of a safetensors file that is written: its header, and the place of each tensor.
 
+use gpt2_backbone::WeightDtype;
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 use serde_json::{Map, Value, json};
@@ -20,7 +21,7 @@ impl Layout {
         Self { header: Map::from_iter([(METADATA.to_owned(), Value::Object(metadata))]), end: 0 }
     }
 
-    /// Adds a tensor; returns the offset of its first byte behind the header.
+    /// Adds a tensor; returns the offset of its first byte after the header.
     pub(crate) fn add(&mut self, name: &str, dtype: Dtype, shape: &[usize]) -> u64 {
         let start = self.end;
         self.end += shape.iter().product::<usize>() * dtype.bitsize() / 8;
@@ -30,7 +31,7 @@ impl Layout {
         start as u64
     }
 
-    /// All bytes in front of the tensors.
+    /// All bytes before the tensors.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         let header = Value::Object(self.header).to_string();
         // Padded, so that the tensors are aligned for a reader that maps the file.
@@ -38,5 +39,14 @@ impl Layout {
         let mut bytes = (length as u64).to_le_bytes().to_vec();
         bytes.extend(format!("{header:length$}").bytes());
         bytes
+    }
+}
+
+/// Type of floats in the format.
+pub(crate) fn float_type(dtype: WeightDtype) -> Dtype {
+    match dtype {
+        WeightDtype::F32 => Dtype::F32,
+        WeightDtype::F16 => Dtype::F16,
+        WeightDtype::Bf16 => Dtype::BF16,
     }
 }

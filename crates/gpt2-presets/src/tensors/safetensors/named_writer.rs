@@ -1,4 +1,4 @@
-//! Named tensors to a safetensors file, each on the host only while it is written.
+//! Writer of named tensors to a safetensors file, each on the host only while it is written.
 
 use std::io::{self, BufWriter, Write};
 

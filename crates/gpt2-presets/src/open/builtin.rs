@@ -1,4 +1,4 @@
-//! Stage 1a: the presets that have a name.
+//! Presets that have a name.
 
 /// What is known about a built-in preset without opening it
 /// (`keras_hub/src/models/gpt2/gpt2_presets.py`).

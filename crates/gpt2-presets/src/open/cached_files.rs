@@ -3,7 +3,7 @@
 use gpt2_hub::{CachedFiles, HubOptions};
 
 use crate::error::PresetError;
-use crate::locate::{Location, locate};
+use crate::open::locate::{Location, locate};
 
 /// Finds the files of a preset that were downloaded, by this library or by the hubs' Python clients.
 ///

@@ -1,4 +1,4 @@
-//! Stage 10j: a model's parameters and its tokenizer to a GGUF file.
+//! Parameters of a model and its tokenizer to a GGUF file.
 //!
 //! As llama.cpp's `convert_hf_to_gguf.py` does: with 16-bit weights, norms, biases and the position
 //! embedding stay floats of 32 bits, because ggml adds nothing else to hidden states.
@@ -21,7 +21,7 @@ use crate::formats::gguf::layout::Layout;
 use crate::formats::gguf::tensor_type::TensorType;
 use crate::formats::gguf::weight_map::{GGUF, POSITION_EMBEDDING};
 use crate::tensors::float_writer::FloatWriter;
-use crate::tensors::weight_dtype::StoredFloats;
+use crate::weights::overflow::check_range;
 use crate::weights::placed_parameters::{Parameters, each_placed_parameter};
 use crate::weights::weight_map::Placement;
 use gpt2_backbone::WeightDtype;
@@ -49,7 +49,7 @@ pub(crate) fn write(
         if !offsets.contains_key(tensor) {
             let dtype = stored_dtype(&placement, dtype);
             let size = shape.iter().product::<usize>() * dtype.size();
-            let offset = layout.tensor(tensor, shape, TensorType::of(dtype), size as u64);
+            let offset = layout.tensor(tensor, shape, TensorType::of(dtype).id, size as u64);
             offsets.insert(tensor.clone(), offset);
         }
     }
@@ -62,10 +62,11 @@ pub(crate) fn write(
         |_| true,
         |placement, values| {
             let dtype = stored_dtype(placement, dtype);
-            dtype.check_range(&GGUF, placement, values)?;
+            check_range(dtype, &GGUF, placement, values)?;
             let start = header.len() as u64 + offsets[&placement.tensor];
             let mut floats = FloatWriter { file: &mut *file, dtype };
-            Ok(floats.write_part(start, placement, values).map_err(write_error(target))?)
+            let Placement { part, shape, .. } = placement;
+            Ok(floats.write_part(start, *part, shape, values).map_err(write_error(target))?)
         },
     )
 }

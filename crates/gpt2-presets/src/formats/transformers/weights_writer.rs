@@ -1,4 +1,4 @@
-//! Stage 10h: a model's parameters to a safetensors file.
+//! Parameters of a model to a safetensors file.
 //!
 //! The header follows from the config, so each parameter goes to its place in the file when the
 //! model gives it: queries, keys and values into the columns of one tensor, row by row.
@@ -11,9 +11,10 @@ use crate::error::PresetError;
 use crate::formats::transformers::shards::Tensor;
 use crate::formats::transformers::weight_map::TRANSFORMERS;
 use crate::tensors::float_writer::FloatWriter;
-use crate::tensors::safetensors::layout::Layout;
-use crate::tensors::weight_dtype::StoredFloats;
+use crate::tensors::safetensors::layout::{Layout, float_type};
+use crate::weights::overflow::check_range;
 use crate::weights::placed_parameters::{Parameters, each_placed_parameter};
+use crate::weights::weight_map::Placement;
 use gpt2_backbone::WeightDtype;
 use gpt2_files::write_error;
 
@@ -34,21 +35,22 @@ pub(crate) fn write(
         &TRANSFORMERS,
         |placement| offsets.contains_key(placement.tensor.as_str()),
         |placement, values| {
-            dtype.check_range(&TRANSFORMERS, placement, values)?;
+            check_range(dtype, &TRANSFORMERS, placement, values)?;
             let start = header.len() as u64 + offsets[placement.tensor.as_str()];
-            Ok(floats.write_part(start, placement, values).map_err(write_error(target))?)
+            let Placement { part, shape, .. } = placement;
+            Ok(floats.write_part(start, *part, shape, values).map_err(write_error(target))?)
         },
     )
 }
 
-/// The header, and where each tensor begins behind it.
+/// The header, and the offset of each tensor after it.
 fn layout(tensors: &[Tensor], dtype: WeightDtype) -> (Vec<u8>, HashMap<&str, u64>) {
     // Without it, transformers refuses the file.
     let mut layout = Layout::new(&[("format", "pt".to_owned())]);
     let mut offsets = HashMap::new();
     for Tensor { name, shape } in tensors {
         let file_name = (TRANSFORMERS.file_name)(name);
-        offsets.insert(name.as_str(), layout.add(&file_name, dtype.safetensors(), shape));
+        offsets.insert(name.as_str(), layout.add(&file_name, float_type(dtype), shape));
     }
     (layout.into_bytes(), offsets)
 }

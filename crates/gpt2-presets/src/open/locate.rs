@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use gpt2_hub::HubHandle;
 
-use crate::builtin::presets;
 use crate::error::PresetError;
+use crate::open::builtin::presets;
 
 /// Place of a preset's files.
 #[derive(Debug, PartialEq)]

@@ -1,0 +1,61 @@
+//! Contents of a preset that is written, and the options of writing.
+
+use gpt2_backbone::WeightDtype;
+use gpt2_files::OnProgress;
+use gpt2_task::Gpt2CausalLmPreprocessor;
+use gpt2_tokenizer::Gpt2Tokenizer;
+
+use crate::weights::placed_parameters::Parameters;
+
+/// What is written.
+pub enum Contents<'a> {
+    /// A causal language model.
+    Task {
+        /// Parameters of its backbone.
+        parameters: &'a mut dyn Parameters,
+        /// Its preprocessor, if it has one.
+        preprocessor: Option<&'a Gpt2CausalLmPreprocessor>,
+    },
+    /// A backbone alone.
+    Backbone(&'a mut dyn Parameters),
+    /// A preprocessor alone.
+    Preprocessor(&'a Gpt2CausalLmPreprocessor),
+    /// A tokenizer alone.
+    Tokenizer(&'a Gpt2Tokenizer),
+}
+
+/// Parameters and tokenizer of what is written, as far as there are any.
+pub(crate) type Parts<'a> = (Option<&'a mut dyn Parameters>, Option<&'a Gpt2Tokenizer>);
+
+impl<'a> Contents<'a> {
+    /// Parameters and tokenizer, for a format that has no place for a preprocessor's settings.
+    pub(crate) fn into_parts(self) -> Parts<'a> {
+        let tokenizer = |it: &'a Gpt2CausalLmPreprocessor| it.tokenizer();
+        match self {
+            Self::Task { parameters, preprocessor } => {
+                (Some(parameters), preprocessor.map(tokenizer))
+            }
+            Self::Backbone(parameters) => (Some(parameters), None),
+            Self::Preprocessor(preprocessor) => (None, Some(preprocessor.tokenizer())),
+            Self::Tokenizer(tokenizer) => (None, Some(tokenizer)),
+        }
+    }
+}
+
+/// Options of writing.
+#[derive(Debug, Clone)]
+pub(crate) struct WriteOptions {
+    /// Float type of the weights.
+    pub(crate) dtype: WeightDtype,
+    /// Size in bytes up to which elements go into one file.
+    pub(crate) max_shard_size: u64,
+    /// Listener that is told of each parameter.
+    pub(crate) on_progress: OnProgress,
+}
+
+impl WriteOptions {
+    /// 32-bit floats in files of this size.
+    pub(crate) fn new(max_shard_size: u64) -> Self {
+        Self { dtype: WeightDtype::F32, max_shard_size, on_progress: OnProgress::default() }
+    }
+}

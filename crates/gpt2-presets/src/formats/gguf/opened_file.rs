@@ -1,0 +1,58 @@
+//! GGUF file whose header is read once.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use gpt2_files::read_error;
+
+use crate::error::PresetError;
+use crate::formats::gguf::header::Header;
+use crate::source::blob::{Blob, Stamp};
+use crate::source::preset_folder::PresetFolder;
+
+/// A file, and its header as it was when it was opened.
+pub(crate) struct OpenedFile {
+    folder: Arc<dyn PresetFolder>,
+    name: &'static str,
+    header: Arc<Header>,
+    stamp: Stamp,
+}
+
+impl OpenedFile {
+    /// Reads and checks the header.
+    pub(crate) fn open(
+        folder: Arc<dyn PresetFolder>,
+        name: &'static str,
+    ) -> Result<Self, PresetError> {
+        let (display, mut blob) = (folder.display(name), folder.open(name)?);
+        let stamp = blob.stamp().map_err(read_error(Path::new(&display)))?;
+        let header = Arc::new(Header::read(&mut blob, &display)?);
+        Ok(Self { folder, name, header, stamp })
+    }
+
+    /// The header.
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Opens the file again, for its tensors. The header is that of the file as it is now: it is read
+    /// again only if the file was written or replaced.
+    pub(crate) fn reopen(&self) -> Result<(Arc<Header>, Blob), PresetError> {
+        let mut blob = self.folder.open(self.name)?;
+        let display = self.folder.display(self.name);
+        let stamp = blob.stamp().map_err(read_error(Path::new(&display)))?;
+        let header = if stamp == self.stamp {
+            self.header.clone()
+        } else {
+            Arc::new(Header::read(&mut blob, &display)?)
+        };
+        Ok((header, blob))
+    }
+}
+
+impl fmt::Debug for OpenedFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("OpenedFile").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,37 @@
+//! Writing of a GGUF file.
+
+use std::path::Path;
+
+use gpt2_files::Staging;
+
+use crate::error::PresetError;
+use crate::formats::contents::{Contents, WriteOptions};
+use crate::formats::gguf::file_writer;
+use crate::formats::gguf::limits::{check_backbone, check_tokenizer};
+use crate::formats::tables::check_vocabulary;
+use crate::weights::placed_parameters::{Counted, Parameters};
+
+/// Writes one file with a model, and its tokenizer if it has one. What cannot be expressed is refused
+/// before anything is written.
+pub(crate) fn write(
+    contents: Contents<'_>,
+    path: &Path,
+    options: &WriteOptions,
+) -> Result<(), PresetError> {
+    let (Some(parameters), tokenizer) = contents.into_parts() else {
+        unreachable!("`ExportToGguf` is implemented for what has parameters")
+    };
+    let mut parameters = Counted::new(parameters, &options.on_progress);
+    let config = parameters.config();
+    check_backbone(config)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if let Some(tokenizer) = tokenizer {
+        check_tokenizer(tokenizer.config())?;
+        check_vocabulary(&name, tokenizer.max_token_id(), config.vocabulary_size)?;
+    }
+    let mut files = Staging::new(path.parent().unwrap_or(Path::new("")))?;
+    files.fallible_file(&name, |_, file| {
+        file_writer::write(path, file, &mut parameters, tokenizer, options.dtype)
+    })?;
+    Ok(files.commit()?)
+}

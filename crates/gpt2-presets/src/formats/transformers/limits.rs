@@ -1,0 +1,23 @@
+//! Options of a tokenizer that the files of the transformers library have no place for.
+
+use gpt2_tokenizer::Gpt2Tokenizer;
+
+use crate::error::PresetError;
+use crate::formats::expressible::{check_settings, check_tokenizer_options};
+
+/// Refuses the options that the files do not hold.
+pub(crate) fn check_tokenizer(tokenizer: &Gpt2Tokenizer) -> Result<(), PresetError> {
+    const FORMAT: &str = "a tokenizer of transformers";
+    let (config, special) = (tokenizer.config(), tokenizer.special_tokens());
+    check_tokenizer_options(FORMAT, config)?;
+    let mut others = config.unsplittable_tokens.clone();
+    others.retain(|token| !special.contains(&token.as_str()));
+    check_settings(
+        FORMAT,
+        &[
+            ("sequence_length", &config.sequence_length, &None::<usize>),
+            ("unsplittable_tokens", &others, &[""; 0]),
+        ],
+        "save the tokenizer with `save_to_preset`",
+    )
+}

@@ -1,0 +1,44 @@
+//! Preset that is one file on the disk.
+
+use std::path::PathBuf;
+
+use gpt2_files::regular_file;
+
+use crate::error::PresetError;
+use crate::source::preset_folder::PresetFolder;
+
+/// One file on the disk, of any name, under the name that its format gives it.
+#[derive(Debug)]
+pub(crate) struct SingleFile {
+    path: PathBuf,
+    name: &'static str,
+}
+
+impl SingleFile {
+    /// The file at a path, which callers know as `name`.
+    pub(crate) fn new(path: impl Into<PathBuf>, name: &'static str) -> Self {
+        Self { path: path.into(), name }
+    }
+}
+
+impl PresetFolder for SingleFile {
+    fn display(&self, _name: &str) -> String {
+        self.path.display().to_string()
+    }
+
+    fn fetch(&self, name: &str) -> Result<bool, PresetError> {
+        Ok(name == self.name && self.path.exists())
+    }
+
+    fn only_file(&self) -> Option<&'static str> {
+        Some(self.name)
+    }
+
+    fn path(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {
+        if name != self.name {
+            return Err(self.absent(name));
+        }
+        regular_file(&self.path)?;
+        Ok(Some(self.path.clone()))
+    }
+}

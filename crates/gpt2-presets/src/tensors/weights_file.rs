@@ -1,0 +1,47 @@
+//! Trait of the files that hold tensors, and the values that they give.
+
+use burn::tensor::{AllocationProperty, Bytes, DType, TensorData};
+
+use crate::error::PresetError;
+use crate::tensors::tensor_part::TensorPart;
+
+/// One open file with tensors.
+pub(crate) trait WeightsFile {
+    /// Names of all tensors.
+    fn names(&self) -> Vec<String>;
+
+    /// Shape of a tensor, after every check that can be made without reading it.
+    fn inspect(&mut self, name: &str) -> Result<Vec<usize>, PresetError>;
+
+    /// Values of a part of an inspected tensor, as 32-bit floats. With `share`, they may lie in the
+    /// file's memory map.
+    fn read(&mut self, name: &str, part: TensorPart, share: bool) -> Result<Values, PresetError>;
+}
+
+/// Values of a tensor.
+pub(crate) enum Values {
+    /// In memory of their own.
+    Owned(Vec<f32>),
+    /// In memory that is shared with the file. Aligned as 32-bit floats are.
+    Shared(bytes::Bytes),
+}
+
+impl Values {
+    pub(crate) fn as_slice(&self) -> &[f32] {
+        match self {
+            Self::Owned(values) => values,
+            Self::Shared(bytes) => bytemuck::cast_slice(bytes),
+        }
+    }
+
+    /// Hands them to burn without a copy. Burn copies shared ones when it first writes to them.
+    pub(crate) fn into_data(self, shape: &[usize]) -> TensorData {
+        match self {
+            Self::Owned(values) => TensorData::new(values, shape.to_vec()),
+            Self::Shared(bytes) => {
+                let bytes = Bytes::from_shared(bytes, AllocationProperty::Other);
+                TensorData::from_bytes(bytes, shape.to_vec(), DType::F32)
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Refusal of weights that the chosen float type cannot express.
+
+use gpt2_backbone::WeightDtype;
+
+use crate::error::PresetError;
+use crate::tensors::rounding::first_overflow;
+use crate::weights::weight_map::{Placement, WeightMap};
+
+/// Refuses numbers that the type would make infinite.
+pub(crate) fn check_range(
+    dtype: WeightDtype,
+    map: &WeightMap,
+    placement: &Placement,
+    values: &[f32],
+) -> Result<(), PresetError> {
+    match first_overflow(dtype, values) {
+        None => Ok(()),
+        Some(index) => Err(PresetError::Overflow {
+            tensor: (map.file_name)(&placement.tensor),
+            index: placement.part.index_in_tensor(index, &placement.shape),
+            value: values[index],
+            dtype: dtype.name(),
+        }),
+    }
+}
