@@ -1,5 +1,5 @@
-//! The crate from outside: servers that play the hubs and misbehave, caches that others have filled,
-//! processes that are killed.
+//! The crate from outside: servers that play the hubs and misbehave, caches that others have
+//! filled, processes that are killed.
 
 mod clients;
 mod fakes;

@@ -1,5 +1,5 @@
-//! Processes that download the same model into the same cache, at once or one after another that was
-//! killed. Each runs `fetch.rs`.
+//! Processes that download the same model into the same cache, at once or one after another that
+//! was killed. Each runs `fetch.rs`.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -113,8 +113,8 @@ pub fn weights(folder: &dyn RemoteFolder) -> Result<Files, HubError> {
     names.into_iter().map(|name| Ok((name.to_owned(), fetch(folder, name)?))).collect()
 }
 
-/// Fetches what a loader of the whole model asks for, optional files too. As for a loader of gpt2-presets,
-/// an optional file that nobody can be asked for is absent.
+/// Fetches what a loader of the whole model asks for, optional files too. As for a loader of
+/// gpt2-presets, an optional file that nobody can be asked for is absent.
 pub fn everything(folder: &dyn RemoteFolder) -> Result<Files, HubError> {
     for name in names(folder) {
         match folder.fetch(name) {

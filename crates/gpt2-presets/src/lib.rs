@@ -79,7 +79,7 @@ pub use gguf::export::ExportToGguf;
 pub use gpt2_files::FileError;
 #[cfg(feature = "hub")]
 pub use gpt2_hub::{CachedFiles, DownloadProgress, HubOptions};
-pub use gpt2_hub::{HubError, ModelErrorKind, RequestErrorKind};
+pub use gpt2_hub::{HandlePurpose, HubError, ModelErrorKind, RequestErrorKind};
 pub use load::LoadReport;
 pub use load_options::LoadOptions;
 pub use lora_weights::LoraWeights;

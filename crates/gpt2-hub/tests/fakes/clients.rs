@@ -1,5 +1,5 @@
-//! The hubs' own Python clients, on the servers that play the hubs. Each needs a Python that a variable
-//! names.
+//! The hubs' own Python clients, on the servers that play the hubs. Each needs a Python that a
+//! variable names.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,8 @@ pub fn run(python: &OsString, cache: &Path, endpoint: &str, arguments: &[&str]) 
     lines.lines().filter_map(|line| Some(line.strip_prefix("= ")?.to_owned())).collect()
 }
 
-/// Lets the client of Hugging Face find files of `a/b`, and returns their paths. None without a Python.
+/// Lets the client of Hugging Face find files of `a/b`, and returns their paths. None without a
+/// Python.
 pub fn hugging_face(hub: &Hub, cache: &Path, offline: bool, files: &[&str]) -> Option<Vec<String>> {
     let mut command = Command::new(python("GPT2_KERAS_PYTHON")?);
     command

@@ -1,7 +1,7 @@
 //! Hugging Face as a server with repositories, and the storage behind it, on another port.
 //!
-//! It speaks what `huggingface_hub` speaks (which uploads to it in `upload/clients.rs`), checks what the
-//! real one checks, and keeps what it is given.
+//! It speaks what `huggingface_hub` speaks (which uploads to it in `upload/clients.rs`), checks
+//! what the real one checks, and keeps what it is given.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -104,7 +104,8 @@ impl FakeHuggingFace {
     }
 }
 
-/// The storage takes signed URLs and nothing else: a second way of authentication is an error there.
+/// The storage takes signed URLs and nothing else: a second way of authentication is an error
+/// there.
 fn store(state: &mut State, request: &Request) -> Response {
     if !is_whole(request) {
         return Response::new(400);

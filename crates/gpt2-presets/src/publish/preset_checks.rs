@@ -16,8 +16,8 @@ use crate::{keras_shards, transformers_shards};
 /// Folder that can be loaded from the hub that it is uploaded to.
 #[derive(Debug)]
 pub(crate) struct CheckedPreset {
-    /// Whether the format is KerasHub's. Otherwise it is transformers': a folder with a `config.json`
-    /// has one of the two.
+    /// Whether the format is KerasHub's. Otherwise it is transformers': a folder with a
+    /// `config.json` has one of the two.
     pub(crate) is_keras: bool,
     pub(crate) config: Gpt2BackboneConfig,
     /// Content of `config.json`.
@@ -27,8 +27,8 @@ pub(crate) struct CheckedPreset {
 }
 
 impl CheckedPreset {
-    /// Checks a folder as KerasHub's `_validate_backbone` (`utils/preset_utils.py`) does; and that this
-    /// library reads the model, that no shard is missing and that nothing is outside.
+    /// Checks a folder as KerasHub's `_validate_backbone` (`utils/preset_utils.py`) does; and that
+    /// this library reads the model, that no shard is missing and that nothing is outside.
     pub(crate) fn open(folder: &Path) -> Result<Self, PresetError> {
         if !folder.exists() {
             return Err(PresetError::PresetDirectoryMissing { path: folder.into() });
