@@ -6,10 +6,10 @@ use gpt2_files::read_error;
 
 use crate::error::HubError;
 
-/// What Windows takes for a device, with any extension.
+/// Names of devices on Windows, with any extension.
 const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
 
-/// Checks that the name of a preset's file leads to one place below a folder, on every system.
+/// Checks that the name of a model's file leads to one place below a folder, on every system.
 pub(crate) fn check_file_name(name: &str) -> Result<(), HubError> {
     let why = if name.is_empty() || name.len() > 1024 || name.starts_with('/') {
         "it is empty, absolute or too long"
@@ -29,8 +29,8 @@ pub(crate) fn check_file_name(name: &str) -> Result<(), HubError> {
     Err(HubError::UnsafeFileName { name: name.to_owned(), why })
 }
 
-/// Checks that a file of a cache is in one of these folders, and not a link to one that is not. (The
-/// folders themselves may be links: to another disk.)
+/// Checks that a file of a cache is in one of these folders, and no link that leads out of them.
+/// The folders themselves may be links, for example to another disk.
 pub(crate) fn check_place(path: &Path, name: &str, folders: &[&Path]) -> Result<(), HubError> {
     let place = path.canonicalize().map_err(read_error(path))?;
     let inside = |folder: &&Path| folder.canonicalize().is_ok_and(|to| place.starts_with(to));

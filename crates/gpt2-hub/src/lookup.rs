@@ -6,7 +6,7 @@ use crate::error::HubError;
 use crate::file_names::check_file_name;
 use crate::pins::Pins;
 
-/// Knowledge of a cache about a file.
+/// State of a file in a cache.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Cached {
     /// The file is here, whole.
@@ -17,8 +17,8 @@ pub(crate) enum Cached {
     Unknown,
 }
 
-/// Returns the file that `locate` finds, after checks of its name, its place and the user's pin. Every
-/// file of a hub passes through here. `display` is its name in messages.
+/// Returns the file that `locate` finds, after checks of its name, its place and the user's pin.
+/// Every file of a hub passes through here. `display` is its name in messages.
 pub(crate) fn fetch(
     pins: &Pins,
     name: &str,

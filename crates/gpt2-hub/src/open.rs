@@ -29,10 +29,10 @@ pub struct CachedFiles {
 
 /// Opens the folder of a model, given the handles that have it.
 ///
-/// With one handle, the hub is not asked anything yet. With several, the folder is the first one that
-/// has `marker_file`, a file that every such model has. The hub with most bytes in its cache is asked
-/// first, so that nothing large is downloaded a second time from another hub. `name` is the model's
-/// name in messages.
+/// With one handle, the hub is not asked anything yet. With several, the folder is the first one
+/// that has `marker_file`, a file that every such model has. The hub with most bytes in its cache
+/// is asked first, so that nothing large is downloaded a second time from another hub. `name` is
+/// the model's name in messages.
 ///
 /// ```
 /// use gpt2_hub::{HubError, HubHandle, HubOptions, open};
@@ -82,8 +82,8 @@ pub fn open(
 
 /// Finds the files of a model that were downloaded, by this library or by the hubs' own clients.
 ///
-/// Returns an element for each handle with a file in its hub's cache, in the order of the handles. No
-/// hub is asked anything.
+/// Returns an element for each handle with a file in its hub's cache, in the order of the handles.
+/// No hub is asked anything.
 ///
 /// ```
 /// use gpt2_hub::{HubHandle, HubOptions, cached_files};

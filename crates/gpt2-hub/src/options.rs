@@ -1,4 +1,4 @@
-//! Stage 2a: where the hubs are, who asks, where files are kept, and how long to wait.
+//! Options of downloads and uploads.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -15,30 +15,30 @@ use crate::hugging_face::options::HuggingFaceOptions;
 use crate::kaggle::options::{KaggleOptions, bearer};
 use crate::model_scope::options::{ModelScopeOptions, normalized};
 
-/// Told of each file that is downloaded, from its first byte to its last.
+/// Function of the user's that is told about each file on its way.
 pub(crate) type OnDownload = Listener<dyn Fn(&DownloadProgress) + Send + Sync>;
 
-/// How far the download of one file is.
+/// Progress of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadProgress {
-    /// The file, as messages name it: `hf://owner/model/config.json`.
+    /// Name of the file in messages: `hf://owner/model/config.json`.
     pub file: String,
-    /// Bytes on the disk, those of an earlier attempt included.
+    /// Bytes that have arrived, those of an earlier attempt included.
     pub done: u64,
-    /// Bytes of the whole file, once known.
+    /// Size of the whole file in bytes, once it is known.
     pub total: Option<u64>,
 }
 
-/// How presets on hubs are downloaded and uploaded.
+/// Options of downloads and uploads.
 ///
-/// What is not set is taken from the environment when the options are made, as the hubs' own Python
-/// clients take it:
+/// The defaults come from the environment at the time of [`new`](Self::new), as the hubs' own
+/// Python clients read it:
 ///
 /// | variables | meaning |
 /// |---|---|
-/// | `GPT2_OFFLINE` | `1`: nothing is asked of any hub |
-/// | `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE` | `1`: nothing is asked of Hugging Face |
+/// | `GPT2_OFFLINE` | `1`: no hub is asked anything |
+/// | `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE` | `1`: Hugging Face is not asked anything |
 /// | `HF_ENDPOINT` | another address of Hugging Face |
 /// | `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN` | its token; else the file `HF_TOKEN_PATH`, or `token` in `HF_HOME` |
 /// | `HF_HUB_DISABLE_IMPLICIT_TOKEN` | `1`: only a token that is [set](Self::with_hugging_face_token) is sent |
@@ -64,7 +64,7 @@ pub struct DownloadProgress {
 /// ```
 #[derive(Debug, Clone)]
 pub struct HubOptions {
-    /// The variable or the call that switched all hubs off.
+    /// Variable or call that switched all hubs off.
     pub(crate) offline: Option<&'static str>,
     pub(crate) retries: u32,
     pub(crate) retry_delay: Duration,
@@ -80,7 +80,7 @@ pub struct HubOptions {
 }
 
 impl HubOptions {
-    /// What the environment says, and the defaults.
+    /// Options of the environment.
     pub fn new() -> Self {
         Self::from_variables(&|name| env::var_os(name))
     }
@@ -105,7 +105,8 @@ impl HubOptions {
         }
     }
 
-    /// Whether no hub is asked anything: what is not in a cache is an error then.
+    /// Forbids to ask any hub. A file that is not in a cache is an error then. Default: false,
+    /// unless the environment says otherwise.
     #[must_use]
     pub fn with_offline(mut self, offline: bool) -> Self {
         self.offline = offline.then_some("`HubOptions::with_offline`");
@@ -115,52 +116,55 @@ impl HubOptions {
         self
     }
 
-    /// How often a request that failed is made again, unless bytes have arrived meanwhile. 5.
+    /// Number of retries of a failed request. Bytes that have arrived start the count anew.
+    /// Default: 5.
     #[must_use]
     pub fn with_retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
     }
 
-    /// How long to wait before the first retry; twice as long before each further one, and up to a
-    /// half more by chance. A hub that names a time of up to five minutes gets that. Half a second.
+    /// Pause before the first retry. It doubles before each further one, and is up to a half longer
+    /// by chance. A hub that names a pause of up to five minutes gets that one. Default: half a
+    /// second.
     #[must_use]
     pub fn with_retry_delay(mut self, delay: Duration) -> Self {
         self.retry_delay = delay;
         self
     }
 
-    /// How long a connection may take to be made. 10 seconds.
+    /// Time limit for making a connection. Default: 10 seconds.
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long to wait for the next byte. 30 seconds.
+    /// Time limit for the next byte. Default: 30 seconds.
     #[must_use]
     pub fn with_stall_timeout(mut self, timeout: Duration) -> Self {
         self.stall_timeout = timeout;
         self
     }
 
-    /// How long a question may take from the call to the whole answer. 20 seconds.
+    /// Time limit for a request about files, from the call to the whole answer. Default: 20
+    /// seconds.
     #[must_use]
     pub fn with_metadata_timeout(mut self, timeout: Duration) -> Self {
         self.metadata_timeout = timeout;
         self
     }
 
-    /// Has a file refused, from a hub or from a cache, that does not have this SHA-256, in 64
-    /// hexadecimal digits. `file` is its name in the preset: `model.safetensors`.
+    /// Pins a file: one with another SHA-256, of 64 hexadecimal digits, is refused, from a hub or
+    /// from a cache. `file` is its name in the model: `model.safetensors`.
     #[must_use]
     pub fn with_sha256(mut self, file: impl Into<String>, sha256: &str) -> Self {
         self.sha256.insert(file.into(), sha256.to_ascii_lowercase());
         self
     }
 
-    /// Calls `on_progress` when the download of a file begins, every 100 milliseconds while bytes
-    /// arrive, and when the file is whole and checked.
+    /// Calls `on_progress` when the transfer of a file begins, every 100 milliseconds while bytes
+    /// move, and when the file is whole and checked.
     #[must_use]
     pub fn with_on_progress(
         mut self,
@@ -170,35 +174,35 @@ impl HubOptions {
         self
     }
 
-    /// The address of Hugging Face, or of a mirror.
+    /// Address of Hugging Face, or of a mirror.
     #[must_use]
     pub fn with_hugging_face_endpoint(mut self, endpoint: &str) -> Self {
         self.hugging_face.endpoint = Endpoint::new(endpoint);
         self
     }
 
-    /// The token for Hugging Face; none to ask without.
+    /// Token for Hugging Face; none for requests without one.
     #[must_use]
     pub fn with_hugging_face_token(mut self, token: Option<&str>) -> Self {
         self.hugging_face.token = token.and_then(Token::new);
         self
     }
 
-    /// The folder with the cache of Hugging Face, which its Python client may share.
+    /// Folder with the cache of Hugging Face, which its Python client may share.
     #[must_use]
     pub fn with_hugging_face_cache(mut self, cache: impl Into<PathBuf>) -> Self {
         self.hugging_face.cache = Some(cache.into());
         self
     }
 
-    /// The address of Kaggle's API, with its version: `https://api.kaggle.com/v1`.
+    /// Address of Kaggle's API, with its version: `https://api.kaggle.com/v1`.
     #[must_use]
     pub fn with_kaggle_endpoint(mut self, endpoint: &str) -> Self {
         self.kaggle.endpoint = Ok(Endpoint::new(endpoint));
         self
     }
 
-    /// The access token for Kaggle; none to ask without.
+    /// Access token for Kaggle; none for requests without one.
     #[must_use]
     pub fn with_kaggle_token(mut self, token: Option<&str>) -> Self {
         let header = token.and_then(Token::new).map(|token| bearer(token.secret()));
@@ -206,28 +210,28 @@ impl HubOptions {
         self
     }
 
-    /// The folder with kagglehub's cache.
+    /// Folder with kagglehub's cache.
     #[must_use]
     pub fn with_kaggle_cache(mut self, cache: impl Into<PathBuf>) -> Self {
         self.kaggle.cache = Some(cache.into());
         self
     }
 
-    /// The address of ModelScope: `https://modelscope.cn`.
+    /// Address of ModelScope: `https://modelscope.cn`.
     #[must_use]
     pub fn with_model_scope_endpoint(mut self, endpoint: &str) -> Self {
         self.model_scope.endpoints = vec![normalized(endpoint)];
         self
     }
 
-    /// The access token for ModelScope; none to ask without.
+    /// Access token for ModelScope; none for requests without one.
     #[must_use]
     pub fn with_model_scope_token(mut self, token: Option<&str>) -> Self {
         self.model_scope.token = token.and_then(Token::new);
         self
     }
 
-    /// The folder with the cache of ModelScope's client.
+    /// Folder with the cache of ModelScope's client.
     #[must_use]
     pub fn with_model_scope_cache(mut self, cache: impl Into<PathBuf>) -> Self {
         self.model_scope.cache = Some(cache.into());
@@ -250,7 +254,7 @@ mod tests {
     fn options(variables: &[(&str, &str)]) -> HubOptions {
         HubOptions::from_variables(&|name| {
             let found = variables.iter().find(|(found, _)| *found == name);
-            // Both systems' homes.
+            // The homes of both systems.
             let found = found.or_else(|| {
                 let home = |found: &&(&str, &str)| found.0 == "HOME" && name == "USERPROFILE";
                 variables.iter().find(home)

@@ -8,10 +8,10 @@ use crate::error::HubError;
 use crate::options::HubOptions;
 use crate::transfer::digest::{Digest, is_hex};
 
-/// The pins of a preset's files, and which of them were found to hold.
+/// Pins of a model's files, and the names of those that were found to hold.
 #[derive(Debug)]
 pub(crate) struct Pins {
-    /// By name.
+    /// Digests by name.
     sha256: BTreeMap<String, String>,
     checked: Mutex<BTreeSet<String>>,
 }
@@ -21,13 +21,13 @@ impl Pins {
         Self { sha256: options.sha256.clone(), checked: Mutex::default() }
     }
 
-    /// What a file's content must come to, if the user says so.
+    /// Digest that the user demands of a file.
     pub(crate) fn digest(&self, name: &str) -> Option<Digest> {
         self.sha256.get(name).cloned().map(Digest::Sha256)
     }
 
-    /// Checks a file of a cache, the first time that it is asked for. `display` is what messages
-    /// call it.
+    /// Checks a file of a cache, the first time that it is asked for. `display` is its name in
+    /// messages.
     pub(crate) fn check(&self, name: &str, path: &Path, display: &str) -> Result<(), HubError> {
         let Some(digest) = self.digest(name) else { return Ok(()) };
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,7 +39,7 @@ impl Pins {
     }
 }
 
-/// Refuses what can be no digest.
+/// Refuses pins that are no digests.
 pub(crate) fn check_pins(options: &HubOptions) -> Result<(), HubError> {
     match options.sha256.iter().find(|(_, sha256)| !is_hex(sha256, 64)) {
         None => Ok(()),

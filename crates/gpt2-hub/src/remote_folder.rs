@@ -10,8 +10,9 @@ pub trait RemoteFolder: fmt::Debug + Send + Sync {
     /// Name of a file in messages: `hf://owner/model/config.json`.
     fn display(&self, name: &str) -> String;
 
-    /// Downloads a file, unless it is in the cache, and returns its path on the disk; none if the hub
-    /// does not have it. The file is whole and verified. `name` may lead through folders, by `/`.
+    /// Downloads a file, unless it is in the cache, and returns its path on the disk; none if the
+    /// hub does not have it. The file is whole and verified. `name` may lead through folders, by
+    /// `/`.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
 //! Processes that download the same model into the same cache, at once or one after another that
-//! was killed. Each is this test's own program.
+//! was killed. Each runs `fetch.rs`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,49 +8,28 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
-use gpt2_presets::{FileError, FromPresetOnDevice, Preset, PresetError};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::hub_hugging_face::*;
-use crate::hub_server::*;
+use crate::fakes::hugging_face::{COMMIT, Hub, etag};
+use crate::fakes::server::*;
+use crate::fakes::{clients, files_of};
 use crate::support::*;
 
-/// Says what the test below, in a process of its own, is to expect.
-const EXPECTED: &str = "GPT2_TEST_HUB_EXPECTED";
 /// Set for a run with 200 kills.
 const LONG: &str = "GPT2_LONG_TESTS";
 const WEIGHTS: &str = "model.safetensors";
 
-#[test]
-fn downloads_as_the_environment_says() {
-    let Ok(expected) = std::env::var(EXPECTED) else { return };
-    let loaded = Gpt2Backbone::from_preset("hf://a/b", &device());
-    match (&expected[..], loaded) {
-        ("model", Ok(backbone)) => assert_eq!(parameters(&backbone), large_preset().1),
-        ("disk full", Err(PresetError::File(FileError::Write { .. }))) => {}
-        ("homeless", Err(PresetError::NoCacheFolder { variables, .. })) => {
-            assert!(variables.contains("HOME"));
-        }
-        ("offline", Err(PresetError::Offline { flag: "HF_HUB_OFFLINE", .. })) => {}
-        (_, result) => panic!("expected {expected}, found {:?}", result.err()),
-    }
-}
-
-/// A preset with weights of half a megabyte.
-fn large_preset() -> (BTreeMap<String, Vec<u8>>, Tensors) {
-    let config = Gpt2BackboneConfig { vocabulary_size: 30_000, ..tiny() };
-    let model = tiny_model(&config);
-    let folder = transformers_folder(&config);
-    let bytes = safetensors(&transformers_tensors(&config, &model), Stored::F32);
-    fs::write(folder.path().join(WEIGHTS), bytes).unwrap();
-    (files_of(folder.path()), model)
+/// A model with weights of half a megabyte.
+fn large_preset() -> Files {
+    let mut files = transformers_preset().0;
+    files.insert(WEIGHTS.to_owned(), noise(485_003));
+    files
 }
 
 /// A hub that takes a while to send the weights.
 fn slow_hub(pause: Duration) -> Hub {
-    Hub::with_faults(large_preset().0, move |request, response, _| {
+    Hub::with_faults(large_preset(), move |request, response, _| {
         match request.path.ends_with(WEIGHTS) {
             true => response.with_fault(Fault::Slow(16_000, pause)),
             false => response,
@@ -58,37 +37,52 @@ fn slow_hub(pause: Duration) -> Hub {
     })
 }
 
-/// This program, with nothing of the environment but what the hub is.
-fn program(hub: &Hub, program: impl Into<Command>, expected: &str) -> Command {
-    let mut command = program.into();
+/// A program, with nothing of the environment but what the hub is.
+fn with_hub(hub: &Hub, mut program: Command) -> Command {
     for (variable, _) in std::env::vars_os() {
         let name = variable.to_string_lossy();
         if ["HF_", "HUGGING", "TRANSFORMERS_", "XDG_", "GPT2_"]
             .iter()
             .any(|it| name.starts_with(it))
         {
-            command.env_remove(variable);
+            program.env_remove(variable);
         }
     }
-    command
-        .args(["--exact", "hub_processes::downloads_as_the_environment_says"])
+    program
+        .args(["hf://a/b", CONFIG, WEIGHTS])
         .env("HF_ENDPOINT", hub.server.url())
         .env("HF_HUB_CACHE", hub.cache.path())
-        .env(EXPECTED, expected)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    command
+    program
 }
 
-fn this_program() -> Command {
-    Command::new(std::env::current_exe().unwrap())
+/// A process that downloads the model.
+fn fetching(hub: &Hub) -> Command {
+    with_hub(hub, Command::new(env!("CARGO_BIN_EXE_gpt2-hub-fetch")))
 }
 
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The process has found the whole model.
 #[track_caller]
 fn assert_succeeds(process: Child) {
     let output = process.wait_with_output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let files = large_preset();
+    let paths = String::from_utf8(output.stdout).unwrap();
+    let found: Vec<_> = paths.lines().map(|path| fs::read(path).unwrap()).collect();
+    assert!(found == [&files[CONFIG][..], &files[WEIGHTS]], "{paths}");
+}
+
+/// The process has ended with an error that `Debug` shows so.
+#[track_caller]
+fn assert_fails(process: Child, error: &str) {
+    let output = process.wait_with_output().unwrap();
+    let text = text(&output.stderr);
+    assert!(output.status.code() == Some(1) && text.starts_with(error), "{text}");
 }
 
 /// How often the weights were sent, in part or whole.
@@ -99,7 +93,7 @@ fn sent(hub: &Hub) -> usize {
 
 /// All files of the cache are whole, and none that is not is left.
 fn assert_tidy(hub: &Hub) {
-    let files = large_preset().0;
+    let files = large_preset();
     let blobs: BTreeMap<_, _> =
         ["config.json", WEIGHTS].map(|name| (etag(name, &files[name]), files[name].clone())).into();
     assert!(files_of(&hub.folder().join("blobs")) == blobs);
@@ -109,7 +103,7 @@ fn assert_tidy(hub: &Hub) {
 fn two_and_sixteen_processes_at_once_download_once() {
     for count in [2, 16] {
         let hub = slow_hub(Duration::from_millis(1));
-        let start = || program(&hub, this_program(), "model").spawn().unwrap();
+        let start = || fetching(&hub).spawn().unwrap();
         let processes: Vec<_> = (0..count).map(|_| start()).collect();
         processes.into_iter().for_each(|process| assert_succeeds(process));
         assert_eq!(sent(&hub), 1);
@@ -122,7 +116,7 @@ fn without_locks_sixteen_processes_make_one_good_file() {
     let hub = slow_hub(Duration::from_millis(3));
     // No lock can be made in a file.
     fs::write(hub.cache.path().join(".locks"), "").unwrap();
-    let start = || program(&hub, this_program(), "model").spawn().unwrap();
+    let start = || fetching(&hub).spawn().unwrap();
     let processes: Vec<_> = (0..16).map(|_| start()).collect();
     processes.into_iter().for_each(|process| assert_succeeds(process));
     assert!(sent(&hub) > 1, "they did work at once");
@@ -133,14 +127,14 @@ fn without_locks_sixteen_processes_make_one_good_file() {
 fn processes_that_are_killed_leave_good_files_or_none() {
     let kills = if std::env::var_os(LONG).is_some() { 200 } else { 10 };
     let hub = slow_hub(Duration::from_millis(1));
-    let (files, model) = large_preset();
+    let files = large_preset();
     let mut random = ChaCha8Rng::seed_from_u64(8);
     let (mut downloads, mut largest) = (0, 0);
     for kill in 0..kills {
         // Every other time while the weights arrive, else at any moment.
         let (awaited, longest) = if kill % 2 == 0 { (WEIGHTS, 25_000) } else { ("", 120_000) };
         let asked = hub.server.requests().len();
-        let mut process = program(&hub, this_program(), "model").spawn().unwrap();
+        let mut process = fetching(&hub).spawn().unwrap();
         let is_asked = || {
             let requests = hub.server.requests();
             let mut new = requests[asked..].iter();
@@ -160,7 +154,8 @@ fn processes_that_are_killed_leave_good_files_or_none() {
             fs::remove_dir_all(hub.folder()).unwrap();
         }
     }
-    assert_eq!(load_from("hf://a/b", hub.options()).unwrap(), model);
+    let loaded = load_from("hf://a/b", hub.options()).unwrap();
+    assert!(loaded.iter().all(|(name, bytes)| files[name] == *bytes));
     assert_tidy(&hub);
     let requests = hub.server.requests();
     let continued = requests.iter().filter(|request| request.range_start().is_some()).count();
@@ -204,53 +199,32 @@ fn a_disk_that_is_full_is_an_error_and_leaves_nothing() {
     let mut shell = Command::new("sh");
     // No file of more than some hundred kilobytes.
     let script = r#"trap "" XFSZ; ulimit -f 200; exec "$0" "$@""#;
-    shell.args(["-c", script]).arg(std::env::current_exe().unwrap());
-    assert_succeeds(program(&hub, shell, "disk full").spawn().unwrap());
+    shell.args(["-c", script]).arg(env!("CARGO_BIN_EXE_gpt2-hub-fetch"));
+    assert_fails(with_hub(&hub, shell).spawn().unwrap(), "File(Write {");
     let blobs = files_of(&hub.folder().join("blobs"));
     assert_eq!(blobs.len(), 1, "the config only: {:?}", blobs.keys());
-    assert_succeeds(program(&hub, this_program(), "model").spawn().unwrap());
+    assert_succeeds(fetching(&hub).spawn().unwrap());
     assert_tidy(&hub);
 }
 
 #[test]
 fn flags_and_homes_are_those_of_the_environment() {
     let hub = slow_hub(Duration::ZERO);
-    let mut offline = program(&hub, this_program(), "offline");
-    assert_succeeds(offline.env("HF_HUB_OFFLINE", "1").spawn().unwrap());
+    let mut offline = fetching(&hub);
+    let error = r#"Offline { file: "hf://a/b/config.json", flag: "HF_HUB_OFFLINE" }"#;
+    assert_fails(offline.env("HF_HUB_OFFLINE", "1").spawn().unwrap(), error);
     assert!(hub.server.requests().is_empty());
-    let mut homeless = program(&hub, this_program(), "homeless");
+    let mut homeless = fetching(&hub);
     homeless.env_remove("HF_HUB_CACHE").env_remove("HOME").env_remove("USERPROFILE");
-    assert_succeeds(homeless.spawn().unwrap());
-    let mut at_home = program(&hub, this_program(), "model");
+    assert_fails(
+        homeless.spawn().unwrap(),
+        r#"NoCacheFolder { model: "hf://a/b", variables: "HOME "#,
+    );
+    let mut at_home = fetching(&hub);
     let home = hub.cache.path().join("home");
     at_home.env_remove("HF_HUB_CACHE").env("HOME", &home).env("USERPROFILE", &home);
     assert_succeeds(at_home.spawn().unwrap());
     assert!(home.join(".cache/huggingface/hub/models--a--b/refs/main").exists());
-}
-
-/// Lets the client of Python that `GPT2_KERAS_PYTHON` names find files, and returns their paths.
-/// None without a Python.
-pub fn python(hub: &Hub, cache: &Path, offline: bool, files: &[&str]) -> Option<Vec<String>> {
-    let Some(python) = std::env::var_os("GPT2_KERAS_PYTHON") else {
-        println!("skipped: GPT2_KERAS_PYTHON names no Python with huggingface_hub");
-        return None;
-    };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/hub_download.py");
-    let output = Command::new(python)
-        .arg(script)
-        .arg("a/b")
-        .args(files)
-        .env("HF_ENDPOINT", hub.server.url())
-        .env("HF_HUB_CACHE", cache)
-        .env("HF_HUB_OFFLINE", if offline { "1" } else { "0" })
-        .env("HF_HUB_DISABLE_TELEMETRY", "1")
-        .env("HF_HUB_DISABLE_UPDATE_CHECK", "1")
-        .env("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-    Some(text(&output.stdout).lines().map(str::to_owned).collect())
 }
 
 /// Content of each file below a folder, or where it leads if it is a link.
@@ -274,7 +248,7 @@ fn hugging_faces_own_client_and_ours_share_a_cache() {
     let hub = Hub::new(files.clone());
     hub.model.lock().unwrap().cdn = Some(cdn.url());
     // All that we ask for, so that both sides know the same.
-    Preset::open_with("hf://a/b", &hub.options()).unwrap().causal_lm(&device()).unwrap();
+    load_with("hf://a/b", &hub.options());
     let ours = tree(&hub.folder());
     let absent = format!(".no_exist/{COMMIT}/");
     let absent = ours.keys().filter_map(|name| Some(format!("!{}", name.strip_prefix(&absent)?)));
@@ -283,7 +257,7 @@ fn hugging_faces_own_client_and_ours_share_a_cache() {
     assert!(names.iter().any(|name| name.starts_with('!')));
 
     let cache = tempfile::tempdir().unwrap();
-    let Some(paths) = python(&hub, cache.path(), false, &names) else { return };
+    let Some(paths) = clients::hugging_face(&hub, cache.path(), false, &names) else { return };
     let theirs = cache.path().join("models--a--b");
     assert_eq!(tree(&theirs), ours, "the same files, the same links");
     assert_eq!(paths.len(), names.len());
@@ -291,11 +265,9 @@ fn hugging_faces_own_client_and_ours_share_a_cache() {
     cdn.take_log();
     // What they have, we find.
     let offline = hub.options().with_hugging_face_cache(cache.path()).with_offline(true);
-    let preset = Preset::open_with("hf://a/b", &offline).unwrap();
-    let found = preset.causal_lm(&device()).unwrap();
-    assert_eq!(parameters(found.backbone()), model);
+    assert_eq!(load_with("hf://a/b", &offline), model);
     // What we have, they find.
-    let paths = python(&hub, hub.cache.path(), true, &names).unwrap();
+    let paths = clients::hugging_face(&hub, hub.cache.path(), true, &names).unwrap();
     for (name, path) in names.iter().zip(paths) {
         match name.strip_prefix('!') {
             Some(_) => assert_eq!(path, "absent"),
@@ -304,7 +276,7 @@ fn hugging_faces_own_client_and_ours_share_a_cache() {
     }
     assert!(hub.server.requests().is_empty() && cdn.requests().is_empty());
     // And with the hub at hand they ask, and download nothing.
-    python(&hub, hub.cache.path(), false, &names).unwrap();
+    clients::hugging_face(&hub, hub.cache.path(), false, &names).unwrap();
     assert!(hub.server.take_log().iter().all(|line| line.starts_with("HEAD ")));
     assert!(cdn.requests().is_empty());
     println!("huggingface_hub and this library have the same {} files in the cache", ours.len());

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use gpt2_presets::{FileError, Preset, PresetError};
+use gpt2_files::FileError;
+use gpt2_hub::{HubError, ModelErrorKind, RequestErrorKind as Kind};
 
-use crate::hub_hugging_face::*;
-use crate::hub_server::*;
-use crate::support::device;
+use crate::fakes::files_of;
+use crate::fakes::hugging_face::{COMMIT, Hub, etag};
+use crate::fakes::server::*;
+use crate::support::*;
 
 #[test]
 fn messages_hold_no_secrets() {
@@ -17,15 +19,15 @@ fn messages_hold_no_secrets() {
     let cdn = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     hub.model.lock().unwrap().cdn = Some(format!("http://{cdn}"));
     let options = hub.options().with_hugging_face_token(Some("hf_secret"));
-    let preset = Preset::open_with("hf://a/b", &options).unwrap();
-    assert!(!format!("{preset:?}").contains("hf_secret"), "{preset:?}");
-    let error = preset.backbone(&device()).unwrap_err();
+    let folder = open("hf://a/b", &options).unwrap();
+    assert!(!format!("{folder:?}").contains("hf_secret"), "{folder:?}");
+    let error = folder.fetch("model.safetensors").unwrap_err();
     let texts = format!("{error} {error:?}");
-    assert!(matches!(error, PresetError::HubConnection { .. }), "{texts}");
+    assert!(matches!(error, HubError::Request { kind: Kind::Connection { .. }, .. }), "{texts}");
     assert!(texts.contains(&cdn.to_string()) && !texts.contains("ecret"), "{texts}");
     let options = hub.options().with_hugging_face_token(Some("hf_sec\nret"));
-    let error = Preset::open_with("hf://a/b", &options).unwrap_err();
-    assert!(matches!(&error, PresetError::InvalidHubOption { option: "a token", .. }), "{error}");
+    let error = open("hf://a/b", &options).unwrap_err();
+    assert!(matches!(&error, HubError::InvalidOption { option: "a token", .. }), "{error}");
     assert!(!format!("{error:?}").contains("hf_sec"));
 }
 
@@ -42,11 +44,15 @@ fn a_password_in_an_endpoint_is_not_shown() {
         .with_model_scope_endpoint(&secret("http://127.0.0.1:9"))
         .with_model_scope_cache(hub.cache.path());
     assert!(!format!("{options:?}").contains("word"), "{options:?}");
-    let error = Preset::open_with("hf://a/b", &options).unwrap_err();
-    let PresetError::GatedModel { page, .. } = &error else { panic!("{error}") };
+    let error = open("hf://a/b", &options).unwrap_err();
+    let HubError::Model { kind: ModelErrorKind::Gated { page }, .. } = &error else {
+        panic!("{error}")
+    };
     assert_eq!(*page, format!("{}/a/b", hub.server.url()));
-    let error = Preset::open_with("modelscope://a/b", &options).unwrap_err();
-    let PresetError::HubConnection { host, .. } = &error else { panic!("{error}") };
+    let error = open("modelscope://a/b", &options).unwrap_err();
+    let HubError::Request { host, kind: Kind::Connection { .. }, .. } = &error else {
+        panic!("{error}")
+    };
     assert_eq!(host, "127.0.0.1:9");
     assert!(!format!("{error} {error:?}").contains("word"), "{error:?}");
 }
@@ -55,9 +61,9 @@ fn a_password_in_an_endpoint_is_not_shown() {
 fn refused(
     handle: &str,
     answer: impl Fn(usize) -> Response + Send + Sync + 'static,
-) -> (PresetError, usize) {
+) -> (HubError, usize) {
     let hub = Hub::with_faults(BTreeMap::new(), move |_, _, before| answer(before));
-    let error = open(&hub, handle).unwrap_err();
+    let error = open(handle, &hub.options()).unwrap_err();
     assert!(error.to_string().contains(&hub.server.url()["http://".len()..]), "{error}");
     (error, hub.server.requests().len())
 }
@@ -69,41 +75,61 @@ fn each_refusal_has_its_own_error() {
     };
     let status = |status| move |_| Response::new(status);
     let (error, asked) = refused("hf://a/b", code(401, "RepoNotFound"));
-    assert!(matches!(&error, PresetError::ModelNotFound { model, .. } if model == "hf://a/b"));
+    assert!(
+        matches!(&error, HubError::Model { model, kind: ModelErrorKind::NotFound { .. } } if model == "hf://a/b")
+    );
     assert!(error.to_string().contains("token"), "{error}");
     assert_eq!(asked, 1);
     let (error, _) = refused("hf://a/b@x", code(404, "RevisionNotFound"));
-    assert!(matches!(&error, PresetError::RevisionNotFound { model, .. } if model == "hf://a/b@x"));
+    assert!(
+        matches!(&error, HubError::Model { model, kind: ModelErrorKind::RevisionNotFound { .. } } if model == "hf://a/b@x")
+    );
     let (error, _) = refused("hf://a/b", code(403, "GatedRepo"));
-    assert!(matches!(&error, PresetError::GatedModel { page, .. } if page.ends_with("/a/b")));
+    assert!(
+        matches!(&error, HubError::Model { kind: ModelErrorKind::Gated { page }, .. } if page.ends_with("/a/b"))
+    );
     assert!(error.to_string().contains("accept the terms at http://127.0.0.1:"), "{error}");
     let (error, _) = refused("hf://a/b", status(401));
-    assert!(matches!(error, PresetError::ModelNotFound { .. }), "{error}");
+    assert!(
+        matches!(error, HubError::Model { kind: ModelErrorKind::NotFound { .. }, .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("token"), "{error}");
     let invalid = "Invalid credentials in Authorization header";
     let invalid = move |_| Response::new(401).with_header("x-error-message", invalid);
     let (error, _) = refused("hf://a/b", invalid);
-    assert!(matches!(error, PresetError::HubUnauthorized { .. }), "{error}");
+    assert!(matches!(error, HubError::Request { kind: Kind::Unauthorized, .. }), "{error}");
     let (error, _) = refused("hf://a/b", status(403));
-    assert!(matches!(error, PresetError::HubForbidden { .. }), "{error}");
+    assert!(matches!(error, HubError::Request { kind: Kind::Forbidden, .. }), "{error}");
     // Not the hub's own 404: that of another server, say.
     let (error, _) = refused("hf://a/b", status(404));
-    assert!(matches!(error, PresetError::HubNotFound { .. }), "{error}");
+    assert!(matches!(error, HubError::Request { kind: Kind::NotFound, .. }), "{error}");
     let (error, asked) = refused("hf://a/b", status(418));
-    assert!(matches!(error, PresetError::HubStatus { status: 418, .. }), "{error}");
+    assert!(
+        matches!(error, HubError::Request { kind: Kind::Status { status: 418 }, .. }),
+        "{error}"
+    );
     assert_eq!(asked, 1);
     // Those that may pass are tried again.
     for temporary in [500, 502, 503, 504] {
         let (error, asked) = refused("hf://a/b", status(temporary));
-        assert!(matches!(error, PresetError::HubUnavailable { status, .. } if status == temporary));
+        assert!(
+            matches!(error, HubError::Request { kind: Kind::Unavailable { status }, .. } if status == temporary)
+        );
         assert_eq!(asked, 3);
     }
     let (error, asked) = refused("hf://a/b", status(429));
-    assert!(matches!(error, PresetError::HubRateLimited { retry_after: None, .. }), "{error}");
+    assert!(
+        matches!(error, HubError::Request { kind: Kind::RateLimited { retry_after: None }, .. }),
+        "{error}"
+    );
     assert_eq!(asked, 3);
     let busy = |_| Response::new(429).with_header("retry-after", 1000);
     let (error, asked) = refused("hf://a/b", busy);
-    assert!(matches!(error, PresetError::HubRateLimited { retry_after: Some(1000), .. }));
+    assert!(matches!(
+        error,
+        HubError::Request { kind: Kind::RateLimited { retry_after: Some(1000) }, .. }
+    ));
     assert!(error.to_string().ends_with("try again in 1000 seconds"), "{error}");
     assert_eq!(asked, 1);
     let busy = |_| {
@@ -111,7 +137,13 @@ fn each_refusal_has_its_own_error() {
         Response::new(429).with_header("retry-after", 1000).with_header("ratelimit", limit)
     };
     let (error, asked) = refused("hf://a/b", busy);
-    assert!(matches!(error, PresetError::HubRateLimited { retry_after: Some(900), .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            HubError::Request { kind: Kind::RateLimited { retry_after: Some(900) }, .. }
+        ),
+        "{error}"
+    );
     assert_eq!(asked, 1);
 }
 
@@ -131,7 +163,7 @@ fn a_hub_that_asks_for_a_pause_gets_it() {
         },
     );
     let start = Instant::now();
-    open(&hub, "hf://a/b").unwrap();
+    open("hf://a/b", &hub.options()).unwrap();
     // One for each of the two questions about the file.
     assert!(start.elapsed() >= Duration::from_secs(2));
 }
@@ -142,17 +174,14 @@ fn hubs_that_do_not_answer_are_given_up() {
         Hub::with_faults(BTreeMap::new(), |_, response, _| response.with_fault(Fault::Silent));
     let options = hub.options().with_retries(1).with_metadata_timeout(Duration::from_millis(200));
     let start = Instant::now();
-    let error = Preset::open_with("hf://a/b", &options).unwrap_err();
-    assert!(matches!(&error, PresetError::HubConnection { .. }), "{error}");
+    let error = open("hf://a/b", &options).unwrap_err();
+    assert!(matches!(&error, HubError::Request { kind: Kind::Connection { .. }, .. }), "{error}");
     assert!(error.to_string().contains("time limit"), "{error}");
     assert!(start.elapsed() < Duration::from_secs(3));
     assert_eq!(hub.server.requests().len(), 2);
     let options = hub.options().with_hugging_face_endpoint("huggingface.co");
-    let error = Preset::open_with("hf://a/b", &options).unwrap_err();
-    assert!(
-        matches!(&error, PresetError::InvalidHubOption { option: "the endpoint", .. }),
-        "{error}"
-    );
+    let error = open("hf://a/b", &options).unwrap_err();
+    assert!(matches!(&error, HubError::InvalidOption { option: "the endpoint", .. }), "{error}");
 }
 
 #[test]
@@ -171,22 +200,19 @@ fn names_from_the_hub_lead_nowhere() {
             response.headers.retain(|(name, _)| name != header);
             response.with_header(header, value)
         });
-        let error = open(&hub, "hf://a/b").unwrap_err();
-        assert!(matches!(error, PresetError::UnexpectedHubAnswer { .. }), "{error}");
+        let error = open("hf://a/b", &hub.options()).unwrap_err();
+        assert!(
+            matches!(error, HubError::Request { kind: Kind::Unexpected { .. }, .. }),
+            "{error}"
+        );
         assert!(files_of(hub.cache.path()).is_empty());
     }
     for name in ["../x", "/x", "a\\b", "C:x", "a\0b", "NUL.safetensors", "x\u{1}y"] {
-        let mut files = files.clone();
-        files.remove("model.safetensors");
-        let index = serde_json::json!({ "weight_map": { "wte.weight": name } }).to_string();
-        files.insert("model.safetensors.index.json".to_owned(), index.into_bytes());
-        let hub = Hub::new(files);
-        let error = hub.load().unwrap_err();
-        let refused = matches!(
-            error,
-            PresetError::UnsafeShardName { .. } | PresetError::UnsafeFileName { .. }
-        );
-        assert!(refused, "{error}");
+        // As an index names its shards.
+        let hub = Hub::new(files.clone());
+        let folder = open("hf://a/b", &hub.options()).unwrap();
+        let error = folder.fetch(name).unwrap_err();
+        assert!(matches!(error, HubError::UnsafeFileName { .. }), "{error}");
         assert!(!hub.server.take_log().iter().any(|line| line.ends_with('x')));
     }
 }
@@ -194,7 +220,7 @@ fn names_from_the_hub_lead_nowhere() {
 #[test]
 fn links_out_of_the_cache_are_refused() {
     let hub = Hub::new(transformers_preset().0);
-    open(&hub, "hf://a/b").unwrap();
+    open("hf://a/b", &hub.options()).unwrap();
     let folder = hub.folder();
     let outside = tempfile::tempdir().unwrap();
     let config = folder.join("snapshots").join(COMMIT).join("config.json");
@@ -202,11 +228,11 @@ fn links_out_of_the_cache_are_refused() {
     fs::copy(&config, &secret).unwrap();
     fs::remove_file(&config).unwrap();
     std::os::unix::fs::symlink(&secret, &config).unwrap();
-    let error = open(&hub, "hf://a/b").unwrap_err();
-    assert!(matches!(&error, PresetError::UnsafeFileName { name, .. } if name == "config.json"));
+    let error = open("hf://a/b", &hub.options()).unwrap_err();
+    assert!(matches!(&error, HubError::UnsafeFileName { name, .. } if name == "config.json"));
     // A link whose end was removed is as good as none.
     fs::remove_file(&secret).unwrap();
-    open(&hub, "hf://a/b").unwrap();
+    open("hf://a/b", &hub.options()).unwrap();
     assert!(!secret.exists());
     // The model's folder itself may be elsewhere.
     let moved = outside.path().join("models--a--b");
@@ -237,7 +263,7 @@ fn caches_may_have_any_name_and_must_be_writable() {
     let options = hub.options().with_hugging_face_cache(&file);
     let error = load_from("hf://a/b", options).unwrap_err();
     assert!(
-        matches!(&error, PresetError::File(FileError::Write { path, .. }) if path.starts_with(&file)),
+        matches!(&error, HubError::File(FileError::Write { path, .. }) if path.starts_with(&file)),
         "{error}"
     );
     assert_eq!(fs::read(&file).unwrap(), b"");

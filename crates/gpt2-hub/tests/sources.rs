@@ -1,24 +1,34 @@
-//! Built-in names, which are on two hubs, and what is in their caches.
+//! Models that are on two hubs, and the files of them in caches.
 
 use std::fs;
+use std::sync::Arc;
 
-use gpt2_presets::{CachedFiles, HubOptions, Preset, PresetError, cached_files};
+use gpt2_hub::{CachedFiles, HubError, HubHandle, HubOptions, RemoteFolder, cached_files};
 
-use crate::hub_hugging_face::{self, Hub, keras_preset};
-use crate::hub_kaggle::{Kaggle, load_with};
-use crate::hub_model_scope::{self, ModelScope};
-use crate::hub_server::*;
+use crate::fakes::hugging_face::{self, Hub};
+use crate::fakes::kaggle::Kaggle;
+use crate::fakes::model_scope::{self, ModelScope};
+use crate::fakes::server::*;
 use crate::support::*;
 
 const NAME: &str = "gpt2_base_en";
 const KAGGLE: &str = "kaggle://keras/gpt2/keras/gpt2_base_en/3";
 const HUGGING_FACE: &str = "hf://keras/gpt2_base_en";
 
-/// Both hubs with the preset.
+fn handles() -> [HubHandle; 2] {
+    [KAGGLE, HUGGING_FACE].map(|handle| handle.parse().unwrap())
+}
+
+/// Opens the model on the hub that has it.
+fn open_either(options: &HubOptions) -> Result<Arc<dyn RemoteFolder>, HubError> {
+    gpt2_hub::open(NAME, &handles(), CONFIG, options)
+}
+
+/// Both hubs with the model.
 struct Hubs {
     kaggle: Kaggle,
     hugging_face: Hub,
-    model: Tensors,
+    model: Files,
 }
 
 impl Hubs {
@@ -29,7 +39,7 @@ impl Hubs {
         hugging_face.server = HubServer::start(move |request| {
             let mut request = request.clone();
             request.path = request.path.replace("/keras/gpt2_base_en/", "/a/b/");
-            hub_hugging_face::answer(&shared.lock().unwrap(), &request)
+            hugging_face::answer(&shared.lock().unwrap(), &request)
         });
         Self { kaggle: Kaggle::new(files), hugging_face, model }
     }
@@ -42,7 +52,7 @@ impl Hubs {
     }
 
     fn load(&self, options: &HubOptions) {
-        assert_eq!(load_with(NAME, options), self.model);
+        assert_eq!(everything(&*open_either(options).unwrap()).unwrap(), self.model);
     }
 
     /// What each hub was asked since the last time.
@@ -81,7 +91,7 @@ fn the_place_of_which_most_is_here_is_taken() {
     let hubs = Hubs::new();
     let options = hubs.options();
     // Of Kaggle no more than the config.
-    Preset::open_with(KAGGLE, &options).unwrap();
+    open(KAGGLE, &options).unwrap();
     assert_eq!(load_with(HUGGING_FACE, &options), hubs.model);
     hubs.counts();
     hubs.load(&options.clone().with_offline(true));
@@ -93,19 +103,19 @@ fn the_place_of_which_most_is_here_is_taken() {
 fn where_both_fail_both_are_named() {
     let hubs = Hubs::new();
     let nowhere = hubs.options().with_kaggle_endpoint(NOWHERE).with_hugging_face_endpoint(NOWHERE);
-    let error = Preset::open_with(NAME, &nowhere).unwrap_err();
-    let PresetError::NoSource { preset, failures } = &error else { panic!("{error}") };
-    assert_eq!((&preset[..], failures.len()), (NAME, 2));
+    let error = open_either(&nowhere).unwrap_err();
+    let HubError::NoSource { name, failures } = &error else { panic!("{error}") };
+    assert_eq!((&name[..], failures.len()), (NAME, 2));
     let text = error.to_string();
     assert!(text.contains(KAGGLE) && text.contains(HUGGING_FACE), "{text}");
-    let error = Preset::open_with(NAME, &hubs.options().with_offline(true)).unwrap_err();
-    let PresetError::NoSource { failures, .. } = &error else { panic!("{error}") };
-    assert!(failures.iter().all(|failure| matches!(failure, PresetError::Offline { .. })));
+    let error = open_either(&hubs.options().with_offline(true)).unwrap_err();
+    let HubError::NoSource { failures, .. } = &error else { panic!("{error}") };
+    assert!(failures.iter().all(|failure| matches!(failure, HubError::Offline { .. })));
     assert_eq!(hubs.counts(), [0, 0]);
     // What the user must do about one of them is not hidden by the other.
     hubs.kaggle.model.lock().unwrap().kaggle = Box::new(|_| Some(Response::new(403)));
     hubs.hugging_face.model.lock().unwrap().files.clear();
-    let text = Preset::open_with(NAME, &hubs.options()).unwrap_err().to_string();
+    let text = open_either(&hubs.options()).unwrap_err().to_string();
     assert!(text.contains("accept its terms on kaggle.com"), "{text}");
 }
 
@@ -119,13 +129,13 @@ fn links_out_of_a_cache_are_not_followed() {
     let model_scope = ModelScope::new(keras_preset().0);
     for (handle, options, config) in [
         (KAGGLE, kaggle.options(), kaggle.path("3/config.json")),
-        (hub_model_scope::HANDLE, model_scope.options(), model_scope.path("master/config.json")),
+        (model_scope::HANDLE, model_scope.options(), model_scope.path("master/config.json")),
     ] {
-        Preset::open_with(handle, &options).unwrap();
+        open(handle, &options).unwrap();
         fs::remove_file(&config).unwrap();
         std::os::unix::fs::symlink(&secret, &config).unwrap();
-        let error = Preset::open_with(handle, &options.with_offline(true)).unwrap_err();
-        assert!(matches!(error, PresetError::UnsafeFileName { .. }), "{error}");
+        let error = open(handle, &options.with_offline(true)).unwrap_err();
+        assert!(matches!(error, HubError::UnsafeFileName { .. }), "{error}");
     }
 }
 
@@ -133,14 +143,16 @@ fn links_out_of_a_cache_are_not_followed() {
 fn what_is_in_the_caches_is_found_without_a_question() {
     let hubs = Hubs::new();
     let options = hubs.options();
-    assert_eq!(cached_files(NAME, &options).unwrap(), []);
-    Preset::open_with(KAGGLE, &options).unwrap();
-    Preset::open_with(HUGGING_FACE, &options).unwrap().tokenizer().unwrap();
+    assert_eq!(cached_files(&handles(), &options), []);
+    open(KAGGLE, &options).unwrap();
+    let folder = open(HUGGING_FACE, &options).unwrap();
+    fetch(&*folder, "assets/tokenizer/vocabulary.json").unwrap();
+    fetch(&*folder, "assets/tokenizer/merges.txt").unwrap();
     hubs.counts();
     // Of what is not whole nothing is said.
     fs::write(hubs.kaggle.path("3/model.weights.h5"), "half").unwrap();
     fs::write(hubs.kaggle.path("3/.task.json.1-0.incomplete"), "half").unwrap();
-    let found = cached_files(NAME, &options).unwrap();
+    let found = cached_files(&handles(), &options);
     let [kaggle, hugging_face] = &found[..] else { panic!("{found:?}") };
     let CachedFiles { source, files, size, .. } = kaggle;
     assert_eq!((&source[..], &files[..]), (KAGGLE, &[hubs.kaggle.path("3/config.json")][..]));
@@ -150,11 +162,8 @@ fn what_is_in_the_caches_is_found_without_a_question() {
     assert!(files.iter().any(|file| file.ends_with("assets/tokenizer/merges.txt")), "{files:?}");
     assert!(files.iter().all(|file| file.is_file()) && *size > kaggle.size);
     // With the version that is the newest here.
-    let unpinned = cached_files("kaggle://keras/gpt2/keras/gpt2_base_en", &options).unwrap();
-    assert_eq!(unpinned[0].files, kaggle.files);
+    let unpinned = "kaggle://keras/gpt2/keras/gpt2_base_en".parse().unwrap();
+    assert_eq!(cached_files(&[unpinned], &options)[0].files, kaggle.files);
     assert_eq!(hubs.counts(), [0, 0]);
-
-    assert_eq!(cached_files("gpt2_tiny_shakespeare", &options).unwrap(), []);
-    assert_eq!(cached_files(".", &options).unwrap(), []);
-    assert!(matches!(cached_files("gpt3", &options), Err(PresetError::UnknownPreset { .. })));
+    assert_eq!(cached_files(&[], &options), []);
 }

@@ -3,10 +3,11 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use gpt2_presets::PresetError;
+use gpt2_hub::{HubError, RequestErrorKind as Kind};
 
-use crate::hub_hugging_face::*;
-use crate::hub_server::*;
+use crate::fakes::files_of;
+use crate::fakes::hugging_face::{COMMIT, Hub, etag};
+use crate::fakes::server::*;
 use crate::support::*;
 
 const WEIGHTS: &str = "model.safetensors";
@@ -15,7 +16,7 @@ const WEIGHTS: &str = "model.safetensors";
 /// were asked for before.
 fn load_through(
     fault: impl Fn(&Request, Response, usize) -> Response + Send + Sync + 'static,
-) -> (Result<Tensors, PresetError>, Hub) {
+) -> (Result<Files, HubError>, Hub) {
     let hub = Hub::with_faults(transformers_preset().0, move |request, response, before| {
         let weights = request.path.ends_with(WEIGHTS) && request.method == "GET";
         if weights { fault(request, response, before) } else { response }
@@ -23,7 +24,7 @@ fn load_through(
     (hub.load(), hub)
 }
 
-fn model() -> Tensors {
+fn model() -> Files {
     transformers_preset().1
 }
 
@@ -48,7 +49,7 @@ fn partials(hub: &Hub) -> Vec<String> {
 }
 
 #[track_caller]
-fn assert_whole(result: Result<Tensors, PresetError>, hub: &Hub) {
+fn assert_whole(result: Result<Files, HubError>, hub: &Hub) {
     assert_eq!(result.unwrap(), model());
     assert_eq!(partials(hub), [""; 0]);
 }
@@ -103,7 +104,9 @@ fn a_connection_may_break_often_while_it_brings_something() {
         Response::file(&whole, &weights().0, "\"x\"").with_fault(Fault::DropAfter(step))
     });
     let error = result.unwrap_err();
-    assert!(matches!(&error, PresetError::HubConnection { file, .. } if file.ends_with(WEIGHTS)));
+    assert!(
+        matches!(&error, HubError::Request { file, kind: Kind::Connection { .. }, .. } if file.ends_with(WEIGHTS))
+    );
     assert!(error.to_string().contains("check the network"), "{error}");
     assert_eq!(starts(&hub).len(), 3);
     assert_absent(&hub);
@@ -129,7 +132,7 @@ fn a_server_that_cannot_send_parts_sends_the_whole_again() {
     assert_eq!(starts(&hub), [None, Some(500), None]);
     // Where even the whole is out of range, there is an end.
     let (result, hub) = load_through(|_, _, _| Response::new(416));
-    assert!(matches!(result.unwrap_err(), PresetError::UnexpectedHubAnswer { .. }));
+    assert!(matches!(result.unwrap_err(), HubError::Request { kind: Kind::Unexpected { .. }, .. }));
     assert_absent(&hub);
 }
 
@@ -221,7 +224,10 @@ fn a_wrong_size_is_no_file() {
         let (result, hub) =
             load_through(move |_, response, _| response.with_header("content-length", wrong));
         let error = result.unwrap_err();
-        assert!(matches!(&error, PresetError::UnexpectedHubAnswer { .. }), "{error}");
+        assert!(
+            matches!(&error, HubError::Request { kind: Kind::Unexpected { .. }, .. }),
+            "{error}"
+        );
         assert!(error.to_string().contains(&format!("{wrong} bytes, expected {size}")), "{error}");
         assert_absent(&hub);
         // Once is no harm.
@@ -237,12 +243,12 @@ fn a_wrong_size_is_no_file() {
         body.extend([0; 5000]);
         response.with_body(body).with_fault(Fault::Chunked)
     });
-    assert!(matches!(result.unwrap_err(), PresetError::UnexpectedHubAnswer { .. }));
+    assert!(matches!(result.unwrap_err(), HubError::Request { kind: Kind::Unexpected { .. }, .. }));
     assert_absent(&hub);
     let (result, hub) = load_through(|_, _, _| {
         Response::new(200).with_body(&weights().0[..1000]).with_fault(Fault::Chunked)
     });
-    assert!(matches!(result.unwrap_err(), PresetError::HubConnection { .. }));
+    assert!(matches!(result.unwrap_err(), HubError::Request { kind: Kind::Connection { .. }, .. }));
     assert_absent(&hub);
     let (result, hub) = load_through(|_, response, _| response.with_fault(Fault::Chunked));
     assert_whole(result, &hub);
@@ -262,7 +268,7 @@ fn a_wrong_content_is_downloaded_once_more_and_then_refused() {
     assert_eq!(starts(&hub), [None, None]);
     let (result, hub) = load_through(move |_, response, _| spoiled(response));
     let error = result.unwrap_err();
-    let PresetError::ChecksumMismatch { file, algorithm, expected, found } = &error else {
+    let HubError::ChecksumMismatch { file, algorithm, expected, found } = &error else {
         panic!("{error}")
     };
     assert_eq!((&file[..], *algorithm), ("hf://a/b/model.safetensors", "SHA-256"));
@@ -278,7 +284,7 @@ fn a_wrong_content_is_downloaded_once_more_and_then_refused() {
         response
     });
     let error = hub.load().unwrap_err();
-    assert!(matches!(error, PresetError::ChecksumMismatch { algorithm: "SHA-1 of git", .. }));
+    assert!(matches!(error, HubError::ChecksumMismatch { algorithm: "SHA-1 of git", .. }));
 }
 
 /// A gzip file that holds `bytes` as they are.
@@ -319,12 +325,15 @@ fn redirects_come_to_an_end() {
     let (result, hub) =
         load_through(move |_, _, _| redirect(format!("/a/b/resolve/{COMMIT}/{WEIGHTS}")));
     let error = result.unwrap_err();
-    assert!(matches!(error, PresetError::HubRedirect { detail: "it leads in a circle", .. }));
+    assert!(matches!(
+        error,
+        HubError::Request { kind: Kind::Redirect { detail: "it leads in a circle" }, .. }
+    ));
     assert_eq!(starts(&hub).len(), 1);
     let (result, hub) = load_through(move |request, _, _| redirect(format!("?{}1", request.query)));
     let error = result.unwrap_err();
     assert!(
-        matches!(error, PresetError::HubRedirect { detail, .. } if detail.contains("eleventh"))
+        matches!(error, HubError::Request { kind: Kind::Redirect { detail }, .. } if detail.contains("eleventh"))
     );
     assert_eq!(starts(&hub).len(), 11);
     let (result, hub) = load_through(move |request, response, _| match request.query.len() {
@@ -335,7 +344,7 @@ fn redirects_come_to_an_end() {
     for location in ["ftp://127.0.0.1/x", "file:///etc/passwd", "https://", "http://[x"] {
         let (result, _) = load_through(move |_, _, _| redirect(location.to_owned()));
         let error = result.unwrap_err();
-        assert!(matches!(error, PresetError::HubRedirect { .. }), "{error}");
+        assert!(matches!(error, HubError::Request { kind: Kind::Redirect { .. }, .. }), "{error}");
     }
 }
 
@@ -384,7 +393,10 @@ fn what_has_arrived_is_kept_for_the_next_attempt() {
             (_, 1..=3) => Response::new(503),
             _ => response,
         });
-    assert!(matches!(result.unwrap_err(), PresetError::HubUnavailable { status: 503, .. }));
+    assert!(matches!(
+        result.unwrap_err(),
+        HubError::Request { kind: Kind::Unavailable { status: 503 }, .. }
+    ));
     assert_absent(&hub);
     assert_eq!(partials(&hub).len(), 2, "the bytes, and their ETag");
     assert_whole(hub.load(), &hub);
@@ -394,17 +406,23 @@ fn what_has_arrived_is_kept_for_the_next_attempt() {
 #[test]
 fn refusals_of_the_file_itself_have_their_own_errors() {
     let (result, hub) = load_through(|_, _, _| Response::new(403));
-    assert!(matches!(result.unwrap_err(), PresetError::HubForbidden { .. }));
+    assert!(matches!(result.unwrap_err(), HubError::Request { kind: Kind::Forbidden, .. }));
     assert_eq!(starts(&hub).len(), 1);
     assert_absent(&hub);
     let page = "<html>Too many requests</html>";
     let (result, hub) = load_through(move |_, _, _| Response::new(429).with_body(page));
-    assert!(matches!(result.unwrap_err(), PresetError::HubRateLimited { .. }));
+    assert!(matches!(
+        result.unwrap_err(),
+        HubError::Request { kind: Kind::RateLimited { .. }, .. }
+    ));
     assert_eq!(starts(&hub).len(), 3);
     assert_absent(&hub);
     // An answer that is neither yes nor no.
     let (result, hub) = load_through(move |_, _, _| Response::new(204));
-    assert!(matches!(result.unwrap_err(), PresetError::HubStatus { status: 204, .. }));
+    assert!(matches!(
+        result.unwrap_err(),
+        HubError::Request { kind: Kind::Status { status: 204 }, .. }
+    ));
     assert_absent(&hub);
 }
 
@@ -434,9 +452,8 @@ fn an_empty_file_is_a_file() {
     let mut files = transformers_preset().0;
     files.insert("merges.txt".to_owned(), Vec::new());
     let hub = Hub::new(files);
-    let preset = gpt2_presets::Preset::open_with("hf://a/b", &hub.options()).unwrap();
-    // Whatever the tokenizer thinks of it.
-    let _ = preset.tokenizer();
+    let folder = open("hf://a/b", &hub.options()).unwrap();
+    assert_eq!(fetch(&*folder, "merges.txt").unwrap(), b"");
     let link = hub.folder().join("snapshots").join(COMMIT).join("merges.txt");
     assert_eq!(fs::read(link).unwrap(), b"");
     let blobs = files_of(&hub.folder().join("blobs"));

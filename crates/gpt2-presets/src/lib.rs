@@ -33,7 +33,7 @@ pub use gpt2_data::{
 pub use gpt2_files::FileError;
 #[cfg(feature = "hub")]
 pub use gpt2_hub::{CachedFiles, DownloadProgress, HubOptions};
-pub use gpt2_hub::{HubError, ModelErrorKind, RequestErrorKind};
+pub use gpt2_hub::{HandlePurpose, HubError, ModelErrorKind, RequestErrorKind};
 pub use open::builtin::{PresetInfo, presets};
 #[cfg(feature = "hub")]
 pub use open::cached_files::cached_files;

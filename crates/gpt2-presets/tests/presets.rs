@@ -7,6 +7,10 @@ mod configs;
 mod converting;
 mod exporting;
 mod failed_saves;
+#[cfg(feature = "hub")]
+#[path = "../../gpt2-hub/tests/fakes/mod.rs"]
+#[allow(dead_code, reason = "the tests of gpt2-hub use the rest")]
+mod fakes;
 mod gguf;
 mod gguf_builder;
 mod handles;
@@ -14,6 +18,12 @@ mod hostile_gguf;
 mod hostile_hdf5;
 mod hostile_safetensors;
 mod hostile_shards;
+#[cfg(feature = "hub")]
+mod hub_loading;
+#[cfg(feature = "hub")]
+mod hub_offline;
+#[cfg(feature = "hub")]
+mod hub_publish;
 #[cfg(feature = "bundled")]
 mod interop;
 #[cfg(feature = "bundled")]

@@ -39,7 +39,7 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("gpt2-presets/", env!("CARGO_PKG_VERSION")))
-            // A part of a compressed file is of no use, and its size says nothing.
+            // A part of a compressed file cannot be continued, and its size says nothing.
             .accept_encoding("identity")
             .timeout_resolve(connect)
             .timeout_connect(connect)
@@ -54,8 +54,8 @@ impl Client {
         &self.options
     }
 
-    /// Asks, and asks again where that may help: without an answer, and for the statuses 408, 429 and
-    /// 5xx. Returns the last answer, of any status; see [`Response::refusal`].
+    /// Asks, and asks again where that may help: without an answer, and for the statuses 408, 429
+    /// and 5xx. Returns the last answer, of any status; see [`Response::refusal`].
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Response, HubError> {
         let mut retries = Retries::new(&self.options);
         loop {
@@ -99,7 +99,7 @@ impl Client {
             if visited.len() > MAX_REDIRECTS {
                 return refuse("it is the eleventh in a row");
             }
-            // As browsers do; 307 and 308 keep the method.
+            // Browsers do the same; 307 and 308 keep the method.
             if matches!(response.status, 301..=303) && method != Method::HEAD {
                 method = Method::GET;
             }
@@ -124,7 +124,7 @@ impl Client {
             }
         }
         let limit = request.time_limit;
-        // What was sent with a POST is not sent again with the GET that its redirect became.
+        // The body of a POST is not sent again with the GET that its redirect became.
         let answer = match &request.body {
             Body::Bytes(bytes) if *method == request.method => self.run(builder, *bytes, limit),
             Body::Reader { length, open } if *method == request.method => {

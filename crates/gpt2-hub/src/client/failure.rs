@@ -1,4 +1,4 @@
-//! Errors for answers that are failures, and for questions without an answer.
+//! Errors for answers that are failures, and for requests without an answer.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(crate) fn unexpected(display: &str, url: &Url, found: String) -> HubError {
     request_error(display, url.host(), RequestErrorKind::Unexpected { found })
 }
 
-/// Failure for a question without an answer, or without a whole one.
+/// Failure for a request without an answer, or without a whole one.
 pub(crate) fn connection_error(display: &str, url: &Url, error: &ureq::Error) -> HubError {
     let cause = match error {
         // Its text holds the address.

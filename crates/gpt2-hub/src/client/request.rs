@@ -1,4 +1,4 @@
-//! Question to a hub.
+//! Request to a hub.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use ureq::http::Method;
 /// Name and value of a header.
 pub(crate) type Header = (&'static str, String);
 
-/// Question to a hub.
+/// Request to a hub.
 pub(crate) struct Request<'a> {
     pub(crate) method: Method,
     pub(crate) url: &'a str,
@@ -22,7 +22,7 @@ pub(crate) struct Request<'a> {
     pub(crate) time_limit: Option<Duration>,
 }
 
-/// Body of a question.
+/// Body of a request.
 pub(crate) enum Body<'a> {
     Empty,
     Bytes(&'a [u8]),
@@ -43,7 +43,7 @@ pub(crate) enum Redirects {
 }
 
 impl<'a> Request<'a> {
-    /// Question without headers and body, which follows redirects.
+    /// Request without headers and body, which follows redirects.
     pub(crate) fn new(method: Method, url: &'a str, display: &'a str) -> Self {
         let (headers, body, redirects) = (&[][..], Body::Empty, Redirects::Always);
         Self { method, url, headers, body, display, redirects, time_limit: None }

@@ -61,13 +61,13 @@ impl Response {
         })
     }
 
-    /// The body, without limit: the caller has one.
+    /// Body without a limit: the caller has one.
     pub(crate) fn into_reader(self) -> BodyReader<'static> {
         self.body.into_with_config().limit(u64::MAX).reader()
     }
 
-    /// Address that a redirect leads to; none if this is no redirect. (308 without an address is how a
-    /// resumable upload says that it expects more.)
+    /// Address that a redirect leads to; none if this is no redirect. (308 without an address is
+    /// how a resumable upload says that it expects more.)
     pub(super) fn location(&self, display: &str) -> Result<Option<Url>, HubError> {
         let location = self.headers.get("location");
         let Some(location) =

@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::options::HubOptions;
 
-/// A hub that wants a longer pause than this gets no further request.
+/// Longest pause that a hub may ask for. Beyond it, the request is given up.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// No wait of our own choice is longer.
+/// Longest pause of our own choice.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 
-/// The attempts that are left for one request.
+/// Attempts that are left for one request.
 pub(crate) struct Retries {
     allowed: u32,
     used: u32,
@@ -23,12 +23,13 @@ impl Retries {
         Self { allowed: options.retries, used: 0, delay: options.retry_delay }
     }
 
-    /// The last attempt has brought something: begin to count anew.
+    /// Starts the count anew, after an attempt that brought something.
     pub(crate) fn reset(&mut self) {
         self.used = 0;
     }
 
-    /// Waits, and says whether to try again. `retry_after` is what the hub asked for.
+    /// Waits and returns true, or returns false if the attempts are used up. `retry_after` is the
+    /// pause that the hub asked for.
     pub(crate) fn wait(&mut self, retry_after: Option<Duration>) -> bool {
         if self.used == self.allowed || retry_after.is_some_and(|wait| wait > LONGEST_WAIT) {
             return false;
@@ -42,7 +43,7 @@ impl Retries {
     }
 }
 
-/// The header `Retry-After`: seconds, or a date as HTTP writes it.
+/// Pause in the header `Retry-After`: seconds, or a date as HTTP writes it.
 pub(crate) fn retry_after(value: &str) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse() {
@@ -52,7 +53,7 @@ pub(crate) fn retry_after(value: &str) -> Option<Duration> {
     Some(Duration::from_secs(http_date(value)?).saturating_sub(now))
 }
 
-/// The header `RateLimit` where nothing is left: `"api";r=0;t=55` (the IETF's draft 9 of
+/// Pause in the header `RateLimit`, if nothing is left: `"api";r=0;t=55` (the IETF's draft 9 of
 /// `ratelimit-headers`, as `huggingface_hub/utils/_http.py` reads it).
 pub(crate) fn rate_limit(value: &str) -> Option<Duration> {
     let number = |name: &str| {
@@ -78,7 +79,7 @@ fn http_date(text: &str) -> Option<u64> {
     let seconds = seconds + number(second, 0..=60)?;
     let month = MONTHS.iter().position(|name| *name == month)? as u64;
     let (day, year) = (number(day, 1..=31)?, number(year, 1970..=9999)?);
-    // Howard Hinnant's `days_from_civil`, as in `date.rs`, the other way round.
+    // Howard Hinnant's `days_from_civil`.
     let (march_year, march_month) =
         if month >= 2 { (year, month - 2) } else { (year - 1, month + 10) };
     let day_of_year = (153 * march_month + 2) / 5 + day - 1;
@@ -87,7 +88,7 @@ fn http_date(text: &str) -> Option<u64> {
     Some(days.checked_sub(719_468)? * 86_400 + seconds)
 }
 
-/// From 0 to 1, from the random keys that the standard library gives each hash map.
+/// Random number from 0 to 1, from the keys that the standard library gives each hash map.
 fn random() -> f64 {
     RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
 }

@@ -5,8 +5,8 @@ use std::ops::Deref;
 
 /// Beginning of a hub's addresses, without a slash at its end.
 ///
-/// It may hold a password. `Debug` leaves it out, and there is no `Display`, so that it does not get
-/// into a message.
+/// It may hold a password. `Debug` leaves it out, and there is no `Display`, so that it does not
+/// get into a message.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint(String);
 

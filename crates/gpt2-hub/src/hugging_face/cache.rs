@@ -19,14 +19,14 @@ use crate::file_names::check_place;
 use crate::lookup::Cached;
 use crate::transfer::digest::is_hex;
 
-/// One model in the cache.
+/// Model in the cache.
 #[derive(Debug)]
 pub(crate) struct HuggingFaceCache {
     repo: CacheRepo,
     root: PathBuf,
-    /// Of the model.
+    /// Folder of the model.
     folder: PathBuf,
-    /// Of its locks.
+    /// Folder of its locks.
     locks: PathBuf,
     revision: String,
 }
@@ -43,7 +43,7 @@ impl HuggingFaceCache {
         }
     }
 
-    /// The commit that the revision was when it was last seen.
+    /// Commit of the revision when it was last seen.
     pub(crate) fn commit(&self) -> Option<String> {
         if is_commit(&self.revision) {
             return Some(self.revision.clone());
@@ -64,13 +64,14 @@ impl HuggingFaceCache {
         }
     }
 
-    /// The files of the commit that the revision was when it was last seen.
+    /// Files of that commit.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let commit = self.commit();
         commit.map_or(Vec::new(), |commit| files_below(&self.repo.pointer_path(&commit)))
     }
 
-    /// Checks that a file is in the cache. Python's client keeps what models share beside them.
+    /// Checks that a file is in the cache, not only in the model's folder: Python's client keeps
+    /// files that models share beside them.
     pub(crate) fn check_place(&self, path: &Path, name: &str) -> Result<(), HubError> {
         check_place(path, name, &[&self.root, &self.folder])
     }
@@ -79,41 +80,41 @@ impl HuggingFaceCache {
         self.repo.blob_path(etag)
     }
 
-    /// The file that Python's client locks too.
+    /// Lock file, which Python's client uses too.
     pub(crate) fn lock(&self, etag: &str) -> PathBuf {
         self.locks.join(format!("{etag}.lock"))
     }
 
-    /// Gives a blob the name of a file, by a link that still leads there when the cache is moved.
+    /// Gives a blob the name of a file, by a relative link, so that the cache can be moved.
     pub(crate) fn link(&self, etag: &str, commit: &str, name: &str) -> Result<PathBuf, HubError> {
         static LINKS: AtomicU64 = AtomicU64::new(0);
         let path = self.repo.pointer_path(commit).join(name);
         let folder = path.parent().unwrap_or(&self.folder);
         fs::create_dir_all(folder).map_err(write_error(folder))?;
-        // Of parts, as Windows follows no link with `/` in it.
+        // Joined from parts: Windows follows no link with `/` in it.
         let up = iter::repeat_n("..", 2 + name.matches('/').count());
         let target: PathBuf = up.chain(["blobs", etag]).collect();
         let number = LINKS.fetch_add(1, Ordering::Relaxed);
         let temporary = folder.join(format!(".{}-{number}.link", std::process::id()));
-        // Left by a process of the same number.
+        // A file that a process with the same number has left.
         let _ = fs::remove_file(&temporary);
         let blob = self.blob(etag);
         let linked = symlink(&target, &temporary)
             .and_then(|()| fs::metadata(&temporary).map(drop))
             .or_else(|_| {
-                // Of the link that leads nowhere, if it is that.
+                // The link may lead nowhere.
                 let _ = fs::remove_file(&temporary);
                 fs::hard_link(&blob, &temporary)
             })
             .or_else(|_| fs::copy(&blob, &temporary).map(drop))
             .and_then(|()| fs::rename(&temporary, &path));
-        // Of two links to the same file, renaming one to the other leaves both.
+        // Renaming a link over another link to the same file leaves both.
         let _ = fs::remove_file(&temporary);
         linked.map_err(write_error(&path))?;
         Ok(path)
     }
 
-    /// Remembers that the hub does not have a file. A cache that cannot be written to forgets.
+    /// Notes that the hub does not have a file. Failures are ignored: a cache may be read-only.
     pub(crate) fn remember_absent(&self, commit: &str, name: &str) {
         let path = self.no_exist(commit, name);
         if let Some(folder) = path.parent() {
@@ -121,7 +122,7 @@ impl HuggingFaceCache {
         }
     }
 
-    /// Remembers which commit the revision is. A cache that cannot be written to forgets.
+    /// Notes the commit of the revision. Failures are ignored: a cache may be read-only.
     pub(crate) fn remember_commit(&self, commit: &str) {
         if self.commit().as_deref() != Some(commit) {
             let _ = Staging::new(&self.folder.join("refs")).and_then(|mut staging| {
@@ -136,7 +137,7 @@ impl HuggingFaceCache {
     }
 }
 
-/// Whether a revision is a commit, and so will always be the same.
+/// Whether a revision is a commit, which never changes.
 pub(crate) fn is_commit(revision: &str) -> bool {
     is_hex(revision, 40)
 }

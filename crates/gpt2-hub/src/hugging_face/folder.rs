@@ -1,9 +1,8 @@
 //! Folder of a model on Hugging Face.
 //!
-//! The names and addresses are those of the crate `hf-hub`. Its transfer is not used: it sends the
-//! token along to the host that a redirect names, appends an answer that is the whole file to the
-//! part that it has, and checks neither size nor content. Nor is its `create_ref`, which writes in
-//! place.
+//! Names and addresses come from the crate `hf-hub`. Its transfer is not used: it sends the token
+//! to the host that a redirect names, appends an answer with the whole file to the part that it
+//! has, and checks neither size nor content. Its `create_ref` is not used: it writes in place.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,10 +26,10 @@ use crate::remote_folder::RemoteFolder;
 use crate::transfer::digest::{Digest, is_hex};
 use crate::transfer::download::{Download, download};
 
-/// What the hub says of a token that it does not know (`huggingface_hub/utils/_http.py`).
+/// Message of the hub about an unknown token (`huggingface_hub/utils/_http.py`).
 const INVALID_TOKEN: &str = "Invalid credentials in Authorization header";
 
-/// One revision of a model.
+/// Revision of a model.
 #[derive(Debug)]
 pub(crate) struct HuggingFaceFolder {
     client: Client,
@@ -38,20 +37,20 @@ pub(crate) struct HuggingFaceFolder {
     repo: Repo,
     cache: HuggingFaceCache,
     pins: Pins,
-    /// The commit that all files come from, once the first one was asked for.
+    /// Commit of all files, known after the first request.
     commit: Mutex<Option<String>>,
-    /// Whether that is the last one known, as the hub has not answered.
+    /// Whether the commit is the last one known, because the hub has not answered.
     unanswered: AtomicBool,
 }
 
-/// What the hub says of a file.
+/// Metadata of a file on the hub.
 enum Metadata {
     File {
         commit: String,
         etag: String,
         size: Option<u64>,
     },
-    /// It does not have it, in this commit.
+    /// The commit does not have the file.
     Absent {
         commit: Option<String>,
     },
@@ -72,14 +71,14 @@ impl HuggingFaceFolder {
         Ok(Self { client, handle, repo, cache, pins, commit, unanswered })
     }
 
-    /// Where the file is; none if the hub does not have it.
+    /// Finds a file, downloaded if need be; none if the hub does not have it.
     fn locate(&self, name: &str) -> Result<Option<PathBuf>, HubError> {
         let mut commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
         if commit.is_some() || self.offline().is_some() {
             *commit = commit.take().or_else(|| self.cache.commit());
             return self.locate_in(commit.as_deref(), name);
         }
-        // The commit that the revision was last time will do if the hub does not answer.
+        // If the hub does not answer, the last commit of the revision is used.
         let last = self.cache.commit();
         let known = last.as_deref().map(|last| self.cache.find(last, name));
         let fallback = match known {
@@ -105,7 +104,7 @@ impl HuggingFaceFolder {
         }
     }
 
-    /// Where the file is that a commit has.
+    /// Finds a file of a commit.
     fn locate_in(&self, commit: Option<&str>, name: &str) -> Result<Option<PathBuf>, HubError> {
         match commit.map(|commit| (commit, self.cache.find(commit, name))) {
             Some((_, Cached::File(path))) => return Ok(Some(path)),
@@ -120,7 +119,7 @@ impl HuggingFaceFolder {
         Err(HubError::Offline { file: self.display(name), flag })
     }
 
-    /// The file that the metadata describes, downloaded if need be, and its commit.
+    /// Finds the file that the metadata describes, downloaded if need be, and its commit.
     fn bring(
         &self,
         metadata: Metadata,
@@ -191,13 +190,13 @@ impl HuggingFaceFolder {
         )
     }
 
-    /// Asks for a file's metadata; `again` where that may help.
+    /// Asks for a file's metadata, with retries if `again`.
     fn ask(&self, revision: &str, name: &str, again: bool) -> Result<Metadata, HubError> {
         let (url, display, headers) =
             (self.url(revision, name), self.display(name), self.headers());
         let request = Request {
             headers: &headers,
-            // Who is sent to another host knows the file's metadata already.
+            // A redirect to another host has the file's metadata already.
             redirects: Redirects::SameOrigin,
             time_limit: Some(self.client.options().metadata_timeout),
             ..Request::new(Method::HEAD, &url, &display)
@@ -225,12 +224,12 @@ impl HuggingFaceFolder {
         Ok(Metadata::File { commit, etag, size: size.and_then(|size| size.parse().ok()) })
     }
 
-    /// What a status and the hub's own code for it mean.
+    /// Error for a status and the hub's own code.
     fn refusal(&self, response: &Response, display: &str) -> HubError {
         let (model, host) = (self.handle.to_string(), response.url.host());
         let kind = match response.header("x-error-code") {
             Some("RepoNotFound") => ModelErrorKind::NotFound { host },
-            // Who may not know whether there is a model gets this status too.
+            // The hub hides models by this status.
             None if response.status == 401
                 && response.header("x-error-message") != Some(INVALID_TOKEN) =>
             {
@@ -261,7 +260,7 @@ impl HuggingFaceFolder {
         self.unanswered.load(Ordering::Relaxed)
     }
 
-    /// What forbids to ask the hub.
+    /// Variable or option that forbids to ask the hub.
     fn offline(&self) -> Option<&'static str> {
         let options = self.client.options();
         options.offline.or(options.hugging_face.offline)
@@ -287,15 +286,15 @@ impl RemoteFolder for HuggingFaceFolder {
     }
 }
 
-/// Whether what the cache has of a revision will do although the hub has answered so: as in
-/// Python's client, unless the hub knows that the revision is gone.
+/// Whether the cache is used after this error. As in Python's client, any failure of the hub allows
+/// it, other than a revision that is gone.
 fn may_use_last(error: &HubError) -> bool {
     let is_gone =
         matches!(error, HubError::Model { kind: ModelErrorKind::RevisionNotFound { .. }, .. });
     error.is_of_hub() && !is_gone
 }
 
-/// An ETag without its quotes, which is to be a file's name.
+/// ETag without its quotes; none if it cannot be a file's name.
 fn plain(etag: &str) -> Option<String> {
     let etag = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"');
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);

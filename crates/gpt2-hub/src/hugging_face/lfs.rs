@@ -1,6 +1,6 @@
 //! Large files to the storage behind Hugging Face, by git-lfs' batch protocol.
 //!
-//! `huggingface_hub/lfs.py`. The addresses of the storage are signed: no token goes there.
+//! As `huggingface_hub/lfs.py`. The addresses of the storage are signed: no token goes there.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::upload::sending::{Sending, accepted, remedy};
 use crate::upload::upload_file::UploadFile;
 
 const LFS_JSON: &str = "application/vnd.git-lfs+json";
-/// Files of one question, as in `huggingface_hub/_commit_api.py`.
+/// Files of one request, as in `huggingface_hub/_commit_api.py`.
 const BATCH: usize = 256;
 
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ struct BatchAnswer {
 #[derive(Deserialize)]
 struct Object {
     oid: String,
-    /// None if the storage has the file.
+    /// Steps of the upload; none if the storage has the file.
     actions: Option<Actions>,
     error: Option<ObjectError>,
 }
@@ -50,9 +50,9 @@ struct ObjectError {
     message: String,
 }
 
-/// Puts those of the files into the storage that it does not have.
+/// Sends the files that the storage does not have.
 pub(crate) fn upload(repository: &Repository<'_>, files: &[&UploadFile]) -> Result<(), HubError> {
-    // Files of equal content are one object.
+    // Files with equal content are one object.
     let mut objects = BTreeMap::new();
     for file in files {
         objects.entry(file.sha256()?).or_insert(*file);
@@ -129,13 +129,13 @@ fn transfer(
     sending.finish()
 }
 
-/// The size of a part, and the address for each.
+/// Size of a part, and an address for each.
 struct Parts {
     size: u64,
     urls: Vec<String>,
 }
 
-/// None if there are not as many addresses as parts.
+/// Parts of a file of `size` bytes; none if the number of addresses does not fit.
 fn part_urls(header: &Map<String, Value>, chunk_size: &Value, size: u64) -> Option<Parts> {
     let chunk_size = match chunk_size {
         Value::String(text) => text.parse().ok()?,

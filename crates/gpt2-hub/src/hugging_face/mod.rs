@@ -12,7 +12,7 @@ mod lfs;
 pub(crate) mod options;
 #[cfg(feature = "client")]
 mod repository;
-mod snapshot;
+pub(crate) mod snapshot;
 #[cfg(feature = "client")]
 pub(crate) mod upload;
 

@@ -1,6 +1,6 @@
 //! Repository of Hugging Face that is written to.
 //!
-//! `huggingface_hub/hf_api.py` (`create_repo`).
+//! As `huggingface_hub/hf_api.py` (`create_repo`).
 
 use serde::Deserialize;
 use serde_json::json;
@@ -25,7 +25,7 @@ pub(crate) const JSON: &str = "application/json";
 pub(crate) struct Repository<'a> {
     pub(crate) client: &'a Client,
     pub(crate) patient: Client,
-    /// Without a slash at its end.
+    /// Address without a slash at its end.
     pub(crate) endpoint: &'a str,
     token: &'a str,
     /// `owner/model`
@@ -67,7 +67,7 @@ impl<'a> Repository<'a> {
         Ok(repository)
     }
 
-    /// Who the token belongs to.
+    /// Asks for the name of the token's owner.
     fn user(&self) -> Result<String, HubError> {
         let url = format!("{}/api/whoami-v2", self.endpoint);
         let response =
@@ -75,7 +75,7 @@ impl<'a> Repository<'a> {
         Ok(response.json::<User>(&self.display)?.name)
     }
 
-    /// Creates the repository and the branch, if they are not there.
+    /// Creates the repository and the branch, unless they exist.
     pub(crate) fn create(&self) -> Result<(), HubError> {
         let (owner, name) = self.id.split_once('/').unwrap_or(("", &self.id));
         let json = json!({"name": name, "organization": owner}).to_string();
@@ -83,7 +83,7 @@ impl<'a> Repository<'a> {
         let response = self.send(&url, JSON, json.as_bytes())?;
         match response.status {
             200..=299 => {}
-            // It may exist, also for a token that may not create any.
+            // It may exist, also for a token that may not create one.
             401..=403 | 409 if self.exists()? => {}
             _ => return Err(refused(response, &self.display)),
         }
@@ -91,7 +91,7 @@ impl<'a> Repository<'a> {
             return Ok(());
         }
         let response = self.send(&self.api("branch"), JSON, b"{}")?;
-        // Whether it may be written to, the next request says.
+        // The next request shows whether it may be written to.
         match response.status {
             200..=299 | 403 | 409 => Ok(()),
             _ => Err(refused(response, &self.display)),
@@ -114,7 +114,7 @@ impl<'a> Repository<'a> {
         }
     }
 
-    /// Posts, with the token if the address is the hub's own, and takes success only.
+    /// Posts a body; any status but success is an error. Only the hub's own address gets the token.
     pub(crate) fn post(
         &self,
         url: &str,
@@ -157,12 +157,12 @@ impl<'a> Repository<'a> {
         format!("{endpoint}/api/models/{id}/{action}/{}", self.quoted_revision())
     }
 
-    /// As one part of a path; a handle's revision has no other characters that mean something.
+    /// Revision as one part of a path. A handle's revision has no other special characters.
     fn quoted_revision(&self) -> String {
         self.revision.replace('/', "%2F").replace('+', "%2B")
     }
 
-    /// A mirror may hand out addresses of the hub itself.
+    /// Moves an address of the hub itself, as a mirror may hand out, to the endpoint.
     pub(crate) fn at_endpoint(&self, url: &str) -> String {
         match url.strip_prefix(HUGGING_FACE) {
             Some(path) if path.starts_with('/') => format!("{}{path}", self.endpoint),

@@ -1,6 +1,6 @@
 //! Upload of files to Hugging Face, in one commit.
 //!
-//! `huggingface_hub/hf_api.py` (`create_commit`) and `_commit_api.py`.
+//! As `huggingface_hub/hf_api.py` (`create_commit`) and `_commit_api.py`.
 
 use std::fmt::Write;
 
@@ -23,13 +23,13 @@ use crate::upload::upload_file::UploadFile;
 
 /// Name of the file with a model's card, which the hub shows.
 const README_FILE: &str = "README.md";
-/// Files of one question, and bytes of each in it, as in `_commit_api.py`.
+/// Files of one request, and bytes of each in it, as in `_commit_api.py`.
 const PREUPLOAD: usize = 256;
 const SAMPLE: u64 = 512;
-/// Bytes of files that are not large ones, in one commit. A preset's are texts of some megabytes.
+/// Most bytes of small files in one commit. Those of a preset are texts of some megabytes.
 const MAX_REGULAR: u64 = 64 * 1024 * 1024;
 
-/// How a file goes into a commit.
+/// File that a commit changes.
 struct Change<'a> {
     file: &'a UploadFile,
     large: bool,
@@ -47,11 +47,11 @@ struct PreuploadFile {
     upload_mode: String,
     #[serde(default)]
     should_ignore: bool,
-    /// SHA-256 or git's SHA-1 of the file that is there now.
+    /// SHA-256 or git's SHA-1 of the repository's file.
     oid: Option<String>,
 }
 
-/// Uploads all files, and a card where there is none. Returns the address of the model's page.
+/// Uploads all files, and a card for a model without one. Returns the address of the model's page.
 pub(crate) fn upload(
     client: &Client,
     handle: &ModelHandle,
@@ -74,7 +74,7 @@ pub(crate) fn upload(
 }
 
 impl Repository<'_> {
-    /// Lets the hub check the head of the user's card before anything large is sent.
+    /// Has the hub check the head of the user's card, before anything large is sent.
     fn validate_card(&self, card: &UploadFile) -> Result<(), HubError> {
         let content = card.read(MAX_REGULAR)?;
         let content = String::from_utf8_lossy(&content);
@@ -83,8 +83,8 @@ impl Repository<'_> {
         Ok(())
     }
 
-    /// Commits until the hub has every file as it is here: usually once. Where an answer is lost,
-    /// this finds out whether the commit was made, and does not make it twice.
+    /// Commits until the hub has every file as it is here: usually once. After a lost answer, the
+    /// list of changes shows whether the commit was made, so that it is not made twice.
     fn publish(&self, files: &[UploadFile]) -> Result<(), HubError> {
         let mut retries = Retries::new(self.client.options());
         loop {
@@ -107,7 +107,7 @@ impl Repository<'_> {
         }
     }
 
-    /// The files that the hub has not, or has otherwise.
+    /// Lists the files that the hub lacks, or has with another content.
     fn changes<'files>(
         &self,
         files: &'files [UploadFile],
@@ -136,7 +136,7 @@ impl Repository<'_> {
         Ok(changes)
     }
 
-    /// None if the file is there.
+    /// Change for a file; none if the hub has it.
     fn change<'files>(
         &self,
         file: &'files UploadFile,

@@ -1,9 +1,9 @@
 //! Cache of kagglehub, which shares its files with this library.
 //!
 //! `<root>/models/<owner>/<model>/<framework>/<variation>/` holds the files in `<version>/`, and
-//! empty marker files for what is complete: `.complete/<version>/<path>.complete` for one file,
+//! empty marker files for complete ones: `.complete/<version>/<path>.complete` for one file,
 //! `<version>.complete` for all of them (`kagglehub/cache.py`). A marker of our own beside the
-//! former, `<path>.absent`, remembers a file that the version does not have; versions never change.
+//! former, `<path>.absent`, notes a file that the version does not have; versions never change.
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::options::HubOptions;
 
 const MARKERS: &str = ".complete";
 
-/// The folder of a model's variation in the cache.
+/// Folder of a model's variation in the cache.
 #[derive(Debug)]
 pub(crate) struct KaggleCache {
     pub(crate) root: PathBuf,
@@ -38,7 +38,7 @@ impl KaggleCache {
         Ok(Self { root: root.clone(), folder })
     }
 
-    /// The folder of a version's files.
+    /// Folder of a version's files.
     pub(crate) fn version_folder(&self, version: u64) -> PathBuf {
         self.folder.join(version.to_string())
     }
@@ -56,17 +56,17 @@ impl KaggleCache {
         }
     }
 
-    /// Says that the file in its place is whole.
+    /// Marks the file in its place as whole.
     pub(crate) fn mark_complete(&self, version: u64, name: &str) -> Result<(), HubError> {
         touch(&self.marker(version, name, "complete"))
     }
 
-    /// Says that the version does not have the file.
+    /// Marks a file that the version does not have.
     pub(crate) fn mark_absent(&self, version: u64, name: &str) -> Result<(), HubError> {
         touch(&self.marker(version, name, "absent"))
     }
 
-    /// The newest version of which there is a whole file.
+    /// Newest version with a whole file.
     pub(crate) fn newest_version(&self) -> Option<u64> {
         let entries = fs::read_dir(&self.folder).ok()?;
         let versions =
@@ -74,7 +74,7 @@ impl KaggleCache {
         versions.filter(|version| !self.files(*version).is_empty()).max()
     }
 
-    /// The whole files of a version.
+    /// Whole files of a version.
     pub(crate) fn files(&self, version: u64) -> Vec<PathBuf> {
         let folder = self.version_folder(version);
         let mut files = files_below(&folder);
@@ -85,7 +85,7 @@ impl KaggleCache {
         files
     }
 
-    /// The file that is locked while a file is downloaded.
+    /// File that is locked during the download of another.
     pub(crate) fn lock(&self, version: u64, name: &str) -> PathBuf {
         self.marker(version, name, "lock")
     }

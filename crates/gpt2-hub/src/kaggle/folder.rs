@@ -1,8 +1,8 @@
 //! Folder of a model on Kaggle.
 //!
-//! Questions are what `kagglesdk` asks: a POST of JSON to `models.ModelApiService/<method>`. The
-//! one for a file is answered by a redirect to a signed address, which gets no token. An error may
-//! come with the status 200 and a `code` of its own (`kagglesdk/kaggle_http_client.py`).
+//! Requests are those of `kagglesdk`: a POST of JSON to `models.ModelApiService/<method>`. The
+//! answer for a file is a redirect to a signed address, which gets no token. An error may come with
+//! the status 200 and a `code` of its own (`kagglesdk/kaggle_http_client.py`).
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -29,31 +29,31 @@ use crate::request_error::RequestErrorKind;
 use crate::transfer::digest::{Digest, hex};
 use crate::transfer::download::{Download, download};
 
-/// A signed address does not last: how often a new one is asked for, for one file.
+/// Most signed addresses for one file. They expire.
 const MAX_ADDRESSES: u32 = 5;
 
-/// A model's variation, of one version.
+/// Variation of a model, in one version.
 #[derive(Debug)]
 pub(crate) struct KaggleFolder {
     client: Client,
     handle: KaggleHandle,
     cache: KaggleCache,
     pins: Pins,
-    /// The version that the handle names, or else the newest when it was first asked for.
+    /// Version in the handle, or else the newest at the first request.
     version: OnceLock<u64>,
-    /// Whether Kaggle has given something of the model to this user.
+    /// Whether Kaggle has given this user something of the model.
     admitted: AtomicBool,
 }
 
-/// What Kaggle answers.
+/// Answer of Kaggle.
 enum Answer {
-    /// Where the file is.
+    /// Address of the file.
     Address(Url),
     Json {
         json: Value,
         url: Url,
     },
-    /// It does not have that, or does not admit it to this user.
+    /// Kaggle does not have it, or hides it from this user.
     Absent {
         host: String,
     },
@@ -67,7 +67,7 @@ impl KaggleFolder {
         Ok(Self { client, handle: handle.clone(), cache, pins, version, admitted })
     }
 
-    /// The handle's text.
+    /// Text of the handle.
     fn model(&self) -> String {
         HubHandle::Kaggle(self.handle.clone()).to_string()
     }
@@ -106,7 +106,7 @@ impl KaggleFolder {
         }
     }
 
-    /// The signed address of a file; none if the version does not have it.
+    /// Asks for the signed address of a file; none if the version does not have it.
     fn address(&self, version: u64, name: &str) -> Result<Option<String>, HubError> {
         let display = self.display(name);
         let mut question = self.question();
@@ -160,7 +160,7 @@ impl KaggleFolder {
         Answer::new(response, display)
     }
 
-    /// Where the file is; none if the version does not have it.
+    /// Finds a file, downloaded if need be; none if the version does not have it.
     fn locate(&self, name: &str) -> Result<Option<PathBuf>, HubError> {
         let version = self.version()?;
         match self.cache.find(version, name) {
@@ -170,7 +170,7 @@ impl KaggleFolder {
         }
     }
 
-    /// Downloads a file of which the cache knows nothing; none if the version does not have it.
+    /// Downloads a file that the cache does not know; none if the version does not have it.
     fn download(&self, version: u64, name: &str) -> Result<Option<PathBuf>, HubError> {
         let target = self.cache.version_folder(version).join(name);
         let display = self.display(name);
@@ -198,19 +198,19 @@ impl KaggleFolder {
             );
             match result {
                 Ok(()) => return Ok(Some(target)),
-                // The address has expired, perhaps. What has arrived is kept.
+                // The address may have expired. The bytes that have arrived are kept.
                 Err(error) if attempt < MAX_ADDRESSES && is_refused(&error) => attempt += 1,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Saves the next question. Only for a version that is known to exist, and to be open to this
-    /// user, who may not be the one that has filled the cache: Kaggle hides what is not.
+    /// Notes that a file is absent, to save the next request. Only for a version that is open to
+    /// this user: Kaggle hides others, and another user may have filled the cache.
     fn remember_absent(&self, version: u64, name: &str) {
         let is_admitted = || self.admitted.load(Ordering::Relaxed) || self.newest_version().is_ok();
         if !self.cache.files(version).is_empty() && is_admitted() {
-            // Where that fails, the question is asked again.
+            // Without the note, the request is made again.
             let _ = self.cache.mark_absent(version, name);
         }
     }
@@ -275,13 +275,13 @@ impl Answer {
     }
 }
 
-/// Whether the storage does not accept an address, or not any more.
+/// Whether the storage does not accept an address, or no longer accepts it.
 fn is_refused(error: &HubError) -> bool {
     error.request_kind().is_some_and(RequestErrorKind::is_refused_address)
 }
 
-/// The MD5 in headers like `x-goog-hash: crc32c=n03x6A==,md5=Ojk9c3dhfxgoKVVHYwFbHQ==`, or else
-/// the other.
+/// MD5 in headers like `x-goog-hash: crc32c=n03x6A==,md5=Ojk9c3dhfxgoKVVHYwFbHQ==`, or else the
+/// CRC.
 fn hash_of_google(headers: &HeaderMap) -> Option<Digest> {
     let values = headers.get_all("x-goog-hash").iter().filter_map(|value| value.to_str().ok());
     let hashes: Vec<_> = values.flat_map(|value| value.split(',')).map(str::trim).collect();

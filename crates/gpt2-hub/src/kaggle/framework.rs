@@ -26,8 +26,8 @@ const FRAMEWORKS: [&str; 22] = [
     "TRITON",
 ];
 
-/// Name of a framework in the protocol, for any spelling: `pyTorch`, `pytorch` (`kagglehub/enum.py`).
-/// Kaggle judges unknown ones.
+/// Name of a framework in the protocol, for any spelling: `pyTorch`, `pytorch`
+/// (`kagglehub/enum.py`). Kaggle judges unknown ones.
 pub(crate) fn framework_name(framework: &str) -> String {
     let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_uppercase();
     let known = FRAMEWORKS.iter().find(|known| plain(known) == plain(framework));

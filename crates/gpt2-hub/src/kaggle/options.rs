@@ -1,6 +1,6 @@
 //! Settings of Kaggle: address, token, cache, as kagglehub finds them.
 //!
-//! `kagglehub/config.py` and `kagglesdk/kaggle_env.py`, in their order.
+//! The order is that of `kagglehub/config.py` and `kagglesdk/kaggle_env.py`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,15 +16,15 @@ use crate::error::HubError;
 /// Settings of Kaggle.
 #[derive(Debug, Clone)]
 pub(crate) struct KaggleOptions {
-    /// The address before `/<service>/<method>`.
+    /// Address before `/<service>/<method>`.
     pub(crate) endpoint: Result<Endpoint, InvalidSetting>,
-    /// The header `Authorization`; none for public models.
+    /// Value of the header `Authorization`; none for public models.
     pub(crate) authorization: Result<Option<Token>, InvalidSetting>,
-    /// None where the environment names no home.
+    /// Folder of the cache; none if the environment names no home.
     pub(crate) cache: Option<PathBuf>,
 }
 
-/// A variable or a file that is not as it should be; reported when Kaggle is asked.
+/// Invalid variable or file. It is reported when Kaggle is asked.
 #[derive(Debug, Clone)]
 pub(crate) struct InvalidSetting {
     option: &'static str,
@@ -66,7 +66,7 @@ fn endpoint(environment: Option<&str>) -> Result<Endpoint, InvalidSetting> {
     }))
 }
 
-/// The first of: an access token, in a variable, in a file that the variable names, or in its usual
+/// First of: an access token in a variable, in a file that the variable names, or in its usual
 /// file; a user's name and key, in variables or in `kaggle.json`.
 fn authorization(variables: Variables<'_>) -> Result<Option<Token>, InvalidSetting> {
     if let Some(token) = access_token(variables)? {
@@ -79,7 +79,7 @@ fn authorization(variables: Variables<'_>) -> Result<Option<Token>, InvalidSetti
     let folder = path(variables, "KAGGLE_CONFIG_DIR").or_else(|| kaggle_folder(variables));
     let Some(file) = folder.map(|folder| folder.join("kaggle.json")) else { return Ok(None) };
     let Some(json) = read(&file)? else { return Ok(None) };
-    // The text is not quoted: it is secret.
+    // The text is not quoted in messages: it is secret.
     let json = serde_json::from_str::<Value>(&json).unwrap_or_default();
     let string = |key| json.get(key).and_then(Value::as_str);
     match (string("username"), string("key")) {
@@ -113,13 +113,13 @@ fn kaggle_folder(variables: Variables<'_>) -> Option<PathBuf> {
     Some(home(variables)?.join(".kaggle"))
 }
 
-/// The token in a file; none if there is no file or it is empty.
+/// Token in a file; none without a file, or in an empty one.
 fn read_token(file: &Path) -> Result<Option<String>, InvalidSetting> {
     let text = read(file)?.map(|text| text.trim().to_owned());
     Ok(text.filter(|text| !text.is_empty()))
 }
 
-/// A text file; none if there is none.
+/// Content of a text file; none without a file.
 fn read(file: &Path) -> Result<Option<String>, InvalidSetting> {
     if !file.exists() {
         return Ok(None);
@@ -146,8 +146,8 @@ mod tests {
 
     use super::*;
 
-    /// What `kagglehub.config.get_kaggle_credentials` finds with these files in the home and these
-    /// variables; a value with `~` at its beginning is a path in the home.
+    /// Credentials that `kagglehub.config.get_kaggle_credentials` finds with these files in the
+    /// home and these variables; a value with `~` at its beginning is a path in the home.
     fn found(files: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<String, String> {
         let home = tempfile::tempdir().unwrap();
         for (name, text) in files {

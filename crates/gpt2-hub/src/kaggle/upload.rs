@@ -1,7 +1,7 @@
 //! Upload of files to Kaggle, as a new version of a variation.
 //!
-//! `kagglehub/models.py` (`model_upload`), `models_helpers.py`, `gcs_upload.py`. Files go to Google's
-//! storage, each to an address of its own, which needs no token.
+//! As `kagglehub/models.py` (`model_upload`), `models_helpers.py`, `gcs_upload.py`. Files go to
+//! Google's storage, each to an address of its own, which needs no token.
 
 use std::collections::BTreeMap;
 
@@ -24,9 +24,9 @@ use crate::upload::sending::{Sending, accepted, patient, refused, remedy};
 use crate::upload::upload_file::UploadFile;
 
 const MODELS: &str = "models.ModelApiService";
-/// kagglehub packs more than these into an archive.
+/// Most files of a version. kagglehub packs more than these into an archive.
 const MAX_FILES: usize = 50;
-/// Bytes that are sent at once. The storage takes multiples of 256 KiB.
+/// Bytes of one request. The storage takes multiples of 256 KiB.
 const CHUNK: u64 = 32 * 1024 * 1024;
 
 struct Kaggle<'a> {
@@ -45,7 +45,7 @@ struct Blob {
     create_url: String,
 }
 
-/// The tokens of the files in a folder, and the folders in it.
+/// Tokens of the files in a folder, and the folders in it.
 #[derive(Default)]
 struct Directory {
     tokens: Vec<String>,
@@ -124,7 +124,7 @@ impl<'a> Kaggle<'a> {
     fn create_model(&self, owner: &str, model: &str) -> Result<(), HubError> {
         let json = json!({"ownerSlug": owner, "modelSlug": model});
         match self.call(&format!("{MODELS}/GetModel"), &json) {
-            // One that may not be seen is not told from one that is not there.
+            // Kaggle answers alike for a hidden model and for none.
             Err(HubError::UploadRefused { status: 403 | 404, .. }) => {}
             answer => return answer.map(drop),
         }
@@ -148,7 +148,7 @@ impl<'a> Kaggle<'a> {
         Ok(blob.token)
     }
 
-    /// Sends what the storage does not have yet, until it has all.
+    /// Sends the bytes that the storage lacks, until it has all.
     fn send_content(&self, sending: &Sending<'_>, url: &str) -> Result<(), HubError> {
         let mut retries = Retries::new(self.client.options());
         let mut start = 0;
@@ -178,7 +178,7 @@ impl<'a> Kaggle<'a> {
         }
     }
 
-    /// Sends a chunk, and returns how much of the file has arrived then; none if it is all.
+    /// Sends a chunk, and returns the number of bytes that have arrived; none for the whole file.
     fn send_chunk(
         &self,
         sending: &Sending<'_>,
@@ -196,7 +196,7 @@ impl<'a> Kaggle<'a> {
         received(response, sending)
     }
 
-    /// Asks how much of a file has arrived; none if it is all.
+    /// Asks for the number of bytes that have arrived; none for the whole file.
     fn received(&self, sending: &Sending<'_>, url: &str) -> Result<Option<u64>, HubError> {
         let headers: [Header; 1] = [("content-range", format!("bytes */{}", sending.file.size))];
         let mut request = Request::new(Method::PUT, url, &sending.display);
@@ -206,13 +206,13 @@ impl<'a> Kaggle<'a> {
         received(self.client.send(&request)?, sending)
     }
 
-    /// Asks, as often as it takes.
+    /// Asks, with retries.
     fn call(&self, method: &str, json: &Value) -> Result<Value, HubError> {
         self.asked(method, json, |request| self.client.send(request))
     }
 
-    /// Asks once, as what is asked for would be made twice, but where the hub says that it did
-    /// nothing.
+    /// Asks once, because a second request would make a second version. A hub that says that it did
+    /// nothing is asked again.
     fn call_once(&self, method: &str, json: &Value) -> Result<Value, HubError> {
         let mut retries = Retries::new(self.client.options());
         self.asked(method, json, |request| {
@@ -255,7 +255,7 @@ impl<'a> Kaggle<'a> {
     }
 }
 
-/// The status and the text of a failure that comes with the status 200.
+/// Status and text of a failure that comes with the status 200.
 fn failure(answer: &Value) -> Option<(u16, String)> {
     let status = |key: &str| answer[key].as_u64().and_then(|code| u16::try_from(code).ok());
     if let Some(code) = status("code").filter(|code| *code >= 400) {
@@ -265,7 +265,7 @@ fn failure(answer: &Value) -> Option<(u16, String)> {
     Some((status("errorCode").unwrap_or(400), error.to_owned()))
 }
 
-/// How much of a file has arrived by this answer; none if it is all.
+/// Number of bytes that have arrived by this answer; none for the whole file.
 fn received(response: Response, sending: &Sending<'_>) -> Result<Option<u64>, HubError> {
     match response.status {
         200..=299 => return Ok(None),
@@ -275,7 +275,7 @@ fn received(response: Response, sending: &Sending<'_>) -> Result<Option<u64>, Hu
     let Some(range) = response.header("range") else { return Ok(Some(0)) };
     let last = range.rsplit('-').next().and_then(|last| last.parse::<u64>().ok());
     match last.and_then(|last| last.checked_add(1)) {
-        // All of it would be 200.
+        // For the whole file the status would be 200.
         Some(next) if next < sending.file.size => Ok(Some(next)),
         _ => {
             let found = format!("the range `{range}` of a file of {} bytes", sending.file.size);
@@ -284,7 +284,7 @@ fn received(response: Response, sending: &Sending<'_>) -> Result<Option<u64>, Hu
     }
 }
 
-/// Whether the same may work later.
+/// Whether the same request may succeed later.
 fn is_passing(error: &HubError) -> bool {
     error.request_kind().is_some_and(RequestErrorKind::is_out_of_reach)
 }
@@ -299,7 +299,7 @@ impl Directory {
         }
     }
 
-    /// Without lists that are empty, as kagglesdk leaves defaults out.
+    /// JSON without empty lists, as kagglesdk leaves defaults out.
     fn to_json(&self) -> Map<String, Value> {
         let mut json = Map::new();
         if !self.tokens.is_empty() {

@@ -1,13 +1,13 @@
 //! Token in the cookies that `modelscope login` leaves behind.
 //!
-//! The file is a pickled `RequestsCookieJar`. Nothing of it is run or built: its strings and
-//! integers are read in their order, as they follow each other in the state of a cookie.
+//! The file is a pickled `RequestsCookieJar`. Nothing in it is run or built: strings and integers
+//! are read in order, as they follow each other in the state of a cookie.
 
 use std::collections::HashMap;
 
 const COOKIE: &str = "m_session_id";
 
-/// What a pickle pushes, as far as it matters.
+/// Item that a pickle pushes, as far as it matters here.
 #[derive(Debug, Clone, PartialEq)]
 enum Item {
     Text(String),
@@ -15,17 +15,17 @@ enum Item {
     Other,
 }
 
-/// The session's token; none if there is none, if it has expired by `now` (seconds since 1970), or
-/// if the file is no such jar.
+/// Token of the session; none without a session, with one that has expired by `now` (seconds since
+/// 1970), or in a file that is no such jar.
 pub(crate) fn session_token(pickle: &[u8], now: i64) -> Option<String> {
     let items = items(pickle)?;
     let is = |item: &Item, text: &str| matches!(item, Item::Text(found) if found == text);
-    // The last one that was set.
+    // The cookie that was set last.
     let mut windows = items.windows(4).enumerate();
     let (start, window) = windows.rfind(|(_, window)| {
         is(&window[0], "name") && is(&window[1], COOKIE) && is(&window[2], "value")
     })?;
-    // One that does not say how long it lasts ends with the session, of which nobody knows.
+    // A cookie without an end lasts as long as the session, whose end is unknown.
     let expires = items[start..].windows(2).find(|pair| is(&pair[0], "expires"));
     if let Some([_, Item::Integer(expires)]) = expires
         && *expires <= now
@@ -38,7 +38,7 @@ pub(crate) fn session_token(pickle: &[u8], now: i64) -> Option<String> {
     }
 }
 
-/// The items of a pickle in their order; none if it has an operation that no jar needs.
+/// Items of a pickle in their order; none if it has an operation that no jar needs.
 fn items(pickle: &[u8]) -> Option<Vec<Item>> {
     let mut items = Vec::new();
     let mut memo = HashMap::new();
@@ -47,7 +47,7 @@ fn items(pickle: &[u8]) -> Option<Vec<Item>> {
         match *take(&mut rest, 1)?.first()? {
             // STOP
             b'.' => return Some(items),
-            // MEMOIZE, BINPUT, LONG_BINPUT: of the item before.
+            // MEMOIZE, BINPUT, LONG_BINPUT: keep the item before.
             0x94 => drop(memo.insert(memo.len() as i64, items.last()?.clone())),
             b'q' => drop(memo.insert(number(&mut rest, 1)?, items.last()?.clone())),
             b'r' => drop(memo.insert(number(&mut rest, 4)?, items.last()?.clone())),
@@ -61,7 +61,7 @@ fn items(pickle: &[u8]) -> Option<Vec<Item>> {
     }
 }
 
-/// What an operation pushes.
+/// Item that an operation pushes.
 fn pushed(operation: u8, rest: &mut &[u8], memo: &HashMap<i64, Item>) -> Option<Item> {
     Some(match operation {
         // SHORT_BINUNICODE, BINUNICODE
@@ -99,7 +99,7 @@ fn line(rest: &mut &[u8]) -> Option<()> {
     take(rest, size).map(|_| ())
 }
 
-/// A number of `width` bytes, at most 8, the lowest first.
+/// Number of `width` bytes, at most 8, the lowest first.
 fn number(rest: &mut &[u8], width: usize) -> Option<i64> {
     let mut bytes = [0; 8];
     bytes.get_mut(..width)?.copy_from_slice(take(rest, width)?);
@@ -137,7 +137,7 @@ mod tests {
             for size in 0..jar.len() {
                 assert_eq!(session_token(&jar[..size], WRITTEN), None, "{size}");
             }
-            // Whatever the change, reading it ends.
+            // Reading ends for any change.
             for index in 0..jar.len() {
                 for byte in [0, 0x8c, 0x8a, b'X', b'h', 0xff] {
                     let mut jar = jar.to_vec();

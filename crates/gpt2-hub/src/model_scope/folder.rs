@@ -1,7 +1,7 @@
 //! Folder of a model on ModelScope.
 //!
-//! As its client does, one question finds out which files there are, with sizes and digests, and
-//! what is in the cache is compared with that (`modelscope_hub/_download.py`).
+//! As in its client, one request lists the files with sizes and digests, and the cache is compared
+//! with that list (`modelscope_hub/_download.py`).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ use crate::request_error::RequestErrorKind;
 use crate::transfer::digest::{Digest, is_hex};
 use crate::transfer::download::{Download, download};
 
-/// One revision of a model.
+/// Revision of a model.
 #[derive(Debug)]
 pub(crate) struct ModelScopeFolder {
     client: Client,
@@ -36,27 +36,27 @@ pub(crate) struct ModelScopeFolder {
     revision: String,
     cache: ModelScopeCache,
     pins: Pins,
-    /// What there is, once it was asked for.
+    /// Source of the files, known after the first request.
     source: Mutex<Option<Arc<Source>>>,
-    /// The files of the cache that were found to be those of the hub.
+    /// Files of the cache that equal those of the hub.
     checked: Mutex<BTreeSet<String>>,
 }
 
-/// Where files come from.
+/// Source of files.
 #[derive(Debug)]
 enum Source {
-    /// The hub at this address, which has these.
+    /// The hub at this address, with its files.
     Hub { endpoint: Endpoint, listing: Listing },
-    /// The cache alone, and what the hub had when it was last asked.
+    /// The cache alone, with the hub's last list of files.
     Cache { listing: Option<Listing>, reason: Reason },
 }
 
-/// Why the hub is not asked.
+/// Reason why the hub is not asked.
 #[derive(Debug, Clone)]
 enum Reason {
     /// A variable or option forbids it.
     Offline { flag: &'static str },
-    /// It has not answered.
+    /// The hub has not answered.
     Unanswered { host: String, kind: RequestErrorKind },
 }
 
@@ -70,7 +70,7 @@ impl ModelScopeFolder {
         Ok(Self { client, handle, id, revision, cache, pins, source, checked })
     }
 
-    /// Where the file is; none if the hub does not have it.
+    /// Finds a file, downloaded if need be; none if the hub does not have it.
     fn locate(&self, name: &str) -> Result<Option<PathBuf>, HubError> {
         let cached = self.cache.find(name);
         // A commit does not change.
@@ -85,7 +85,7 @@ impl ModelScopeFolder {
                 (None, None) => self.bring_unlisted(endpoint, name),
             },
             Source::Cache { listing, reason } => {
-                // Its own client leaves no list: nobody knows what there is then.
+                // ModelScope's own client leaves no list: the files are unknown then.
                 let may_exist = listing
                     .as_ref()
                     .is_none_or(|listing| !listing.is_whole || listing.find(name).is_some());
@@ -97,7 +97,7 @@ impl ModelScopeFolder {
         }
     }
 
-    /// The file that was promised, from the cache or else from the hub.
+    /// Finds a listed file, in the cache or else on the hub.
     fn bring(
         &self,
         endpoint: &str,
@@ -115,7 +115,7 @@ impl ModelScopeFolder {
         Ok(path)
     }
 
-    /// A file that may be beyond the end of the list.
+    /// Downloads a file that may be beyond the end of the list.
     fn bring_unlisted(&self, endpoint: &str, name: &str) -> Result<Option<PathBuf>, HubError> {
         match self.download(endpoint, name, &ListedFile::default()) {
             Err(HubError::Request { kind: RequestErrorKind::NotFound, .. }) => Ok(None),
@@ -152,7 +152,7 @@ impl ModelScopeFolder {
         Ok(target)
     }
 
-    /// What there is; asked for once.
+    /// Source of the files; the hub is asked once.
     fn source(&self) -> Result<Arc<Source>, HubError> {
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = &*source {
@@ -174,7 +174,7 @@ impl ModelScopeFolder {
         Ok(source.insert(Arc::new(found)).clone())
     }
 
-    /// Asks for the list of files, and which address has it.
+    /// Asks for the list of files. Returns the address that has it, too.
     fn ask(&self) -> Result<(Endpoint, Listing), HubError> {
         let display = self.handle.to_string();
         let mut hosts = Vec::new();
@@ -206,9 +206,9 @@ impl ModelScopeFolder {
         Err(HubError::Model { model: display, kind })
     }
 
-    /// The token in both forms: some of the hub's addresses know the one, some the other.
+    /// Headers with the token in both forms: each address of the hub knows one of the two.
     ///
-    /// It is the first site's: the other one has users of its own.
+    /// The token belongs to the first site: the other one has users of its own.
     fn headers(&self, endpoint: &str) -> Vec<Header> {
         let options = &self.client.options().model_scope;
         let is_first = options.endpoints.first().is_some_and(|first| **first == *endpoint);
@@ -253,7 +253,7 @@ impl Reason {
     }
 }
 
-/// Whether a file is what the hub has listed.
+/// Whether a file is the one that the hub has listed.
 fn is_same(path: &Path, listed: &ListedFile) -> bool {
     let has_size = path
         .metadata()
@@ -261,7 +261,7 @@ fn is_same(path: &Path, listed: &ListedFile) -> bool {
     has_size && listed.sha256.as_ref().is_none_or(|sha256| sha256.check(path, "").is_ok())
 }
 
-/// The SHA-256 that the storage names in a header.
+/// SHA-256 in a header of the storage.
 fn sha256_of_storage(headers: &HeaderMap) -> Option<Digest> {
     let sha256 =
         headers.get("x-linked-etag")?.to_str().ok()?.trim_matches('"').to_ascii_lowercase();
@@ -277,7 +277,7 @@ mod tests {
     use super::*;
     use crate::options::HubOptions;
 
-    /// The address of a site that gives one answer to everything.
+    /// Address of a site with one answer for everything.
     fn site(status: u16, body: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,7 +1,7 @@
 //! List of a model's files on ModelScope.
 //!
 //! `GET /api/v1/models/<id>/repo/files` gives `{"Data": {"Files": [{"Path", "Type", "Size",
-//! "Sha256"}]}}`, and of a larger model the first 3,000 files without saying so
+//! "Sha256"}]}}`: of a larger model the first 3,000 files, without saying so
 //! (`modelscope_hub/_legacy_api.py`, `REPO_FILES_TRUNCATION_LIMIT`).
 
 use std::collections::BTreeMap;
@@ -12,15 +12,15 @@ use crate::transfer::digest::{Digest, is_hex};
 
 const LIMIT: usize = 3000;
 
-/// The files of a model.
+/// Files of a model.
 #[derive(Debug)]
 pub(crate) struct Listing {
     files: BTreeMap<String, ListedFile>,
-    /// Whether a file that is not in it does not exist.
+    /// Whether a file that is not listed does not exist.
     pub(crate) is_whole: bool,
 }
 
-/// What the hub promises of a file.
+/// Size and digest that the hub promises.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ListedFile {
     pub(crate) size: Option<u64>,
@@ -28,7 +28,7 @@ pub(crate) struct ListedFile {
 }
 
 impl Listing {
-    /// None for another answer.
+    /// Parses the answer; none for any other one.
     pub(crate) fn parse(answer: &Value) -> Option<Self> {
         let data = answer.get("Data")?;
         let entries = data.get("Files").unwrap_or(data).as_array()?;

@@ -1,6 +1,6 @@
 //! Settings of ModelScope: addresses, token, cache, as its client finds them.
 //!
-//! `modelscope_hub/config.py`.
+//! As `modelscope_hub/config.py`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,10 +17,10 @@ const INTERNATIONAL: &str = "https://www.modelscope.ai";
 /// Settings of ModelScope.
 #[derive(Debug, Clone)]
 pub(crate) struct ModelScopeOptions {
-    /// Where to ask; the next for a model that one does not have.
+    /// Addresses. The next one is asked for a model that one does not have.
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) token: Option<Token>,
-    /// None where the environment names no home.
+    /// Folder of the cache; none if the environment names no home.
     pub(crate) cache: Option<PathBuf>,
 }
 
@@ -46,7 +46,7 @@ fn endpoints(variables: Variables<'_>) -> Vec<Endpoint> {
     }
 }
 
-/// With a scheme.
+/// Address with a scheme.
 pub(crate) fn normalized(endpoint: &str) -> Endpoint {
     let endpoint = endpoint.trim();
     match endpoint.contains("://") {
@@ -55,7 +55,7 @@ pub(crate) fn normalized(endpoint: &str) -> Endpoint {
     }
 }
 
-/// The variable's token, even if it is empty, for none; else that of `modelscope login`.
+/// Token of the variable, or else of `modelscope login`. An empty variable means none.
 fn token(variables: Variables<'_>) -> Option<Token> {
     if let Some(token) = variables("MODELSCOPE_API_TOKEN") {
         return Token::new(token.to_str()?);
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(token(&[]), None);
         let variable = ("MODELSCOPE_API_TOKEN", "variable-secret");
         assert_eq!(token(&[variable]).as_deref(), Some("variable-secret"));
-        // A jar whose session ends in the year 2100.
+        // A jar with a session that ends in the year 2100.
         let jar = include_bytes!("../../tests/cookies/cookies_of_token");
         let expires = jar.windows(5).rposition(|bytes| bytes[0] == b'J').unwrap() + 1;
         let mut jar = jar.to_vec();

@@ -11,24 +11,24 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::HubError;
 
-/// What a file's content must come to, in lower-case hexadecimal digits.
+/// Expected digest of a file, in lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Digest {
     Sha256(String),
-    /// As git names a file: SHA-1 of `blob SIZE\0` and the content.
+    /// Name of a file in git: SHA-1 of `blob SIZE\0` and the content.
     GitSha1(String),
     Md5(String),
-    /// Castagnoli's, which Google's storage gives where it has no MD5: for a file sent in parts.
+    /// CRC of Castagnoli. Google's storage gives it for files sent in parts, which have no MD5.
     Crc32c(String),
 }
 
 impl Digest {
-    /// Checks a file by its path. `display` is what messages call it.
+    /// Checks a file by its path. `display` is its name in messages.
     pub(crate) fn check(&self, path: &Path, display: &str) -> Result<(), HubError> {
         self.check_open(&File::open(path).map_err(read_error(path))?, path, display)
     }
 
-    /// Reads the whole file, from its beginning.
+    /// Checks an open file, from its beginning.
     pub(crate) fn check_open(
         &self,
         file: &File,
@@ -54,7 +54,7 @@ impl Digest {
     }
 }
 
-/// Whether a text is a digest of so many hexadecimal digits.
+/// Whether a text is this many lower-case hexadecimal digits.
 pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -63,13 +63,13 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The digest of a file, from its beginning.
+/// Digest of a file, from its beginning.
 fn hash(mut file: &File, hasher: impl sha2::Digest) -> io::Result<String> {
     file.rewind()?;
     hash_rest(file, hasher)
 }
 
-/// The digest, in hexadecimal digits, of what there is to read.
+/// Digest of the bytes of a reader, in hexadecimal digits.
 pub(crate) fn hash_rest(reader: impl Read, mut hasher: impl sha2::Digest) -> io::Result<String> {
     read(reader, |bytes| hasher.update(bytes))?;
     Ok(hex(&hasher.finalize()))
@@ -86,7 +86,7 @@ fn crc32c(mut file: &File) -> io::Result<String> {
     Ok(format!("{:08x}", !crc))
 }
 
-/// The polynomial 0x1edc6f41, its lowest bit first (RFC 3720, appendix B.4).
+/// CRC of each byte, for the polynomial 0x1edc6f41, lowest bit first (RFC 3720, appendix B.4).
 const CRC32C_OF_BYTE: [u32; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;

@@ -21,38 +21,39 @@ use crate::client::failure::{connection_error, request_error, unexpected};
 use crate::client::request::{Header, Request};
 use crate::client::response::Response;
 use crate::client::retry::Retries;
+use crate::client::url::Url;
 use crate::error::HubError;
 use crate::request_error::RequestErrorKind;
 use crate::transfer::digest::Digest;
 use crate::transfer::partial::{Partial, bytes_so_far};
 use crate::transfer::progress::Progress;
 
-/// Bytes above which a file whose size nobody says is refused. GPT-2 XL has 6.2 GB.
+/// Bytes above which a file of unknown size is refused. GPT-2 XL has 6.2 GB.
 const MAX_UNKNOWN_SIZE: u64 = 32 << 30;
 
-/// A file to be downloaded.
+/// File to be downloaded.
 pub(crate) struct Download<'a> {
     pub(crate) url: &'a str,
     pub(crate) headers: &'a [Header],
-    /// What messages call it.
+    /// Name in messages.
     pub(crate) display: &'a str,
-    /// Where it goes; what stands there is replaced when the new one is whole.
+    /// Destination. A file that is there is replaced when the new one is whole.
     pub(crate) target: &'a Path,
-    /// The file that is locked meanwhile.
+    /// File that is locked during the download.
     pub(crate) lock: &'a Path,
-    /// Its size in bytes, where the hub has said it already.
+    /// Size in bytes, if the hub has named it already.
     pub(crate) size: Option<u64>,
-    /// What its content must come to.
+    /// Digests that the content must have.
     pub(crate) digests: &'a [Digest],
-    /// What the answer's headers say about that.
+    /// Digest in the answer's headers.
     pub(crate) promised: fn(&HeaderMap) -> Option<Digest>,
-    /// Whether another process has brought it meanwhile.
+    /// Whether another process has brought the file meanwhile.
     pub(crate) is_done: &'a dyn Fn() -> bool,
-    /// What `is_done` needs besides the file in its place, while the lock is held.
+    /// Last step, under the lock, after which `is_done` holds.
     pub(crate) finish: &'a dyn Fn() -> Result<(), HubError>,
 }
 
-/// Downloads a file, unless another process does so just now.
+/// Downloads a file, or waits for another process that does.
 ///
 /// A file that the hub does not have is [`RequestErrorKind::NotFound`].
 pub(crate) fn download(client: &Client, download: &Download<'_>) -> Result<(), HubError> {
@@ -62,7 +63,7 @@ pub(crate) fn download(client: &Client, download: &Download<'_>) -> Result<(), H
     let mut attempts = 0;
     while !(download.is_done)() {
         attempts += 1;
-        // After a wrong content, once more without what others have left.
+        // After a wrong content: once more, without the bytes that others have left.
         let partial = match attempts {
             1 => Partial::continued(download.target, lock.is_some())?,
             _ => Partial::create(download.target)?,
@@ -72,7 +73,7 @@ pub(crate) fn download(client: &Client, download: &Download<'_>) -> Result<(), H
                 (download.finish)()?;
                 break;
             }
-            // Another process has finished it and removed ours; or someone tidies up too much.
+            // Another process has finished and removed our part, or a user tidies up.
             Ok(false) if attempts < 3 => {}
             Ok(false) => {
                 return Err(
@@ -87,7 +88,7 @@ pub(crate) fn download(client: &Client, download: &Download<'_>) -> Result<(), H
     Ok(())
 }
 
-/// Receives, checks and names the file. False if another process has removed it.
+/// Receives, checks and names the file. Returns false if another process has removed it.
 fn attempt(
     client: &Client,
     download: &Download<'_>,
@@ -106,7 +107,7 @@ fn attempt(
             }
             Ok(finished)
         }
-        // What has come so far is of use to the next attempt, unless it is wrong or fills the disk.
+        // The bytes so far serve the next attempt, unless they are wrong or fill the disk.
         Err(
             error @ (HubError::ChecksumMismatch { .. } | HubError::File(FileError::Write { .. })),
         ) => {
@@ -117,7 +118,7 @@ fn attempt(
     }
 }
 
-/// Receives bytes until the file is whole, in as many answers as it takes.
+/// Receives bytes until the file is whole, over any number of answers.
 fn receive(
     client: &Client,
     download: &Download<'_>,
@@ -165,18 +166,18 @@ fn request(
 ) -> Result<Response, HubError> {
     let mut headers = download.headers.to_vec();
     if partial.size > 0 && partial.etag.is_none() && download.digests.is_empty() {
-        // Nothing would show whether the next part belongs to this one.
+        // Nothing would show whether the next part belongs to this file.
         partial.restart()?;
     }
     if partial.size > 0 {
         headers.push(("range", format!("bytes={}-", partial.size)));
-        // Without, the digest shows it at the end.
+        // Without an ETag, the digest shows it at the end.
         headers.extend(partial.etag.clone().map(|etag| ("if-range", etag)));
     }
     let request = Request::new(Method::GET, download.url, download.display);
     let response = client.send_once(&Request { headers: &headers, ..request })?;
     match response.status {
-        // The whole of it: the hub cannot send parts, or has another version now.
+        // The whole file: the hub cannot send parts, or has another version now.
         200 => {
             if partial.size > 0 {
                 partial.restart()?;
@@ -200,7 +201,7 @@ fn request(
     Ok(response)
 }
 
-/// 416 for the whole file is no matter of ranges.
+/// Turns the status 416 for a whole file, which is no matter of ranges, into an unexpected answer.
 fn permanent(refusal: HubError) -> HubError {
     match refusal {
         HubError::Request { host, file, kind: RequestErrorKind::Status { status: 416 } } => {
@@ -211,7 +212,7 @@ fn permanent(refusal: HubError) -> HubError {
     }
 }
 
-/// Whether a part is the one that comes next, of the same version.
+/// Whether an answer is the next part of the same version.
 fn continues(response: &Response, partial: &Partial<'_>) -> bool {
     let same = match (response.header("etag"), &partial.etag) {
         (Some(theirs), Some(ours)) => theirs == ours,
@@ -220,45 +221,53 @@ fn continues(response: &Response, partial: &Partial<'_>) -> bool {
     same && content_range(response).is_some_and(|(first, _)| first == partial.size)
 }
 
-/// First byte, and bytes of the whole, of `bytes 10-99/100`.
+/// First byte and size of the whole file, in a header like `bytes 10-99/100`.
 fn content_range(response: &Response) -> Option<(u64, u64)> {
     let range = response.header("content-range")?.strip_prefix("bytes ")?;
     let (range, total) = range.split_once('/')?;
     Some((range.split_once('-')?.0.parse().ok()?, total.parse().ok()?))
 }
 
-/// Appends a body. An error if it is not all that was missing.
-fn read(
-    response: Response,
-    download: &Download<'_>,
-    partial: &mut Partial<'_>,
-    progress: &Progress,
-) -> Result<(), HubError> {
-    let (display, url) = (download.display, response.url.clone());
-    let announced = match response.status {
-        206 => content_range(&response).map(|(_, total)| total),
+/// Size of the whole file, if it is known. Fails if it is not the expected one, and if nothing would
+/// show the end of the file.
+fn total_size(response: &Response, download: &Download<'_>) -> Result<Option<u64>, HubError> {
+    let announced: Option<u64> = match response.status {
+        206 => content_range(response).map(|(_, total)| total),
         _ => response.header("content-length").and_then(|length| length.parse().ok()),
     };
     let fits = |announced: u64| match download.size {
         Some(size) => announced == size,
         None => announced <= MAX_UNKNOWN_SIZE,
     };
-    let total = download.size.or(announced);
-    let limit = total.unwrap_or(MAX_UNKNOWN_SIZE);
-    let wrong = |size: &dyn Display| {
-        let expected = download.size.unwrap_or(limit);
-        unexpected(display, &url, format!("a file of {size} bytes, expected {expected}"))
-    };
     if let Some(announced) = announced.filter(|announced| !fits(*announced)) {
-        return Err(wrong(&announced));
+        let expected = download.size.unwrap_or(MAX_UNKNOWN_SIZE);
+        return Err(wrong_size(download, &response.url, &announced, expected));
     }
+    let total = download.size.or(announced);
     let shows_its_end = response.header("transfer-encoding").is_some()
         || !download.digests.is_empty()
         || (download.promised)(&response.headers).is_some();
     if total.is_none() && !shows_its_end {
         let found = "a file with neither a size nor a checksum, which may end anywhere".to_owned();
-        return Err(unexpected(display, &url, found));
+        return Err(unexpected(download.display, &response.url, found));
     }
+    Ok(total)
+}
+
+fn wrong_size(download: &Download<'_>, url: &Url, size: &dyn Display, expected: u64) -> HubError {
+    unexpected(download.display, url, format!("a file of {size} bytes, expected {expected}"))
+}
+
+/// Appends a body. Fails if it is not exactly the missing bytes.
+fn read(
+    response: Response,
+    download: &Download<'_>,
+    partial: &mut Partial<'_>,
+    progress: &Progress,
+) -> Result<(), HubError> {
+    let total = total_size(&response, download)?;
+    let (display, url) = (download.display, response.url.clone());
+    let limit = total.unwrap_or(MAX_UNKNOWN_SIZE);
     let mut body = response.into_reader();
     let mut buffer = vec![0; 128 * 1024];
     loop {
@@ -269,7 +278,7 @@ fn read(
         }
         if partial.size + count as u64 > limit {
             partial.restart()?;
-            return Err(wrong(&format_args!("more than {limit}")));
+            return Err(wrong_size(download, &url, &format_args!("more than {limit}"), limit));
         }
         partial.append(&buffer[..count])?;
         progress.tell(partial.size, total);
@@ -283,8 +292,8 @@ fn read(
     }
 }
 
-/// The lock of a download; none where there are no locks, or where whoever holds it does not get
-/// on. Nothing depends on it but the number of downloads.
+/// Lock of a download; none on file systems without locks, or if its holder does not get on. The
+/// number of downloads is all that depends on it.
 fn wait_for_lock(client: &Client, download: &Download<'_>) -> Option<File> {
     fs::create_dir_all(download.lock.parent()?).ok()?;
     let file = File::options().write(true).create(true).truncate(false).open(download.lock).ok()?;

@@ -17,26 +17,26 @@ use crate::transfer::digest::Digest;
 
 const SUFFIX: &str = ".incomplete";
 const ETAG_SUFFIX: &str = ".etag";
-/// Nobody who is still at work pauses that long.
+/// Age at which a beginning has no writer any more.
 const ABANDONED: Duration = Duration::from_secs(600);
 
-/// The beginning of a file.
+/// Beginning of a file.
 pub(crate) struct Partial<'a> {
     target: &'a Path,
     path: PathBuf,
     file: File,
-    /// Bytes written.
+    /// Number of bytes written.
     pub(crate) size: u64,
-    /// The strong ETag of the version of which it is the beginning.
+    /// Strong ETag of the version that it belongs to.
     pub(crate) etag: Option<String>,
 }
 
 impl<'a> Partial<'a> {
-    /// An empty one.
+    /// Creates an empty beginning.
     pub(crate) fn create(target: &'a Path) -> Result<Self, HubError> {
         for number in 0.. {
             let path = target.with_file_name(temporary_name(target, number, SUFFIX));
-            // Another machine that shares the folder may have a process of this number.
+            // On a shared folder, another machine may have a process with this number.
             match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok(Self { target, path, file, size: 0, etag: None }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -46,8 +46,8 @@ impl<'a> Partial<'a> {
         Err(write_error(target)(io::ErrorKind::AlreadyExists.into()).into())
     }
 
-    /// One with what the longest of those that others have left contains. `alone`: the others are
-    /// not at work any more.
+    /// Creates a beginning with the bytes of the longest one that others have left. `alone` means
+    /// that the others are not at work any more.
     pub(crate) fn continued(target: &'a Path, alone: bool) -> Result<Self, HubError> {
         let mut partial = Self::create(target)?;
         let mut others = others(target);
@@ -56,7 +56,7 @@ impl<'a> Partial<'a> {
         if let Some((path, _)) = longest
             && partial.copy(path).is_err()
         {
-            // There is no space for both, say: begin anew, lest that never ends.
+            // For example without space for both. Begin anew, so that there is an end.
             partial.restart()?;
         }
         for path in others.into_keys() {
@@ -75,7 +75,7 @@ impl<'a> Partial<'a> {
         Ok(())
     }
 
-    /// Says of which version the bytes to come are. Nothing may have been written yet.
+    /// Notes the version that the next bytes belong to. Nothing may have been written yet.
     pub(crate) fn set_etag(&mut self, etag: Option<&str>) -> Result<(), HubError> {
         self.etag = etag.filter(|etag| is_strong(etag)).map(str::to_owned);
         match &self.etag {
@@ -103,9 +103,9 @@ impl<'a> Partial<'a> {
         Ok(())
     }
 
-    /// Brings the bytes to the disk, and checks that they are the right ones.
+    /// Brings the bytes to the disk, and checks their digests.
     ///
-    /// Through the open file: its name may be gone, if another process was faster.
+    /// Reads the open file: its name may be gone, if another process was faster.
     pub(crate) fn check<'d>(
         &self,
         mut digests: impl Iterator<Item = &'d Digest>,
@@ -115,10 +115,10 @@ impl<'a> Partial<'a> {
         digests.try_for_each(|digest| digest.check_open(&self.file, &self.path, display))
     }
 
-    /// Gives the file its name, and removes all other beginnings of it. False if this one is gone:
-    /// another process was faster, and has done the same.
+    /// Gives the file its name, and removes all other beginnings of it. Returns false if this one
+    /// is gone: another process was faster, and has done the same.
     pub(crate) fn finish(self) -> Result<bool, HubError> {
-        // First, so that a process that is killed here leaves nothing for good.
+        // First: a process that is killed after this line leaves nothing for good.
         let _ = fs::remove_file(etag_path(&self.path));
         match fs::rename(&self.path, self.target) {
             Ok(()) => {}
@@ -138,7 +138,7 @@ impl<'a> Partial<'a> {
 }
 
 impl Drop for Partial<'_> {
-    /// Leaves nothing that is of use to nobody.
+    /// Removes an empty beginning, which nobody can use.
     fn drop(&mut self) {
         if self.size == 0 {
             remove(&self.path);
@@ -146,12 +146,12 @@ impl Drop for Partial<'_> {
     }
 }
 
-/// Bytes in all beginnings of a file: they grow while somebody is at work.
+/// Bytes in all beginnings of a file. They grow while a process is at work.
 pub(crate) fn bytes_so_far(target: &Path) -> u64 {
     others(target).values().sum()
 }
 
-/// All beginnings of a file, with their sizes; also those of which only the ETag is left.
+/// All beginnings of a file, with their sizes. Some have nothing left but their ETag.
 fn others(target: &Path) -> BTreeMap<PathBuf, u64> {
     let prefix = temporary_prefix(target);
     let mut others = BTreeMap::new();
@@ -178,7 +178,7 @@ fn is_abandoned(path: &Path) -> bool {
 }
 
 fn remove(path: &Path) {
-    // Where that fails the file stays, which is the lesser fault.
+    // A file that stays is the lesser fault.
     let _ = fs::remove_file(path);
     let _ = fs::remove_file(etag_path(path));
 }
@@ -187,7 +187,7 @@ fn etag_path(partial: &Path) -> PathBuf {
     partial.with_extension(&ETAG_SUFFIX[1..])
 }
 
-/// Whether an ETag promises the same bytes, and not only the same meaning.
+/// Whether an ETag promises the same bytes, not only the same meaning.
 fn is_strong(etag: &str) -> bool {
     let inner = etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"'));
     etag.len() <= 256

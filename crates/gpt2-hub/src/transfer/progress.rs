@@ -7,7 +7,7 @@ use crate::options::{DownloadProgress, HubOptions, OnDownload};
 
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Who is told of one file.
+/// Reports about one file.
 pub(crate) struct Progress {
     on_progress: OnDownload,
     file: String,
@@ -20,7 +20,7 @@ impl Progress {
         Self { on_progress, file, last: Mutex::new(None) }
     }
 
-    /// Tells, if the last time is long ago.
+    /// Reports, if the last report is long ago.
     pub(crate) fn tell(&self, done: u64, total: Option<u64>) {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_none_or(|last| last.elapsed() >= INTERVAL) {
@@ -28,7 +28,7 @@ impl Progress {
         }
     }
 
-    /// Tells.
+    /// Reports.
     pub(crate) fn report(&self, done: u64, total: Option<u64>) {
         let Some(on_progress) = &self.on_progress.0 else { return };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use gpt2_files::{FileError, read_error};
 
 use crate::error::HubError;
-use crate::hugging_face::blobs_of_snapshot;
+use crate::hugging_face::snapshot::blobs_of_snapshot;
 use crate::upload::upload_file::UploadFile;
 
 /// Depth of nested folders. A preset has two: `assets/tokenizer`.
@@ -15,13 +15,13 @@ const MAX_DEPTH: usize = 16;
 
 /// Lists the files of a folder to be uploaded, sorted by name.
 ///
-/// Hidden files, `*.tmp` and `*.incomplete` stay behind. A link may lead to another file of the folder;
-/// in a snapshot of Hugging Face's cache, also to the cache's blobs.
+/// Hidden files, `*.tmp` and `*.incomplete` stay behind. A link may lead to another file of the
+/// folder; in a snapshot of Hugging Face's cache, also to the cache's blobs.
 ///
 /// # Errors
 ///
-/// [`HubError::NotUploadable`] for a link that leaves the folder, a name that no hub takes, and folders
-/// that are nested too deep; [`HubError::File`].
+/// [`HubError::NotUploadable`] for a link that leaves the folder, a name that no hub takes, and
+/// folders that are nested too deep; [`HubError::File`].
 pub fn files_to_upload(folder: &Path) -> Result<Vec<UploadFile>, HubError> {
     let root = folder.canonicalize().map_err(read_error(folder))?;
     let mut found = BTreeMap::new();

@@ -5,7 +5,7 @@ use crate::error::{HandlePurpose, HubError};
 use crate::handle::HubHandle;
 use crate::options::HubOptions;
 use crate::upload::upload_file::UploadFile;
-use crate::{hugging_face, kaggle};
+use crate::{hugging_face::upload as hugging_face, kaggle::upload as kaggle};
 
 const HUGGING_FACE: &str = "Unexpected Hugging Face URI. Hugging Face model handles should have \
     the form 'hf://[{org}/]{model}'. For example, 'hf://username/bert_base_en' or \
@@ -44,12 +44,12 @@ pub fn upload_handle(uri: &str) -> Result<HubHandle, HubError> {
 /// Uploads files to Hugging Face or to Kaggle, and returns the address of the model's page.
 ///
 /// A model that does not exist is created, on Kaggle for the owner's eyes only. Without an owner,
-/// Hugging Face takes the token's. On both hubs the model changes as a whole, or not at all. An upload
-/// that broke off is made again: Hugging Face keeps the large files that it has whole. Files are read
-/// in parts, so memory does not grow with them.
+/// Hugging Face takes the token's. On both hubs the model changes as a whole, or not at all. An
+/// upload that broke off is made again: Hugging Face keeps the large files that it has whole. Files
+/// are read in parts, so memory does not grow with them.
 ///
-/// `card` makes the text of the model's card from `owner/model`. It is called for Hugging Face only,
-/// if neither `files` nor the repository has a `README.md`.
+/// `card` makes the text of the model's card from `owner/model`. It is called for Hugging Face
+/// only, if neither `files` nor the repository has a `README.md`.
 ///
 /// ```no_run
 /// use std::path::Path;
@@ -82,10 +82,8 @@ pub fn upload(
     }
     let client = Client::new(options);
     match handle {
-        HubHandle::HuggingFace(handle) => {
-            hugging_face::upload::upload(&client, handle, files, card)
-        }
-        HubHandle::Kaggle(handle) => kaggle::upload::upload(&client, handle, &files),
+        HubHandle::HuggingFace(handle) => hugging_face::upload(&client, handle, files, card),
+        HubHandle::Kaggle(handle) => kaggle::upload(&client, handle, &files),
         HubHandle::ModelScope(_) => Err(HubError::UnknownUri { uri: handle.to_string() }),
     }
 }

@@ -14,19 +14,19 @@ use crate::error::HubError;
 use crate::transfer::progress::Progress;
 use crate::upload::upload_file::{Part, UploadFile};
 
-/// No more of an answer that refuses is read, in bytes.
+/// Most bytes that are read of an answer that refuses.
 const MAX_REFUSAL: u64 = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A file and who is told how much of it has been sent.
+/// File that is being sent, with the reports about it.
 pub(crate) struct Sending<'a> {
     pub(crate) file: &'a UploadFile,
-    /// What messages call it.
+    /// Name in messages.
     pub(crate) display: String,
     progress: Arc<Progress>,
 }
 
-/// Tells of the bytes that are read from it.
+/// Reader that reports the bytes that are read from it.
 struct Reported {
     part: Part,
     done: u64,
@@ -41,7 +41,7 @@ impl<'a> Sending<'a> {
         Self { file, display, progress }
     }
 
-    /// Puts `length` bytes from `start` on there: with the client's retries, or once.
+    /// Puts `length` bytes from `start` on to an address, with the client's retries or once.
     pub(crate) fn put(
         &self,
         client: &Client,
@@ -66,7 +66,7 @@ impl<'a> Sending<'a> {
         answer
     }
 
-    /// Tells that all of it is there, if it is still the same.
+    /// Reports the whole file as sent, if it is unchanged.
     pub(crate) fn finish(&self) -> Result<(), HubError> {
         self.file.check_unchanged()?;
         self.progress.report(self.file.size, Some(self.file.size));
@@ -83,20 +83,20 @@ impl Read for Reported {
     }
 }
 
-/// A client for what makes a commit or a version, which a hub does while one waits. It cannot just be
-/// asked for again, and to give up early would tell nothing.
+/// Client that waits longer, for requests that make a commit or a version. Such a request cannot be
+/// repeated, and giving up early would leave its result unknown.
 pub(crate) fn patient(client: &Client) -> Client {
     let options = client.options().clone();
     let stall = options.stall_timeout.max(PATIENCE);
     Client::new(&options.with_stall_timeout(stall))
 }
 
-/// An answer that is success.
+/// Passes an answer with success on; others are errors.
 pub(crate) fn accepted(response: Response, display: &str) -> Result<Response, HubError> {
     if response.is_success() { Ok(response) } else { Err(refused(response, display)) }
 }
 
-/// What an answer that is no success means, with what the hub says about it.
+/// Error for an answer without success, with the hub's message.
 pub(crate) fn refused(response: Response, display: &str) -> HubError {
     let status = response.status;
     if status == 429 || status >= 500 {
@@ -105,7 +105,7 @@ pub(crate) fn refused(response: Response, display: &str) -> HubError {
     let (place, host) = (display.to_owned(), response.url.host());
     let header = response.header("x-error-message").map(str::to_owned);
     let mut bytes = Vec::new();
-    // What cannot be read is not told.
+    // A message that cannot be read is left out.
     let _ = response.into_reader().take(MAX_REFUSAL).read_to_end(&mut bytes);
     let detail = header.or_else(|| message(&serde_json::from_slice(&bytes).ok()?));
     HubError::UploadRefused {
@@ -117,7 +117,7 @@ pub(crate) fn refused(response: Response, display: &str) -> HubError {
     }
 }
 
-/// `{"error": "…"}`, `{"message": "…"}`, `{"errors": [{"message": "…"}]}`.
+/// Message in `{"error": "…"}`, `{"message": "…"}` or `{"errors": [{"message": "…"}]}`.
 fn message(json: &Value) -> Option<String> {
     let errors = json["errors"].as_array().into_iter().flatten();
     let errors: Vec<_> = errors.filter_map(|error| error["message"].as_str()).collect();

@@ -55,7 +55,8 @@ impl UploadFile {
         Self { name, size, content: Content::OnDisk(path), modified, sha256: OnceCell::new() }
     }
 
-    /// File that exists in memory only. `name` is its path in the repository, with `/` between folders.
+    /// File that exists in memory only. `name` is its path in the repository, with `/` between
+    /// folders.
     pub fn in_memory(name: &str, content: impl Into<Vec<u8>>) -> Self {
         let bytes = content.into();
         let (name, size, content) = (name.to_owned(), bytes.len() as u64, Content::InMemory(bytes));
@@ -96,7 +97,7 @@ impl UploadFile {
         }
     }
 
-    /// `length` bytes from `start` on.
+    /// Opens `length` bytes from `start` on.
     pub(crate) fn part(&self, start: u64, length: u64) -> io::Result<Part> {
         let mut reader: Box<dyn ReadSeek> = match &self.content {
             Content::OnDisk(path) => Box::new(File::open(path)?),
@@ -110,7 +111,8 @@ impl UploadFile {
     ///
     /// # Errors
     ///
-    /// [`HubError::File`], and [`HubError::ChangedDuringUpload`] for a file that has become shorter.
+    /// [`HubError::File`], and [`HubError::ChangedDuringUpload`] for a file that has become
+    /// shorter.
     pub fn read(&self, length: u64) -> Result<Vec<u8>, HubError> {
         let length = length.min(self.size);
         let mut bytes = Vec::new();

@@ -1,6 +1,6 @@
 """Uploads a folder with the real clients: upload.py CLIENT ENDPOINT URI FOLDER.
 
-Run by `hub_upload.rs` with KerasHub 0.32, huggingface_hub 2.4 and kagglehub 1.0.2, against a server of that test.
+Run by `fakes/clients.rs` with KerasHub 0.32, huggingface_hub 2.4 and kagglehub 1.0.2, against a server of that test.
 """
 
 import os

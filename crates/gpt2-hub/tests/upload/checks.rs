@@ -1,73 +1,25 @@
 //! What is refused before any hub is asked, and what stays behind.
 
 use std::fs;
-use std::path::Path;
 
-use gpt2_presets::{FileError, PresetError, upload_preset_with};
-use serde_json::json;
+use gpt2_files::FileError;
+use gpt2_hub::HubError;
 
-use super::fake_hugging_face::FakeHuggingFace;
-use super::fake_kaggle::FakeKaggle;
-use super::{HF, ID, INSTANCE, KAGGLE, keras_preset};
-use crate::saving::files;
-use crate::support::*;
-
-#[test]
-fn a_folder_that_is_no_preset_is_refused_before_anything_is_asked() {
-    let hub = FakeHuggingFace::start();
-    let upload = |folder: &Path| {
-        let error = upload_preset_with(HF, folder, &hub.options()).unwrap_err();
-        assert_eq!(hub.hub.asked(), [""; 0], "{error}");
-        error
-    };
-    let folder = keras_preset();
-    let path = folder.path();
-    let missing = path.join("missing");
-    let error = upload(&missing);
-    assert!(matches!(error, PresetError::PresetDirectoryMissing { .. }), "{error}");
-    let text = format!("The preset directory {} doesn't exist.", missing.display());
-    assert_eq!(error.to_string(), text);
-    let error = upload(&path.join("config.json"));
-    assert!(matches!(error, PresetError::NotADirectory { .. }), "{error}");
-
-    let weights = fs::read(path.join("model.weights.h5")).unwrap();
-    fs::remove_file(path.join("model.weights.h5")).unwrap();
-    let text =
-        format!("The weights file is missing from the preset directory `{}`.", path.display());
-    assert!(upload(path).to_string().starts_with(&text));
-    // An index is not enough, nor are weights that stay behind.
-    let map = |name: &str| json!({"weight_map": {"/vars": name}});
-    write_json(path, "model.weights.json", &map("model_00000.weights.h5"));
-    assert!(matches!(upload(path), PresetError::MissingFile { .. }));
-    write_json(path, "model.weights.json", &map("../model_00000.weights.h5"));
-    assert!(matches!(upload(path), PresetError::UnsafeShardName { .. }));
-    write_json(path, "model.weights.json", &map(".hidden.h5"));
-    fs::write(path.join(".hidden.h5"), &weights).unwrap();
-    assert!(matches!(upload(path), PresetError::IncompletePreset { .. }));
-
-    fs::write(path.join("model.weights.h5"), &weights).unwrap();
-    fs::write(path.join("config.json"), "{").unwrap();
-    let error = upload(path);
-    assert!(matches!(error, PresetError::InvalidConfigFile { .. }), "{error}");
-    let text = error.to_string();
-    assert!(text.contains("config.json` is an invalid json file. Error message: "), "{text}");
-    write_json(path, "config.json", &json!({"model_type": "llama"}));
-    assert!(matches!(upload(path), PresetError::UnsupportedClass { .. }));
-    fs::remove_file(path.join("config.json")).unwrap();
-    let text = format!("`config.json` is missing from the preset directory `{}`.", path.display());
-    assert!(upload(path).to_string().starts_with(&text));
-}
+use super::{HF, INSTANCE, KAGGLE, keras_preset, upload_folder};
+use crate::fakes::files_of;
+use crate::fakes::upload_hugging_face::{FakeHuggingFace, ID};
+use crate::fakes::upload_kaggle::FakeKaggle;
 
 #[test]
 fn a_place_that_is_none_is_refused_before_anything_is_asked() {
     let hub = FakeHuggingFace::start();
     let folder = keras_preset();
-    let upload = |uri: &str| upload_preset_with(uri, folder.path(), &hub.options()).unwrap_err();
+    let upload = |uri: &str| upload_folder(uri, folder.path(), &hub.options()).unwrap_err();
     for uri in
         ["ann/shakespeare", "modelscope://ann/x", "modelscope://x", "s3://x/y", "gs://x/y", ""]
     {
         let error = upload(uri);
-        assert!(matches!(error, PresetError::UnknownUri { .. }), "{error}");
+        assert!(matches!(error, HubError::UnknownUri { .. }), "{error}");
         let text = error.to_string();
         assert!(text.starts_with("Unknown URI. An URI must be a one of:\n1) a Kaggle"), "{text}");
         assert!(text.ends_with(&format!("Received: uri='{uri}'.")), "{text}");
@@ -79,7 +31,7 @@ fn a_place_that_is_none_is_refused_before_anything_is_asked() {
     }
     for uri in ["kaggle://ann/gpt2/keras", "kaggle://ann/gpt2/keras/x/1"] {
         let error = upload(uri);
-        assert!(matches!(error, PresetError::InvalidUri { .. }), "{error}");
+        assert!(matches!(error, HubError::InvalidHandle { .. }), "{error}");
     }
     assert_eq!(hub.hub.asked(), [""; 0]);
 }
@@ -91,16 +43,16 @@ fn without_a_token_nothing_is_asked() {
     for (uri, variable) in [(HF, "HF_TOKEN"), (KAGGLE, "KAGGLE_API_TOKEN")] {
         let options = hub.options().with_hugging_face_token(None);
         let options = options.with_kaggle_endpoint(&kaggle.endpoint()).with_kaggle_token(None);
-        let error = upload_preset_with(uri, folder.path(), &options).unwrap_err();
-        assert!(matches!(error, PresetError::MissingCredentials { .. }), "{error}");
+        let error = upload_folder(uri, folder.path(), &options).unwrap_err();
+        assert!(matches!(error, HubError::MissingCredentials { .. }), "{error}");
         assert!(error.to_string().contains(variable), "{error}");
     }
     for options in [hub.options(), kaggle.options()] {
         let options = options.with_offline(true);
-        let error = upload_preset_with(HF, folder.path(), &options).unwrap_err();
-        assert!(matches!(error, PresetError::UploadOffline { .. }), "{error}");
-        let error = upload_preset_with(KAGGLE, folder.path(), &options).unwrap_err();
-        assert!(matches!(error, PresetError::UploadOffline { .. }), "{error}");
+        let error = upload_folder(HF, folder.path(), &options).unwrap_err();
+        assert!(matches!(error, HubError::UploadOffline { .. }), "{error}");
+        let error = upload_folder(KAGGLE, folder.path(), &options).unwrap_err();
+        assert!(matches!(error, HubError::UploadOffline { .. }), "{error}");
     }
     assert_eq!(hub.hub.asked(), [""; 0]);
     assert_eq!(kaggle.hub.asked(), [""; 0]);
@@ -110,7 +62,7 @@ fn without_a_token_nothing_is_asked() {
 fn hidden_and_unfinished_files_stay_behind() {
     let hub = FakeHuggingFace::start();
     let folder = keras_preset();
-    let wanted: Vec<_> = files(folder.path()).into_keys().collect();
+    let wanted: Vec<_> = files_of(folder.path()).into_keys().collect();
     for name in
         [".env", "model.weights.h5.1.tmp", "blob.incomplete", ".git/config", "assets/.DS_Store"]
     {
@@ -135,19 +87,17 @@ fn nothing_outside_of_the_folder_is_uploaded() {
         let folder = keras_preset();
         symlink(&target, folder.path().join("link")).unwrap();
         let error = hub.upload(&folder).unwrap_err();
-        assert!(
-            matches!(&error, PresetError::NotUploadable { path, .. } if path.ends_with("link"))
-        );
+        assert!(matches!(&error, HubError::NotUploadable { path, .. } if path.ends_with("link")));
     }
     // A folder that is linked into itself, and one without end.
     let folder = keras_preset();
     symlink(folder.path(), folder.path().join("link")).unwrap();
     let error = hub.upload(&folder).unwrap_err();
-    assert!(matches!(error, PresetError::File(FileError::NotAFile { .. })), "{error}");
+    assert!(matches!(error, HubError::File(FileError::NotAFile { .. })), "{error}");
     let folder = keras_preset();
     fs::create_dir_all(folder.path().join("a/".repeat(20))).unwrap();
     let error = hub.upload(&folder).unwrap_err();
-    assert!(matches!(error, PresetError::NotUploadable { .. }), "{error}");
+    assert!(matches!(error, HubError::NotUploadable { .. }), "{error}");
     assert_eq!(hub.hub.asked(), [""; 0]);
 
     // In the cache of a hub's client, files are links to where it keeps them.
@@ -159,7 +109,7 @@ fn nothing_outside_of_the_folder_is_uploaded() {
     for name in ["config.json", "model.weights.h5"] {
         symlink(format!("../../blobs/{name}"), snapshot.join(name)).unwrap();
     }
-    upload_preset_with("hf://ann/cached", &snapshot, &hub.options()).unwrap();
+    upload_folder("hf://ann/cached", &snapshot, &hub.options()).unwrap();
     assert!(hub.files("ann/cached", "main").contains_key("model.weights.h5"));
 
     // A link to another file of the folder is that file.
@@ -186,9 +136,9 @@ fn a_file_that_is_written_to_meanwhile_is_not_published() {
                     file.set_len(changed as u64).unwrap();
                 }
             });
-            let error = upload_preset_with(uri, folder.path(), &options).unwrap_err();
+            let error = upload_folder(uri, folder.path(), &options).unwrap_err();
             assert!(
-                matches!(&error, PresetError::ChangedDuringUpload { path }
+                matches!(&error, HubError::ChangedDuringUpload { path }
                 if path.ends_with("large.h5")),
                 "{error}"
             );

@@ -4,25 +4,25 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use gpt2_presets::{HubOptions, Preset, PresetError, upload_preset_with};
+use gpt2_hub::{HubError, HubOptions, RequestErrorKind as Kind};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::fake_hugging_face::{FakeHuggingFace, TOKEN, USER, hex};
-use super::faulty_server::{Fault, json_answer};
-use super::{HF, ID, keras_preset, transformers_preset};
-use crate::hub_server::Response;
-use crate::saving::files;
-use crate::support::*;
+use super::{HF, keras_preset, transformers_preset, upload_folder};
+use crate::fakes::faulty_server::{Fault, json_answer};
+use crate::fakes::files_of;
+use crate::fakes::server::Response;
+use crate::fakes::upload_hugging_face::{FakeHuggingFace, ID, TOKEN, USER, hex};
+use crate::support::{self, load_with, noise};
 
 #[test]
 fn what_is_uploaded_to_hugging_face_is_what_is_downloaded() {
     for folder in [keras_preset(), transformers_preset()] {
         let hub = FakeHuggingFace::start();
-        let before = files(folder.path());
+        let before = files_of(folder.path());
         assert_eq!(hub.upload(&folder).unwrap(), format!("{}/{ID}", hub.hub.url));
         // No card is left behind.
-        assert_eq!(files(folder.path()), before);
+        assert_eq!(files_of(folder.path()), before);
         let mut uploaded = hub.main();
         assert!(uploaded.remove("README.md").is_some());
         assert_eq!(uploaded, before);
@@ -30,10 +30,8 @@ fn what_is_uploaded_to_hugging_face_is_what_is_downloaded() {
 
         let cache = tempfile::tempdir().unwrap();
         let options = hub.options().with_hugging_face_cache(cache.path());
-        let preset = Preset::open_with(HF, &options).unwrap();
-        let backbone = preset.backbone(&device()).unwrap();
-        assert_eq!(parameters(&backbone), load(&folder).unwrap().0);
-        preset.tokenizer().unwrap();
+        let loaded = load_with(HF, &options);
+        assert!(loaded.len() == 2 && loaded.iter().all(|(name, bytes)| before[name] == *bytes));
     }
 }
 
@@ -50,7 +48,7 @@ fn large_files_are_sent_in_parts_of_the_hubs_choice() {
         hub.state().repositories.clear();
         hub.upload(&folder).unwrap();
         assert_eq!(hub.puts() - before, parts);
-        assert_eq!(hub.main()["model.safetensors"], files(folder.path())["model.safetensors"]);
+        assert_eq!(hub.main()["model.safetensors"], files_of(folder.path())["model.safetensors"]);
     }
 }
 
@@ -70,7 +68,7 @@ fn what_the_hub_has_is_not_sent_again() {
     assert_eq!(hub.main()["notes.txt"], b"");
 
     // Another repository takes it from the storage.
-    upload_preset_with("hf://ann/copy", folder.path(), &hub.options()).unwrap();
+    upload_folder("hf://ann/copy", folder.path(), &hub.options()).unwrap();
     assert_eq!((hub.puts(), hub.commits("ann/copy", "main")), (1, 2));
 }
 
@@ -78,7 +76,7 @@ fn what_the_hub_has_is_not_sent_again() {
 fn a_branch_and_the_tokens_owner_may_be_named() {
     let hub = FakeHuggingFace::start();
     let folder = keras_preset();
-    let upload = |uri: &str| upload_preset_with(uri, folder.path(), &hub.options()).unwrap();
+    let upload = |uri: &str| upload_folder(uri, folder.path(), &hub.options()).unwrap();
     assert_eq!(upload("hf://other"), format!("{}/{USER}/other", hub.hub.url));
     assert_eq!(
         upload("hf://ann/shakespeare@v2/test"),
@@ -120,7 +118,7 @@ fn a_broken_connection_is_made_again() {
         hub.upload(&folder).unwrap_or_else(|error| panic!("{case}: {error}"));
         let mut uploaded = hub.main();
         uploaded.remove("README.md");
-        assert_eq!(uploaded, files(folder.path()), "{case}");
+        assert_eq!(uploaded, files_of(folder.path()), "{case}");
         assert_eq!(hub.commits(ID, "main"), 2, "{case}: one commit of ours, not more");
     }
 }
@@ -129,7 +127,7 @@ fn a_broken_connection_is_made_again() {
 fn an_upload_that_broke_off_leaves_the_model_as_it_was_and_goes_on() {
     let hub = FakeHuggingFace::start();
     let folder = sharded();
-    let shards = files(folder.path()).into_iter().filter(|(name, _)| name.contains("-of-"));
+    let shards = files_of(folder.path()).into_iter().filter(|(name, _)| name.contains("-of-"));
     let mut oids: Vec<_> = shards.map(|(_, bytes)| sha256(&bytes)).collect();
     oids.sort();
     // As many times as it is tried.
@@ -137,7 +135,7 @@ fn an_upload_that_broke_off_leaves_the_model_as_it_was_and_goes_on() {
         hub.storage.fail("PUT", &format!("/objects/{}", oids[1]), Fault::BreakAfter(3));
     }
     let error = hub.upload(&folder).unwrap_err();
-    assert!(matches!(error, PresetError::HubConnection { .. }), "{error}");
+    assert!(matches!(error, HubError::Request { kind: Kind::Connection { .. }, .. }), "{error}");
     assert_eq!(hub.commits(ID, "main"), 1);
     hub.upload(&folder).unwrap();
     assert_eq!(hub.commits(ID, "main"), 2);
@@ -152,16 +150,11 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// Two shards of different content.
 fn sharded() -> TempDir {
-    let folder = transformers_folder(&tiny());
-    let mut tensors = transformers_tensors(&tiny(), &tiny_model(&tiny()));
-    let last = tensors.split_off("transformer.wpe.weight");
-    let (one, two) = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors");
-    let map: BTreeMap<_, _> =
-        tensors.keys().map(|name| (name, one)).chain(last.keys().map(|name| (name, two))).collect();
-    write_json(folder.path(), "model.safetensors.index.json", &json!({ "weight_map": map }));
-    fs::write(folder.path().join(one), safetensors(&tensors, Stored::F32)).unwrap();
-    fs::write(folder.path().join(two), safetensors(&last, Stored::F32)).unwrap();
-    folder
+    let mut files = support::transformers_preset().0;
+    let weights = files.remove("model.safetensors").unwrap();
+    files.insert("model-00001-of-00002.safetensors".to_owned(), weights);
+    files.insert("model-00002-of-00002.safetensors".to_owned(), noise(1003));
+    support::folder_of(&files)
 }
 
 #[test]
@@ -169,10 +162,10 @@ fn what_hugging_face_says_is_told() {
     let folder = keras_preset();
     let hub = FakeHuggingFace::start();
     let refused = |uri: &str, options: &HubOptions| {
-        let error = upload_preset_with(uri, folder.path(), options).unwrap_err();
+        let error = upload_folder(uri, folder.path(), options).unwrap_err();
         let text = error.to_string();
         assert!(!text.contains(TOKEN) && !format!("{error:?}").contains(TOKEN), "{text}");
-        let PresetError::UploadRefused { status, detail, .. } = error else { panic!("{text}") };
+        let HubError::UploadRefused { status, detail, .. } = error else { panic!("{text}") };
         (status, detail)
     };
     let wrong = hub.options().with_hugging_face_token(Some("hf_wrong"));
@@ -196,18 +189,21 @@ fn what_hugging_face_says_is_told() {
     hub.state().storage.clear();
     hub.hub.fail("POST", "/ann/shakespeare.git", Fault::Answer(json_answer(200, &object)));
     let error = hub.upload(&folder).unwrap_err();
-    assert!(matches!(error, PresetError::UnexpectedHubAnswer { .. }), "{error}");
+    assert!(matches!(error, HubError::Request { kind: Kind::Unexpected { .. }, .. }), "{error}");
 
     for _ in 0..3 {
         hub.hub.fail("POST", "/api/repos/create", Fault::Answer(Response::new(429)));
     }
     let error = hub.upload(&folder).unwrap_err();
-    assert!(matches!(error, PresetError::HubRateLimited { .. }), "{error}");
+    assert!(matches!(error, HubError::Request { kind: Kind::RateLimited { .. }, .. }), "{error}");
     for _ in 0..3 {
         hub.hub.fail("POST", "/api/models", Fault::Answer(Response::new(503)));
     }
     let error = hub.upload(&folder).unwrap_err();
-    assert!(matches!(error, PresetError::HubUnavailable { status: 503, .. }), "{error}");
+    assert!(
+        matches!(error, HubError::Request { kind: Kind::Unavailable { status: 503 }, .. }),
+        "{error}"
+    );
     assert_eq!(hub.commits(ID, "main"), 1, "nothing was published");
 }
 
@@ -229,7 +225,10 @@ fn answers_that_no_hub_gives_are_errors() {
         let hub = FakeHuggingFace::start();
         hub.hub.fail("POST", target, Fault::Answer(json_answer(200, &answer)));
         let error = hub.upload(&folder).unwrap_err();
-        assert!(matches!(error, PresetError::UnexpectedHubAnswer { .. }), "{answer}: {error}");
+        assert!(
+            matches!(error, HubError::Request { kind: Kind::Unexpected { .. }, .. }),
+            "{answer}: {error}"
+        );
         assert_eq!(hub.commits(ID, "main"), 1);
     }
 }
@@ -237,7 +236,7 @@ fn answers_that_no_hub_gives_are_errors() {
 #[test]
 fn parts_that_do_not_fit_the_file_are_errors() {
     let folder = keras_preset();
-    let bytes = files(folder.path())["model.weights.h5"].clone();
+    let bytes = files_of(folder.path())["model.weights.h5"].clone();
     let oid = sha256(&bytes);
     for header in [
         json!({"chunk_size": "0", "00001": "http://localhost:1/"}),
@@ -252,7 +251,10 @@ fn parts_that_do_not_fit_the_file_are_errors() {
         let answer = json_answer(200, &json!({"objects": [object]}));
         hub.hub.fail("POST", "/ann/shakespeare.git", Fault::Answer(answer));
         let error = hub.upload(&folder).unwrap_err();
-        assert!(matches!(error, PresetError::UnexpectedHubAnswer { .. }), "{header}: {error}");
+        assert!(
+            matches!(error, HubError::Request { kind: Kind::Unexpected { .. }, .. }),
+            "{header}: {error}"
+        );
     }
 }
 
@@ -298,7 +300,7 @@ fn files_that_the_repository_ignores_are_an_error() {
     hub.state().ignored.push("model.weights.h5".into());
     let error = hub.upload(&keras_preset()).unwrap_err();
     assert!(
-        matches!(&error, PresetError::NotUploadable { path, .. }
+        matches!(&error, HubError::NotUploadable { path, .. }
         if path.ends_with("model.weights.h5")),
         "{error}"
     );
@@ -314,7 +316,7 @@ fn progress_is_told_of_each_file_that_is_sent() {
         heard.lock().unwrap().entry(it.file.clone()).or_default().push((it.done, it.total));
     });
     let folder = keras_preset();
-    upload_preset_with(HF, folder.path(), &options).unwrap();
+    upload_folder(HF, folder.path(), &options).unwrap();
     let size = folder.path().join("model.weights.h5").metadata().unwrap().len();
     let told = told.lock().unwrap();
     let steps = &told["hf://ann/shakespeare/model.weights.h5"];

@@ -2,15 +2,15 @@
 
 use std::fs;
 
-use gpt2_presets::{HubOptions, Preset, PresetError, upload_preset_with};
+use gpt2_hub::{HubError, HubOptions, RequestErrorKind as Kind};
 use serde_json::json;
 
-use super::fake_kaggle::{FakeKaggle, TOKEN};
-use super::faulty_server::{Fault, json_answer};
-use super::{INSTANCE, KAGGLE, keras_preset, transformers_preset};
-use crate::hub_server::Response;
-use crate::saving::files;
-use crate::support::*;
+use super::{INSTANCE, KAGGLE, keras_preset, transformers_preset, upload_folder};
+use crate::fakes::faulty_server::{Fault, json_answer};
+use crate::fakes::files_of;
+use crate::fakes::server::Response;
+use crate::fakes::upload_kaggle::{FakeKaggle, TOKEN};
+use crate::support::load_with;
 
 #[test]
 fn what_is_uploaded_to_kaggle_is_a_version_and_is_what_is_downloaded() {
@@ -19,25 +19,25 @@ fn what_is_uploaded_to_kaggle_is_a_version_and_is_what_is_downloaded() {
     fs::write(folder.path().join("empty.txt"), "").unwrap();
     let page = hub.upload(&folder).unwrap();
     assert_eq!(page, "https://www.kaggle.com/models/ann/gpt2/keras/shakespeare");
-    assert_eq!(hub.versions(INSTANCE), [files(folder.path())]);
+    assert_eq!(hub.versions(INSTANCE), [files_of(folder.path())]);
     fs::write(folder.path().join("notes.txt"), "second").unwrap();
     hub.upload(&folder).unwrap();
     let versions = hub.versions(INSTANCE);
     assert_eq!(versions.len(), 2);
-    assert_eq!(versions[1], files(folder.path()));
+    assert_eq!(versions[1], files_of(folder.path()));
     assert_eq!(hub.state().models, ["ann/gpt2"]);
     assert_eq!(page, hub.upload(&folder).unwrap());
 
     let cache = tempfile::tempdir().unwrap();
     let options = hub.options().with_kaggle_cache(cache.path());
-    let backbone = Preset::open_with(KAGGLE, &options).unwrap().backbone(&device()).unwrap();
-    assert_eq!(parameters(&backbone), load(&folder).unwrap().0);
+    let (loaded, files) = (load_with(KAGGLE, &options), files_of(folder.path()));
+    assert!(loaded.len() == 2 && loaded.iter().all(|(name, bytes)| files[name] == *bytes));
 
     let folder = transformers_preset();
     let uri = "kaggle://ann/gpt2/transformers/shakespeare";
-    upload_preset_with(uri, folder.path(), &hub.options()).unwrap();
+    upload_folder(uri, folder.path(), &hub.options()).unwrap();
     let instance = "ann/gpt2/MODEL_FRAMEWORK_TRANSFORMERS/shakespeare";
-    assert_eq!(hub.versions(instance), [files(folder.path())]);
+    assert_eq!(hub.versions(instance), [files_of(folder.path())]);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_file_goes_on_where_the_connection_broke() {
         }
         let folder = keras_preset();
         hub.upload(&folder).unwrap_or_else(|error| panic!("{case}: {error}"));
-        assert_eq!(hub.versions(INSTANCE), [files(folder.path())], "{case}");
+        assert_eq!(hub.versions(INSTANCE), [files_of(folder.path())], "{case}");
     }
 }
 
@@ -97,10 +97,10 @@ fn what_kaggle_says_is_told() {
     let folder = keras_preset();
     let hub = FakeKaggle::start();
     let refused = |uri: &str, options: &HubOptions| {
-        let error = upload_preset_with(uri, folder.path(), options).unwrap_err();
+        let error = upload_folder(uri, folder.path(), options).unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(!text.contains(TOKEN), "{text}");
-        let PresetError::UploadRefused { status, detail, .. } = error else { panic!("{text}") };
+        let HubError::UploadRefused { status, detail, .. } = error else { panic!("{text}") };
         (status, detail)
     };
     let wrong = hub.options().with_kaggle_token(Some("wrong"));
@@ -120,12 +120,15 @@ fn what_kaggle_says_is_told() {
         let answer = Response::new(308).with_header("Range", range);
         hub.storage.fail("PUT", "/upload", Fault::Answer(answer));
         let error = hub.upload(&folder).unwrap_err();
-        assert!(matches!(error, PresetError::UnexpectedHubAnswer { .. }), "{error}");
+        assert!(
+            matches!(error, HubError::Request { kind: Kind::Unexpected { .. }, .. }),
+            "{error}"
+        );
     }
     // An answer that is lost: to ask again might publish twice.
     hub.hub.fail("POST", "/v1/models.ModelApiService/CreateModelInstance", Fault::Unanswered);
     let error = hub.upload(&folder).unwrap_err();
-    assert!(matches!(error, PresetError::HubConnection { .. }), "{error}");
+    assert!(matches!(error, HubError::Request { kind: Kind::Connection { .. }, .. }), "{error}");
     assert_eq!(hub.versions(INSTANCE).len(), 1);
 }
 
@@ -150,6 +153,6 @@ fn more_files_than_kaggle_takes_are_refused() {
         fs::write(folder.path().join(format!("{number}.txt")), "").unwrap();
     }
     let error = hub.upload(&folder).unwrap_err();
-    assert!(matches!(error, PresetError::NotUploadable { .. }), "{error}");
+    assert!(matches!(error, HubError::NotUploadable { .. }), "{error}");
     assert_eq!(hub.hub.asked(), [""; 0]);
 }

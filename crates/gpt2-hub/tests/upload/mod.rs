@@ -5,84 +5,47 @@
 
 mod checks;
 mod clients;
-mod fake_hugging_face;
-mod fake_kaggle;
-mod faulty_server;
 mod hugging_face;
 mod kaggle;
 mod model_card;
 
-use std::fs;
-use std::time::Duration;
+use std::path::Path;
 
-use gpt2_presets::{HubOptions, PresetError, upload_preset_with};
-use serde_json::json;
+use gpt2_hub::{HubError, HubOptions, files_to_upload, upload, upload_handle};
 use tempfile::TempDir;
 
-use self::fake_hugging_face::FakeHuggingFace;
-use self::fake_kaggle::{FakeKaggle, Files};
-use crate::support::*;
+use crate::fakes::upload_hugging_face::FakeHuggingFace;
+use crate::fakes::upload_kaggle::FakeKaggle;
+use crate::support;
 
 const HF: &str = "hf://ann/shakespeare";
-const ID: &str = "ann/shakespeare";
 const KAGGLE: &str = "kaggle://ann/gpt2/keras/shakespeare";
 const INSTANCE: &str = "ann/gpt2/MODEL_FRAMEWORK_KERAS/shakespeare";
 
 fn keras_preset() -> TempDir {
-    let folder = keras_folder(&tiny());
-    let tensors = keras_tensors(&tiny(), &tiny_model(&tiny()));
-    write_hdf5(&folder.path().join("model.weights.h5"), &tensors, Stored::F32);
-    write_json(folder.path(), "task.json", &json!({"class_name": "GPT2CausalLM"}));
-    folder
+    let mut files = support::keras_preset().0;
+    files.insert("task.json".to_owned(), br#"{"class_name": "Task"}"#.to_vec());
+    support::folder_of(&files)
 }
 
 fn transformers_preset() -> TempDir {
-    let folder = transformers_folder(&tiny());
-    let tensors = transformers_tensors(&tiny(), &tiny_model(&tiny()));
-    fs::write(folder.path().join("model.safetensors"), safetensors(&tensors, Stored::F32)).unwrap();
-    folder
+    support::folder_of(&support::transformers_preset().0)
 }
 
-fn impatient() -> HubOptions {
-    HubOptions::new().with_retries(2).with_retry_delay(Duration::from_millis(1))
+/// Uploads all files of a folder, with a card for a model without one.
+fn upload_folder(uri: &str, folder: &Path, options: &HubOptions) -> Result<String, HubError> {
+    let (files, handle) = (files_to_upload(folder)?, upload_handle(uri)?);
+    upload(&handle, files, |id| format!("---\nlicense: mit\n---\n{id}\n"), options)
 }
 
 impl FakeHuggingFace {
-    fn options(&self) -> HubOptions {
-        impatient()
-            .with_hugging_face_endpoint(&self.hub.url)
-            .with_hugging_face_token(Some(fake_hugging_face::TOKEN))
-    }
-
-    fn upload(&self, folder: &TempDir) -> Result<String, PresetError> {
-        upload_preset_with(HF, folder.path(), &self.options())
-    }
-
-    /// The files on the main branch, but the one that a new repository has.
-    fn main(&self) -> Files {
-        let mut files = self.files(ID, "main");
-        files.remove(".gitattributes");
-        files
-    }
-
-    fn card(&self) -> String {
-        String::from_utf8(self.main()["README.md"].clone()).unwrap()
-    }
-
-    /// How often anything was put into the storage.
-    fn puts(&self) -> usize {
-        self.storage.requests().iter().filter(|it| it.method == "PUT").count()
+    fn upload(&self, folder: &TempDir) -> Result<String, HubError> {
+        upload_folder(HF, folder.path(), &self.options())
     }
 }
 
 impl FakeKaggle {
-    fn options(&self) -> HubOptions {
-        impatient()
-            .with_kaggle_endpoint(&self.endpoint())
-            .with_kaggle_token(Some(fake_kaggle::TOKEN))
-    }
-
-    fn upload(&self, folder: &TempDir) -> Result<String, PresetError> {
-        upload_preset_with(KAGGLE, folder.path(), &self.options())
+    fn upload(&self, folder: &TempDir) -> Result<String, HubError> {
+        upload_folder(KAGGLE, folder.path(), &self.options())
     }
 }

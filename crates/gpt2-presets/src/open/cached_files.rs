@@ -5,11 +5,12 @@ use gpt2_hub::{CachedFiles, HubOptions};
 use crate::error::PresetError;
 use crate::open::locate::{Location, locate};
 
-/// Finds the files of a preset that were downloaded, by this library or by the hubs' Python clients.
+/// Finds the files of a preset that were downloaded, by this library or by the hubs' Python
+/// clients.
 ///
 /// Returns an element for each hub that has the preset and of which a file is in the cache, the
-/// preferred hub first; none for a folder, and for the preset that is part of this library. No hub is
-/// asked anything.
+/// preferred hub first; none for a folder, and for the preset that is part of this library. No hub
+/// is asked anything.
 ///
 /// ```
 /// use gpt2_presets::{HubOptions, cached_files};
@@ -22,7 +23,8 @@ use crate::open::locate::{Location, locate};
 ///
 /// # Errors
 ///
-/// [`PresetError::UnknownPreset`] and [`HubError::InvalidHandle`](gpt2_hub::HubError::InvalidHandle).
+/// [`PresetError::UnknownPreset`] and
+/// [`HubError::InvalidHandle`](gpt2_hub::HubError::InvalidHandle).
 pub fn cached_files(preset: &str, options: &HubOptions) -> Result<Vec<CachedFiles>, PresetError> {
     Ok(match locate(preset)? {
         Location::Hub(handles) => gpt2_hub::cached_files(&handles, options),

@@ -9,8 +9,8 @@ use crate::publish::preset_checks::CheckedPreset;
 /// Most bytes that are read of a task's config.
 const MAX_TASK_SIZE: u64 = 1 << 20;
 
-/// Text of KerasHub's card (`create_model_card` in `utils/preset_utils.py`), with code that loads the
-/// model. `id` is `owner/model`.
+/// Text of KerasHub's card (`create_model_card` in `utils/preset_utils.py`), with code that loads
+/// the model. `id` is `owner/model`.
 pub(crate) fn model_card(preset: &CheckedPreset, id: &str) -> String {
     let parameters = with_separators(preset.config.parameter_count());
     let (head, empty) = (head(preset), Map::new());

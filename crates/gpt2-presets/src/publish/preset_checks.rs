@@ -28,8 +28,8 @@ pub(crate) struct CheckedPreset {
 }
 
 impl CheckedPreset {
-    /// Checks a folder as KerasHub's `_validate_backbone` (`utils/preset_utils.py`) does; and that this
-    /// library reads the model, that no shard is missing and that nothing is outside.
+    /// Checks a folder as KerasHub's `_validate_backbone` (`utils/preset_utils.py`) does; and that
+    /// this library reads the model, that no shard is missing and that nothing is outside.
     pub(crate) fn open(folder: &Path) -> Result<Self, PresetError> {
         if !folder.exists() {
             return Err(PresetError::PresetDirectoryMissing { path: folder.into() });

@@ -1,14 +1,16 @@
 //! Kaggle's model service as a server, and Google's storage with its resumable uploads on another.
 //!
-//! It speaks what `kagglehub` speaks (which uploads to it in `hub_upload.rs`).
+//! It speaks what `kagglehub` speaks (which uploads to it in `upload/clients.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use gpt2_hub::HubOptions;
 use serde_json::{Value, json};
 
+use super::Files;
 use super::faulty_server::{FaultyServer, json_answer, json_of};
-use crate::hub_server::{Request, Response};
+use super::server::{Request, Response, impatient};
 
 pub const TOKEN: &str = "kaggle_secret";
 
@@ -19,8 +21,6 @@ pub struct Blob {
     size: usize,
     pub received: Vec<u8>,
 }
-
-pub type Files = BTreeMap<String, Vec<u8>>;
 
 #[derive(Debug, Default)]
 pub struct State {
@@ -49,6 +49,10 @@ impl FakeKaggle {
 
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    pub fn options(&self) -> HubOptions {
+        impatient().with_kaggle_endpoint(&self.endpoint()).with_kaggle_token(Some(TOKEN))
     }
 
     /// The address that stands for `https://api.kaggle.com/v1`.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gpt2_presets::HubOptions;
+use gpt2_hub::HubOptions;
 
 /// What was asked.
 #[derive(Debug, Clone)]
@@ -301,4 +301,9 @@ pub fn impatient_options() -> HubOptions {
         .with_hugging_face_token(None)
         .with_kaggle_token(None)
         .with_model_scope_token(None)
+}
+
+/// Options of the environment, with little patience.
+pub fn impatient() -> HubOptions {
+    HubOptions::new().with_retries(2).with_retry_delay(Duration::from_millis(1))
 }

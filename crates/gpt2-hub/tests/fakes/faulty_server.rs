@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use crate::hub_server::{Fault as Sent, HubServer, Request, Response};
+use super::server::{Fault as Sent, HubServer, Request, Response};
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone)]

@@ -1,20 +1,23 @@
 //! Hugging Face as a server with repositories, and the storage behind it, on another port.
 //!
-//! It speaks what `huggingface_hub` speaks (which uploads to it in `hub_upload.rs`), checks what the
-//! real one checks, and keeps what it is given.
+//! It speaks what `huggingface_hub` speaks (which uploads to it in `upload/clients.rs`), checks
+//! what the real one checks, and keeps what it is given.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use gpt2_hub::HubOptions;
 use serde_json::{Value, json};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::faulty_server::{FaultyServer, is_whole, json_answer, json_of};
-use crate::hub_server::{Request, Response};
+use super::server::{Request, Response, impatient};
 
 pub const TOKEN: &str = "hf_secret";
 pub const USER: &str = "ann";
+/// Repository that most tests write to.
+pub const ID: &str = "ann/shakespeare";
 
 /// A file of a repository.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +66,10 @@ impl FakeHuggingFace {
         self.state.lock().unwrap()
     }
 
+    pub fn options(&self) -> HubOptions {
+        impatient().with_hugging_face_endpoint(&self.hub.url).with_hugging_face_token(Some(TOKEN))
+    }
+
     /// The files of a repository's branch, whole.
     pub fn files(&self, id: &str, branch: &str) -> BTreeMap<String, Vec<u8>> {
         let state = self.state();
@@ -75,13 +82,30 @@ impl FakeHuggingFace {
         tree.into_iter().map(|(name, entry)| (name, content(entry))).collect()
     }
 
+    /// The files on the main branch of `ID`, but the one that a new repository has.
+    pub fn main(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut files = self.files(ID, "main");
+        files.remove(".gitattributes");
+        files
+    }
+
+    pub fn card(&self) -> String {
+        String::from_utf8(self.main()["README.md"].clone()).unwrap()
+    }
+
+    /// How often anything was put into the storage.
+    pub fn puts(&self) -> usize {
+        self.storage.requests().iter().filter(|it| it.method == "PUT").count()
+    }
+
     /// How many commits a branch has.
     pub fn commits(&self, id: &str, branch: &str) -> usize {
         self.state().repositories.get(id).and_then(|it| it.get(branch)).map_or(0, Vec::len)
     }
 }
 
-/// The storage takes signed URLs and nothing else: a second way of authentication is an error there.
+/// The storage takes signed URLs and nothing else: a second way of authentication is an error
+/// there.
 fn store(state: &mut State, request: &Request) -> Response {
     if !is_whole(request) {
         return Response::new(400);

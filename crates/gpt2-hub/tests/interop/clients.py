@@ -1,8 +1,8 @@
-"""Downloads with a hub's own client, or loads with KerasHub, from a server that plays the hub. `tests/hub_clients.rs` runs it.
+"""Downloads with a hub's own client, or loads with KerasHub, from a server that plays the hub. `fakes/clients.rs` runs it.
 
-    python hub_clients.py kaggle ENDPOINT HANDLE [PATH ...]
-    python hub_clients.py keras ENDPOINT PRESET
-    python hub_clients.py modelscope HANDLE REVISION offline|online
+    python clients.py kaggle ENDPOINT HANDLE [PATH ...]
+    python clients.py keras ENDPOINT PRESET
+    python clients.py modelscope HANDLE REVISION offline|online
 
 Prints, after `= `, the path of each file, or of the folder; or the numbers of parameters and of tokens.
 """

@@ -1,6 +1,6 @@
 """Downloads files with Hugging Face's own client, or finds them in its cache.
 
-Usage: hub_download.py MODEL FILE..., where `!FILE` is one that the model does not have, and `*` is
+Usage: download.py MODEL FILE..., where `!FILE` is one that the model does not have, and `*` is
 all of it at once. The environment names the endpoint and the cache. Prints a line for each file:
 its path, or `absent`; of `*` the folder.
 """

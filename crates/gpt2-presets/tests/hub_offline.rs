@@ -1,23 +1,22 @@
 //! Caches that the hubs' own clients have filled, and no hub to ask about what is not in them.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use gpt2_hub::{HubError, RequestErrorKind as Kind};
 use gpt2_presets::{
     ExportOptions, ExportToTransformers, HubOptions, Preset, PresetError, SaveOptions, SaveToPreset,
 };
 use serde_json::json;
 
-use crate::hub_hugging_face::*;
-use crate::hub_kaggle::{self, Kaggle, load_with};
-use crate::hub_model_scope::{self, ModelScope};
-use crate::hub_processes::python;
-use crate::hub_server::*;
+use crate::fakes::hugging_face::{COMMIT, Hub, etag};
+use crate::fakes::kaggle::{self, Kaggle};
+use crate::fakes::model_scope::{self, ModelScope};
+use crate::fakes::server::{Response, impatient_options};
+use crate::fakes::{Files, clients, files_of};
+use crate::hub_loading::{keras_preset, load_with, transformers_preset};
 use crate::saving;
 use crate::support::*;
-
-type Files = BTreeMap<String, Vec<u8>>;
 
 /// Presets in each layout that a whole model may have, without any file that it may lack.
 fn layouts() -> Vec<(Files, Tensors)> {
@@ -98,7 +97,7 @@ fn a_file_that_the_model_needs_is_never_taken_to_be_absent() {
             };
             let expected = format!("hf://a/b/{named}");
             match result.map(drop) {
-                Err(PresetError::Offline { file, .. }) if file == expected => {}
+                Err(PresetError::Hub(HubError::Offline { file, .. })) if file == expected => {}
                 other => panic!("{missing}: {other:?}"),
             }
         }
@@ -114,7 +113,10 @@ fn what_is_optional_is_only_absent_beside_the_weights() {
     let preset = Preset::open_with("hf://a/b", &offline(cache.path())).unwrap();
     let error = preset.preprocessor().unwrap_err();
     let expected = "hf://a/b/preprocessor.json";
-    assert!(matches!(&error, PresetError::Offline { file, .. } if file == expected), "{error}");
+    assert!(
+        matches!(&error, PresetError::Hub(HubError::Offline { file, .. }) if file == expected),
+        "{error}"
+    );
 }
 
 #[test]
@@ -134,30 +136,34 @@ fn a_tokenizer_in_another_file_will_do() {
 #[test]
 fn single_files_of_kagglehub_and_folders_of_modelscope_need_no_hub_either() {
     for (files, model) in layouts() {
-        let (kaggle, model_scope) = (Kaggle::new(Files::new()), ModelScope::new(Files::new()));
+        let (kaggle_hub, scope) = (Kaggle::new(Files::new()), ModelScope::new(Files::new()));
         for (name, bytes) in &files {
-            let marker = kaggle.path(&format!(".complete/3/{name}.complete"));
-            let file = kaggle.path(&format!("3/{name}"));
-            let other = model_scope.path(&format!("master/{name}"));
+            let marker = kaggle_hub.path(&format!(".complete/3/{name}.complete"));
+            let file = kaggle_hub.path(&format!("3/{name}"));
+            let other = scope.path(&format!("master/{name}"));
             for (path, bytes) in [(marker, &b""[..]), (file, bytes), (other, bytes)] {
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, bytes).unwrap();
             }
         }
-        let options = kaggle.options().with_offline(true);
-        assert_eq!(load_with(hub_kaggle::PINNED, &options), model);
-        let handle = hub_model_scope::HANDLE;
-        let options = model_scope.options();
+        let options = kaggle_hub.options().with_offline(true);
+        assert_eq!(load_with(kaggle::PINNED, &options), model);
+        let handle = model_scope::HANDLE;
+        let options = scope.options();
         assert_eq!(load_with(handle, &options.clone().with_offline(true)), model);
         let nowhere = options.with_model_scope_endpoint("http://127.0.0.1:9");
         assert_eq!(load_with(handle, &nowhere), model);
         // What has broken off is no part of the model.
         let weights = files.keys().find(|name| name.ends_with(".h5") || name.contains("00001-of"));
         let weights = weights.or(files.keys().find(|name| name.ends_with(".safetensors"))).unwrap();
-        let path = model_scope.path(&format!("master/{weights}"));
+        let path = scope.path(&format!("master/{weights}"));
         fs::rename(&path, path.with_extension("h5.parallel_tmp")).unwrap();
         let error = Preset::open_with(handle, &nowhere).unwrap().backbone(&device()).unwrap_err();
-        let PresetError::HubConnection { file, host, .. } = &error else { panic!("{error}") };
+        let PresetError::Hub(HubError::Request { file, host, kind: Kind::Connection { .. } }) =
+            &error
+        else {
+            panic!("{error}")
+        };
         assert!(file.starts_with(&format!("{handle}/model")) && host == "127.0.0.1:9", "{error}");
     }
 }
@@ -182,7 +188,7 @@ fn real_snapshots_need_no_hub() {
                 None => response,
             }
         });
-        let Some(_) = python(&hub, hub.cache.path(), false, &["*"]) else { return };
+        let Some(_) = clients::hugging_face(&hub, hub.cache.path(), false, &["*"]) else { return };
         hub.server.take_log();
         assert_eq!(load_with("hf://a/b", &hub.options().with_offline(true)), model);
         assert!(hub.server.take_log().is_empty());

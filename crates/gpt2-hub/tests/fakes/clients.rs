@@ -1,0 +1,82 @@
+//! The hubs' own Python clients, on the servers that play the hubs. Each needs a Python that a
+//! variable names.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::hugging_face::Hub;
+
+/// The Python that a variable names; none without the variable.
+pub fn python(variable: &str) -> Option<OsString> {
+    let python = std::env::var_os(variable);
+    if python.is_none() {
+        println!("skipped: {variable} names no Python");
+    }
+    python
+}
+
+/// Runs `clients.py` without the user's own settings, and gives what it finds.
+pub fn run(python: &OsString, cache: &Path, endpoint: &str, arguments: &[&str]) -> Vec<String> {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(python);
+    command
+        .env("HOME", home.path())
+        .env("KAGGLEHUB_CACHE", cache)
+        .env("MODELSCOPE_CACHE", cache)
+        .env("MODELSCOPE_ENDPOINT", endpoint)
+        .env("KERAS_BACKEND", "jax")
+        .env_remove("KAGGLE_API_TOKEN")
+        .env_remove("MODELSCOPE_API_TOKEN")
+        .arg(script("clients.py"))
+        .args(arguments);
+    // The clients have something to say too.
+    let lines = printed(&mut command);
+    lines.lines().filter_map(|line| Some(line.strip_prefix("= ")?.to_owned())).collect()
+}
+
+/// Lets the client of Hugging Face find files of `a/b`, and returns their paths. None without a
+/// Python.
+pub fn hugging_face(hub: &Hub, cache: &Path, offline: bool, files: &[&str]) -> Option<Vec<String>> {
+    let mut command = Command::new(python("GPT2_KERAS_PYTHON")?);
+    command
+        .arg(script("download.py"))
+        .arg("a/b")
+        .args(files)
+        .env("HF_ENDPOINT", hub.server.url())
+        .env("HF_HUB_CACHE", cache)
+        .env("HF_HUB_OFFLINE", if offline { "1" } else { "0" })
+        .env("HF_HUB_DISABLE_TELEMETRY", "1")
+        .env("HF_HUB_DISABLE_UPDATE_CHECK", "1")
+        .env("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1");
+    Some(printed(&mut command).lines().map(str::to_owned).collect())
+}
+
+/// Uploads a folder by a client; false without a Python.
+pub fn upload(client: &str, endpoint: &str, uri: &str, folder: &Path) -> bool {
+    let Some(python) = python("GPT2_KERAS_PYTHON") else { return false };
+    let mut command = Command::new(python);
+    printed(command.arg(script("upload.py")).args([client, endpoint, uri]).arg(folder));
+    true
+}
+
+/// The requests that matter, without what they are about.
+pub fn kinds(requests: Vec<String>) -> Vec<String> {
+    let mut kinds: Vec<_> =
+        requests.into_iter().filter(|it| it.starts_with("POST") || it.starts_with("PUT")).collect();
+    kinds.dedup();
+    kinds
+}
+
+/// Path of a script. The tests of gpt2-presets find it too.
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../gpt2-hub/tests/interop").join(name)
+}
+
+/// Standard output of a program that succeeds.
+fn printed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
