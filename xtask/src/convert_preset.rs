@@ -82,10 +82,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let destination = writable(destination, *force)?;
     let hub = HubOptions::new().with_on_progress(progress_bars::downloading());
     let preset = Preset::open_with(source, &hub)?;
-    let to = to.unwrap_or(match preset.format() {
-        PresetFormat::Keras => Format::Transformers,
-        PresetFormat::Transformers | PresetFormat::Gguf => Format::Keras,
-    });
+    let is_keras = preset.format() == PresetFormat::Keras;
+    let to = to.unwrap_or(if is_keras { Format::Transformers } else { Format::Keras });
     let staged = destination.stage()?;
     write(&preset, to, staged.path(), arguments)?;
     if *verify {

@@ -8,8 +8,6 @@ use gpt2_hub::HubError;
 use gpt2_task::TaskError;
 use gpt2_tokenizer::TokenizerError;
 
-use crate::tensors::blocks::BLOCK_TYPES;
-
 /// Reason why a preset cannot be opened, loaded or saved.
 ///
 /// Every message names the thing, what was expected, what was found and what to do about it.
@@ -26,21 +24,21 @@ pub enum PresetError {
          `'./gpt2_base_en'`\nReceived: preset='{received}'"
     )]
     UnknownPreset {
-        /// The handle.
+        /// Handle.
         received: String,
-        /// The built-in names.
+        /// Built-in names.
         builtin: Vec<&'static str>,
     },
 
-    /// The preset would have to be downloaded, and the library was compiled without that.
+    /// The preset must be downloaded, and the library was compiled without downloads.
     #[error(
         "the preset `{preset}` is at `{handle}`, and downloads need the cargo feature `hub`: build \
          with `--features hub`, or get the folder with another tool, and pass its path"
     )]
     HubDisabled {
-        /// What was asked for.
+        /// Name of the preset.
         preset: String,
-        /// Where it is.
+        /// Handle of its folder on a hub.
         handle: String,
     },
 
@@ -49,7 +47,7 @@ pub enum PresetError {
         "the preset `{preset}` needs the cargo feature `bundled`: build with `--features bundled`"
     )]
     NotBundled {
-        /// Its name.
+        /// Name of the preset.
         preset: String,
     },
 
@@ -60,18 +58,18 @@ pub enum PresetError {
         path.display()
     )]
     NotADirectory {
-        /// The path.
+        /// Path.
         path: PathBuf,
     },
 
-    /// A file is not there.
+    /// The preset lacks a file.
     #[error("`{file}` doesn't exist in preset directory `{preset}`; {remedy}")]
     MissingFile {
-        /// The preset.
+        /// Preset.
         preset: String,
-        /// The file or files, any of which would have done.
+        /// File, or files of which one is enough.
         file: String,
-        /// What to do about it.
+        /// Remedy.
         remedy: &'static str,
     },
 
@@ -81,11 +79,11 @@ pub enum PresetError {
          download the preset from a source that you trust"
     )]
     UnsafeShardName {
-        /// The index file.
+        /// Index file.
         index: String,
-        /// The name in it.
+        /// Name in it.
         name: String,
-        /// What is wrong with the name.
+        /// Fault of the name.
         why: &'static str,
     },
 
@@ -102,7 +100,7 @@ pub enum PresetError {
         object: String,
         /// What was expected and found.
         detail: String,
-        /// What to do about it.
+        /// Remedy.
         remedy: &'static str,
     },
 
@@ -112,50 +110,50 @@ pub enum PresetError {
          {found:?}. Create a preset with `save_to_preset`"
     )]
     UnrecognizedFormat {
-        /// The preset.
+        /// Preset.
         preset: String,
-        /// The key that each format has.
+        /// Keys of the formats.
         expected: String,
-        /// The first keys found.
+        /// First keys found.
         found: Vec<String>,
     },
 
     /// The file describes another class than GPT-2's.
     #[error("`{file}` holds the class `{found}`, and this library loads `{expected}` only")]
     UnsupportedClass {
-        /// The file.
+        /// File.
         file: String,
-        /// The class that would have been loaded.
+        /// Class that is loaded.
         expected: &'static str,
-        /// The class found.
+        /// Class found.
         found: String,
     },
 
     /// A value of a config is missing, of the wrong kind, or not supported.
     #[error("`{key}` in `{file}` must be {expected}, found {found}")]
     InvalidConfigValue {
-        /// The file.
+        /// File.
         file: String,
-        /// The key.
+        /// Key.
         key: &'static str,
-        /// What would have been accepted.
+        /// Accepted values.
         expected: &'static str,
-        /// What is there.
+        /// Value found.
         found: String,
     },
 
-    /// A tensor has elements that are no 16-, 32- or 64-bit floats.
+    /// A tensor has elements of a type that is not read.
     #[error(
-        "tensor `{tensor}` has elements of type {found}, expected float32, float16 or bfloat16 \
-         (in HDF5 also float64, in GGUF also {}); quantized checkpoints must be dequantized first, \
-         GGUF files with `llama-quantize --allow-requantize IN OUT F16`",
-        block_types()
+        "tensor `{tensor}` has elements of type {found}, expected {expected}; quantized checkpoints \
+         must be dequantized first, GGUF files with `llama-quantize --allow-requantize IN OUT F16`"
     )]
     UnsupportedElementType {
-        /// The tensor.
+        /// Tensor.
         tensor: String,
-        /// Its element type.
+        /// Type of its elements.
         found: String,
+        /// Types that are read from such a file.
+        expected: String,
     },
 
     /// Two files, or two names, hold the same tensor.
@@ -163,11 +161,11 @@ pub enum PresetError {
         "tensor `{tensor}` occurs twice, in `{first}` and in `{second}`: remove one of the two"
     )]
     DuplicateTensor {
-        /// The tensor.
+        /// Tensor.
         tensor: String,
-        /// Where it was found first.
+        /// Name or file of the first.
         first: String,
-        /// Where it was found again.
+        /// Name or file of the second.
         second: String,
     },
 
@@ -190,37 +188,37 @@ pub enum PresetError {
          weights must come from the same model"
     )]
     TensorShape {
-        /// The tensor.
+        /// Tensor.
         tensor: String,
-        /// The shape that follows from the config.
+        /// Shape that follows from the config.
         expected: Vec<usize>,
-        /// The shape found.
+        /// Shape found.
         found: Vec<usize>,
     },
 
-    /// The output layer is said to be the token embedding, and has other values.
+    /// The output layer is tied to the token embedding, but has other values.
     #[error(
         "`{head}` differs from `{embedding}` although `tie_word_embeddings` is true: set it to \
          false in config.json to use the tensor, or remove the tensor"
     )]
     ConflictingHead {
-        /// The output layer's tensor.
+        /// Tensor of the output layer.
         head: String,
-        /// The token embedding's tensor.
+        /// Tensor of the token embedding.
         embedding: String,
     },
 
-    /// A weight is not a number.
+    /// A weight is infinite or NaN.
     #[error(
         "tensor `{tensor}` holds {value} at element {index}, expected finite numbers: the file is \
          damaged or the training diverged; `LoadOptions::with_check_finite(false)` loads it anyway"
     )]
     NonFiniteWeight {
-        /// The first such tensor.
+        /// First such tensor.
         tensor: String,
         /// Index of its first such element, in row-major order.
         index: usize,
-        /// The element.
+        /// Value of the element.
         value: f32,
     },
 
@@ -231,45 +229,45 @@ pub enum PresetError {
          belongs to the model", vocabulary_size.saturating_sub(1)
     )]
     VocabularyTooLarge {
-        /// The preset.
+        /// Preset.
         preset: String,
-        /// The largest id.
+        /// Largest id.
         max_token_id: u32,
         /// Rows of the token embedding.
         vocabulary_size: usize,
     },
 
-    /// The format that was asked for has no place for a setting.
+    /// The format has no place for a setting.
     #[error(
         "{format} cannot express `{setting}` = {found}, expected {expected}, which it takes for \
          granted; {remedy}"
     )]
     Inexpressible {
-        /// The format.
+        /// Format.
         format: &'static str,
-        /// The setting.
+        /// Setting.
         setting: &'static str,
-        /// Its value.
+        /// Value.
         found: String,
-        /// The only value that a loader of the format knows.
+        /// Only value that a loader of the format knows.
         expected: String,
-        /// What to do about it.
+        /// Remedy.
         remedy: &'static str,
     },
 
-    /// A number is too large for the float type that was asked for.
+    /// A number is too large for the float type.
     #[error(
         "tensor `{tensor}` holds {value} at element {index}, more than {dtype} can express; use \
          another `WeightDtype`"
     )]
     Overflow {
-        /// The first such tensor.
+        /// First such tensor.
         tensor: String,
         /// Index of its first such element, in row-major order.
         index: usize,
-        /// The element.
+        /// Value of the element.
         value: f32,
-        /// The float type.
+        /// Float type.
         dtype: &'static str,
     },
 
@@ -280,7 +278,7 @@ pub enum PresetError {
         path.display()
     )]
     WeightsFileName {
-        /// The path.
+        /// Path.
         path: PathBuf,
     },
 
@@ -289,27 +287,27 @@ pub enum PresetError {
     /// There is no folder to upload.
     #[error("The preset directory {} doesn't exist.", path.display())]
     PresetDirectoryMissing {
-        /// The folder.
+        /// Folder.
         path: PathBuf,
     },
 
-    /// The folder to upload is no preset: what is loaded from it would fail.
+    /// The folder to upload is no preset: loading it would fail.
     #[error("{file} is missing from the preset directory `{}`. {remedy}", path.display())]
     IncompletePreset {
-        /// The folder.
+        /// Folder.
         path: PathBuf,
-        /// What is missing.
+        /// Missing file.
         file: String,
-        /// What to do about it.
+        /// Remedy.
         remedy: &'static str,
     },
 
     /// The folder to upload has a `config.json` that is no JSON object.
     #[error("Config file `{}` is an invalid json file. Error message: {detail}", path.display())]
     InvalidConfigFile {
-        /// The file.
+        /// File.
         path: PathBuf,
-        /// What the parser says.
+        /// Message of the parser.
         detail: String,
     },
 
@@ -322,14 +320,14 @@ pub enum PresetError {
     )]
     LoraNotEnabled,
 
-    /// The end of a file's name does not say which format its LoRA has.
+    /// The end of a file's name is that of no format of LoRA files.
     #[error(
         "The filename must end in `.lora.h5`, for KerasHub's format, or in `.safetensors`, for one \
          that keeps the biases too. Received: filepath={}",
         path.display()
     )]
     LoraFileName {
-        /// The path.
+        /// Path.
         path: PathBuf,
     },
 
@@ -340,11 +338,11 @@ pub enum PresetError {
         path.display()
     )]
     LoraRankMismatch {
-        /// The file.
+        /// File.
         path: PathBuf,
-        /// The file's rank.
+        /// Rank in the file.
         expected: usize,
-        /// The model's rank.
+        /// Rank of the model.
         found: usize,
     },
 
@@ -355,11 +353,11 @@ pub enum PresetError {
         path.display(), first_few(in_file), first_few(in_model)
     )]
     LoraLayerMismatch {
-        /// The file.
+        /// File.
         path: PathBuf,
-        /// The layers that only the file has.
+        /// Layers that only the file has.
         in_file: Vec<String>,
-        /// The layers that only the model has.
+        /// Layers that only the model has.
         in_model: Vec<String>,
     },
 
@@ -370,22 +368,22 @@ pub enum PresetError {
         path.display()
     )]
     InvalidLoraFile {
-        /// The file.
+        /// File.
         path: PathBuf,
-        /// The tensor or setting at fault.
+        /// Tensor or setting at fault.
         object: String,
-        /// What would have been accepted.
+        /// Accepted values.
         expected: String,
-        /// What is there.
+        /// Value found.
         found: String,
     },
 
     /// A callback cannot save the model.
     #[error("ModelCheckpoint cannot save the model in `{}`", path.display())]
     ModelCheckpoint {
-        /// The folder.
+        /// Folder.
         path: PathBuf,
-        /// Why.
+        /// Reason.
         source: Box<PresetError>,
     },
 
@@ -410,35 +408,8 @@ pub enum PresetError {
     Task(#[from] TaskError),
 }
 
-/// Format of a file, for messages about a malformed one.
-pub(crate) struct FileKind {
-    /// Name, which follows "is not a valid".
-    pub(crate) name: &'static str,
-    /// What to do about a malformed file.
-    pub(crate) remedy: &'static str,
-}
-
-impl FileKind {
-    /// Error for a file of this format. `object` is the part at fault, empty for the whole file.
-    pub(crate) fn malformed(
-        &self,
-        file: impl Into<String>,
-        object: impl Into<String>,
-        detail: impl Into<String>,
-    ) -> PresetError {
-        let (file, object, detail) = (file.into(), object.into(), detail.into());
-        PresetError::Malformed { format: self.name, file, object, detail, remedy: self.remedy }
-    }
-}
-
 fn at(object: &str, detail: &str) -> String {
     if object.is_empty() { detail.to_owned() } else { format!("`{object}`: {detail}") }
-}
-
-/// Names of ggml's types that are read, beside floats.
-fn block_types() -> String {
-    let names: Vec<_> = BLOCK_TYPES.iter().map(|block_type| block_type.name).collect();
-    names.join(", ")
 }
 
 fn first_few(names: &[String]) -> String {

@@ -3,6 +3,7 @@
 
 mod api;
 mod error;
+mod file_kind;
 mod formats;
 mod open;
 mod preset;

@@ -69,7 +69,7 @@ impl Preset {
     ///
     /// Those of [`open`](Self::open).
     #[cfg(feature = "hub")]
-    pub fn open_with(preset: &str, options: &crate::HubOptions) -> Result<Self, PresetError> {
+    pub fn open_with(preset: &str, options: &gpt2_hub::HubOptions) -> Result<Self, PresetError> {
         Self::open_through(preset, &Some(options.clone()))
     }
 

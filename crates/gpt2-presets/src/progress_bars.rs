@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 #[cfg(feature = "hub")]
-use crate::DownloadProgress;
+use gpt2_hub::DownloadProgress;
 
 /// For [`LoadOptions::with_on_progress`](crate::LoadOptions::with_on_progress).
 pub fn loading() -> impl Fn(u64, u64) + Send + Sync + 'static {

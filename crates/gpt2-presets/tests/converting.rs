@@ -24,6 +24,7 @@ fn convert(preset: &Preset, format: PresetFormat, folder: &Path) -> Result<(), P
         PresetFormat::Keras => preset.save_to_preset(folder),
         PresetFormat::Transformers => preset.export_to_transformers(folder),
         PresetFormat::Gguf => preset.export_to_gguf(folder.join("model.gguf")),
+        other => panic!("{other:?} has no test yet"),
     }
 }
 

@@ -105,7 +105,7 @@ fn element_types() {
     let bytes = with_header(&header.to_string(), &[data, &[0; 16]].concat());
     let error = load_safetensors(&bytes).unwrap_err();
     assert!(
-        matches!(&error, PresetError::UnsupportedElementType { tensor, found }
+        matches!(&error, PresetError::UnsupportedElementType { tensor, found, .. }
             if tensor == "transformer.ln_f.bias" && found == "I32"),
         "{error}"
     );

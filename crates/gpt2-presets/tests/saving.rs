@@ -88,6 +88,7 @@ pub fn save(model: &Gpt2CausalLm, format: PresetFormat, folder: &Path) -> Result
         PresetFormat::Keras => model.save_to_preset(folder),
         PresetFormat::Transformers => model.export_to_transformers(folder),
         PresetFormat::Gguf => model.export_to_gguf(folder.join("model.gguf")),
+        other => panic!("{other:?} has no test yet"),
     }
 }
 

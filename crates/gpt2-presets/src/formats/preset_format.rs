@@ -2,6 +2,7 @@
 
 /// Format of a preset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PresetFormat {
     /// KerasHub: `model.weights.h5`, `assets/tokenizer/`.
     Keras,

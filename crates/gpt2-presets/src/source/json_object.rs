@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::{FileKind, PresetError};
+use crate::error::PresetError;
+use crate::file_kind::FileKind;
 use crate::source::preset_folder::PresetFolder;
 
 /// The format, in messages.

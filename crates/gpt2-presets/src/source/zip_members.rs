@@ -1,4 +1,4 @@
-//! Stage 2b: the members of a zip archive, each checked before any is read.
+//! Members of a zip archive, each checked before any is read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

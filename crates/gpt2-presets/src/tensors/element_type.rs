@@ -43,6 +43,9 @@ pub(crate) static BF16: ElementType = ElementType {
 /// Floats that every container may hold.
 pub(crate) static FLOATS: [&ElementType; 3] = [&F32, &F16, &BF16];
 
+/// The floats that every container may hold, for messages.
+pub(crate) const FLOAT_NAMES: &str = "float32, float16 or bfloat16";
+
 /// The bits of 16-bit floats, aligned.
 fn halves(bytes: &[u8]) -> Vec<u16> {
     bytemuck::pod_collect_to_vec(bytes)

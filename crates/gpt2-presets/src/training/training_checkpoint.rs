@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 use gpt2_task::{BoxError, CheckpointStore, TrainingCheckpoint};
 
-use crate::error::{FileKind, PresetError};
+use crate::error::PresetError;
+use crate::file_kind::FileKind;
 use crate::source::local_folder::LocalFolder;
 use crate::tensors::named_tensor::NamedTensor;
 use crate::tensors::safetensors::file::SafetensorsFile;
@@ -132,7 +133,7 @@ impl CheckpointStore for CheckpointFolder {
             {
                 Err(self.damaged(format!("{object}: {detail}")).into())
             }
-            Err(PresetError::UnsupportedElementType { tensor, found }) => {
+            Err(PresetError::UnsupportedElementType { tensor, found, .. }) => {
                 Err(self.damaged(format!("`{tensor}` has elements of type {found}")).into())
             }
             Err(error) => Err(error.into()),

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use gpt2_files::read_error;
 
-use crate::error::{FileKind, PresetError};
+use crate::error::PresetError;
+use crate::file_kind::FileKind;
 use crate::source::blob::Blob;
 
 /// The format, in messages.

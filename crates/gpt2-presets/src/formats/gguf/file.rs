@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::PresetError;
 use crate::formats::gguf::header::Header;
+use crate::formats::gguf::tensor_type::read_types;
 use crate::source::blob::Blob;
 use crate::tensors::float_reader::{FloatReader, StoredTensor};
 use crate::tensors::tensor_part::TensorPart;
@@ -30,7 +31,8 @@ impl GgufFile {
         let info = &self.header.tensors[name];
         let Some(element) = info.tensor_type.element else {
             let (tensor, found) = (name.to_owned(), info.tensor_type.name.to_owned());
-            return Err(PresetError::UnsupportedElementType { tensor, found });
+            let expected = read_types().join(", ");
+            return Err(PresetError::UnsupportedElementType { tensor, found, expected });
         };
         Ok(StoredTensor { start: info.start, element, shape: info.shape.clone() })
     }

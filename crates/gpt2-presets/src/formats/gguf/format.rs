@@ -153,3 +153,78 @@ fn only_gguf_in(folder: &Path, preset: &str) -> Result<Option<PathBuf>, PresetEr
     }
     Ok(found.pop())
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use gpt2_backbone::{Gpt2Backbone, read_f32};
+    use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
+    use gpt2_tokenizer::{Gpt2TokenizerConfig, Merges, Vocabulary};
+
+    use super::*;
+    use crate::api::export_to_gguf::ExportToGguf;
+    use crate::api::from_preset::{FromPreset, FromPresetOnDevice};
+    use crate::api::save_to_preset::SaveToPreset;
+    use crate::formats::gguf::header::reads;
+    use crate::preset::Preset;
+
+    /// A model whose output layer is written a second time, and so compared when the config is read.
+    fn model(seed: u64) -> Gpt2CausalLm {
+        let config = Gpt2BackboneConfig {
+            tie_weights: false,
+            ..Gpt2BackboneConfig::new(4, 1, 1, 2, 2).with_max_sequence_length(3)
+        };
+        let backbone = Gpt2Backbone::new(&config, seed, &Device::flex()).unwrap();
+        let vocabulary = r#"{"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3}"#;
+        let vocabulary = Vocabulary::from_json(vocabulary).unwrap();
+        let merges = Merges::parse("a b\n").unwrap();
+        let tokenizer = Gpt2Tokenizer::new(vocabulary, merges, Gpt2TokenizerConfig::new()).unwrap();
+        let config = PreprocessorConfig { sequence_length: 3, ..PreprocessorConfig::default() };
+        let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer, config).unwrap();
+        Gpt2CausalLm::new(backbone, Some(preprocessor)).unwrap()
+    }
+
+    fn embedding(backbone: &Gpt2Backbone) -> Vec<f32> {
+        read_f32(backbone.token_embedding.embeddings.val().reshape([-1])).unwrap()
+    }
+
+    #[test]
+    fn a_header_is_read_once_whatever_is_made_of_the_preset() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("only.gguf");
+        model(1).export_to_gguf(&file).unwrap();
+        let count = |work: &dyn Fn(&str)| {
+            // By its path, and as the only file of its folder.
+            [&file, folder.path()].map(|path: &Path| {
+                let before = reads();
+                work(path.to_str().unwrap());
+                reads() - before
+            })
+        };
+        let device = Device::flex();
+        let load = |path: &str| drop(Gpt2CausalLm::from_preset(path, &device).unwrap());
+        assert_eq!(count(&load), [1, 1]);
+        assert_eq!(count(&|path| drop(Gpt2Tokenizer::from_preset(path).unwrap())), [1, 1]);
+        let elsewhere = tempfile::tempdir().unwrap();
+        let convert = |path: &str| {
+            let preset = Preset::open(path).unwrap();
+            preset.save_to_preset(elsewhere.path()).unwrap_err();
+            preset.export_to_gguf(elsewhere.path().join("again.gguf")).unwrap();
+        };
+        assert_eq!(count(&convert), [1, 1]);
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.gguf");
+        model(1).export_to_gguf(&file).unwrap();
+        let preset = Preset::open(file.to_str().unwrap()).unwrap();
+        let newer = model(2);
+        newer.export_to_gguf(&file).unwrap();
+        let before = reads();
+        let loaded = preset.backbone(&Device::flex()).unwrap();
+        assert_eq!(reads() - before, 1);
+        assert_eq!(embedding(&loaded), embedding(newer.backbone()));
+    }
+}

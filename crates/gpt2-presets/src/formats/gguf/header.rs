@@ -51,6 +51,8 @@ struct Entry {
 impl Header {
     /// Reads and checks the header of a file; `file` is its name in messages.
     pub(crate) fn read(blob: &mut Blob, file: &str) -> Result<Self, PresetError> {
+        #[cfg(test)]
+        READS.set(READS.get() + 1);
         let size = blob.size().map_err(|error| read_error(file.as_ref())(error))?;
         let mut cursor = Cursor::new(blob, size, file);
         check_version(&mut cursor)?;
@@ -209,4 +211,15 @@ fn place(
         tensors.insert(name, TensorInfo { tensor_type, shape, start });
     }
     Ok(tensors)
+}
+
+#[cfg(test)]
+std::thread_local! {
+    static READS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Number of headers that this thread has read.
+#[cfg(test)]
+pub(crate) fn reads() -> usize {
+    READS.get()
 }

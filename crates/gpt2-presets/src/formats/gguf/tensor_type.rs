@@ -60,6 +60,11 @@ const TYPES: &[(u32, &str, usize, usize)] = &[
     (42, "Q2_0", 64, 18),
 ];
 
+/// Names of the types that are read.
+pub(crate) fn read_types() -> Vec<&'static str> {
+    FLOATS.iter().chain(BLOCK_TYPES).map(|element| element.name).collect()
+}
+
 impl TensorType {
     /// The type with a number.
     pub(crate) fn from_id(id: u32) -> Option<Self> {

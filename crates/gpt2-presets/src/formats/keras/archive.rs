@@ -15,7 +15,8 @@ use gpt2_files::{FileError, read_error, write_error};
 use serde_json::Value;
 use tempfile::{Builder, TempPath};
 
-use crate::error::{FileKind, PresetError};
+use crate::error::PresetError;
+use crate::file_kind::FileKind;
 use crate::formats::config_file::CONFIG_FILE;
 use crate::formats::keras::config::is_of_class;
 use crate::formats::keras::names::{

@@ -16,7 +16,8 @@ use rust_hdf5::{
     DatatypeMessage, FileLocking, H5Dataset, H5File, LinkClass, MappedView, StorageLayout,
 };
 
-use crate::error::{FileKind, PresetError};
+use crate::error::PresetError;
+use crate::file_kind::FileKind;
 use crate::source::preset_folder::PresetFolder;
 use crate::tensors::tensor_part::TensorPart;
 use crate::tensors::weights_file::{Values, WeightsFile};
@@ -139,7 +140,8 @@ impl Hdf5File {
             }
         }
         let (tensor, found) = (name.to_owned(), datatype.to_string());
-        Err(PresetError::UnsupportedElementType { tensor, found })
+        let expected = "float64, float32, float16 or bfloat16".to_owned();
+        Err(PresetError::UnsupportedElementType { tensor, found, expected })
     }
 
     fn invalid(&self, object: &str, detail: String) -> PresetError {

@@ -13,9 +13,10 @@ use bytes::Bytes;
 use gpt2_files::read_error;
 use pytorch_reader::{DType, PytorchReader, Tensor};
 
-use crate::error::{FileKind, PresetError};
+use crate::error::PresetError;
+use crate::file_kind::FileKind;
 use crate::source::preset_folder::PresetFolder;
-use crate::tensors::element_type::{BF16, ElementType, F16, F32};
+use crate::tensors::element_type::{BF16, ElementType, F16, F32, FLOAT_NAMES};
 use crate::tensors::float_reader::gathered;
 use crate::tensors::pytorch::container::check_container;
 use crate::tensors::pytorch::pickle::MAX_PICKLE_SIZE;
@@ -81,7 +82,8 @@ impl PytorchFile {
             DType::BF16 => Ok(&BF16),
             other => {
                 let (tensor, found) = (name.to_owned(), format!("{other:?}"));
-                Err(PresetError::UnsupportedElementType { tensor, found })
+                let expected = FLOAT_NAMES.to_owned();
+                Err(PresetError::UnsupportedElementType { tensor, found, expected })
             }
         }
     }

@@ -8,7 +8,7 @@ use safetensors::tensor::TensorInfo;
 
 use crate::error::PresetError;
 use crate::source::preset_folder::PresetFolder;
-use crate::tensors::element_type::{BF16, F16, F32};
+use crate::tensors::element_type::{BF16, F16, F32, FLOAT_NAMES};
 use crate::tensors::float_reader::{FloatReader, StoredTensor};
 use crate::tensors::safetensors::header::{Header, PREFIX, SAFETENSORS, header_length, parse};
 use crate::tensors::tensor_part::TensorPart;
@@ -68,7 +68,8 @@ impl SafetensorsFile {
             Dtype::BF16 => &BF16,
             other => {
                 let (tensor, found) = (name.to_owned(), other.to_string());
-                return Err(PresetError::UnsupportedElementType { tensor, found });
+                let expected = FLOAT_NAMES.to_owned();
+                return Err(PresetError::UnsupportedElementType { tensor, found, expected });
             }
         };
         Ok(StoredTensor { start: self.header.start(info), element, shape: info.shape.clone() })
