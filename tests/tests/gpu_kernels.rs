@@ -439,7 +439,7 @@ fn repeated_steps() {
         rows,
     };
     let chosen = |tokens: [i32; 2]| Tensor::<1, Int>::from_data(tokens, (&gpu, DType::I32));
-    let state = StepState::new(3, chosen([50, 100]), vocabulary_size, &plan, &gpu);
+    let mut state = StepState::new(3, chosen([50, 100]), vocabulary_size, &plan, &gpu);
     let always = chosen([70, 71]);
     let mut steps = Repeated::new(&gpu, move || {
         state.advance(always.clone(), vocabulary_size);

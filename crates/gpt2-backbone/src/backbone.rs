@@ -7,16 +7,18 @@ use burn::module::{Module, Param};
 use burn::tensor::{Bool, DType, Device, IndexingUpdateOp, Int, Tensor};
 use gpt2_kernels::{CachedKeys, has_steps, step_embedding};
 
+use crate::config::Gpt2BackboneConfig;
 use crate::dropout::{Dropout, DropoutSeed, Place};
+use crate::error::BackboneError;
 use crate::forward_pass::ForwardPass;
 use crate::key_value_cache::KeyValueCache;
 use crate::layer_normalization::LayerNormalization;
-use crate::parameter::{ParameterReader, ParameterSource, RandomParameters};
+use crate::parameter::{
+    ParameterGradients, ParameterReader, ParameterSource, RandomParameters, is_trainable,
+};
 use crate::position_embedding::PositionEmbedding;
 use crate::reversible_embedding::ReversibleEmbedding;
-use crate::trainable::is_trainable;
 use crate::transformer_decoder::TransformerDecoder;
-use crate::{BackboneError, Gpt2BackboneConfig, ParameterGradients};
 
 /// Where in the forward pass an intercept is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

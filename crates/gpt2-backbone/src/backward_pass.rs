@@ -1,20 +1,17 @@
 //! The forward pass in training, and the way back: gradients of every trainable parameter.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Bool, DType, Int, Tensor};
 
 use crate::backbone::Gpt2Backbone;
+use crate::dense::Dense;
 use crate::device::check_float_type;
 use crate::dropout::DropoutSeed;
+use crate::error::BackboneError;
 use crate::forward_pass::ForwardPass;
-use crate::trainable::{has_trainable, is_trainable};
-use crate::{BackboneError, Dense};
-
-/// Gradients by the path of their parameter, each as a flat tensor of 32-bit floats.
-pub type ParameterGradients = BTreeMap<String, Tensor<1>>;
+use crate::parameter::{ParameterGradients, ParameterVisitor, has_trainable, is_trainable, visit};
 
 /// How a forward pass in training is computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -164,32 +161,21 @@ impl Segment {
         let gradient = Tensor::from_inner(output_gradient.cast(self.output.dtype()));
         let mut gradients = (self.output * gradient).sum().backward();
         let input = self.input.grad_remove(&mut gradients);
-        let mut collect = Collector { path: Vec::new(), gradients: &mut gradients, collected };
-        self.leaves.visit(&mut collect);
+        visit(&self.leaves, Collector { gradients: &mut gradients, collected });
         input
     }
 }
 
 /// Takes the gradients of a module's parameters out of burn's.
 struct Collector<'a> {
-    path: Vec<String>,
     gradients: &'a mut burn::tensor::Gradients,
     collected: &'a mut ParameterGradients,
 }
 
-impl ModuleVisitor for Collector<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = param.val().grad_remove(self.gradients) {
-            let gradient = gradient.reshape([-1]);
-            self.collected.insert(self.path.join("."), gradient);
+impl ParameterVisitor for Collector<'_> {
+    fn visit<const D: usize>(&mut self, path: &str, parameter: &Param<Tensor<D>>) {
+        if let Some(gradient) = parameter.val().grad_remove(self.gradients) {
+            self.collected.insert(path.to_owned(), gradient.reshape([-1]));
         }
     }
 }

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use gpt2_kernels::{AttentionOptions, attention};
 
-use crate::Gpt2BackboneConfig;
+use crate::config::Gpt2BackboneConfig;
 use crate::dense::Dense;
 use crate::dropout::Place;
 use crate::forward_pass::ForwardPass;

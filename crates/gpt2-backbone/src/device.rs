@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, DeviceType, FloatDType};
 
-use crate::BackboneError;
+use crate::error::BackboneError;
 
 /// The names of the backends, those of GPUs first, in the order in which `"auto"` tries them.
 pub const BACKENDS: [&str; 7] = ["cuda", "metal", "vulkan", "webgpu", "wgpu", "flex", "ndarray"];
@@ -168,7 +168,7 @@ mod wgpu {
     use burn::tensor::{Device, DeviceKind};
     use gpt2_kernels::has_valid_shaders;
 
-    use crate::BackboneError;
+    use crate::error::BackboneError;
 
     /// Why a device is refused that burn's Vulkan shaders would crash.
     const NO_SHADERS: &str = "its driver lacks the extension VK_KHR_workgroup_memory_explicit_layout, \

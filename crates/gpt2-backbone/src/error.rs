@@ -187,6 +187,15 @@ pub enum BackboneError {
     )]
     LoraAlreadyEnabled,
 
+    /// The text does not name a float type.
+    #[error(
+        "cannot parse the float type `{found}`, expected float32 (f32), float16 (f16) or bfloat16 (bf16)"
+    )]
+    UnknownFloatType {
+        /// The text.
+        found: String,
+    },
+
     /// The device cannot compute in this float type.
     #[error(
         "the device {device} does not compute in {dtype}; use 32-bit floats, another 16-bit type, or another device"

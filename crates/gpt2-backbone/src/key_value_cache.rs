@@ -5,8 +5,9 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Tensor, s};
 use gpt2_kernels::{AttentionOptions, CachedKeys, cached_attention, step_attention};
 
+use crate::config::Gpt2BackboneConfig;
+use crate::error::BackboneError;
 use crate::forward_pass::ForwardPass;
-use crate::{BackboneError, Gpt2BackboneConfig};
 
 /// The keys and values of every layer, with room for `max_length` tokens.
 ///

@@ -8,6 +8,7 @@ mod config;
 mod dense;
 mod device;
 mod dropout;
+mod dtype;
 mod error;
 mod forward_pass;
 mod key_value_cache;
@@ -21,19 +22,20 @@ mod trainable;
 mod transformer_decoder;
 
 pub use backbone::{ForwardOptions, Gpt2Backbone, InterceptPoint, LayerIntercept};
-pub use backward_pass::{BackwardPass, ParameterGradients, TrainingOptions};
+pub use backward_pass::{BackwardPass, TrainingOptions};
 pub use cached_multi_head_attention::CachedMultiHeadAttention;
 pub use config::{Activation, Gpt2BackboneConfig};
 pub use dense::Dense;
 pub use device::{BACKENDS, DeviceInfo, check_float_type, devices, is_compiled, parse_device};
 pub use dropout::DropoutSeed;
+pub use dtype::WeightDtype;
 pub use error::BackboneError;
 pub use key_value_cache::KeyValueCache;
 pub use layer_normalization::LayerNormalization;
 pub use lora::Lora;
 pub use parameter::{
-    Initializer, ParameterSource, ParameterSpec, ParameterView, RandomParameters,
-    update_parameters, visit_parameters, visit_tensors,
+    Initializer, ParameterGradients, ParameterSource, ParameterSpec, ParameterView,
+    RandomParameters, try_update_parameters, update_parameters, visit_parameters, visit_tensors,
 };
 pub use position_embedding::PositionEmbedding;
 pub use read::{PendingRead, read, read_f32, start_read};

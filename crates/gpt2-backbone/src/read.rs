@@ -4,8 +4,8 @@ use burn::tensor::kind::Basic;
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 use gpt2_kernels::Reading;
 
-use crate::BackboneError;
 use crate::device::hardware_name;
+use crate::error::BackboneError;
 
 /// The values of a tensor on the host.
 ///

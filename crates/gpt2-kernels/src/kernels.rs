@@ -9,6 +9,7 @@ use crate::adam::{self, AdamStep, Moments};
 use crate::attention::{AttentionOptions, CachedKeys, DropoutKey, Padding};
 use crate::composed;
 use crate::cross_entropy::{self, CrossEntropy};
+use crate::step_tensors::{self, StepTensors};
 use crate::token_choice::TokenChoice;
 
 /// What the forward pass of GPT-2 is made of, and the way back.
@@ -187,19 +188,14 @@ pub trait Kernels: Backend {
         None
     }
 
-    /// Takes a [`StepState`](crate::StepState) to the next position, in place, and returns the
-    /// position; none, and nothing is done, where the device has no kernel for it.
+    /// Takes a step's state to the next position: in place where the device has a kernel for it,
+    /// else by tensors in place of those of the position before.
     fn fused_advance(
-        position: IntTensor<Self>,
-        tokens: IntTensor<Self>,
-        numbers: FloatTensor<Self>,
+        #[extension_type] state: StepTensors<Self>,
         chosen: IntTensor<Self>,
-        all_numbers: FloatTensor<Self>,
-        forced: IntTensor<Self>,
         vocabulary_size: usize,
-    ) -> Option<IntTensor<Self>> {
-        let _ = (position, tokens, numbers, chosen, all_numbers, forced, vocabulary_size);
-        None
+    ) -> StepTensors<Self> {
+        step_tensors::advance::<Self>(state, chosen, vocabulary_size)
     }
 
     /// Cross-entropies `[rows]` and most probable tokens `[rows]` of the output layer, and the

@@ -18,6 +18,7 @@ mod setting;
 #[cfg(feature = "wgpu")]
 mod shaders;
 mod step_state;
+mod step_tensors;
 mod token_choice;
 
 pub use adam::{AdamStep, Moments};

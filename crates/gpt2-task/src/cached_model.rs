@@ -202,7 +202,7 @@ impl CachedModel {
     ) -> Repeated<Tensor<1, Int>> {
         let (backbone, choice) = (self.backbone.clone(), request.choice);
         let (device, vocabulary_size) = (backbone.device(), self.vocabulary_size());
-        let state = StepState::new(index - 1, chosen, vocabulary_size, &request.plan, &device);
+        let mut state = StepState::new(index - 1, chosen, vocabulary_size, &request.plan, &device);
         let mut cache = self.cache.clone();
         Repeated::new(&device, move || {
             let position = Some(state.position.clone());

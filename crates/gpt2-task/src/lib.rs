@@ -9,6 +9,7 @@ mod causal_lm_preprocessor;
 mod decoding;
 mod draw;
 mod error;
+mod fingerprint;
 mod generate;
 mod next_token;
 pub mod optimizers;
@@ -29,6 +30,7 @@ pub use causal_lm_preprocessor::{Gpt2CausalLmPreprocessor, PreprocessorConfig, T
 pub use decoding::{Beam, Decoded, Decoding, DrawSource, OnToken, TokenEvent};
 pub use draw::Draw;
 pub use error::TaskError;
+pub use fingerprint::Fingerprint;
 pub use generate::{GenerateInput, GenerateOptions, GeneratedBeam, Generation, StopTokenIds};
 pub use gpt2_kernels::{TokenChoice, reuse_memory};
 pub use gpt2_tokenizer::TokenId;

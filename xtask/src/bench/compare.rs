@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use std::thread;
 
 use anyhow::Context;
+use gpt2_backbone::WeightDtype;
 use serde_json::Value;
 
 use super::contest::{Absence, Outcome};
 use super::cost::{Cost, Rates};
-use super::dtype::Dtype;
 use super::machine::{self, Rules};
 use super::place::Place;
 use super::record::{self, Record, Setting};
@@ -32,12 +32,12 @@ pub struct Arguments {
     /// Where everyone computes: cpu, vulkan, cuda:0, … (`cargo xtask devices` lists them)
     #[arg(long, default_value = "cpu", value_name = "NAME")]
     device: String,
-    /// Float types, each a contest of its own
+    /// Float types, each a contest of its own: float32, float16, bfloat16
     #[arg(
-        long, value_enum, value_name = "TYPE", value_delimiter = ',',
-        default_values_t = [Dtype::Float32]
+        long, value_name = "TYPE", value_delimiter = ',',
+        default_values_t = [WeightDtype::F32]
     )]
-    dtype: Vec<Dtype>,
+    dtype: Vec<WeightDtype>,
     /// Sizes of the model, which has random weights
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Size::Base])]
     size: Vec<Size>,

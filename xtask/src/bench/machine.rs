@@ -4,9 +4,9 @@ use std::fs;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use gpt2_backbone::WeightDtype;
 use serde_json::{Value, json};
 
-use super::dtype::Dtype;
 use super::place::Place;
 use super::size::Size;
 
@@ -14,7 +14,7 @@ use super::size::Size;
 pub struct Rules<'a> {
     pub place: &'a Place,
     pub sizes: &'a [Size],
-    pub dtypes: &'a [Dtype],
+    pub dtypes: &'a [WeightDtype],
     pub rounds: u32,
     pub repetitions: u32,
     pub threads: usize,

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: this library beside the ones that it is measured against.
 //!
-//! A [`scenario`] has a work and a [`cost`]; a [`place`], a [`dtype`] and a [`size`] say how it is
+//! A [`scenario`] has a work and a [`cost`]; a [`place`], a float type and a [`size`] say how it is
 //! done. The [`stage`] holds what the contestants need, a [`contest`] has them take turns, and
 //! [`record`]s say what came of it. The [`worker`] is this library as a contestant; those of the
 //! [`rivals`] are scripts, in [`environments`] of theirs.
@@ -8,7 +8,6 @@
 mod compare;
 mod contest;
 mod cost;
-mod dtype;
 mod environments;
 mod limits;
 mod load;

@@ -1,10 +1,10 @@
 //! What is said of a scenario: one record for each number, and for each rival's beside it.
 
+use gpt2_backbone::WeightDtype;
 use serde_json::{Value, json};
 
 use super::contest::{Absence, Outcome, Series};
 use super::cost::Rates;
-use super::dtype::Dtype;
 use super::place::Place;
 use super::scenario::{Metric, Scenario};
 use super::size::Size;
@@ -18,7 +18,7 @@ const PEAK: Metric =
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
     pub place: Place,
-    pub dtype: Dtype,
+    pub dtype: WeightDtype,
     pub size: Size,
 }
 
@@ -173,7 +173,7 @@ mod tests {
 
     fn setting() -> Setting {
         let place = Place { name: "vulkan".into(), hardware: "a GPU".into(), is_cpu: false };
-        Setting { place, dtype: Dtype::Bfloat16, size: Size::Medium }
+        Setting { place, dtype: WeightDtype::Bf16, size: Size::Medium }
     }
 
     fn outcome(name: &str) -> (Scenario, Outcome) {

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
+use gpt2_backbone::WeightDtype;
 use gpt2_presets::{ExportOptions, ExportToGguf, Preset, SaveToPreset};
 use gpt2_task::TokenId;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 
 use super::contest::{Absence, Contestant};
-use super::dtype::Dtype;
 use super::environments::{self, Environment};
 use super::place::Place;
 use super::rivals::{Rival, SCRIPTS};
@@ -71,9 +71,9 @@ impl Stage {
     }
 
     /// Writes the model that these rivals need in these types, in place of one of another size.
-    pub fn set_size(&mut self, size: Size, dtypes: &[Dtype]) -> anyhow::Result<()> {
+    pub fn set_size(&mut self, size: Size, dtypes: &[WeightDtype]) -> anyhow::Result<()> {
         self.models = folder_for_models(&self.folder)?;
-        let ours = self.model(None, Dtype::Float32);
+        let ours = self.model(None, WeightDtype::F32);
         random_preset::write(&ours, &size.config())?;
         let preset = Preset::open(process::utf8(&ours)?)?;
         let setback = |entrant: &Entrant| {
@@ -89,7 +89,12 @@ impl Stage {
     }
 
     /// Writes a rival's model, unless it is there already.
-    fn convert(&self, preset: &Preset, entrant: &Entrant, dtype: Dtype) -> anyhow::Result<()> {
+    fn convert(
+        &self,
+        preset: &Preset,
+        entrant: &Entrant,
+        dtype: WeightDtype,
+    ) -> anyhow::Result<()> {
         let model = self.model(Some(entrant.rival), dtype);
         if model.exists() {
             return Ok(());
@@ -97,7 +102,7 @@ impl Stage {
         match entrant.rival {
             Rival::KerasHub => preset.save_to_preset(&model)?,
             Rival::LlamaCpp => {
-                let options = ExportOptions::new().with_dtype(dtype.weights());
+                let options = ExportOptions::new().with_dtype(dtype);
                 preset.export_to_gguf_with(&model, &options)?;
             }
             Rival::CTranslate2 => {
@@ -115,7 +120,7 @@ impl Stage {
     pub fn request(
         &self,
         work: &Work,
-        dtype: Dtype,
+        dtype: WeightDtype,
         repetitions: u32,
         threads: usize,
     ) -> anyhow::Result<Value> {
@@ -139,14 +144,14 @@ impl Stage {
             mode: "",
             program: self.xtask.clone(),
             arguments: vec!["bench".into(), "worker".into()],
-            model: self.model(None, Dtype::Float32),
+            model: self.model(None, WeightDtype::F32),
             device: self.place.name.clone(),
             forgets: false,
         }
     }
 
     /// Those who can do this work, each in all its modes, of which the fastest counts.
-    pub fn contestants(&self, work: &Work, dtype: Dtype) -> Vec<Vec<Contestant>> {
+    pub fn contestants(&self, work: &Work, dtype: WeightDtype) -> Vec<Vec<Contestant>> {
         let mut contestants = Vec::new();
         if *work == Work::FirstToken && !self.place.is_cpu {
             contestants.push(vec![Contestant {
@@ -202,7 +207,7 @@ impl Stage {
 
     /// The model as this library or a rival reads it: in 32-bit floats, but for llama.cpp, which
     /// computes in the file's type.
-    fn model(&self, rival: Option<Rival>, dtype: Dtype) -> PathBuf {
+    fn model(&self, rival: Option<Rival>, dtype: WeightDtype) -> PathBuf {
         self.models.path().join(match rival {
             None | Some(Rival::Transformers | Rival::Tiktoken) => "transformers".to_owned(),
             Some(Rival::KerasHub) => "keras".to_owned(),

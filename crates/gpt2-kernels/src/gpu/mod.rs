@@ -19,7 +19,7 @@ mod step;
 mod token_choice;
 mod top_tokens;
 
-use burn::backend::ops::FloatTensorOps;
+use burn::backend::ops::{FloatTensorOps, IntTensorOps};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{BoolStore, DType, TensorMetadata};
 use burn_cubecl::CubeBackend;
@@ -31,6 +31,7 @@ use crate::adam::{self, AdamStep, Moments};
 use crate::attention::{AttentionOptions, CachedKeys, DropoutKey, Padding};
 use crate::kernels::{Kernels, one_by_one};
 use crate::setting::setting;
+use crate::step_tensors::{self, StepTensors};
 use crate::token_choice::TokenChoice;
 use crate::{composed, cross_entropy as losses};
 
@@ -325,23 +326,24 @@ impl Kernels for CubeBackend {
     }
 
     fn fused_advance(
-        position: IntTensor<Self>,
-        tokens: IntTensor<Self>,
-        numbers: FloatTensor<Self>,
+        state: StepTensors<Self>,
         chosen: IntTensor<Self>,
-        all_numbers: FloatTensor<Self>,
-        forced: IntTensor<Self>,
         vocabulary_size: usize,
-    ) -> Option<IntTensor<Self>> {
-        let integers = [&position, &tokens, &chosen, &forced];
-        let floats = [&numbers, &all_numbers];
+    ) -> StepTensors<Self> {
+        // A kernel reads and writes them as they lie, whoever else refers to them.
+        let integers = [&state.position, &state.tokens, &state.forced];
+        let floats = [&state.numbers, &state.all_numbers];
         if integers.iter().any(|tensor| tensor.dtype != DType::I32)
             || floats.iter().any(|tensor| tensor.dtype != DType::F32)
         {
-            return None;
+            return step_tensors::advance::<Self>(state, chosen, vocabulary_size);
         }
-        step::advance(&position, [&tokens, &forced, &chosen], floats, vocabulary_size);
-        Some(position)
+        let chosen = match chosen.dtype {
+            DType::I32 => chosen,
+            _ => Self::int_cast(chosen, DType::I32.into()),
+        };
+        step::advance(&state, &chosen, vocabulary_size);
+        state
     }
 
     fn fused_logit_losses(

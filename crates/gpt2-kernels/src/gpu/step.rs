@@ -1,5 +1,6 @@
 //! A step of a generation whose position is on the device: what goes in, and how it goes on.
 
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::ir::ElemType;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
@@ -7,6 +8,7 @@ use burn_cubecl::tensor::CubeTensor;
 use super::launch::{
     UNITS, buffer, contiguous, cube_dim, cubes, elem, empty, rows_and_width, vector_size,
 };
+use crate::step_tensors::StepTensors;
 
 /// Widths count vectors.
 #[cube(launch_unchecked)]
@@ -106,29 +108,28 @@ pub(super) fn embedding(
 
 /// Takes position, tokens and numbers to the next position, in place.
 pub(super) fn advance(
-    position: &CubeTensor,
-    [tokens, forced, chosen]: [&CubeTensor; 3],
-    [numbers, all_numbers]: [&CubeTensor; 2],
+    state: &StepTensors<CubeBackend>,
+    chosen: &CubeTensor,
     vocabulary_size: usize,
 ) {
-    let (positions, rows) = rows_and_width(forced);
+    let (positions, rows) = rows_and_width(&state.forced);
     // SAFETY: the kernel reads and writes an entry for each row of the position, and of none beyond
     // the last.
     unsafe {
         advance_kernel::launch_unchecked(
-            &position.client,
+            &chosen.client,
             cubes(1),
             cube_dim(),
-            buffer(position),
-            buffer(tokens),
-            buffer(numbers),
+            buffer(&state.position),
+            buffer(&state.tokens),
+            buffer(&state.numbers),
             buffer(chosen),
-            buffer(all_numbers),
-            buffer(forced),
+            buffer(&state.all_numbers),
+            buffer(&state.forced),
             rows,
             positions,
             vocabulary_size - 1,
-            elem(position),
+            elem(chosen),
         );
     }
 }
