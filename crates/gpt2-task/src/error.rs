@@ -3,6 +3,9 @@
 use gpt2_backbone::BackboneError;
 use gpt2_tokenizer::{TokenId, TokenizerError};
 
+/// Any error of a callback or a store that this crate does not know.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Everything that this crate refuses, with what was expected, what was found, and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -274,11 +277,11 @@ pub enum TaskError {
 
     /// A checkpoint cannot be written, read or removed.
     #[error("the checkpoint of the training failed: {0}")]
-    Checkpoint(#[source] crate::BoxError),
+    Checkpoint(#[source] BoxError),
 
     /// The training data cannot be read.
     #[error("the training data cannot be read: {0}")]
-    Data(#[source] crate::BoxError),
+    Data(#[source] BoxError),
 
     /// A callback failed, and ended the training.
     #[error("the callback `{name}` ended the training: {source}")]
@@ -286,7 +289,7 @@ pub enum TaskError {
         /// The callback's name.
         name: String,
         /// What went wrong.
-        source: crate::BoxError,
+        source: BoxError,
     },
 
     /// From the tokenizer.
