@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::arguments::check_count;
 use crate::causal_lm_preprocessor::Gpt2CausalLmPreprocessor;
 use crate::error::TaskError;
-use crate::generation::decoding::DrawSource;
+use crate::generation::draw::DrawSource;
 use crate::generation::samplers::sampler::SearchStrategy;
 use crate::training::batches::{BatchPlan, Batches};
 use crate::training::compile::{CompileOptions, TrainingSetup};

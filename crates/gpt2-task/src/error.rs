@@ -198,6 +198,17 @@ pub enum TaskError {
         position: usize,
     },
 
+    /// Logits processors left a row without a token, or with logits that are none.
+    #[error(
+        "the logits processors allow no token for position {position} of row {row}, expected at least one finite logit and none that is NaN or infinity"
+    )]
+    NoTokenAllowed {
+        /// The row.
+        row: usize,
+        /// The position that was to be filled.
+        position: usize,
+    },
+
     /// A weight of a training example that cannot be one.
     #[error(
         "`sample_weight` must hold finite numbers that are not negative, found {found} (row {row}, position {position})"

@@ -22,14 +22,18 @@ pub use gpt2_tokenizer::TokenId;
 pub use causal_lm::Gpt2CausalLm;
 pub use causal_lm_preprocessor::{Gpt2CausalLmPreprocessor, PreprocessorConfig, Truncate};
 pub use error::{BoxError, TaskError};
-pub use generation::decoding::{Beam, Decoded, Decoding, DrawSource, OnToken, TokenEvent};
-pub use generation::draw::Draw;
-pub use generation::generate::{
-    GenerateInput, GenerateOptions, GeneratedBeam, Generation, StopTokenIds,
-};
-pub use generation::next_token::{Matrix, NextToken, TokenProbability, TokenRequest};
+pub use generation::decoding::{Beam, Decoded, Decoding};
+pub use generation::device_step::model::{DeviceModel, TokenRequest};
+pub use generation::draw::{Draw, DrawSource};
+pub use generation::generate::{GenerateInput, GeneratedBeam, Generation};
+pub use generation::logits::{LogitsProcessor, LogitsProcessors};
+pub use generation::matrix::Matrix;
+pub use generation::next_token::NextToken;
+pub use generation::options::{GenerateOptions, StopTokenIds};
 pub use generation::probabilities::{argmax, softmax, top_k};
+pub use generation::rows::{OnToken, TokenEvent};
 pub use generation::samplers::{self, Sampler, SearchStrategy};
+pub use generation::top_tokens::TokenProbability;
 pub use start_end_packer::{PaddingSide, StartEndPacker};
 pub use token_batch::TokenBatch;
 pub use training::callbacks::{self, Callback};

@@ -3,6 +3,22 @@
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+/// Origin of a generation's random numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrawSource {
+    /// The sampler's seed.
+    pub seed: u64,
+    /// Number of generations under this seed before this one.
+    pub call: u32,
+}
+
+impl DrawSource {
+    /// Random numbers for a position of a row.
+    pub(super) fn draw(self, row: usize, position: usize) -> Draw {
+        Draw::new(self.seed, self.call, row as u32, position)
+    }
+}
+
 /// The random numbers for one token: its seed, its call of `generate`, its row and its position.
 ///
 /// Counted, not consumed: a row draws the same numbers in a batch of any size, on any device.

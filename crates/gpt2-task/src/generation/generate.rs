@@ -1,82 +1,27 @@
-//! Text in, text out.
+//! Generation: text in, text out.
 
 use std::ops::ControlFlow;
 
 use gpt2_tokenizer::TokenId;
 
 use super::cached_model::CachedModel;
-use super::decoding::{Decoded, Decoding, OnToken, TokenEvent};
+use super::decoding::{Decoded, Decoding};
+use super::logits::LogitsProcessors;
+use super::options::{GenerateOptions, StopTokenIds};
+use super::rows::{OnToken, TokenEvent};
 use crate::causal_lm::Gpt2CausalLm;
-use crate::causal_lm_preprocessor::Truncate;
 use crate::error::TaskError;
 use crate::start_end_packer::check_length;
 use crate::token_batch::{TokenBatch, check_ids};
 
-/// Options of [`Gpt2CausalLm::generate`], with KerasHub's defaults.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct GenerateOptions {
-    /// Length of the whole text in tokens, start token and prompt included. Default: the
-    /// preprocessor's `sequence_length`, or what the model can take if that is less.
-    pub max_length: Option<usize>,
-    /// What ends a text before that.
-    pub stop_token_ids: StopTokenIds,
-    /// Whether the text is returned without its prompt.
-    pub strip_prompt: bool,
-    /// What to do with a prompt longer than `max_length`; an error by default.
-    pub truncate: Option<Truncate>,
-}
-
-/// What ends a text. Generation ends when every row has one of these tokens behind its prompt.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum StopTokenIds {
-    /// The tokenizer's end token.
-    #[default]
-    Auto,
-    /// Nothing: every text has the full length.
-    None,
-    /// Any of these tokens.
-    Ids(Vec<TokenId>),
-}
-
-impl GenerateOptions {
-    /// KerasHub's defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets the length of the whole text in tokens.
-    pub fn with_max_length(mut self, max_length: usize) -> Self {
-        self.max_length = Some(max_length);
-        self
-    }
-
-    /// Sets what ends a text.
-    pub fn with_stop_token_ids(mut self, stop_token_ids: StopTokenIds) -> Self {
-        self.stop_token_ids = stop_token_ids;
-        self
-    }
-
-    /// Sets whether the text is returned without its prompt.
-    pub fn with_strip_prompt(mut self, strip_prompt: bool) -> Self {
-        self.strip_prompt = strip_prompt;
-        self
-    }
-
-    /// Sets what happens to a prompt that is too long.
-    pub fn with_truncate(mut self, truncate: Truncate) -> Self {
-        self.truncate = Some(truncate);
-        self
-    }
-}
-
-/// One prompt's answer, with all there is to know about it.
+/// Answer to one prompt, with its details.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generation {
     /// The text, with or without its prompt, without special tokens.
     pub text: String,
     /// All real tokens: start token, prompt and answer, up to and including a stop token.
     pub token_ids: Vec<TokenId>,
-    /// How many of them are the start token and the prompt.
+    /// Number of those that are the start token and the prompt.
     pub prompt_tokens: usize,
     /// All beams, the best first, where the sampler returns them.
     pub beams: Vec<GeneratedBeam>,
@@ -183,7 +128,8 @@ impl GenerateInput for &TokenBatch {
         }
         let stop_token_ids = model.stop_token_ids(&options.stop_token_ids)?;
         let continue_always = &mut |_| ControlFlow::Continue(());
-        let decoded = model.generate_step(self, &stop_token_ids, continue_always)?;
+        let processors = options.logits_processors.clone();
+        let decoded = model.search(self, &stop_token_ids, processors, continue_always)?;
         let width = self.sequence_length();
         let mask = |&length: &usize| (0..width).map(|position| position < length).collect();
         let padding_mask = decoded.lengths.iter().map(mask).collect();
@@ -264,13 +210,14 @@ impl Gpt2CausalLm {
         let input =
             preprocessor.generate_preprocess(prompts, Some(max_length), options.truncate)?;
         let prompt_lengths = input.row_lengths()?;
-        let decoded = self.generate_step(&input, &stop_token_ids, on_token)?;
+        let processors = options.logits_processors.clone();
+        let decoded = self.search(&input, &stop_token_ids, processors, on_token)?;
         self.describe(decoded, prompt_lengths, options.strip_prompt)
     }
 
     /// The function inside [`generate`](Self::generate): token ids in, token ids out.
     ///
-    /// Continues every row behind its prompt, up to the rows' width. Without stop ids every row
+    /// Continues every row after its prompt, up to the rows' width. Without stop ids every row
     /// is filled.
     ///
     /// # Errors
@@ -280,6 +227,16 @@ impl Gpt2CausalLm {
         &mut self,
         inputs: &TokenBatch,
         stop_token_ids: &[TokenId],
+        on_token: &mut OnToken<'_>,
+    ) -> Result<Decoded, TaskError> {
+        self.search(inputs, stop_token_ids, LogitsProcessors::new(), on_token)
+    }
+
+    fn search(
+        &mut self,
+        inputs: &TokenBatch,
+        stop_token_ids: &[TokenId],
+        processors: LogitsProcessors,
         on_token: &mut OnToken<'_>,
     ) -> Result<Decoded, TaskError> {
         let prompt_lengths = inputs.row_lengths()?;
@@ -296,7 +253,8 @@ impl Gpt2CausalLm {
             row[length..].fill(0);
         }
         let mut decoding =
-            Decoding::new(&mut model, rows, prompt_lengths, stop_token_ids, draws, on_token);
+            Decoding::new(&mut model, rows, prompt_lengths, stop_token_ids, draws, on_token)
+                .with_logits_processors(processors);
         let beams = self.sampler_mut().search(&mut decoding)?;
         Ok(decoding.finish(beams))
     }

@@ -7,8 +7,8 @@ use super::check::{MAX_BRANCHES, check_count, check_temperature};
 use super::sampler::SearchStrategy;
 use crate::error::TaskError;
 use crate::generation::decoding::{Beam, Decoding};
-use crate::generation::next_token::TokenProbability;
 use crate::generation::probabilities::top_k;
+use crate::generation::top_tokens::TokenProbability;
 
 /// Keeps the `num_beams` most probable continuations at every step
 /// (`keras_hub/src/samplers/beam_sampler.py`).
@@ -18,17 +18,17 @@ use crate::generation::probabilities::top_k;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BeamSampler {
-    /// Continuations kept of every row: 5.
+    /// Continuations kept of every row. Default: 5.
     pub num_beams: usize,
-    /// Whether all beams and their scores are returned, and not the best alone: no.
+    /// Whether all beams and their scores are returned, and not the best alone. Default: no.
     pub return_all_beams: bool,
-    /// What the logits are divided by: 1.
+    /// Divisor of the logits. Default: 1.
     pub temperature: f32,
-    /// What happens in a row whose prompt is longer than the batch's shortest.
+    /// Treatment of a row whose prompt is longer than the batch's shortest.
     pub ragged: RaggedBeams,
 }
 
-/// What a beam search does while it feeds the rest of a longer prompt.
+/// Scores of a beam search while it feeds the rest of a longer prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RaggedBeams {
@@ -59,13 +59,13 @@ impl BeamSampler {
         self
     }
 
-    /// Sets what the logits are divided by.
+    /// Sets the divisor of the logits.
     pub fn with_temperature(mut self, temperature: f32) -> Self {
         self.temperature = temperature;
         self
     }
 
-    /// Sets what happens in a batch of prompts of different lengths.
+    /// Sets the treatment of prompts of different lengths.
     pub fn with_ragged(mut self, ragged: RaggedBeams) -> Self {
         self.ragged = ragged;
         self
@@ -78,27 +78,27 @@ impl BeamSampler {
         scores: Vec<Vec<f32>>,
     ) -> Result<Vec<Vec<f32>>, TaskError> {
         // A row keeps at most `num_beams` continuations of one beam.
-        let best = decoding.best_next(self.num_beams, self.temperature)?;
+        let candidates = decoding.top_tokens(self.num_beams, self.temperature)?;
         let mut kept: Vec<Vec<Candidate>> = Vec::with_capacity(scores.len());
         let mut place = 0;
         for scores in scores {
             let waits = self.ragged == RaggedBeams::Independent && decoding.is_forced(place);
-            let mut candidates = Vec::new();
+            let mut of_row = Vec::new();
             for score in scores {
                 if waits {
                     // The prompt's own token overwrites this one.
-                    candidates.push(Candidate { score, place, token_id: 0 });
+                    of_row.push(Candidate { score, place, token_id: 0 });
                 } else {
-                    let candidate = |best: &TokenProbability| Candidate {
-                        score: best.probability.ln() + score,
+                    let candidate = |token: &TokenProbability| Candidate {
+                        score: token.probability.ln() + score,
                         place,
-                        token_id: best.token_id,
+                        token_id: token.token_id,
                     };
-                    candidates.extend(best[place].iter().map(candidate));
+                    of_row.extend(candidates[place].iter().map(candidate));
                 }
                 place += 1;
             }
-            kept.push(self.best_of_row(candidates));
+            kept.push(self.keep(of_row));
         }
         let flat = kept.iter().flatten();
         decoding.select_rows(&flat.clone().map(|candidate| candidate.place).collect::<Vec<_>>());
@@ -108,7 +108,8 @@ impl BeamSampler {
         Ok(kept.into_iter().map(scores).collect())
     }
 
-    fn best_of_row(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+    /// The `num_beams` candidates with the highest scores, the highest first.
+    fn keep(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         candidates.sort_by(|a, b| {
             let first = (a.place, a.token_id).cmp(&(b.place, b.token_id));
             b.score.total_cmp(&a.score).then(first)

@@ -1,5 +1,7 @@
 //! A probable token that does not repeat what has been said.
 
+use std::iter::repeat_n;
+
 use gpt2_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 
@@ -7,8 +9,9 @@ use super::check::{MAX_BRANCHES, check, check_count, check_temperature};
 use super::sampler::SearchStrategy;
 use crate::error::TaskError;
 use crate::generation::decoding::{Beam, Decoding};
-use crate::generation::next_token::{Matrix, TokenProbability};
+use crate::generation::matrix::Matrix;
 use crate::generation::probabilities::argmax;
+use crate::generation::top_tokens::TokenProbability;
 
 /// Contrastive search ([Su et al., 2022](https://arxiv.org/abs/2202.06417);
 /// `keras_hub/src/samplers/contrastive_sampler.py`).
@@ -19,11 +22,11 @@ use crate::generation::probabilities::argmax;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContrastiveSampler {
-    /// Number of candidates: 5. Each costs a forward pass.
+    /// Number of candidates. Default: 5. Each costs a forward pass.
     pub k: usize,
-    /// Weight of the similarity, from 0 to 1: 0.6.
+    /// Weight of the similarity, from 0 to 1. Default: 0.6.
     pub alpha: f32,
-    /// What the logits are divided by: 1.
+    /// Divisor of the logits. Default: 1.
     pub temperature: f32,
 }
 
@@ -39,30 +42,31 @@ impl ContrastiveSampler {
         Self { k, alpha, ..Self::default() }
     }
 
-    /// Sets what the logits are divided by.
+    /// Sets the divisor of the logits.
     pub fn with_temperature(mut self, temperature: f32) -> Self {
         self.temperature = temperature;
         self
     }
 
-    /// Chooses among the candidates of all rows; each row's `k` candidates lie side by side.
+    /// Places of the chosen candidates. The candidates of a row lie side by side.
     fn choose(
         &self,
-        best: &[Vec<TokenProbability>],
+        candidates: &[Vec<TokenProbability>],
         hidden: &Matrix,
         context: &[Context],
     ) -> Vec<usize> {
-        let rows = context.iter().zip(best).enumerate();
-        rows.map(|(row, (context, best))| {
-            let first = row * self.k;
-            let score = |(candidate, best): (usize, &TokenProbability)| {
-                let similarity = context.largest_similarity(hidden.row(first + candidate));
-                (1.0 - self.alpha) * best.probability - self.alpha * similarity
+        let mut first = 0;
+        let of_row = |(candidates, context): (&Vec<TokenProbability>, &Context)| {
+            let score = |(place, candidate): (usize, &TokenProbability)| {
+                let similarity = context.largest_similarity(hidden.row(first + place));
+                (1.0 - self.alpha) * candidate.probability - self.alpha * similarity
             };
-            let scores: Vec<f32> = best.iter().enumerate().map(score).collect();
-            first + argmax(&scores)
-        })
-        .collect()
+            let scores: Vec<f32> = candidates.iter().enumerate().map(score).collect();
+            let chosen = first + argmax(&scores);
+            first += candidates.len();
+            chosen
+        };
+        candidates.iter().zip(context).map(of_row).collect()
     }
 }
 
@@ -71,10 +75,7 @@ impl SearchStrategy for ContrastiveSampler {
         if decoding.is_done() {
             return Ok(None);
         }
-        let batch_size = decoding.rows().len();
-        let repeated: Vec<usize> =
-            (0..batch_size).flat_map(|row| std::iter::repeat_n(row, self.k)).collect();
-        let mut best = decoding.best_next(self.k, self.temperature)?;
+        let mut candidates = decoding.top_tokens(self.k, self.temperature)?;
         let positions = decoding.index();
         let mut context: Vec<Context> = decoding
             .hidden_states()?
@@ -82,18 +83,23 @@ impl SearchStrategy for ContrastiveSampler {
             .map(|states| Context::new(states, states.len() / positions))
             .collect();
         while !decoding.is_done() {
-            let tokens: Vec<TokenId> = best.iter().flatten().map(|best| best.token_id).collect();
+            let rows = candidates.iter().enumerate();
+            let repeated: Vec<usize> =
+                rows.flat_map(|(row, candidates)| repeat_n(row, candidates.len())).collect();
+            let tokens: Vec<TokenId> =
+                candidates.iter().flatten().map(|candidate| candidate.token_id).collect();
             decoding.select_rows(&repeated);
             decoding.write(&tokens)?;
-            let following = decoding.best_at(decoding.index() + 1, self.k, self.temperature)?;
+            let following =
+                decoding.top_tokens_at(decoding.index() + 1, self.k, self.temperature)?;
             let hidden = decoding.hidden_states()?;
-            let chosen = self.choose(&best, &hidden, &context);
+            let chosen = self.choose(&candidates, &hidden, &context);
             decoding.select_rows(&chosen);
             decoding.advance();
             decoding.announce();
-            best = chosen.iter().map(|&candidate| following[candidate].clone()).collect();
-            for (context, &candidate) in context.iter_mut().zip(&chosen) {
-                context.push(hidden.row(candidate));
+            candidates = chosen.iter().map(|&place| following[place].clone()).collect();
+            for (context, &place) in context.iter_mut().zip(&chosen) {
+                context.push(hidden.row(place));
             }
         }
         Ok(None)

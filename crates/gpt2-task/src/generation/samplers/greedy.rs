@@ -10,13 +10,24 @@ use crate::generation::probabilities::{argmax, argmax_of_softmax, token};
 
 /// Chooses the most probable token, of several the first (`keras_hub/src/samplers/greedy_sampler.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "NoArguments")]
+pub struct GreedySampler;
+
+/// A unit struct would name no field that it does not know.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct GreedySampler {}
+struct NoArguments {}
+
+impl From<NoArguments> for GreedySampler {
+    fn from(NoArguments {}: NoArguments) -> Self {
+        Self
+    }
+}
 
 impl GreedySampler {
     /// The sampler; it has no arguments.
     pub fn new() -> Self {
-        Self {}
+        Self
     }
 }
 

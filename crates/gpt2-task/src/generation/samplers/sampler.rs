@@ -44,14 +44,14 @@ pub trait Sampler: Send {
         self.get_next_token(logits, draw)
     }
 
-    /// The same choice for a model to make where its logits are, on a GPU: none unless overridden.
+    /// The same choice for a device to make where the logits are. Default: none.
     ///
-    /// Where it is made there, the search does not ask the other methods.
+    /// Where a device makes it, the search does not ask the other methods.
     fn choice(&self) -> Option<TokenChoice> {
         None
     }
 
-    /// What the logits are divided by: 1 unless overridden.
+    /// Divisor of the logits. Default: 1.
     fn temperature(&self) -> f32 {
         1.0
     }
@@ -102,7 +102,7 @@ pub trait SearchStrategy: Send {
 impl<S: Sampler> SearchStrategy for S {
     fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
         if let Some(choice) = self.choice()
-            && decoding.fill_by_choice(choice)?
+            && decoding.fill_on_device(choice)?
         {
             return Ok(None);
         }
