@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor, s};
-use gpt2_kernels::{AttentionOptions, CachedKeys, cached_attention, step_attention};
+use gpt2_kernels::{AttentionOptions, CachedKeys, Caches, Qkv, cached_attention, step_attention};
 
 use crate::config::Gpt2BackboneConfig;
 use crate::error::BackboneError;
@@ -31,7 +31,7 @@ pub struct KeyValueCache {
 pub(crate) struct LayerCache {
     /// Keys and values, `[capacity, num_heads, max_length, head_dim]` each; absent only while the
     /// attention writes to them.
-    buffers: Option<[Tensor<4>; 2]>,
+    buffers: Option<Caches>,
 }
 
 impl KeyValueCache {
@@ -54,10 +54,9 @@ impl KeyValueCache {
             });
         }
         let shape = [batch_size, config.num_heads, max_length, config.head_dim()];
+        let zeros = || Tensor::zeros(shape, (device, dtype));
         let layers = (0..config.num_layers)
-            .map(|_| LayerCache {
-                buffers: Some([(); 2].map(|()| Tensor::zeros(shape, (device, dtype)))),
-            })
+            .map(|_| LayerCache { buffers: Some(Caches { keys: zeros(), values: zeros() }) })
             .collect();
         Ok(Self { layers, capacity: batch_size, rows: None, batch_size, length: 0, max_length })
     }
@@ -160,39 +159,32 @@ impl LayerCache {
     /// `[batch_size, new, hidden_dim]` for query, key, value and the result.
     pub(crate) fn attend(
         &mut self,
-        [query, key, value]: [Tensor<3>; 3],
+        qkv: Qkv,
         pass: &ForwardPass,
         options: AttentionOptions,
     ) -> Tensor<3> {
         let free = "no attention is under way";
         if let Some(position) = &pass.position {
             let buffers = self.buffers.as_ref().expect(free);
-            return step_attention([query, key, value], buffers, position.clone(), options);
+            return step_attention(qkv, buffers, position.clone(), options);
         }
         // Moved in and out: a sole owner is written in place.
-        let [keys, values] = self.buffers.take().expect(free);
-        let (output, keys, values) = cached_attention(
-            query,
-            key,
-            value,
-            keys,
-            values,
-            pass.padding_mask.clone(),
-            pass.cached.clone(),
-            options,
-        );
-        self.buffers = Some([keys, values]);
+        let buffers = self.buffers.take().expect(free);
+        let (mask, cached) = (pass.padding_mask.clone(), pass.cached.clone());
+        let (output, buffers) = cached_attention(qkv, buffers, mask, cached, options);
+        self.buffers = Some(buffers);
         output
     }
 
     /// Makes room for more rows behind those that are there.
     fn grow(&mut self, capacity: usize) {
-        let buffers = self.buffers.take().expect("no attention is under way");
-        self.buffers = Some(buffers.map(|buffer| {
+        let Caches { keys, values } = self.buffers.take().expect("no attention is under way");
+        let grown = |buffer: Tensor<4>| {
             let [rows, num_heads, max_length, head_dim] = buffer.dims();
             let shape = [capacity, num_heads, max_length, head_dim];
             let larger = Tensor::zeros(shape, (&buffer.device(), buffer.dtype()));
             larger.slice_assign(s![0..rows, .., .., ..], buffer)
-        }));
+        };
+        self.buffers = Some(Caches { keys: grown(keys), values: grown(values) });
     }
 }
