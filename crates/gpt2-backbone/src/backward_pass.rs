@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Bool, DType, Int, Tensor};
+use gpt2_kernels::check_float_type;
 
 use crate::backbone::Gpt2Backbone;
 use crate::dense::Dense;
-use crate::device::check_float_type;
 use crate::dropout::DropoutSeed;
 use crate::error::BackboneError;
 use crate::forward_pass::ForwardPass;

@@ -6,7 +6,6 @@ mod backward_pass;
 mod cached_multi_head_attention;
 mod config;
 mod dense;
-mod device;
 mod dropout;
 mod dtype;
 mod error;
@@ -16,17 +15,20 @@ mod layer_normalization;
 mod lora;
 mod parameter;
 mod position_embedding;
-mod read;
 mod reversible_embedding;
 mod trainable;
 mod transformer_decoder;
+
+pub use gpt2_kernels::{
+    BACKENDS, DeviceError, DeviceInfo, PendingRead, check_float_type, devices, is_compiled,
+    parse_device, read, read_f32, start_read,
+};
 
 pub use backbone::{ForwardOptions, Gpt2Backbone, InterceptPoint, LayerIntercept};
 pub use backward_pass::{BackwardPass, TrainingOptions};
 pub use cached_multi_head_attention::CachedMultiHeadAttention;
 pub use config::{Activation, Gpt2BackboneConfig};
 pub use dense::Dense;
-pub use device::{BACKENDS, DeviceInfo, check_float_type, devices, is_compiled, parse_device};
 pub use dropout::DropoutSeed;
 pub use dtype::WeightDtype;
 pub use error::BackboneError;
@@ -38,7 +40,6 @@ pub use parameter::{
     RandomParameters, try_update_parameters, update_parameters, visit_parameters, visit_tensors,
 };
 pub use position_embedding::PositionEmbedding;
-pub use read::{PendingRead, read, read_f32, start_read};
 pub use reversible_embedding::ReversibleEmbedding;
 pub use trainable::{KERAS_LORA_TARGETS, keras_shape};
 pub use transformer_decoder::TransformerDecoder;

@@ -4,6 +4,7 @@ mod backends;
 mod cores;
 #[cfg(feature = "flex")]
 mod cpu;
+mod device;
 #[cfg(all(feature = "gpu", not(feature = "fusion")))]
 mod gpu;
 mod memory;
@@ -16,6 +17,10 @@ mod shaders;
 mod step;
 
 pub use cores::run_on_cores;
+pub use device::{
+    BACKENDS, DeviceError, DeviceInfo, PendingRead, check_float_type, devices, is_compiled,
+    parse_device, read, read_f32, start_read,
+};
 pub use memory::reuse_memory;
 pub use op::adam::{AdamStep, adam, scale, square_sum, weight_decay};
 pub use op::attention::{

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gpt2_backbone::BackboneError;
+use gpt2_backbone::{BackboneError, DeviceError};
 use gpt2_task::TaskError;
 use gpt2_tokenizer::TokenizerError;
 
@@ -954,6 +954,12 @@ pub enum PresetError {
     /// The preprocessor's settings.
     #[error(transparent)]
     Task(#[from] TaskError),
+}
+
+impl From<DeviceError> for PresetError {
+    fn from(error: DeviceError) -> Self {
+        Self::Backbone(error.into())
+    }
 }
 
 impl PresetError {

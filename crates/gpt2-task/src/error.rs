@@ -1,6 +1,6 @@
 //! What can go wrong between text in and text out.
 
-use gpt2_backbone::BackboneError;
+use gpt2_backbone::{BackboneError, DeviceError};
 use gpt2_tokenizer::{TokenId, TokenizerError};
 
 /// Any error of a callback or a store that this crate does not know.
@@ -310,4 +310,10 @@ pub enum TaskError {
     /// From the model.
     #[error(transparent)]
     Backbone(#[from] BackboneError),
+}
+
+impl From<DeviceError> for TaskError {
+    fn from(error: DeviceError) -> Self {
+        Self::Backbone(error.into())
+    }
 }

@@ -1,13 +1,15 @@
-//! From a device's name to the device, and which devices there are.
+//! Devices by their names.
 
 use burn::tensor::{DType, Device, DeviceType, FloatDType};
 
-use crate::error::BackboneError;
+use super::error::DeviceError;
+#[cfg(feature = "wgpu")]
+use super::wgpu::{is_software, open, speed_rank};
 
 /// The names of the backends, those of GPUs first, in the order in which `"auto"` tries them.
 pub const BACKENDS: [&str; 7] = ["cuda", "metal", "vulkan", "webgpu", "wgpu", "flex", "ndarray"];
 
-/// How many of [`BACKENDS`] are for GPUs.
+/// Number of [`BACKENDS`] that are for GPUs.
 const GPU_BACKENDS: usize = 5;
 
 /// The float types that a device may compute in.
@@ -17,9 +19,9 @@ const FLOAT_TYPES: [FloatDType; 3] = [FloatDType::F32, FloatDType::F16, FloatDTy
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeviceInfo {
-    /// What [`parse_device`] takes, such as `"vulkan:0"`.
+    /// Name for [`parse_device`], such as `"vulkan:0"`.
     pub name: String,
-    /// The hardware, as its driver calls it.
+    /// Name of the hardware, by its driver.
     pub hardware: String,
     /// Its own memory in bytes, where the driver says how much it has.
     pub memory: Option<u64>,
@@ -38,20 +40,20 @@ pub struct DeviceInfo {
 /// GPU of CUDA, Metal, Vulkan, WebGPU and wgpu that is compiled in, else the CPU; `"cpu"` is flex,
 /// or ndarray where only that is compiled in.
 ///
-/// The device is opened, so that what its driver has against it shows here.
+/// Opens the device, so that driver failures surface here.
 ///
 /// # Errors
 ///
-/// [`BackboneError::UnknownDevice`], [`BackboneError::DeviceNotCompiled`] with the cargo feature
-/// to enable, [`BackboneError::DeviceNotFound`], or [`BackboneError::DeviceUnavailable`].
+/// [`DeviceError::Unknown`], [`DeviceError::NotCompiled`] with the cargo feature
+/// to enable, [`DeviceError::NotFound`], or [`DeviceError::Unavailable`].
 ///
 /// ```
-/// use gpt2_backbone::parse_device;
+/// use gpt2_kernels::parse_device;
 ///
 /// assert!(parse_device("cpu").is_ok());
 /// assert!(parse_device("abacus").unwrap_err().to_string().contains("abacus"));
 /// ```
-pub fn parse_device(device: &str) -> Result<Device, BackboneError> {
+pub fn parse_device(device: &str) -> Result<Device, DeviceError> {
     let (name, index) = match device.split_once(':') {
         None => (device, None),
         Some((name, index)) => {
@@ -76,8 +78,8 @@ pub fn parse_device(device: &str) -> Result<Device, BackboneError> {
 
 /// All devices of this machine that this build can use, each under every backend that reaches it.
 ///
-/// Opens them all; one that does not open is there as [`BackboneError::DeviceUnavailable`].
-pub fn devices() -> Vec<Result<DeviceInfo, BackboneError>> {
+/// Opens them all; one that does not open is there as [`DeviceError::Unavailable`].
+pub fn devices() -> Vec<Result<DeviceInfo, DeviceError>> {
     let mut found = Vec::new();
     for (rank, backend) in BACKENDS.into_iter().enumerate() {
         for (index, device) in devices_of(backend).unwrap_or_default().into_iter().enumerate() {
@@ -99,12 +101,12 @@ pub fn is_compiled(backend: &str) -> bool {
 ///
 /// # Errors
 ///
-/// [`BackboneError::UnsupportedFloatType`].
-pub fn check_float_type(device: &Device, dtype: DType) -> Result<(), BackboneError> {
+/// [`DeviceError::UnsupportedFloatType`].
+pub fn check_float_type(device: &Device, dtype: DType) -> Result<(), DeviceError> {
     if device.supports_dtype(dtype) {
         return Ok(());
     }
-    Err(BackboneError::UnsupportedFloatType {
+    Err(DeviceError::UnsupportedFloatType {
         device: hardware_name(device),
         dtype: format!("{dtype:?}"),
     })
@@ -118,14 +120,14 @@ fn automatic() -> Option<Device> {
     })
 }
 
-fn find(device: &str, backend: &str, index: usize) -> Result<Device, BackboneError> {
+fn find(device: &str, backend: &str, index: usize) -> Result<Device, DeviceError> {
     let Some(devices) = devices_of(backend) else {
         let feature = BACKENDS.into_iter().find(|name| *name == backend).unwrap_or("flex");
-        return Err(BackboneError::DeviceNotCompiled { device: device.to_owned(), feature });
+        return Err(DeviceError::NotCompiled { device: device.to_owned(), feature });
     };
     let count = devices.len();
     let Some(found) = devices.into_iter().nth(index) else {
-        return Err(BackboneError::DeviceNotFound { device: device.to_owned(), found: count });
+        return Err(DeviceError::NotFound { device: device.to_owned(), found: count });
     };
     open(device, &found)?;
     Ok(found)
@@ -159,79 +161,6 @@ fn kind_of(backend: &str) -> Option<DeviceType> {
     }
 }
 
-#[cfg(feature = "wgpu")]
-mod wgpu {
-    use std::sync::{Mutex, PoisonError};
-
-    use burn::backend::{CubeDevice, DispatchDevice, WgpuDevice, WgpuDeviceKind};
-    use burn::tensor::wgpu::WgpuInitError;
-    use burn::tensor::{Device, DeviceKind};
-    use gpt2_kernels::has_valid_shaders;
-
-    use crate::error::BackboneError;
-
-    /// Why a device is refused that burn's Vulkan shaders would crash.
-    const NO_SHADERS: &str = "its driver lacks the extension VK_KHR_workgroup_memory_explicit_layout, \
-        without which burn 0.22.1 writes invalid shaders for Vulkan; build with `--features wgpu` and \
-        without `vulkan`";
-
-    /// The devices that were refused for this: burn opens each once, and tells it once.
-    static WITHOUT_SHADERS: Mutex<Vec<WgpuDevice>> = Mutex::new(Vec::new());
-
-    fn wgpu_device(device: &Device) -> Option<&WgpuDevice> {
-        match device.as_dispatch() {
-            DispatchDevice::Cube(CubeDevice::Wgpu(device)) => Some(device),
-            _ => None,
-        }
-    }
-
-    /// How far down the list a device belongs.
-    pub(super) fn speed_rank(device: &Device) -> u8 {
-        match wgpu_device(device).map(|device| &device.kind) {
-            Some(WgpuDeviceKind::IntegratedGpu(_)) => 1,
-            Some(WgpuDeviceKind::VirtualGpu(_)) => 2,
-            Some(WgpuDeviceKind::Other(_)) => 3,
-            Some(WgpuDeviceKind::Cpu) => 4,
-            _ => 0,
-        }
-    }
-
-    pub(super) fn is_software(device: &Device) -> bool {
-        wgpu_device(device).is_some_and(|device| device.kind == WgpuDeviceKind::Cpu)
-    }
-
-    /// Opens a device that has not been opened before; burn would do it by itself, and panic where
-    /// it fails.
-    pub(super) fn open(name: &str, device: &Device) -> Result<(), BackboneError> {
-        let Some(adapter) = wgpu_device(device) else { return Ok(()) };
-        let refused = |reason| BackboneError::DeviceUnavailable { device: name.to_owned(), reason };
-        let mut without_shaders = WITHOUT_SHADERS.lock().unwrap_or_else(PoisonError::into_inner);
-        if without_shaders.contains(adapter) {
-            return Err(refused(NO_SHADERS.to_owned()));
-        }
-        let kind = match adapter.kind {
-            WgpuDeviceKind::DiscreteGpu(index) => DeviceKind::DiscreteGpu(index),
-            WgpuDeviceKind::IntegratedGpu(index) => DeviceKind::IntegratedGpu(index),
-            WgpuDeviceKind::VirtualGpu(index) => DeviceKind::VirtualGpu(index),
-            WgpuDeviceKind::Cpu => DeviceKind::Cpu,
-            _ => return Ok(()),
-        };
-        let options = Device::wgpu_options().device_kind(kind).graphics_api(adapter.backend);
-        match options.init_with_setup() {
-            Ok((_, setup)) if !has_valid_shaders(&setup) => {
-                without_shaders.push(adapter.clone());
-                Err(refused(NO_SHADERS.to_owned()))
-            }
-            // Or it has been opened before.
-            Ok(_) | Err(WgpuInitError::Registration { .. }) => Ok(()),
-            Err(error) => Err(refused(error.to_string())),
-        }
-    }
-}
-
-#[cfg(feature = "wgpu")]
-use wgpu::{is_software, open, speed_rank};
-
 #[cfg(not(feature = "wgpu"))]
 fn speed_rank(_device: &Device) -> u8 {
     0
@@ -243,7 +172,7 @@ fn is_software(_device: &Device) -> bool {
 }
 
 #[cfg(not(feature = "wgpu"))]
-fn open(_name: &str, _device: &Device) -> Result<(), BackboneError> {
+fn open(_name: &str, _device: &Device) -> Result<(), DeviceError> {
     Ok(())
 }
 
@@ -260,12 +189,12 @@ fn describe(name: String, device: &Device) -> DeviceInfo {
     }
 }
 
-/// What the driver calls a device.
-pub(crate) fn hardware_name(device: &Device) -> String {
+/// Name that the driver has for a device.
+pub(super) fn hardware_name(device: &Device) -> String {
     hardware(device).0
 }
 
-/// What a device is, its memory, and its largest tensor in bytes.
+/// Name of a device's hardware, its memory, and its largest tensor in bytes.
 fn hardware(device: &Device) -> (String, Option<u64>, Option<u64>) {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     if let burn::backend::DispatchDevice::Cube(device) = device.as_dispatch() {
@@ -277,8 +206,8 @@ fn hardware(device: &Device) -> (String, Option<u64>, Option<u64>) {
     ("CPU".to_owned(), None, None)
 }
 
-fn unknown(device: &str) -> BackboneError {
-    BackboneError::UnknownDevice { device: device.to_owned() }
+fn unknown(device: &str) -> DeviceError {
+    DeviceError::Unknown { device: device.to_owned() }
 }
 
 #[cfg(test)]
@@ -318,9 +247,7 @@ mod tests {
                     assert!(float_types.contains(&FloatDType::F32), "{name}");
                 }
                 Err(error) => {
-                    let BackboneError::DeviceUnavailable { device, .. } = &error else {
-                        panic!("{error}")
-                    };
+                    let DeviceError::Unavailable { device, .. } = &error else { panic!("{error}") };
                     // Each time that it is asked for.
                     assert_eq!(parse_device(device).unwrap_err(), error);
                 }
@@ -332,6 +259,6 @@ mod tests {
     #[cfg(feature = "vulkan")]
     fn an_index_beyond_the_devices_is_refused() {
         let error = parse_device("vulkan:77").unwrap_err();
-        assert!(matches!(error, BackboneError::DeviceNotFound { .. }), "{error}");
+        assert!(matches!(error, DeviceError::NotFound { .. }), "{error}");
     }
 }
