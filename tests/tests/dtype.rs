@@ -1,6 +1,6 @@
 //! Models whose weights, activations and caches have 16 bits.
 
-use gpt2_backbone::{BackboneError, check_float_type};
+use gpt2_backbone::{BackboneError, DeviceError, check_float_type};
 use gpt2_presets::{LoadOptions, PresetError, SaveToPreset, WeightDtype};
 use gpt2_task::{GenerateOptions, Gpt2CausalLm, StopTokenIds, TaskError, samplers};
 
@@ -21,7 +21,9 @@ fn model(case: &str, dtype: WeightDtype) -> Option<Gpt2CausalLm> {
     let options = LoadOptions::new(&device()).with_dtype(dtype);
     match preset(&format!("{case}/keras")).causal_lm(options) {
         Ok(model) => Some(model),
-        Err(PresetError::Backbone(BackboneError::UnsupportedFloatType { .. })) => None,
+        Err(PresetError::Backbone(BackboneError::Device(DeviceError::UnsupportedFloatType {
+            ..
+        }))) => None,
         Err(error) => panic!("{error}"),
     }
 }

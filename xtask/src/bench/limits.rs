@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use gpt2_backbone::{BackboneError, WeightDtype, read};
+use gpt2_backbone::{DeviceError, WeightDtype, read};
 
 use super::cost::Rates;
 
@@ -92,7 +92,7 @@ fn copy_rate(device: &Device, dtype: WeightDtype) -> anyhow::Result<f64> {
 }
 
 fn is_out_of_memory(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(BackboneError::DeviceOutOfMemory { .. }))
+    matches!(error.downcast_ref(), Some(DeviceError::OutOfMemory { .. }))
 }
 
 /// Floating-point operations in a second of burn's product of large matrices, which `run` runs.
