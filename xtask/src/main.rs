@@ -9,7 +9,6 @@ mod convert_preset;
 mod devices;
 mod presets;
 mod reference;
-mod staged;
 mod structure;
 mod tidy;
 mod train_tokenizer;
