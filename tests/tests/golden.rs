@@ -65,6 +65,17 @@ pub fn device() -> Device {
     DEVICE.clone()
 }
 
+/// The GPU on which all tests compute, or a skip: there is nothing to compare on the CPU.
+#[cfg(feature = "gpu")]
+pub fn gpu() -> Option<Device> {
+    gpt2_test_support::needs(DEVICE_VARIABLE, "GPU")?;
+    let device = Some(device()).filter(|device| *device != Device::flex());
+    if device.is_none() {
+        gpt2_test_support::skip(format!("{DEVICE_VARIABLE} names the CPU"));
+    }
+    device
+}
+
 /// A model with what KerasHub computes with it.
 pub struct Case {
     /// The name of its folder.

@@ -3,14 +3,12 @@
 use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 
-use super::size::Size;
+use super::size::{POSITIONS, Size};
 
 /// Tokens that a decoding scenario makes behind the first.
 const STEPS: usize = 64;
 /// Context of the scenarios that are named by their sampler.
 const CONTEXT: usize = 128;
-/// Positions of every size of GPT-2.
-pub const POSITIONS: usize = 1024;
 
 /// What is measured on a CPU without `--scenario`.
 const ALL: &str = "prefill-128 prefill-512 decode-1-ctx8 decode-1-ctx128 decode-1-ctx900 \
