@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Result, TokenizerError};
+use crate::error::{Result, TokenizerError};
 
 /// How text is cut into words before the merges run inside each word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

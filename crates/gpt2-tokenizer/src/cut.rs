@@ -1,7 +1,8 @@
 //! Where a long text can be cut into parts that are tokenized one by one, or side by side.
 
 use crate::char_class::{CharClass, CharClasses};
-use crate::{Gpt2Tokenizer, SplitPattern};
+use crate::config::SplitPattern;
+use crate::tokenizer::Gpt2Tokenizer;
 
 impl Gpt2Tokenizer {
     /// The last place, in bytes, at which the text can be cut so that the ids of its two parts,
@@ -64,8 +65,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::Gpt2TokenizerConfig;
     use crate::split::Words;
-    use crate::{Gpt2TokenizerConfig, TokenizerTrainer};
+    use crate::train::TokenizerTrainer;
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(5_000) })]

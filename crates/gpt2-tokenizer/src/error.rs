@@ -1,15 +1,16 @@
-//! Everything that can go wrong between a file, a text and its token ids.
+//! Errors between a file, a text and its token ids.
 
-use std::path::PathBuf;
+use gpt2_files::FileError;
 
 use crate::TokenId;
 
-/// What the operations of this crate return.
+/// Result of the operations of this crate.
 pub type Result<T, E = TokenizerError> = std::result::Result<T, E>;
 
-/// Why a tokenizer could not be built, or could not treat its input.
+/// Reason why a tokenizer cannot be built, or cannot treat its input.
 ///
-/// Every message names the thing, what was expected, what was found and what to do about it.
+/// Every message names the thing, what was expected, what was found and the remedy. A cause is the
+/// [`source`](std::error::Error::source), and no part of the message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenizerError {
@@ -137,40 +138,9 @@ pub enum TokenizerError {
         /// What the file has there.
         found: String,
     },
-    /// A file is larger than any tokenizer's.
-    #[error(
-        "{}: expected at most {limit} bytes, found {size} or more; this is no vocabulary or \
-         merges file", path.display()
-    )]
-    FileTooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size in bytes, or the number of bytes after which reading was given up.
-        size: u64,
-        /// The limit in bytes.
-        limit: u64,
-    },
-    /// A file does not hold UTF-8.
-    #[error(
-        "{}: expected UTF-8 text, found an invalid byte at offset {offset}; download or export \
-         the file again", path.display()
-    )]
-    NotUtf8 {
-        /// The file.
-        path: PathBuf,
-        /// Offset in bytes of the first invalid byte.
-        offset: usize,
-    },
-    /// The operating system refused to read or write.
-    #[error("cannot {action} {}: {source}; check the path and its permissions", path.display())]
-    Io {
-        /// What was attempted: "read", "write", "create".
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What the operating system answered.
-        source: std::io::Error,
-    },
+    /// A file cannot be read or written, or is no text.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The text has a character that the vocabulary cannot express.
     #[error(
         "character {character:?} at byte {position} of the text: expected a token for its byte \
@@ -197,7 +167,7 @@ pub enum TokenizerError {
         position: usize,
     },
     /// A text of a batch, or a row of ids, is at fault.
-    #[error("row {row} of the batch: {source}")]
+    #[error("row {row} of the batch cannot be used")]
     InBatch {
         /// Index of the row, from 0.
         row: usize,

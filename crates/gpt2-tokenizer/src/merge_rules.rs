@@ -1,4 +1,4 @@
-//! Stage 6b, the merges: joins the symbols of a word by the rules, best rule first.
+//! Merges: the symbols of a word joined by the rules, the best rule first.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

@@ -1,6 +1,8 @@
-//! Stage 2b, `merges.txt` to the rules that join two tokens into one, best first.
+//! `merges.txt` to the rules that join two tokens into one, the best first.
 
-use crate::{Result, TokenId, TokenizerError, Vocabulary};
+use crate::TokenId;
+use crate::error::{Result, TokenizerError};
+use crate::vocabulary::Vocabulary;
 
 /// What the first line of the file may begin with.
 const VERSION_PREFIX: &str = "#version:";

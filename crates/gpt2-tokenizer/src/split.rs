@@ -1,4 +1,4 @@
-//! Stage 4, text to words: GPT-2's regular expression as a scanner.
+//! Text to words: GPT-2's regular expression as a scanner.
 //!
 //! The expression is
 //! `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+` (OpenAI,

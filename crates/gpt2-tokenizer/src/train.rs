@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 
+use crate::config::Gpt2TokenizerConfig;
+use crate::error::{Result, TokenizerError};
+use crate::merges::Merges;
+use crate::reserved::END_OF_TEXT;
 use crate::split::Words;
-use crate::tokenizer::END_OF_TEXT;
-use crate::{
-    Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Result, TokenId, TokenizerError, Vocabulary,
-    byte_alphabet,
-};
+use crate::tokenizer::Gpt2Tokenizer;
+use crate::vocabulary::Vocabulary;
+use crate::{TokenId, byte_alphabet};
 
 /// Single bytes and `<|endoftext|>`.
 const SMALLEST_VOCABULARY: usize = 257;
@@ -199,7 +201,7 @@ mod tests {
         let mut whole = TokenizerTrainer::new(300).unwrap();
         whole.feed(text);
         let mut parts = TokenizerTrainer::new(300).unwrap();
-        let cut = crate::last_word_break(text).unwrap();
+        let cut = crate::cut::last_word_break(text).unwrap();
         parts.feed(&text[..cut]);
         parts.feed(&text[cut..]);
         assert_eq!(whole.words, parts.words);

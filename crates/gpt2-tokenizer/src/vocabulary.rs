@@ -1,4 +1,4 @@
-//! Stage 2a, `vocabulary.json` to a checked map between tokens and ids.
+//! `vocabulary.json` to a checked map between tokens and ids.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::{Result, TokenId, TokenizerError};
+use crate::TokenId;
+use crate::error::{Result, TokenizerError};
 
 /// The largest id that a vocabulary may hold: far above any model's, small enough that tables
 /// indexed by id stay small whatever a file says.

@@ -66,7 +66,7 @@ impl Stage {
         for (name, text) in SCRIPTS {
             stage.write(name, text)?;
         }
-        stage.write("prose.txt", &prose::prose(tokenizer.get_vocabulary(), PROSE_BYTES))?;
+        stage.write("prose.txt", &prose::prose(tokenizer.vocabulary(), PROSE_BYTES))?;
         Ok(stage)
     }
 
