@@ -1,4 +1,4 @@
-//! The float type in which contestants compute.
+//! Float type that all runners compute in.
 
 use burn::tensor::{DType, FloatDType};
 use clap::ValueEnum;

@@ -6,13 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use super::compute_device::ComputeDevice;
 use super::dtype::Dtype;
-use super::place::Place;
 use super::size::Size;
 
-/// How a contest is held.
-pub struct Rules<'a> {
-    pub place: &'a Place,
+/// Settings of all measurements of a record.
+pub struct Protocol<'a> {
+    pub device: &'a ComputeDevice,
     pub sizes: &'a [Size],
     pub dtypes: &'a [Dtype],
     pub rounds: u32,
@@ -21,15 +21,15 @@ pub struct Rules<'a> {
 }
 
 /// The first line of a record. What the system does not say is null.
-pub fn describe(rules: &Rules<'_>, versions: Value) -> Value {
-    let Rules { place, sizes, dtypes, rounds, repetitions, threads } = rules;
+pub fn describe(protocol: &Protocol<'_>, versions: Value) -> Value {
+    let Protocol { device, sizes, dtypes, rounds, repetitions, threads } = protocol;
     let sizes: Vec<_> = sizes.iter().map(|size| size.name()).collect();
     let dtypes: Vec<_> = dtypes.iter().map(|dtype| dtype.name()).collect();
     json!({
         "date": date(),
         "commit": output("git", &["rev-parse", "HEAD"]),
-        "device": place.name,
-        "hardware": place.hardware,
+        "device": device.name,
+        "hardware": device.hardware,
         "size": sizes.join(","),
         "dtype": dtypes.join(","),
         "rounds": rounds,

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::contest::{Absence, Outcome, Series};
+use super::compute_device::ComputeDevice;
 use super::cost::Rates;
 use super::dtype::Dtype;
-use super::place::Place;
+use super::rounds::{Absence, Outcome, Series};
 use super::scenario::{Metric, Scenario};
 use super::size::Size;
 use super::statistics::{median, range};
@@ -17,7 +17,7 @@ const PEAK: Metric =
 /// What a scenario is played with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
-    pub place: Place,
+    pub device: ComputeDevice,
     pub dtype: Dtype,
     pub size: Size,
 }
@@ -114,7 +114,7 @@ impl Record {
     pub fn to_json(&self) -> Value {
         let mut json = json!({
             "scenario": self.scenario,
-            "device": self.setting.place.name,
+            "device": self.setting.device.name,
             "dtype": self.setting.dtype.name(),
             "size": self.setting.size.name(),
             "metric": self.metric.name,
@@ -165,21 +165,22 @@ fn pairs(theirs: &[f64], ours: &[f64], more_is_better: bool) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::contest::Performance;
+    use crate::bench::rounds::RivalResult;
 
     fn cannot(reason: &str) -> Absence {
         Absence::Cannot(reason.to_owned())
     }
 
     fn setting() -> Setting {
-        let place = Place { name: "vulkan".into(), hardware: "a GPU".into(), is_cpu: false };
-        Setting { place, dtype: Dtype::Bfloat16, size: Size::Medium }
+        let device =
+            ComputeDevice { name: "vulkan".into(), hardware: "a GPU".into(), is_cpu: false };
+        Setting { device, dtype: Dtype::Bfloat16, size: Size::Medium }
     }
 
     fn outcome(name: &str) -> (Scenario, Outcome) {
         let series = |values: [f64; 3]| Series { values: values.to_vec(), peaks: vec![2e6] };
         let scenario = Scenario::select(&[name.to_owned()], true).unwrap().remove(0);
-        let rival = Performance { name: "rival".to_owned(), series: Ok(series([4.0, 3.0, 9.0])) };
+        let rival = RivalResult { name: "rival".to_owned(), series: Ok(series([4.0, 3.0, 9.0])) };
         let outcome = Outcome {
             ours: Ok(series([2.0, 1.0, 9.0])),
             rates: vec![Rates { bytes: 3.0, operations: 4.0 }],

@@ -31,7 +31,7 @@ pub struct Scenario {
     pub work: Work,
 }
 
-/// Work that every contestant is given in the same words.
+/// Work that every runner is given in the same words.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
     /// Prompts of these lengths, one batch. With `steps` of 0 the time to the first token counts,

@@ -22,8 +22,8 @@ pub struct Crate {
     pub modules: Vec<Module>,
 }
 
-/// Place of a module: its file and the folder of its children.
-struct Place {
+/// Location of a module: its file and the folder of its children.
+struct Location {
     file: PathBuf,
     folder: PathBuf,
 }
@@ -34,8 +34,8 @@ impl Crate {
         let folder = file.parent().unwrap_or(Path::new("")).to_owned();
         let items = parse(file, read)?;
         let mut modules = Self { modules: Vec::new() };
-        let place = Place { file: file.to_owned(), folder };
-        modules.add(Vec::new(), None, place, items, read)?;
+        let location = Location { file: file.to_owned(), folder };
+        modules.add(Vec::new(), None, location, items, read)?;
         Ok(modules)
     }
 
@@ -43,7 +43,7 @@ impl Crate {
         &mut self,
         path: Vec<String>,
         parent: Option<usize>,
-        place: Place,
+        location: Location,
         items: Vec<Item>,
         read: &dyn Fn(&Path) -> Option<String>,
     ) -> anyhow::Result<()> {
@@ -53,7 +53,12 @@ impl Crate {
             .into_iter()
             .filter(|item| !is_test(attributes(item)))
             .partition::<Vec<_>, _>(is_module);
-        self.modules.push(Module { path: path.clone(), file: place.file.clone(), parent, items });
+        self.modules.push(Module {
+            path: path.clone(),
+            file: location.file.clone(),
+            parent,
+            items,
+        });
         for child in children {
             let Item::Mod(child) = child else { continue };
             let name = child.ident.to_string();
@@ -62,8 +67,8 @@ impl Crate {
             }
             let mut path = path.clone();
             path.push(name);
-            let (place, items) = open(child, &place, read)?;
-            self.add(path, Some(index), place, items, read)?;
+            let (location, items) = open(child, &location, read)?;
+            self.add(path, Some(index), location, items, read)?;
         }
         Ok(())
     }
@@ -77,24 +82,24 @@ impl Crate {
 /// Items of a module inside another, whether its text stands there or in a file of its own.
 fn open(
     module: ItemMod,
-    parent: &Place,
+    parent: &Location,
     read: &dyn Fn(&Path) -> Option<String>,
-) -> anyhow::Result<(Place, Vec<Item>)> {
+) -> anyhow::Result<(Location, Vec<Item>)> {
     let name = module.ident.to_string();
     let folder = parent.folder.join(&name);
     if let Some((_, items)) = module.content {
-        return Ok((Place { file: parent.file.clone(), folder }, items));
+        return Ok((Location { file: parent.file.clone(), folder }, items));
     }
     if let Some(path) = path_attribute(&module.attrs) {
         let file = parent.file.with_file_name(path);
         let folder = file.parent().unwrap_or(Path::new("")).to_owned();
         let items = parse(&file, read)?;
-        return Ok((Place { file, folder }, items));
+        return Ok((Location { file, folder }, items));
     }
     let beside = parent.folder.join(format!("{name}.rs"));
     let file = if read(&beside).is_some() { beside } else { folder.join("mod.rs") };
     let items = parse(&file, read)?;
-    Ok((Place { file, folder }, items))
+    Ok((Location { file, folder }, items))
 }
 
 fn parse(path: &Path, read: &dyn Fn(&Path) -> Option<String>) -> anyhow::Result<Vec<Item>> {
