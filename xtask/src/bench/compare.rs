@@ -15,7 +15,7 @@ use super::dtype::Dtype;
 use super::machine::{self, Protocol};
 use super::record::{self, Record, Setting};
 use super::rivals::Rival;
-use super::rounds::{Absence, Outcome};
+use super::rounds::{Absence, Outcome, Runner};
 use super::scenario::{Scenario, Work};
 use super::setup::Setup;
 use super::size::Size;
@@ -99,17 +99,11 @@ fn measure(
 ) -> anyhow::Result<()> {
     let ours = setup.ours();
     let request = |work: &_| setup.request(work, setting.dtype, arguments.repetitions, threads);
-    let mut kept = None;
-    if !setting.device.is_cpu {
-        // A CPU is shared, and its speed measured again and again; a GPU is ours alone.
-        match rounds::rates(&ours, &request(&Work::Load)?) {
-            Ok(rates) => {
-                output.tell_rates(setting, rates);
-                kept = Some(rates);
-            }
-            Err(error) => eprintln!("what the device can do is not known: {error:#}"),
-        }
-    }
+    // A CPU is shared, so its rates are measured in each round; a GPU is ours alone.
+    let kept = match setting.device.is_cpu {
+        true => None,
+        false => device_rates(setting, &ours, &request(&Work::Load)?, output),
+    };
     for (number, scenario) in scenarios.iter().enumerate() {
         let (size, dtype) = (setting.size.name(), setting.dtype.name());
         eprintln!("{size}, {dtype}, {} of {}: {}", number + 1, scenarios.len(), scenario.name);
@@ -133,6 +127,25 @@ fn measure(
         }
     }
     Ok(())
+}
+
+/// Rates of a device, which are printed, or a message if they cannot be measured.
+fn device_rates(
+    setting: &Setting,
+    ours: &Runner,
+    request: &Value,
+    output: &Output,
+) -> Option<Rates> {
+    match rounds::rates(ours, request) {
+        Ok(rates) => {
+            output.tell_rates(setting, rates);
+            Some(rates)
+        }
+        Err(error) => {
+            eprintln!("the rates of the device are unknown: {error:#}");
+            None
+        }
+    }
 }
 
 /// Destinations of the results. Each is written at once, since a long run may be stopped.

@@ -53,25 +53,8 @@ pub fn records(
     let mut records = Vec::new();
     for metric in [scenario.work.metric(), PEAK] {
         let is_peak = metric == PEAK;
-        let numbers = |series: &Series| {
-            let of = if is_peak { &series.peaks } else { &series.values };
-            of.iter().map(|value| value * metric.factor).collect::<Vec<_>>()
-        };
-        let ours = outcome.ours.as_ref().map(numbers).map_err(Absence::clone);
-        let peer = |name: &str, theirs| Some(Peer { name: name.to_owned(), theirs });
-        let mut peers: Vec<Option<Peer>> = outcome
-            .rivals
-            .iter()
-            .map(|rival| {
-                let theirs = rival.series.as_ref().map(numbers).map_err(Absence::clone);
-                peer(&rival.name, theirs)
-            })
-            .chain(unable.iter().map(|(name, reason)| peer(name, Err(reason.clone()))))
-            .collect();
-        // Why someone is absent is said once.
-        if is_peak {
-            peers.retain(|peer| peer.as_ref().is_some_and(|peer| peer.theirs.is_ok()));
-        }
+        let ours = numbers(&outcome.ours, metric);
+        let mut peers: Vec<_> = peers(outcome, unable, metric).into_iter().map(Some).collect();
         let stand_alone = if ours.is_ok() { peers.is_empty() } else { !is_peak };
         if stand_alone {
             peers.insert(0, None);
@@ -88,6 +71,29 @@ pub fn records(
         }));
     }
     records
+}
+
+/// Results of the rivals in one metric. A reason for an absence is not repeated for the memory.
+fn peers(outcome: &Outcome, unable: &[(&'static str, Absence)], metric: Metric) -> Vec<Peer> {
+    let measured = outcome
+        .rivals
+        .iter()
+        .map(|rival| Peer { name: rival.name.clone(), theirs: numbers(&rival.series, metric) });
+    let absent = unable
+        .iter()
+        .map(|(name, reason)| Peer { name: (*name).to_owned(), theirs: Err(reason.clone()) });
+    let mut peers: Vec<Peer> = measured.chain(absent).collect();
+    if metric == PEAK {
+        peers.retain(|peer| peer.theirs.is_ok());
+    }
+    peers
+}
+
+/// Measurements in a metric's unit.
+fn numbers(series: &Result<Series, Absence>, metric: Metric) -> Result<Vec<f64>, Absence> {
+    let series = series.as_ref().map_err(Absence::clone)?;
+    let values = if metric == PEAK { &series.peaks } else { &series.values };
+    Ok(values.iter().map(|value| value * metric.factor).collect())
 }
 
 impl Record {
@@ -133,7 +139,13 @@ impl Record {
         if let Err(absence) = &self.ours {
             json["ours_absent"] = absence.to_string().into();
         }
-        let Some(peer) = &self.peer else { return json };
+        if let Some(peer) = &self.peer {
+            self.add_peer(&mut json, peer);
+        }
+        json
+    }
+
+    fn add_peer(&self, json: &mut Value, peer: &Peer) {
         json["peer"] = peer.name.clone().into();
         match &peer.theirs {
             Ok(theirs) => {
@@ -150,7 +162,6 @@ impl Record {
             Err(Absence::Cannot(reason)) => json["cannot"] = reason.clone().into(),
             Err(Absence::Failed(reason)) => json["failed"] = reason.clone().into(),
         }
-        json
     }
 }
 
