@@ -15,11 +15,13 @@ const ALLOWED: [(&str, &[&str]); 8] = [
     ("gpt2-backbone", &["burn", "gpt2-kernels"]),
     ("gpt2-task", &["burn", "gpt2-kernels", "gpt2-backbone", "gpt2-tokenizer"]),
     ("gpt2-hub", &["gpt2-files", "hf-hub", "ureq"]),
+    ("gpt2-data", &["gpt2-files", "gpt2-task", "gpt2-tokenizer"]),
     (
         "gpt2-presets",
         &[
             "burn",
             "gpt2-backbone",
+            "gpt2-data",
             "gpt2-files",
             "gpt2-hub",
             "gpt2-task",
@@ -31,7 +33,6 @@ const ALLOWED: [(&str, &[&str]); 8] = [
             "zip",
         ],
     ),
-    ("gpt2-data", &["gpt2-files", "gpt2-task", "gpt2-tokenizer"]),
 ];
 
 /// Whether a dependency tells layers apart: tensors, files, the network, and our own crates.
