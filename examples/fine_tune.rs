@@ -30,7 +30,7 @@ use serde_json::{Map, Value, json};
 /// Train a GPT-2 on text files.
 #[derive(Parser)]
 struct Arguments {
-    /// What to start from: built-in name; handle hf://, kaggle:// or modelscope://; folder in Keras'
+    /// Model to start from: built-in name; handle hf://, kaggle:// or modelscope://; folder in Keras'
     /// or transformers' format; .keras file; or GGUF file
     #[arg(long, default_value = "gpt2_tiny_shakespeare", conflicts_with = "config")]
     preset: String,
@@ -221,7 +221,7 @@ fn read_config(text: &str) -> anyhow::Result<Gpt2BackboneConfig> {
     Ok(serde_json::from_str(text)?)
 }
 
-/// Files as examples; texts are tokenized once, behind a bar where standard error is a terminal.
+/// Opens files as examples. Texts are tokenized once, with a bar if standard error is a terminal.
 fn open(
     paths: &[PathBuf],
     stride: Option<usize>,
@@ -238,7 +238,7 @@ fn open(
     Ok(open_training_data(paths, preprocessor.tokenizer(), &options)?)
 }
 
-/// How long the training is.
+/// Length of the training.
 #[derive(Clone, Copy)]
 struct Plan {
     epochs: usize,

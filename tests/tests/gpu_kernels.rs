@@ -269,7 +269,7 @@ fn chosen_tokens() {
     }
     let (rows, width, temperature) = (4, 777, 0.5);
     let mut logits = numbers(9, rows * width);
-    // Two logits of one probability, the larger behind; and two equal ones, the largest.
+    // Two logits of one probability, the larger after it; and two equal ones, the largest.
     logits[..width].iter_mut().for_each(|logit| *logit *= 0.1);
     logits[50] = 0.2;
     logits[40] = 0.2_f32.next_down();

@@ -38,7 +38,7 @@ fn the_published_tokenizer_has_keras_hubs_ids() {
     assert_eq!(ids, [464, 2068, 7586, 21831, 13]);
 }
 
-/// What transformers' `generate` makes of "The dog", without a start token.
+/// Text of transformers' `generate` for "The dog", without a start token.
 #[test]
 fn the_published_model_continues_the_dog_as_transformers() {
     let Some(preset) = preset() else { return };

@@ -1,4 +1,4 @@
-//! What rustfmt and clippy cannot see: file headers, leftovers, and who may open files.
+//! Rules that rustfmt and clippy do not know: file headers, leftovers, access to files and sockets.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -27,7 +27,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn records_are_printed_and_kept_behind_the_machine() {
+fn records_are_printed_and_kept_after_the_machine() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("record.jsonl");
     let scenarios = "train-1x8-lora,first-token,tokenizer-batch";

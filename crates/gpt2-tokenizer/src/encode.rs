@@ -15,7 +15,7 @@ const REMEMBERED_LENGTH: usize = 64;
 /// Number of words that one call remembers at most: some ten megabytes.
 const REMEMBERED_WORDS: usize = 1 << 16;
 
-/// What one call on the tokenizer works with: it needs no lock, and ends with the call.
+/// Memory of one call on the tokenizer. It needs no lock, and ends with the call.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
     merging: MergeWork,

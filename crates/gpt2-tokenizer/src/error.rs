@@ -20,7 +20,7 @@ pub enum TokenizerError {
          found: {detail}; pass the content of vocabulary.json (vocab.json)"
     )]
     VocabularySyntax {
-        /// What the JSON parser found, with line and column.
+        /// Finding of the JSON parser, with line and column.
         detail: String,
     },
     /// An id is not a whole number of at least zero.
@@ -31,7 +31,7 @@ pub enum TokenizerError {
     InvalidId {
         /// The token whose id is at fault.
         token: String,
-        /// What stood in place of the id.
+        /// Value in place of the id.
         found: String,
     },
     /// An id lies above what the tables of this crate hold.
@@ -122,7 +122,7 @@ pub enum TokenizerError {
          transformers saves it, found: {detail}"
     )]
     TokenizerJsonSyntax {
-        /// What the JSON parser found, with line and column.
+        /// Finding of the JSON parser, with line and column.
         detail: String,
     },
     /// A `tokenizer.json` describes another kind of tokenizer than GPT-2's.
@@ -133,9 +133,9 @@ pub enum TokenizerError {
     UnsupportedTokenizerJson {
         /// The path of the field inside the JSON.
         field: &'static str,
-        /// What GPT-2's tokenizer has there.
+        /// Value of GPT-2's tokenizer.
         expected: &'static str,
-        /// What the file has there.
+        /// Value of the file.
         found: String,
     },
     /// A file cannot be read or written, or is no text.
@@ -150,7 +150,7 @@ pub enum TokenizerError {
     UnknownByte {
         /// The character.
         character: char,
-        /// Where it begins in the text, in bytes.
+        /// Offset in the text, in bytes.
         position: usize,
         /// The first of its UTF-8 bytes that has no token.
         byte: u8,
@@ -163,7 +163,7 @@ pub enum TokenizerError {
     SpecialTokenInText {
         /// The special token.
         token: String,
-        /// Where it begins in the text, in bytes.
+        /// Offset in the text, in bytes.
         position: usize,
     },
     /// A text of a batch, or a row of ids, is at fault.
@@ -171,7 +171,7 @@ pub enum TokenizerError {
     InBatch {
         /// Index of the row, from 0.
         row: usize,
-        /// What is wrong with it.
+        /// Error of the row.
         source: Box<TokenizerError>,
     },
     /// An id belongs to no token.
@@ -197,7 +197,7 @@ pub enum TokenizerError {
         least: usize,
         /// The largest that is accepted.
         most: usize,
-        /// What was asked for.
+        /// Size that was asked for.
         found: usize,
     },
     /// A vocabulary was to be learnt from nothing.
@@ -213,7 +213,7 @@ pub enum TokenizerError {
     TooMuchTrainingText {
         /// The most that can be counted.
         limit: u64,
-        /// How often the most frequent pair occurs.
+        /// Occurrences of the most frequent pair.
         found: u64,
     },
     /// A token is not in the vocabulary.

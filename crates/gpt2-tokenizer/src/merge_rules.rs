@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 
 use crate::TokenId;
 
-/// What a symbol that was joined to the one before it is left with; no token has this id.
+/// Id that is left of a symbol that was joined to the one before it. No token has it.
 const JOINED: TokenId = TokenId::MAX;
 
 /// The rules by the two tokens that each joins.

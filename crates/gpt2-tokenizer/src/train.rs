@@ -18,7 +18,7 @@ use crate::{TokenId, byte_alphabet};
 const SMALLEST_VOCABULARY: usize = 257;
 /// Ids go up to 999,999.
 const LARGEST_VOCABULARY: usize = 1_000_000;
-/// How often a pair must occur to become a token.
+/// Occurrences that a pair needs to become a token.
 const MIN_FREQUENCY: u64 = 2;
 /// The trainer counts pairs in 32 bits.
 const MAX_PAIR_COUNT: u64 = i32::MAX as u64;
@@ -48,7 +48,7 @@ pub struct TokenizerTrainer {
     words: HashMap<Box<str>, u64>,
 }
 
-/// What the trainer learnt, as `tokenizers` writes a model.
+/// Result of the trainer, as `tokenizers` writes a model.
 #[derive(Deserialize)]
 struct Learnt {
     vocab: HashMap<String, TokenId>,
@@ -73,7 +73,7 @@ impl TokenizerTrainer {
         Ok(Self { vocabulary_size, min_frequency: MIN_FREQUENCY, words: HashMap::new() })
     }
 
-    /// How often a pair must occur to become a token: 2 unless set. The vocabulary is smaller than
+    /// Occurrences that a pair needs to become a token. Default: 2. The vocabulary is smaller than
     /// asked for where too few pairs do.
     #[must_use]
     pub fn with_min_frequency(mut self, min_frequency: u64) -> Self {

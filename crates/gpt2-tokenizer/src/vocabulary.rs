@@ -146,7 +146,7 @@ impl Serialize for Vocabulary {
 /// that each becomes an error that names it.
 pub(crate) struct RawVocabulary(Vec<(String, RawId)>);
 
-/// What stands where an id belongs.
+/// Value in the place of an id.
 enum RawId {
     Number(u64),
     Other(String),

@@ -45,7 +45,7 @@ pub fn describe(protocol: &Protocol<'_>, versions: Value) -> Value {
     })
 }
 
-/// What a program prints, if it is there.
+/// Output of a program, if it is installed.
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

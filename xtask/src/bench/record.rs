@@ -1,4 +1,4 @@
-//! What is said of a scenario: one record for each number, and for each rival's beside it.
+//! Records of a scenario: one for each metric and rival.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use super::statistics::{median, range};
 const PEAK: Metric =
     Metric { name: "peak_memory", unit: "MB", factor: 1e-6, more_is_better: false };
 
-/// What a scenario is played with.
+/// Device, float type and size that a scenario is measured with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
     pub device: ComputeDevice,
@@ -29,7 +29,7 @@ pub struct Record {
     pub metric: Metric,
     /// In the metric's unit, round by round, as all numbers here; or why there are none.
     pub ours: Result<Vec<f64>, Absence>,
-    /// What the hardware allows; empty where that is not known.
+    /// Limits of the hardware. Empty if they are unknown.
     pub limits: Vec<f64>,
     /// From which the limits follow.
     pub rates: Vec<Rates>,
@@ -102,7 +102,7 @@ impl Record {
         self.ours.as_deref().unwrap_or_default()
     }
 
-    /// How many times better we are than the rival, pair by pair.
+    /// Ratios of our results to the rival's, pair by pair: above 1 where ours are better.
     pub fn ratios(&self) -> Vec<f64> {
         match &self.peer {
             Some(Peer { theirs: Ok(theirs), .. }) => {
@@ -112,7 +112,7 @@ impl Record {
         }
     }
 
-    /// How near we are to what the hardware allows, pair by pair: 1 is all.
+    /// Shares of the hardware's limit that we reach, pair by pair: 1 is all of it.
     pub fn of_limit(&self) -> Vec<f64> {
         pairs(&self.limits, self.our_numbers(), self.metric.more_is_better)
     }

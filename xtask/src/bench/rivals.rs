@@ -60,7 +60,7 @@ impl Rival {
         self != Self::Tiktoken || matches!(work, Work::Tokenize { .. })
     }
 
-    /// What keeps it from doing this work.
+    /// Reason why it cannot do this work.
     pub fn cannot(self, work: &Work) -> Option<&'static str> {
         match (self, work) {
             (Self::Transformers, Work::Train { lora: true, .. }) => {

@@ -64,7 +64,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is asked for.
+/// A request, as `Setup::request` and the rounds write it.
 struct Request(Value);
 
 impl Request {
@@ -94,7 +94,7 @@ impl Request {
         Ok(LoadOptions::new(device).with_dtype(self.dtype()?.weights()))
     }
 
-    /// The values of all repetitions, behind some that are thrown away.
+    /// Values of all repetitions, after some that are thrown away.
     fn repeat(&self, mut run: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<Vec<f64>> {
         for _ in 0..self.count("warm_ups")? {
             run()?;

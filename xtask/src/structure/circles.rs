@@ -34,8 +34,9 @@ pub fn describe(name: &str, groups: &[Group]) -> String {
         for circle in circles.iter().take(MOST_SHOWN) {
             let _ = writeln!(text, "{name}: {circle}");
         }
-        if let Some(more) = circles.len().checked_sub(MOST_SHOWN + 1) {
-            let _ = writeln!(text, "{name}: {} more circles of these modules", more + 1);
+        if circles.len() > MOST_SHOWN {
+            let more = circles.len() - MOST_SHOWN;
+            let _ = writeln!(text, "{name}: {more} more circles of these modules");
         }
     }
     text
