@@ -1,0 +1,4 @@
+//! The examples, each as a process.
+
+mod fine_tune;
+mod generate;
