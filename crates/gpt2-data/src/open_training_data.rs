@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use gpt2_tokenizer::Gpt2Tokenizer;
 
-use crate::corpus::Corpus;
+use crate::documents::corpus::Corpus;
 use crate::error::DataError;
 use crate::packed_dataset::PackedDataset;
 use crate::paths::{files_of, has_extension};
-use crate::token_cache;
-use crate::token_shards::{SHARD_EXTENSION, TokenShards};
-use crate::tokenize_options::TokenizeOptions;
+use crate::shards::token_cache;
+use crate::shards::token_shards::{SHARD_EXTENSION, TokenShards};
+use crate::tokenize::tokenize_options::TokenizeOptions;
 
 /// How files become examples.
 #[derive(Debug, Clone)]

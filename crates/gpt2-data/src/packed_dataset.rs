@@ -4,7 +4,7 @@ use gpt2_task::{Dataset, TaskError, TokenBatch, TrainingBatch};
 use gpt2_tokenizer::TokenId;
 
 use crate::error::DataError;
-use crate::token_shards::TokenShards;
+use crate::shards::token_shards::TokenShards;
 
 /// Windows of a stream of token ids: example `i` predicts the `sequence_length` tokens behind the
 /// first of those from `i * stride` on. Every target counts as 1.

@@ -7,13 +7,13 @@ use std::thread;
 
 use gpt2_tokenizer::Gpt2Tokenizer;
 
-use crate::corpus::Corpus;
+use crate::documents::corpus::Corpus;
 use crate::error::DataError;
 use crate::packed_dataset::check_positive;
-use crate::token_cache::{self, CacheHeader, CacheWriter};
-use crate::token_shards::TokenShards;
-use crate::tokenize_options::TokenizeOptions;
-use crate::tokenize_parts::{next_batch, tokenize_parts};
+use crate::shards::token_cache::{self, CacheHeader, CacheWriter};
+use crate::shards::token_shards::TokenShards;
+use crate::tokenize::tokenize_options::TokenizeOptions;
+use crate::tokenize::tokenize_parts::{next_batch, tokenize_parts};
 use gpt2_files::{Staging, write_error};
 use gpt2_task::Fingerprint;
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::corpus::{Cut, Part};
+use crate::documents::corpus::{Cut, Part};
 use crate::error::DataError;
 use gpt2_files::read_error;
 

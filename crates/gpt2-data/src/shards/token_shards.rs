@@ -6,7 +6,7 @@ use gpt2_tokenizer::TokenId;
 
 use crate::error::DataError;
 use crate::paths::{files_of, has_extension};
-use crate::token_shard::TokenShard;
+use crate::shards::token_shard::TokenShard;
 use gpt2_task::Fingerprint;
 
 /// What the names of such files end in, in a folder.

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use gpt2_tokenizer::TokenId;
 
 use crate::error::DataError;
-use crate::token_cache::CacheHeader;
+use crate::shards::token_cache::CacheHeader;
 use gpt2_files::{read_error, regular_file};
 use gpt2_task::Fingerprint;
 

@@ -7,11 +7,11 @@ use gpt2_tokenizer::last_word_break;
 
 use gpt2_files::regular_file;
 
+use crate::documents::json_lines_file::JsonLinesFile;
+use crate::documents::text_file::TextFile;
 use crate::error::DataError;
-use crate::json_lines_file::JsonLinesFile;
 use crate::paths::{files_of, has_extension};
-use crate::text_file::TextFile;
-use crate::token_cache;
+use crate::shards::token_cache;
 use gpt2_task::Fingerprint;
 
 /// Bytes of a text file that are read, and tokenized, at a time.

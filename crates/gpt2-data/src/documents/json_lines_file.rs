@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::corpus::Part;
+use crate::documents::corpus::Part;
+use crate::documents::text_file::{BYTE_ORDER_MARK, not_text};
 use crate::error::DataError;
-use crate::text_file::{BYTE_ORDER_MARK, not_text};
 use gpt2_files::read_error;
 
 /// An open JSONL file.

@@ -5,7 +5,7 @@ use std::{panic, thread};
 
 use gpt2_tokenizer::{Gpt2Tokenizer, TokenId, TokenizerError};
 
-use crate::corpus::{Part, Parts};
+use crate::documents::corpus::{Part, Parts};
 use crate::error::DataError;
 
 /// Blocks of text in memory for each thread.
