@@ -1,23 +1,21 @@
-//! Files of text as one sequence of documents.
+//! `Corpus`, files of text as one sequence of documents.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
+use gpt2_task::Fingerprint;
 use gpt2_tokenizer::last_word_break;
 
-use gpt2_files::regular_file;
-
-use crate::documents::json_lines_file::JsonLinesFile;
-use crate::documents::text_file::TextFile;
+use crate::documents::corpus_file::CorpusFile;
+use crate::documents::text_part::FindCut;
+use crate::documents::text_parts::TextParts;
 use crate::error::DataError;
-use crate::paths::{files_of, has_extension};
-use crate::shards::token_cache;
-use gpt2_task::Fingerprint;
+use crate::paths::{CACHE_EXTENSION, files_of, has_extension};
 
 /// Bytes of a text file that are read, and tokenized, at a time.
 const BLOCK: usize = 1 << 20;
 
-/// Files of text: a text file is a document, and so is a line of a `.jsonl` file.
+/// Files of text as one sequence of documents: a text file is a document, and so is a line of a
+/// `.jsonl` or `.ndjson` file.
 ///
 /// ```
 /// use gpt2_data::Corpus;
@@ -39,43 +37,23 @@ pub struct Corpus {
     pub(crate) block: usize,
 }
 
-/// A file with text, as it was when the corpus was opened.
-#[derive(Debug, Clone, PartialEq)]
-struct CorpusFile {
-    path: PathBuf,
-    size: u64,
-    modified: Option<SystemTime>,
-}
-
-/// Where a text may be cut, in bytes: the last place, if there is one.
-pub(crate) type Cut<'a> = &'a dyn Fn(&str) -> Option<usize>;
-
-/// A document, or a part of one.
-#[derive(Debug)]
-pub(crate) struct Part {
-    pub(crate) text: String,
-    pub(crate) ends_document: bool,
-    /// Bytes of the file that it took.
-    pub(crate) bytes: u64,
-    /// The file, and where in it.
-    pub(crate) path: PathBuf,
-    pub(crate) at: String,
-}
-
 impl Corpus {
-    /// Finds the files, without reading them. A folder stands for all files in it and below it,
-    /// sorted; names that begin with a dot or end in `.tokens`, which is what
-    /// [`tokenize`](Self::tokenize) writes, are passed over, links to folders are not followed.
+    /// Finds the files, without reading them.
+    ///
+    /// A folder stands for all files in it and below it, sorted. Files whose names begin with a dot
+    /// or end in `.tokens`, the ending of what [`tokenize`](Self::tokenize) writes, are left out.
+    /// Links to folders are not followed.
     ///
     /// # Errors
     ///
-    /// [`FileError::Read`](gpt2_files::FileError::Read) for a path that does not exist, [`FileError::NotAFile`](gpt2_files::FileError::NotAFile) for a pipe or
-    /// a device, [`DataError::NoFiles`] for a folder without files or no path at all.
+    /// [`FileError::Read`](gpt2_files::FileError::Read) for a path that does not exist,
+    /// [`FileError::NotAFile`](gpt2_files::FileError::NotAFile) for a pipe or a device,
+    /// [`DataError::NoFiles`] for a folder without files, or no path at all.
     pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, DataError> {
         let (mut files, mut empty_files) = (Vec::new(), Vec::new());
         for path in paths {
             for path in files_of(path.as_ref())? {
-                if has_extension(&path, token_cache::EXTENSION) {
+                if has_extension(&path, CACHE_EXTENSION) {
                     continue;
                 }
                 let file = CorpusFile::new(path)?;
@@ -89,40 +67,40 @@ impl Corpus {
         Ok(Self { files, empty_files, text_key: "text".to_owned(), block: BLOCK })
     }
 
-    /// The key under which a JSON object has its text: `text` unless set.
+    /// Sets the key under which a JSON object has its text. Default: `text`.
     #[must_use]
     pub fn with_text_key(mut self, text_key: impl Into<String>) -> Self {
         self.text_key = text_key.into();
         self
     }
 
-    /// The files with text, in order.
+    /// Files with text, in order.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|file| file.path.as_path())
     }
 
-    /// Files of no bytes, which were passed over.
+    /// Files of no bytes, which give no document.
     pub fn empty_files(&self) -> &[PathBuf] {
         &self.empty_files
     }
 
-    /// Bytes of all files.
+    /// Total size of the files in bytes.
     pub fn total_bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
     }
 
-    /// The documents, read when they are asked for. One is in memory at a time; a text file is one.
+    /// Documents, each read when it is asked for. One is in memory at a time; a text file is one.
     ///
     /// # Errors
     ///
-    /// [`FileError::Read`](gpt2_files::FileError::Read), [`DataError::NotText`] and [`DataError::InvalidJsonLine`]. After an
-    /// error nothing more comes.
+    /// [`FileError::Read`](gpt2_files::FileError::Read), [`DataError::NotText`] and
+    /// [`DataError::InvalidJsonLine`]. The iterator ends after an error.
     pub fn documents(&self) -> impl Iterator<Item = Result<String, DataError>> {
         self.parts(&|_: &str| None).map(|part| Ok(part?.text))
     }
 
-    /// As [`documents`](Self::documents), but a large text file comes in parts of about a mebibyte,
-    /// cut where [`last_word_break`] says: what a [`TokenizerTrainer`] may be fed with.
+    /// As [`documents`](Self::documents), with a large text file in parts of about a mebibyte, cut
+    /// at a [`last_word_break`]. A [`TokenizerTrainer`] can be fed with them.
     ///
     /// [`TokenizerTrainer`]: gpt2_tokenizer::TokenizerTrainer
     ///
@@ -133,99 +111,26 @@ impl Corpus {
         self.parts(&last_word_break).map(|part| Ok(part?.text))
     }
 
-    /// The documents in parts that end where `cut` says.
-    pub(crate) fn parts<'a>(&'a self, cut: Cut<'a>) -> Parts<'a> {
-        Parts { corpus: self, cut, next_file: 0, open: None }
+    /// Documents in parts that are cut at `find_cut`.
+    pub(crate) fn parts<'a>(&'a self, find_cut: FindCut<'a>) -> TextParts<'a> {
+        TextParts::new(&self.files, &self.text_key, self.block, find_cut)
     }
 
-    /// Says which files these are, and how they are read: not what they hold.
+    /// Fingerprint of the paths and of the way in which the files are read, not of their content.
     pub(crate) fn identity(&self) -> Fingerprint {
         let start = Fingerprint::new().with(self.text_key.as_bytes());
-        self.files.iter().fold(start, |fingerprint, file| {
-            // Two ways to write a path are one file.
-            let path = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
-            fingerprint.with(path.as_os_str().as_encoded_bytes())
-        })
+        self.files.iter().fold(start, |fingerprint, file| file.add_path_to(fingerprint))
     }
 
-    /// Tells this state of the files from another one, by sizes and times of modification.
+    /// Fingerprint of the files' state: identity, sizes and times of modification.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
-        self.files.iter().fold(self.identity(), |fingerprint, file| {
-            let since = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).ok();
-            let modified = file.modified.and_then(since).unwrap_or_default();
-            fingerprint.with_number(file.size).with(&modified.as_nanos().to_le_bytes())
-        })
+        let identity = self.identity();
+        self.files.iter().fold(identity, |fingerprint, file| file.add_state_to(fingerprint))
     }
 
-    /// Refuses files that are not what they were when the corpus was opened.
+    /// Refuses files that have changed since the corpus was opened.
     pub(crate) fn check_unchanged(&self) -> Result<(), DataError> {
-        for file in &self.files {
-            if CorpusFile::new(file.path.clone())? != *file {
-                return Err(DataError::CorpusChanged { path: file.path.clone() });
-            }
-        }
-        Ok(())
-    }
-}
-
-impl CorpusFile {
-    fn new(path: PathBuf) -> Result<Self, DataError> {
-        let metadata = regular_file(&path)?;
-        Ok(Self { path, size: metadata.len(), modified: metadata.modified().ok() })
-    }
-}
-
-/// Iterator of [`Corpus::parts`].
-pub(crate) struct Parts<'a> {
-    corpus: &'a Corpus,
-    cut: Cut<'a>,
-    next_file: usize,
-    open: Option<OpenFile>,
-}
-
-enum OpenFile {
-    Text(TextFile),
-    JsonLines(JsonLinesFile),
-}
-
-impl Parts<'_> {
-    fn open_next(&mut self) -> Result<bool, DataError> {
-        let Some(CorpusFile { path, .. }) = self.corpus.files.get(self.next_file) else {
-            return Ok(false);
-        };
-        self.next_file += 1;
-        let json_lines = has_extension(path, "jsonl") || has_extension(path, "ndjson");
-        self.open = Some(match json_lines {
-            true => OpenFile::JsonLines(JsonLinesFile::open(path, &self.corpus.text_key)?),
-            false => OpenFile::Text(TextFile::open(path, self.corpus.block)?),
-        });
-        Ok(true)
-    }
-
-    fn next_part(&mut self) -> Result<Option<Part>, DataError> {
-        loop {
-            let part = match &mut self.open {
-                Some(OpenFile::Text(file)) => file.next_part(self.cut)?,
-                Some(OpenFile::JsonLines(file)) => file.next_part()?,
-                None => None,
-            };
-            if part.is_some() || !self.open_next()? {
-                return Ok(part);
-            }
-        }
-    }
-}
-
-impl Iterator for Parts<'_> {
-    type Item = Result<Part, DataError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let part = self.next_part();
-        if part.is_err() {
-            self.open = None;
-            self.next_file = self.corpus.files.len();
-        }
-        part.transpose()
+        self.files.iter().try_for_each(CorpusFile::check_unchanged)
     }
 }
 
