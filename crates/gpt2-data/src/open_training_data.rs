@@ -21,8 +21,8 @@ pub struct TrainingDataOptions {
 }
 
 impl TrainingDataOptions {
-    /// Examples of `sequence_length` targets that do not overlap, from texts that are tokenized with
-    /// the options `tokenize`.
+    /// Examples of `sequence_length` targets that do not overlap. Texts are tokenized with the
+    /// options `tokenize`.
     pub fn new(sequence_length: usize, tokenize: TokenizeOptions) -> Self {
         Self { sequence_length, stride: None, text_key: None, tokenize }
     }

@@ -10,8 +10,8 @@ use crate::shards::token_shards::TokenShards;
 /// `i * stride` on as inputs, and the token after each as its target. Every target has weight 1.
 ///
 /// The stride is `sequence_length` by default, so that every token but the first is predicted once.
-/// Tokens at the end that do not fill a window are dropped. Documents follow one another in a window,
-/// with the token that separates them in the stream, as in GPT-2's own training.
+/// Tokens at the end that do not fill a window are dropped. Documents follow one another in a
+/// window, with the token that separates them in the stream, as in GPT-2's own training.
 ///
 /// ```
 /// use gpt2_data::{PackedDataset, TokenShards};
@@ -39,8 +39,8 @@ impl PackedDataset {
     ///
     /// # Errors
     ///
-    /// [`DataError::TooFewTokens`] if not one window is full, and [`DataError::InvalidOption`] for a
-    /// length of 0. Ids are checked when they are read.
+    /// [`DataError::TooFewTokens`] if not one window is full, and [`DataError::InvalidOption`] for
+    /// a length of 0. Ids are checked when they are read.
     pub fn new(
         shards: TokenShards,
         sequence_length: usize,
@@ -67,7 +67,7 @@ impl PackedDataset {
         Ok(self)
     }
 
-    /// Stream of which the windows are.
+    /// Stream of token ids that the windows are taken from.
     pub fn shards(&self) -> &TokenShards {
         &self.shards
     }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::DataError;
 use gpt2_files::{read_error, regular_file};
+
+use crate::error::DataError;
 
 /// Extension of the files that `Corpus::tokenize` writes.
 pub(crate) const CACHE_EXTENSION: &str = "tokens";

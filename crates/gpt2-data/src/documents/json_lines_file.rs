@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use gpt2_files::read_error;
 use serde_json::Value;
 
 use crate::documents::text_file::{BYTE_ORDER_MARK, not_text};
 use crate::documents::text_part::TextPart;
 use crate::error::DataError;
-use gpt2_files::read_error;
 
 /// An open file of JSON lines.
 pub(crate) struct JsonLinesFile {

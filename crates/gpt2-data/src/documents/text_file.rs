@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use gpt2_files::read_error;
+
 use crate::documents::text_part::{FindCut, TextPart};
 use crate::error::DataError;
-use gpt2_files::read_error;
 
 /// Mark that some programs put before UTF-8 text.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';

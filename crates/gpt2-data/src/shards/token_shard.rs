@@ -7,12 +7,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use gpt2_files::{read_error, regular_file};
+use gpt2_task::Fingerprint;
 use gpt2_tokenizer::TokenId;
 
 use crate::error::DataError;
 use crate::shards::shard_layout::ShardLayout;
-use gpt2_files::{read_error, regular_file};
-use gpt2_task::Fingerprint;
 
 /// Bytes at each end that go into the fingerprint.
 const SAMPLE: u64 = 64 * 1024;

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use gpt2_task::Fingerprint;
 use gpt2_tokenizer::TokenId;
 
 use crate::error::DataError;
 use crate::paths::{SHARD_EXTENSION, files_of, has_extension};
 use crate::shards::token_shard::TokenShard;
-use gpt2_task::Fingerprint;
 
 /// Token ids in files, as one stream. Only the ids that are read come into memory.
 ///
@@ -81,7 +81,8 @@ impl TokenShards {
     ///
     /// # Errors
     ///
-    /// [`FileError::Read`](gpt2_files::FileError::Read), if a file has been truncated since it was opened.
+    /// [`FileError::Read`](gpt2_files::FileError::Read), if a file has been truncated since it was
+    /// opened.
     ///
     /// # Panics
     ///

@@ -5,6 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use gpt2_files::{Staging, write_error};
+use gpt2_task::Fingerprint;
 use gpt2_tokenizer::Gpt2Tokenizer;
 
 use crate::documents::corpus::Corpus;
@@ -14,8 +16,6 @@ use crate::shards::token_cache::{CacheHeader, CacheWriter};
 use crate::shards::token_shards::TokenShards;
 use crate::tokenize::tokenize_options::TokenizeOptions;
 use crate::tokenize::tokenize_parts::{next_batch, tokenize_parts};
-use gpt2_files::{Staging, write_error};
-use gpt2_task::Fingerprint;
 
 impl Corpus {
     /// Token ids of all documents, in order, in a file of the cache folder.
@@ -25,8 +25,8 @@ impl Corpus {
     /// `sequence_length` is ignored; its other options hold, so `<|endoftext|>` in a text is an end
     /// token unless `special_text` says otherwise. A document without a token gets no end token.
     ///
-    /// A few mebibytes of text a thread are in memory. There are more for a longer line of a
-    /// `.jsonl` file, or text without a place at which [`Gpt2Tokenizer::last_cut`] can cut.
+    /// Each thread holds a few mebibytes of text in memory. It holds more for a longer line of a
+    /// `.jsonl` file, and for text that [`Gpt2Tokenizer::last_cut`] cannot cut.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ fn reusable(path: &Path, wanted: CacheHeader) -> Option<TokenShards> {
     same.then(|| TokenShards::open(&[path]).ok()).flatten()
 }
 
-/// Fingerprint of what decides the ids of a text.
+/// Fingerprint of vocabulary, merges and options, which decide the ids of a text.
 fn tokenizer_fingerprint(tokenizer: &Gpt2Tokenizer) -> u64 {
     let config = serde_json::to_string(tokenizer.config()).expect("options are valid JSON");
     Fingerprint::new()
