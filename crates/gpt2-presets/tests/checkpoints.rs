@@ -265,7 +265,7 @@ fn saves_in_a_process_without_space() {
     let folder = Path::new(&folder);
     let mut store = CheckpointFolder::new(folder.join("checkpoint"));
     let large = store.save(&checkpoint(2, 100_000)).unwrap_err();
-    assert!(large.to_string().contains("too large"), "{large}");
+    assert!(chain(&*large).contains("too large"), "{large}");
     // Not from a file, which would not fit either.
     let config = tiny().with_max_sequence_length(2000);
     let backbone = Gpt2Backbone::new(&config, 7, &device()).unwrap();

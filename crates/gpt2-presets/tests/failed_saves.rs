@@ -57,7 +57,7 @@ fn a_save_that_fails_changes_nothing() {
             assert!(
                 matches!(&error, PresetError::File(FileError::Write { path: found, .. }) if *found == path)
             );
-            assert!(error.to_string().contains("is a directory"), "{error}");
+            assert!(chain(&error).contains("is a directory"), "{error}");
             assert!(files(folder.path()) == before, "{name}");
         }
     }
@@ -70,7 +70,7 @@ fn a_file_in_place_of_a_folder_is_an_error() {
     let file = folder.path().join("file");
     fs::write(&file, "mine").unwrap();
     let error = model.save_to_preset(&file).unwrap_err();
-    assert!(error.to_string().contains("not a directory"), "{error}");
+    assert!(chain(&error).contains("not a directory"), "{error}");
     assert!(matches!(
         model.export_to_transformers(file.join("in")),
         Err(PresetError::File(FileError::Write { .. }))
