@@ -30,12 +30,6 @@ fn mapped(folder: &TempDir) -> Gpt2Backbone {
     open(folder).unwrap().backbone(&device()).unwrap()
 }
 
-fn logits(backbone: &Gpt2Backbone) -> Vec<f32> {
-    let ids = Tensor::<2, Int>::from_data([[1, 2, 3, 0]], &device());
-    let hidden = backbone.forward(ids, None).unwrap();
-    backbone.logits(hidden).into_data().try_to_vec().unwrap()
-}
-
 #[test]
 fn it_computes_what_a_copy_computes() {
     for (folder, _) in presets() {
