@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 use gpt2_backbone::Gpt2Backbone;
 use gpt2_presets::LoadOptions;
 use tempfile::TempDir;
