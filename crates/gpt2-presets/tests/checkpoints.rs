@@ -8,10 +8,11 @@ use std::process::Command;
 use burn::tensor::{Tensor, TensorData};
 use gpt2_backbone::Gpt2Backbone;
 use gpt2_presets::{CheckpointFolder, FileError, PresetError, PresetFormat};
+use gpt2_task::callbacks::LambdaCallback;
 use gpt2_task::optimizers::{Adam, Optimizer};
 use gpt2_task::{
-    BoxError, Callback, CheckpointStore, CompileOptions, FitOptions, Gpt2CausalLm, Logs, TaskError,
-    Trainer, TrainingCheckpoint,
+    BoxError, CheckpointStore, CompileOptions, FitOptions, Gpt2CausalLm, TaskError,
+    TrainingCheckpoint,
 };
 use gpt2_test_support::{as_nobody, test_process};
 use serde_json::json;
@@ -200,25 +201,7 @@ fn a_folder_that_may_not_be_written_is_an_error() {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Fails behind the third batch if it is told so, as a process that is stopped there.
-struct Stop(bool);
-
-impl Callback for Stop {
-    fn name(&self) -> &str {
-        "Stop"
-    }
-
-    fn on_train_batch_end(
-        &mut self,
-        batch: usize,
-        _logs: &Logs,
-        _trainer: &mut Trainer<'_>,
-    ) -> Result<(), BoxError> {
-        if self.0 && batch == 2 { Err("stopped".into()) } else { Ok(()) }
-    }
-}
-
-/// Trains for two epochs of four batches, as far as it gets.
+/// Trains for two epochs of four batches, or until it is stopped after the third batch.
 fn train(
     lora: bool,
     store: Option<&mut CheckpointFolder>,
@@ -236,7 +219,9 @@ fn train(
     if let Some(store) = store {
         options = options.with_backup(store, Some(2));
     }
-    let mut stop = Stop(stop);
+    let mut stop = LambdaCallback::new().with_on_train_batch_end(|batch, _, _| {
+        if stop && batch == 2 { Err("stopped".into()) } else { Ok(()) }
+    });
     let options = options.with_callback(&mut stop);
     let error = model.fit(&texts, options).err();
     (parameters(model.backbone()), error)

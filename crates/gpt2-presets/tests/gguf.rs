@@ -183,14 +183,6 @@ fn sixteen_bits_in_any_tensor_are_read() {
     }
 }
 
-/// As in zip files.
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |sum, byte| {
-        let sum = sum ^ u32::from(*byte);
-        (0..8).fold(sum, |sum, _| (sum >> 1) ^ (0xedb8_8320 * (sum & 1)))
-    })
-}
-
 /// The files and the checksums are of `gguf/make_quantized.py`.
 #[test]
 fn quantized_tensors_are_what_ggml_makes_of_them() {

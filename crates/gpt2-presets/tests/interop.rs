@@ -1,5 +1,6 @@
 //! KerasHub and transformers load what is saved, and compute the same. Needs their Pythons.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -33,9 +34,8 @@ fn check(
     let name = if library == "keras" { "KerasHub" } else { library };
     let Some(python) = needs(variable, &format!("Python with {name}")) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/check_interop.py");
-    let mut command = Command::new(python);
-    command.arg(script).arg(library);
+    let mut command = script(python, "check_interop.py");
+    command.arg(library);
     for (name, mut model) in models() {
         let preset = folder.path().join(name);
         save(&model, &preset);
@@ -43,6 +43,19 @@ fn check(
         fs::write(folder.path().join(format!("{name}.json")), expected).unwrap();
         command.arg(preset);
     }
+    run(&mut command);
+}
+
+/// A script of `tests/interop`, to be run by a Python.
+pub fn script(python: impl AsRef<OsStr>, name: &str) -> Command {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name);
+    let mut command = Command::new(python);
+    command.arg(script);
+    command
+}
+
+/// Runs a command that must succeed, and prints its output.
+pub fn run(command: &mut Command) {
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
@@ -192,11 +205,7 @@ fn keras_hub_has_the_same_files_of_weights() {
     model.backbone().save_weights(path.join("backbone.weights.h5")).unwrap();
     let split = SaveOptions::new().with_max_shard_size(10_000);
     model.save_weights_with(path.join("task.weights.json"), &split).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/check_keras_files.py");
-    let output = Command::new(python).arg(script).arg(path).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-    print!("{}", text(&output.stdout));
+    run(script(python, "check_keras_files.py").arg(path));
 
     let mut read = 0;
     for entry in fs::read_dir(path.join("theirs")).unwrap() {

@@ -88,12 +88,6 @@ fn archive(members: &[Member]) -> Vec<u8> {
     [&local, &central, &b"PK\x05\x06\0\0\0\0"[..], &count, &count, &sizes, &[0, 0]].concat()
 }
 
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
-    })
-}
-
 /// The members of a good archive.
 fn good() -> Vec<Member> {
     let members = members(&fixture("fitted.keras"));

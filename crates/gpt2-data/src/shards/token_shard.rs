@@ -1,26 +1,20 @@
-//! One file of token ids, in any of three formats, which its content tells apart.
+//! `TokenShard`, one file of token ids.
 //!
-//! Read in place, a window at a time: the operating system keeps what is used in memory.
+//! It is read in place, a window at a time: the operating system keeps what is used in memory.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use gpt2_files::{read_error, regular_file};
+use gpt2_task::Fingerprint;
 use gpt2_tokenizer::TokenId;
 
 use crate::error::DataError;
-use crate::token_cache::CacheHeader;
-use gpt2_files::{read_error, regular_file};
-use gpt2_task::Fingerprint;
+use crate::shards::shard_layout::ShardLayout;
 
-/// First number of a file that llm.c's `dev/data` scripts write.
-const LLM_C_MAGIC: u32 = 20_240_520;
-/// The same of Llama 3's tokens, in 32 bits.
-const LLM_C_LLAMA_MAGIC: u32 = 20_240_801;
-/// Bytes of llm.c's header: 256 numbers of 32 bits.
-const LLM_C_HEADER: u64 = 1024;
-/// Bytes at both ends that go into the fingerprint.
+/// Bytes at each end that go into the fingerprint.
 const SAMPLE: u64 = 64 * 1024;
 
 /// An open file of token ids.
@@ -29,28 +23,18 @@ pub(crate) struct TokenShard {
     path: PathBuf,
     /// Locked while it is read: a file has one position.
     file: Mutex<File>,
-    layout: Layout,
-}
-
-/// Where the ids are in a file.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Layout {
-    /// Offset in bytes of the first id.
-    start: u64,
-    /// Bytes of an id: 2 or 4.
-    width: u64,
-    tokens: u64,
+    layout: ShardLayout,
 }
 
 impl TokenShard {
-    /// Opens a regular file and checks its header, if it has one, against its size.
+    /// Opens a regular file and checks its header, if it has one, against the size.
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let size = regular_file(path)?.len();
         let mut file = File::open(path).map_err(read_error(path))?;
-        let mut start = Vec::new();
-        let header = (&mut file).take(CacheHeader::SIZE as u64).read_to_end(&mut start);
-        header.map_err(read_error(path))?;
-        let layout = layout(path, &start, size)?;
+        let mut beginning = Vec::new();
+        let read = (&mut file).take(ShardLayout::BEGINNING as u64).read_to_end(&mut beginning);
+        read.map_err(read_error(path))?;
+        let layout = ShardLayout::of(path, &beginning, size)?;
         Ok(Self { path: path.into(), file: Mutex::new(file), layout })
     }
 
@@ -63,9 +47,9 @@ impl TokenShard {
         self.layout.tokens
     }
 
-    /// Reads the ids from the one at `position` on.
+    /// Reads ids, the first of which is the one at `position`.
     pub(crate) fn read(&self, position: u64, ids: &mut [TokenId]) -> Result<(), DataError> {
-        let Layout { start, width, .. } = self.layout;
+        let ShardLayout { start, width, .. } = self.layout;
         let mut bytes = vec![0; ids.len() * width as usize];
         let read = self.read_bytes(start + position * width, &mut bytes);
         read.map_err(read_error(&self.path))?;
@@ -79,9 +63,9 @@ impl TokenShard {
         Ok(())
     }
 
-    /// Adds what tells this file's ids from others: how many they are, and those at both ends.
+    /// Adds to a fingerprint the number of ids, their width, and the ids at both ends.
     pub(crate) fn add_to(&self, fingerprint: Fingerprint) -> Result<Fingerprint, DataError> {
-        let Layout { start, width, tokens } = self.layout;
+        let ShardLayout { start, width, tokens } = self.layout;
         let length = SAMPLE.min(tokens * width);
         let mut sample = vec![0; length as usize];
         let mut fingerprint = fingerprint.with_number(width).with_number(tokens);
@@ -93,80 +77,17 @@ impl TokenShard {
     }
 
     fn read_bytes(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        // A panic elsewhere leaves only the position behind, which is set before each use.
+        // A panic elsewhere can only have moved the position, which is set before each use.
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(offset))?;
         file.read_exact(bytes)
     }
 }
 
-/// Where the ids of a file with this beginning and size are.
-fn layout(path: &Path, start: &[u8], size: u64) -> Result<Layout, DataError> {
-    if CacheHeader::is_announced(start) {
-        return cache_layout(path, start, size);
-    }
-    let first = start.first_chunk().map(|&bytes| u32::from_le_bytes(bytes));
-    if matches!(first, Some(LLM_C_MAGIC | LLM_C_LLAMA_MAGIC)) {
-        return llm_c_layout(path, start, size);
-    }
-    if size == 0 || !size.is_multiple_of(2) {
-        let expected = "a multiple of 2, and not 0 (ids of 16 bits)".to_owned();
-        return Err(invalid(path, "size in bytes", expected, size));
-    }
-    Ok(Layout { start: 0, width: 2, tokens: size / 2 })
-}
-
-fn cache_layout(path: &Path, start: &[u8], size: u64) -> Result<Layout, DataError> {
-    let Some(bytes) = start.first_chunk() else { return Err(too_short(path, size)) };
-    let header = CacheHeader::decode(bytes)
-        .map_err(|version| invalid(path, "version", "1".to_owned(), version.into()))?;
-    if !matches!(header.width, 2 | 4) {
-        return Err(invalid(path, "width of an id", "2 or 4".to_owned(), header.width.into()));
-    }
-    let layout = Layout {
-        start: CacheHeader::SIZE as u64,
-        width: header.width.into(),
-        tokens: header.tokens,
-    };
-    check_size(path, layout, size)
-}
-
-fn llm_c_layout(path: &Path, start: &[u8], size: u64) -> Result<Layout, DataError> {
-    if size < LLM_C_HEADER {
-        return Err(too_short(path, size));
-    }
-    let (numbers, _) = start.as_chunks::<4>();
-    let [magic, version, tokens] = [0, 1, 2].map(|index| u32::from_le_bytes(numbers[index]));
-    if magic != LLM_C_MAGIC {
-        return Err(invalid(path, "magic number", format!("{LLM_C_MAGIC} (GPT-2)"), magic.into()));
-    }
-    if version != 1 {
-        return Err(invalid(path, "version", "1".to_owned(), version.into()));
-    }
-    check_size(path, Layout { start: LLM_C_HEADER, width: 2, tokens: tokens.into() }, size)
-}
-
-/// Compares the number of ids that a header tells with the file's size.
-fn check_size(path: &Path, layout: Layout, size: u64) -> Result<Layout, DataError> {
-    let Layout { start, width, tokens } = layout;
-    let expected = tokens.checked_mul(width).and_then(|bytes| bytes.checked_add(start));
-    if tokens == 0 || expected != Some(size) {
-        let expected = format!("{} (as its size says), and not 0", (size - start) / width);
-        return Err(invalid(path, "number of tokens in the header", expected, tokens));
-    }
-    Ok(layout)
-}
-
-fn too_short(path: &Path, size: u64) -> DataError {
-    invalid(path, "size in bytes", "that of its header at least".to_owned(), size)
-}
-
-fn invalid(path: &Path, field: &'static str, expected: String, found: u64) -> DataError {
-    DataError::InvalidShard { path: path.into(), field, expected, found }
-}
-
 #[cfg(test)]
 mod tests {
+    use crate::shards::token_cache::CacheHeader;
+
     use super::*;
 
     fn open(bytes: &[u8]) -> Result<TokenShard, DataError> {
@@ -182,7 +103,7 @@ mod tests {
         ids
     }
 
-    /// llm.c's header and `ids` behind it.
+    /// llm.c's header and `ids` after it.
     fn llm_c(header: [u32; 3], ids: &[u16]) -> Vec<u8> {
         let mut bytes: Vec<u8> = header.into_iter().flat_map(u32::to_le_bytes).collect();
         bytes.resize(1024, 0);
@@ -243,6 +164,14 @@ mod tests {
             let message = open(&bytes).unwrap_err().to_string();
             assert!(message.contains(expected) && message.contains("train.bin"), "{message}");
         }
+    }
+
+    #[test]
+    fn the_fingerprint_is_the_same_in_every_version() {
+        let shard = open(&[0u16, 1, 2, 3, 4].map(u16::to_le_bytes).concat()).unwrap();
+        let found = shard.add_to(Fingerprint::new()).unwrap().finish();
+        // FNV-1a of 2, 5, and twice 10 with the ids, all little-endian, computed elsewhere.
+        assert_eq!(found, 0x6d3d_b5f8_48a4_bb12);
     }
 
     #[test]

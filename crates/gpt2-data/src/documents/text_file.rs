@@ -1,35 +1,36 @@
-//! A text file as one document, read in parts.
+//! `TextFile`, a text file as one document, read in parts.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::corpus::{Cut, Part};
-use crate::error::DataError;
 use gpt2_files::read_error;
 
-/// What some programs put in front of UTF-8 text.
+use crate::documents::text_part::{FindCut, TextPart};
+use crate::error::DataError;
+
+/// Mark that some programs put before UTF-8 text.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// An open text file.
 pub(crate) struct TextFile {
     path: PathBuf,
     file: File,
-    /// Bytes that are read at a time.
+    /// Bytes to read at a time.
     block: usize,
-    /// Bytes read so far.
+    /// Number of bytes read so far.
     read: u64,
     /// Bytes read that are no whole character yet.
     undecoded: Vec<u8>,
     /// Text that is in no part yet.
     pending: String,
-    /// Where in `pending` the next cut may be; before it there is none.
+    /// Start of the search for the next cut in `pending`; there is none before it.
     searched: usize,
     ended: bool,
 }
 
 impl TextFile {
-    /// Opens a regular file that is read `block` bytes at a time.
+    /// Opens a regular file to read `block` bytes at a time.
     pub(crate) fn open(path: &Path, block: usize) -> Result<Self, DataError> {
         let file = File::open(path).map_err(read_error(path))?;
         let (undecoded, pending) = (Vec::new(), String::new());
@@ -37,16 +38,19 @@ impl TextFile {
         Ok(Self { path, file, block, read: 0, undecoded, pending, searched: 0, ended: false })
     }
 
-    /// The next part, which ends where `cut` says, or with the file. A part is longer than a block
-    /// only where there is no cut.
-    pub(crate) fn next_part(&mut self, cut: Cut<'_>) -> Result<Option<Part>, DataError> {
+    /// Next part, which ends at `find_cut`'s place or with the file. A part is longer than a block
+    /// only where there is no such place.
+    pub(crate) fn next_part(
+        &mut self,
+        find_cut: FindCut<'_>,
+    ) -> Result<Option<TextPart>, DataError> {
         while !self.ended {
             if !self.read_block()? {
                 self.ended = true;
                 return Ok(Some(self.part(self.pending.len(), true)));
             }
-            let found = cut(&self.pending[self.searched..]).map(|cut| self.searched + cut);
-            // A cut may still come behind the last character, when it is known what follows it.
+            let found = find_cut(&self.pending[self.searched..]).map(|cut| self.searched + cut);
+            // A cut after the last character is possible once the next character is known.
             self.searched = self.pending.char_indices().next_back().map_or(0, |(last, _)| last);
             if let Some(cut) = found {
                 return Ok(Some(self.part(cut, false)));
@@ -56,16 +60,16 @@ impl TextFile {
     }
 
     /// Takes a part off the pending text.
-    fn part(&mut self, length: usize, ends_document: bool) -> Part {
+    fn part(&mut self, length: usize, ends_document: bool) -> TextPart {
         let place = self.read - (self.undecoded.len() + self.pending.len()) as u64;
         let rest = self.pending.split_off(length);
         self.searched = self.searched.saturating_sub(length);
         let text = std::mem::replace(&mut self.pending, rest);
         let at = format!("byte {place}");
-        Part { bytes: text.len() as u64, text, ends_document, path: self.path.clone(), at }
+        TextPart { bytes: text.len() as u64, text, ends_document, path: self.path.clone(), at }
     }
 
-    /// Reads and decodes a block; false at the end of the file.
+    /// Reads and decodes a block. Returns false at the end of the file.
     fn read_block(&mut self) -> Result<bool, DataError> {
         let first = self.read == 0;
         let mut block = (&mut self.file).take(self.block as u64);
@@ -94,7 +98,7 @@ impl TextFile {
     }
 }
 
-/// The error about a byte that no text has.
+/// Error about a byte that no text has.
 pub(crate) fn not_text(path: &Path, offset: u64, byte: u8) -> DataError {
     DataError::NotText { path: path.into(), offset, byte }
 }
@@ -105,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    /// Text, place and whether it is the last, of every part.
+    /// Text and place of every part, and whether it is the last.
     fn parts(bytes: &[u8], block: usize) -> Result<Vec<(String, String, bool)>, DataError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file.txt");

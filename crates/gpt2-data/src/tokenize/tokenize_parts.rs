@@ -1,36 +1,37 @@
-//! Parts of a corpus to token ids, side by side.
+//! Parts of documents to token ids, on several threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{panic, thread};
 
 use gpt2_tokenizer::{Gpt2Tokenizer, TokenId, TokenizerError};
 
-use crate::corpus::{Part, Parts};
+use crate::documents::text_part::TextPart;
+use crate::documents::text_parts::TextParts;
 use crate::error::DataError;
 
-/// Blocks of text in memory for each thread.
+/// Number of blocks of text in memory for each thread.
 const BLOCKS_PER_THREAD: usize = 4;
 
-/// Parts of some blocks together, at least one unless the corpus ends.
+/// Next parts, of some blocks of text for each thread. Empty at the end of the corpus only.
 pub(crate) fn next_batch(
-    parts: &mut Parts<'_>,
+    parts: &mut TextParts<'_>,
     threads: usize,
     block: usize,
-) -> Result<Vec<Part>, DataError> {
+) -> Result<Vec<TextPart>, DataError> {
     let (mut batch, mut size) = (Vec::new(), 0);
     while size < threads * BLOCKS_PER_THREAD * block {
         let Some(part) = parts.next() else { break };
         let part = part?;
-        size += part.text.len() + size_of::<Part>();
+        size += part.text.len() + size_of::<TextPart>();
         batch.push(part);
     }
     Ok(batch)
 }
 
-/// The ids of each part, in order.
+/// Token ids of each part, in order.
 pub(crate) fn tokenize_parts(
     tokenizer: &Gpt2Tokenizer,
-    parts: &[Part],
+    parts: &[TextPart],
     threads: usize,
 ) -> Result<Vec<Vec<TokenId>>, DataError> {
     type Tokenized = (usize, Result<Vec<TokenId>, TokenizerError>);
@@ -50,7 +51,7 @@ pub(crate) fn tokenize_parts(
     });
     tokenized.sort_unstable_by_key(|(index, _)| *index);
     let named = |(index, ids): Tokenized| {
-        let Part { path, at, .. } = &parts[index];
+        let TextPart { path, at, .. } = &parts[index];
         let (path, at) = (path.clone(), at.clone());
         ids.map_err(|source| DataError::Untokenizable { path, at, source })
     };

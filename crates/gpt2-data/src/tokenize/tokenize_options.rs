@@ -1,10 +1,10 @@
-//! How a corpus is tokenized.
+//! `TokenizeOptions`, the options of `Corpus::tokenize`.
 
 use std::path::PathBuf;
 
 use gpt2_files::OnProgress;
 
-/// How a corpus is tokenized, and where its ids are kept.
+/// Options of [`Corpus::tokenize`](crate::Corpus::tokenize).
 #[derive(Debug, Clone)]
 pub struct TokenizeOptions {
     pub(crate) cache_folder: PathBuf,
@@ -14,29 +14,30 @@ pub struct TokenizeOptions {
 }
 
 impl TokenizeOptions {
-    /// The defaults: an end token behind each document, as many threads as there are cores. Files
-    /// of token ids are kept in `cache_folder`, which is created if need be.
+    /// Defaults, with `cache_folder` for the files of token ids. It is created if need be.
     pub fn new(cache_folder: impl Into<PathBuf>) -> Self {
         let cache_folder = cache_folder.into();
         Self { cache_folder, end_tokens: true, threads: None, on_progress: OnProgress::default() }
     }
 
-    /// Whether `<|endoftext|>` is put behind each document, as GPT-2's training does.
+    /// Sets whether `<|endoftext|>` is put after each document, as in GPT-2's training. Default:
+    /// true.
     #[must_use]
     pub fn with_end_tokens(mut self, end_tokens: bool) -> Self {
         self.end_tokens = end_tokens;
         self
     }
 
-    /// How many threads tokenize, at least 1; the ids do not depend on it.
+    /// Sets the number of threads, at least 1. The ids do not depend on it. Default: the number of
+    /// cores.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
     }
 
-    /// Calls `on_progress(done, total)` now and then, in bytes of the corpus. It is not called
-    /// where the ids are there already.
+    /// Calls `on_progress(done, total)` now and then, in bytes of the corpus. It is not called when
+    /// the ids are in the cache.
     #[must_use]
     pub fn with_on_progress(
         mut self,

@@ -1,24 +1,25 @@
-//! A file of JSON objects, a document each, a line each.
+//! `JsonLinesFile`, a file with a JSON object a line, each of which is a document.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use gpt2_files::read_error;
 use serde_json::Value;
 
-use crate::corpus::Part;
+use crate::documents::text_file::{BYTE_ORDER_MARK, not_text};
+use crate::documents::text_part::TextPart;
 use crate::error::DataError;
-use crate::text_file::{BYTE_ORDER_MARK, not_text};
-use gpt2_files::read_error;
 
-/// An open JSONL file.
+/// An open file of JSON lines.
 pub(crate) struct JsonLinesFile {
     path: PathBuf,
     reader: BufReader<File>,
-    /// The key of an object under which its text is.
+    /// Key of the text in an object.
     key: String,
-    /// Bytes and lines read so far.
+    /// Number of bytes read so far.
     read: u64,
+    /// Number of lines read so far.
     line: u64,
 }
 
@@ -29,8 +30,8 @@ impl JsonLinesFile {
         Ok(Self { path: path.into(), reader, key: key.into(), read: 0, line: 0 })
     }
 
-    /// The text of the next line that is not blank.
-    pub(crate) fn next_part(&mut self) -> Result<Option<Part>, DataError> {
+    /// Text of the next line that is not blank.
+    pub(crate) fn next_part(&mut self) -> Result<Option<TextPart>, DataError> {
         let mut bytes = Vec::new();
         let start = self.read;
         loop {
@@ -48,16 +49,17 @@ impl JsonLinesFile {
             let text = self.text_of(&bytes[from..], self.read - count as u64)?;
             let at = format!("line {}", self.line);
             let (path, bytes) = (self.path.clone(), self.read - start);
-            return Ok(Some(Part { text, ends_document: true, bytes, path, at }));
+            return Ok(Some(TextPart { text, ends_document: true, bytes, path, at }));
         }
     }
 
+    /// Text in a line that begins at `offset` of the file.
     fn text_of(&self, line: &[u8], offset: u64) -> Result<String, DataError> {
         let text = std::str::from_utf8(line).map_err(|error| {
             let index = error.valid_up_to();
             not_text(&self.path, offset + index as u64, line[index])
         })?;
-        // A fault at the end of the line is not one at the beginning of the next.
+        // With the line break, the parser would place a fault at the end in the next line.
         let text = text.trim_ascii_end();
         let text = if self.line == 1 { text.trim_start_matches(BYTE_ORDER_MARK) } else { text };
         let mut object: Value =
@@ -76,7 +78,7 @@ impl JsonLinesFile {
     }
 }
 
-/// What the parser says; it counts the line as the first, which would mislead.
+/// Message of the parser, without its line number: it sees one line, so that is always 1.
 fn json_fault(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", " at column ")
 }

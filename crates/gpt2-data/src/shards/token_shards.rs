@@ -1,21 +1,18 @@
-//! Files of token ids, one after another as one stream.
+//! `TokenShards`, files of token ids as one stream.
 
 use std::path::{Path, PathBuf};
 
+use gpt2_task::Fingerprint;
 use gpt2_tokenizer::TokenId;
 
 use crate::error::DataError;
-use crate::paths::{files_of, has_extension};
-use crate::token_shard::TokenShard;
-use gpt2_task::Fingerprint;
+use crate::paths::{SHARD_EXTENSION, files_of, has_extension};
+use crate::shards::token_shard::TokenShard;
 
-/// What the names of such files end in, in a folder.
-pub(crate) const SHARD_EXTENSION: &str = "bin";
-
-/// Token ids in files, which stay there: only what is read is in memory.
+/// Token ids in files, as one stream. Only the ids that are read come into memory.
 ///
-/// A file is one of three kinds, known by its content: nanoGPT's `train.bin` (ids of 16 bits and
-/// nothing else), llm.c's (the same behind a header), or what [`Corpus::tokenize`] writes.
+/// A file has one of three formats, known by its content: nanoGPT's `train.bin` (ids of 16 bits and
+/// nothing else), llm.c's (the same after a header), or that of [`Corpus::tokenize`].
 ///
 /// ```
 /// use gpt2_data::TokenShards;
@@ -33,7 +30,7 @@ pub(crate) const SHARD_EXTENSION: &str = "bin";
 /// [`Corpus::tokenize`]: crate::Corpus::tokenize
 #[derive(Debug)]
 pub struct TokenShards {
-    /// Each with the position of its first id in the stream.
+    /// Files, each after the position of its first id in the stream.
     shards: Vec<(u64, TokenShard)>,
     token_count: u64,
     fingerprint: u64,
@@ -45,9 +42,10 @@ impl TokenShards {
     ///
     /// # Errors
     ///
-    /// [`FileError::Read`](gpt2_files::FileError::Read), [`FileError::NotAFile`](gpt2_files::FileError::NotAFile), [`DataError::NoFiles`],
-    /// [`DataError::InvalidShard`], and [`DataError::MixedShards`] for a folder with
-    /// data for training and for validation.
+    /// [`FileError::Read`](gpt2_files::FileError::Read),
+    /// [`FileError::NotAFile`](gpt2_files::FileError::NotAFile), [`DataError::NoFiles`],
+    /// [`DataError::InvalidShard`], and [`DataError::MixedShards`] for a folder with data for
+    /// training and for validation.
     pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, DataError> {
         let mut files = Vec::new();
         for path in paths {
@@ -73,16 +71,18 @@ impl TokenShards {
         self.token_count
     }
 
-    /// The files, in order.
+    /// Files, in order.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.shards.iter().map(|(_, shard)| shard.path())
     }
 
-    /// Reads the ids from the one at `position` of the stream on, across files where need be.
+    /// Reads ids, the first of which is the one at `position` of the stream, across files if need
+    /// be.
     ///
     /// # Errors
     ///
-    /// [`FileError::Read`](gpt2_files::FileError::Read), if a file has been truncated meanwhile.
+    /// [`FileError::Read`](gpt2_files::FileError::Read), if a file has been truncated since it was
+    /// opened.
     ///
     /// # Panics
     ///
@@ -105,13 +105,12 @@ impl TokenShards {
         Ok(())
     }
 
-    /// Tells these ids from others: a hash of how many there are, and of those at the ends of each
-    /// file.
+    /// Hash of the number of ids in each file, and of those at its ends.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
 
-    /// Which file an id is in, and where in it.
+    /// File of an id, and its position there.
     pub(crate) fn locate(&self, position: u64) -> (&TokenShard, u64) {
         let index = self.shards.partition_point(|(start, _)| *start <= position) - 1;
         let (start, shard) = &self.shards[index];
@@ -119,7 +118,7 @@ impl TokenShards {
     }
 }
 
-/// The file, or those of the folder.
+/// Returns the file, or the files of token ids in the folder.
 fn shard_files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut files = files_of(path)?;
     if !path.is_dir() {

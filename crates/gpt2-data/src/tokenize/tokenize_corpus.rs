@@ -1,38 +1,39 @@
-//! A corpus to token ids in a file, once.
+//! `Corpus::tokenize`, a corpus to a file of token ids that is made once.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use gpt2_tokenizer::Gpt2Tokenizer;
-
-use crate::corpus::Corpus;
-use crate::error::DataError;
-use crate::packed_dataset::check_positive;
-use crate::token_cache::{self, CacheHeader, CacheWriter};
-use crate::token_shards::TokenShards;
-use crate::tokenize_options::TokenizeOptions;
-use crate::tokenize_parts::{next_batch, tokenize_parts};
 use gpt2_files::{Staging, write_error};
 use gpt2_task::Fingerprint;
+use gpt2_tokenizer::Gpt2Tokenizer;
+
+use crate::documents::corpus::Corpus;
+use crate::error::{DataError, check_positive};
+use crate::paths::CACHE_EXTENSION;
+use crate::shards::token_cache::{CacheHeader, CacheWriter};
+use crate::shards::token_shards::TokenShards;
+use crate::tokenize::tokenize_options::TokenizeOptions;
+use crate::tokenize::tokenize_parts::{next_batch, tokenize_parts};
 
 impl Corpus {
-    /// The token ids of all documents, in order, in a file of the cache folder.
+    /// Token ids of all documents, in order, in a file of the cache folder.
     ///
-    /// The file is written whole or not at all. It is used again as long as tokenizer, options and
-    /// the files' sizes and times of modification are the same. The tokenizer's `sequence_length`
-    /// is passed over; its other options hold, so `<|endoftext|>` in a text is an end token unless
-    /// `special_text` says otherwise. A document without a token leaves no trace.
+    /// The file is written whole or not at all. It is used again as long as the tokenizer, the
+    /// options, and the files' sizes and times of modification are the same. The tokenizer's
+    /// `sequence_length` is ignored; its other options hold, so `<|endoftext|>` in a text is an end
+    /// token unless `special_text` says otherwise. A document without a token gets no end token.
     ///
-    /// A few mebibytes of text a thread are in memory, or a line of a `.jsonl` file where that is
-    /// more, or all text up to the next place where [`Gpt2Tokenizer::last_cut`] may cut.
+    /// Each thread holds a few mebibytes of text in memory. It holds more for a longer line of a
+    /// `.jsonl` file, and for text that [`Gpt2Tokenizer::last_cut`] cannot cut.
     ///
     /// # Errors
     ///
-    /// What [`documents`](Self::documents) gives; [`DataError::Untokenizable`],
-    /// [`DataError::NoTokens`], [`DataError::CorpusChanged`], [`FileError::Write`](gpt2_files::FileError::Write),
-    /// and [`DataError::InvalidOption`] for no threads.
+    /// Those of [`documents`](Self::documents), [`DataError::Untokenizable`],
+    /// [`DataError::NoTokens`], [`DataError::CorpusChanged`],
+    /// [`FileError::Write`](gpt2_files::FileError::Write), and [`DataError::InvalidOption`] for no
+    /// threads.
     pub fn tokenize(
         &self,
         tokenizer: &Gpt2Tokenizer,
@@ -52,10 +53,9 @@ impl Corpus {
             tokenizer: tokenizer_fingerprint(&tokenizer),
             corpus: self.fingerprint().with_number(end_tokens).finish(),
         };
-        // The name says what was tokenized, and the header in which state: a newer state replaces
-        // the older one.
+        // The name tells the corpus, and the header its state: a newer state replaces the older.
         let identity = self.identity().with_number(end_tokens).with_number(header.tokenizer);
-        let name = format!("{:016x}.{}", identity.finish(), token_cache::EXTENSION);
+        let name = format!("{:016x}.{}", identity.finish(), CACHE_EXTENSION);
         let path = options.cache_folder.join(&name);
         if let Some(shards) = reusable(&path, header) {
             return Ok(shards);
@@ -71,7 +71,7 @@ impl Corpus {
         TokenShards::open(&[path])
     }
 
-    /// Writes the ids of all documents, and says how many there are.
+    /// Writes the ids of all documents and returns their number.
     fn write_tokens(
         &self,
         tokenizer: &Gpt2Tokenizer,
@@ -113,18 +113,18 @@ impl Corpus {
     }
 }
 
-/// The file, if it is complete and made of the same.
+/// Returns the file of ids if it is complete and was made of the same.
 fn reusable(path: &Path, wanted: CacheHeader) -> Option<TokenShards> {
     let mut start = [0; CacheHeader::SIZE];
     path.is_file().then_some(())?;
     File::open(path).ok()?.read_exact(&mut start).ok()?;
     let found = CacheHeader::decode(&start).ok()?;
     let same = found == CacheHeader { tokens: found.tokens, ..wanted };
-    // What is wrong with the file is no matter: it can be written again.
+    // A damaged file is no error: it is written again.
     same.then(|| TokenShards::open(&[path]).ok()).flatten()
 }
 
-/// Tells tokenizers apart that give a text different ids.
+/// Fingerprint of vocabulary, merges and options, which decide the ids of a text.
 fn tokenizer_fingerprint(tokenizer: &Gpt2Tokenizer) -> u64 {
     let config = serde_json::to_string(tokenizer.config()).expect("options are valid JSON");
     Fingerprint::new()
@@ -148,13 +148,13 @@ mod tests {
 
     use super::*;
 
-    /// A vocabulary in which cuts inside a word would show.
+    /// Tokenizer with a vocabulary in which cuts inside a word would show.
     fn tokenizer() -> Gpt2Tokenizer {
         let trainer = TokenizerTrainer::new(300).unwrap();
         trainer.trained_on(["the cat  sat\n\n on the mat, the cat's hat; é字 é字"]).unwrap()
     }
 
-    /// Files with these names and contents.
+    /// Folder of files with these names and contents.
     fn folder(files: &[(&str, &str)]) -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (name, content) in files {
@@ -169,7 +169,7 @@ mod tests {
         corpus
     }
 
-    /// Options with a cache of their own, which is hidden in the folder.
+    /// Options with a cache of that name in the folder.
     fn options(folder: &TempDir, cache: &str) -> TokenizeOptions {
         TokenizeOptions::new(folder.path().join(cache))
     }
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(ids_of(&shards), tokenizer.tokenize("the cat  sat\n\non the mat").unwrap());
     }
 
-    /// Whether the corpus was tokenized, and not taken from the cache.
+    /// Whether the corpus is tokenized instead of taken from the cache.
     fn is_fresh(folder: &TempDir, tokenizer: &Gpt2Tokenizer, options: &TokenizeOptions) -> bool {
         let calls = Arc::new(Mutex::new(0));
         let counter = Arc::clone(&calls);
@@ -297,7 +297,7 @@ mod tests {
         assert!(calls[0].0 < total / 4);
     }
 
-    /// The error, after which no file must be left in the cache folder.
+    /// Error of the tokenizing, which must leave no file in the cache folder.
     fn refused(folder: &TempDir, tokenizer: &Gpt2Tokenizer) -> DataError {
         let options = options(folder, ".cache").with_threads(2);
         let error = corpus(folder, 8).tokenize(tokenizer, &options).unwrap_err();

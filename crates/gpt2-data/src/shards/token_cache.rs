@@ -1,25 +1,24 @@
-//! Token ids in a file of our own: a header that says what they were made of, then the ids.
+//! The file that `Corpus::tokenize` writes: a header with what the ids were made of, then the ids.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 
 use gpt2_tokenizer::TokenId;
 
-/// Begins with a word that is no id of any but the largest vocabulary of 16 bits.
+/// Begins with 65535, an id that only the largest vocabulary of 16 bits has.
 const MAGIC: [u8; 8] = *b"\xff\xffGPT2TK";
 const VERSION: u32 = 1;
-/// What the file's name ends in.
-pub(crate) const EXTENSION: &str = "tokens";
 
-/// What stands before the ids, little-endian.
+/// Header before the ids, little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CacheHeader {
     /// Bytes of an id: 2 or 4.
     pub(crate) width: u32,
+    /// Number of ids.
     pub(crate) tokens: u64,
     /// Fingerprint of the tokenizer.
     pub(crate) tokenizer: u64,
-    /// Fingerprint of the text, and of the options it was tokenized under.
+    /// Fingerprint of the files and of the options for tokenizing.
     pub(crate) corpus: u64,
 }
 
@@ -38,12 +37,12 @@ impl CacheHeader {
         bytes
     }
 
-    /// Whether a file that begins so is one of this kind.
+    /// Whether a file with this beginning is of this kind.
     pub(crate) fn is_announced(start: &[u8]) -> bool {
         start.starts_with(&MAGIC)
     }
 
-    /// The header, or its version if that is unknown.
+    /// Returns the header, or its version if that is unknown.
     pub(crate) fn decode(bytes: &[u8; Self::SIZE]) -> Result<Self, u32> {
         let (halves, _) = bytes.as_chunks::<4>();
         let (numbers, _) = bytes.as_chunks::<8>();
@@ -65,7 +64,7 @@ pub(crate) struct CacheWriter<'a> {
 }
 
 impl<'a> CacheWriter<'a> {
-    /// Begins an empty file; `header.tokens` is counted anew.
+    /// Starts an empty file. `header.tokens` is ignored and counted instead.
     pub(crate) fn new(file: &'a mut File, header: CacheHeader) -> io::Result<Self> {
         let mut file = BufWriter::new(file);
         file.write_all(&[0; CacheHeader::SIZE])?;
@@ -81,7 +80,7 @@ impl<'a> CacheWriter<'a> {
         Ok(())
     }
 
-    /// Writes the header, and says how many ids there are.
+    /// Writes the header and returns the number of ids.
     pub(crate) fn finish(mut self) -> io::Result<u64> {
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(&self.header.encode())?;
