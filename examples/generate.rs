@@ -75,7 +75,7 @@ fn run(arguments: &Arguments, model: &mut Gpt2CausalLm, prompts: &[String]) -> a
         max_length: arguments.max_length,
         stop_token_ids: arguments.stop_token_ids.clone(),
         strip_prompt: arguments.strip_prompt,
-        truncate: None,
+        ..GenerateOptions::default()
     };
     let mut out = io::stdout().lock();
     let terminal = out.is_terminal() && !arguments.json;

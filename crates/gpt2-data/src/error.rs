@@ -162,3 +162,11 @@ pub enum DataError {
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
 }
+
+/// Refuses 0 as the value of an option.
+pub(crate) fn check_positive(option: &'static str, found: usize) -> Result<(), DataError> {
+    if found == 0 {
+        return Err(DataError::InvalidOption { option, expected: "at least 1", found });
+    }
+    Ok(())
+}

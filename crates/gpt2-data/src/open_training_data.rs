@@ -1,18 +1,17 @@
-//! Paths of any kind to examples: texts are tokenized, token ids are taken as they are.
+//! `open_training_data`, from paths to examples.
 
 use std::path::{Path, PathBuf};
 
 use gpt2_tokenizer::Gpt2Tokenizer;
 
-use crate::corpus::Corpus;
+use crate::documents::corpus::Corpus;
 use crate::error::DataError;
 use crate::packed_dataset::PackedDataset;
-use crate::paths::{files_of, has_extension};
-use crate::token_cache;
-use crate::token_shards::{SHARD_EXTENSION, TokenShards};
-use crate::tokenize_options::TokenizeOptions;
+use crate::paths::{CACHE_EXTENSION, SHARD_EXTENSION, files_of, has_extension};
+use crate::shards::token_shards::TokenShards;
+use crate::tokenize::tokenize_options::TokenizeOptions;
 
-/// How files become examples.
+/// Options of [`open_training_data`].
 #[derive(Debug, Clone)]
 pub struct TrainingDataOptions {
     sequence_length: usize,
@@ -22,20 +21,21 @@ pub struct TrainingDataOptions {
 }
 
 impl TrainingDataOptions {
-    /// Examples of `sequence_length` targets that do not overlap; texts are tokenized as
-    /// `tokenize` says.
+    /// Examples of `sequence_length` targets that do not overlap. Texts are tokenized with the
+    /// options `tokenize`.
     pub fn new(sequence_length: usize, tokenize: TokenizeOptions) -> Self {
         Self { sequence_length, stride: None, text_key: None, tokenize }
     }
 
-    /// Tokens between the beginnings of two examples; see [`PackedDataset::with_stride`].
+    /// Sets the number of tokens between the beginnings of two examples; see
+    /// [`PackedDataset::with_stride`].
     #[must_use]
     pub fn with_stride(mut self, stride: usize) -> Self {
         self.stride = Some(stride);
         self
     }
 
-    /// The key under which a JSON object has its text; see [`Corpus::with_text_key`].
+    /// Sets the key under which a JSON object has its text; see [`Corpus::with_text_key`].
     #[must_use]
     pub fn with_text_key(mut self, text_key: impl Into<String>) -> Self {
         self.text_key = Some(text_key.into());
@@ -43,14 +43,13 @@ impl TrainingDataOptions {
     }
 }
 
-/// Examples from text files, `.jsonl` files, `.bin` files of token ids, and folders of them, in
+/// Opens text files, `.jsonl` files, `.bin` files of token ids, and folders of them, as examples in
 /// the order of the paths.
 ///
-/// A folder with `.bin` files stands for these alone; texts beside them are passed over. The ids
-/// must be below the tokenizer's largest.
+/// A folder with `.bin` files stands for these alone; texts beside them are left out. No id may be
+/// above the tokenizer's largest.
 ///
 /// ```
-/// # #[cfg(feature = "bundled")] {
 /// use gpt2_data::{TokenizeOptions, TrainingDataOptions, open_training_data};
 /// use gpt2_task::Dataset;
 /// use gpt2_tokenizer::Gpt2Tokenizer;
@@ -58,11 +57,11 @@ impl TrainingDataOptions {
 /// # let folder = tempfile::tempdir()?;
 /// # let (text, cache) = (folder.path().join("hamlet.txt"), folder.path().join("cache"));
 /// std::fs::write(&text, "To be, or not to be, that is the question:")?;
-/// let tokenizer = Gpt2Tokenizer::from_preset("gpt2_tiny_shakespeare")?;
-/// let options = TrainingDataOptions::new(4, TokenizeOptions::new(cache));
+/// // Without merges a token is a byte.
+/// let tokenizer = Gpt2Tokenizer::train(["any"], 257)?;
+/// let options = TrainingDataOptions::new(9, TokenizeOptions::new(cache));
 /// let data = open_training_data(&[text], &tokenizer, &options)?;
 /// assert_eq!(tokenizer.detokenize(&data.batch(&[0])?.x.token_ids()[0])?, "To be, or");
-/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -95,14 +94,14 @@ pub fn open_training_data(
     }
 }
 
-/// Whether a path stands for token ids. A cache in a folder of texts does not count.
+/// Whether a path stands for token ids. A cache inside a folder of texts does not count.
 fn holds_shards(path: &Path) -> Result<bool, DataError> {
     let files = files_of(path)?;
-    let is_cache = path.is_file() && has_extension(path, token_cache::EXTENSION);
+    let is_cache = path.is_file() && has_extension(path, CACHE_EXTENSION);
     Ok(is_cache || files.iter().any(|file| has_extension(file, SHARD_EXTENSION)))
 }
 
-/// The files with the ids of the texts; none for no text.
+/// Returns the files with the ids of the texts: none for no text.
 fn tokenized(
     texts: &[&Path],
     tokenizer: &Gpt2Tokenizer,

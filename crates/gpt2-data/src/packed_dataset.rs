@@ -1,17 +1,17 @@
-//! A stream of token ids as examples of equal length, without padding.
+//! `PackedDataset`, a stream of token ids as examples of equal length, without padding.
 
 use gpt2_task::{Dataset, TaskError, TokenBatch, TrainingBatch};
 use gpt2_tokenizer::TokenId;
 
-use crate::error::DataError;
-use crate::token_shards::TokenShards;
+use crate::error::{DataError, check_positive};
+use crate::shards::token_shards::TokenShards;
 
-/// Windows of a stream of token ids: example `i` predicts the `sequence_length` tokens behind the
-/// first of those from `i * stride` on. Every target counts as 1.
+/// Windows of a stream of token ids: example `i` has the `sequence_length` tokens from position
+/// `i * stride` on as inputs, and the token after each as its target. Every target has weight 1.
 ///
-/// The stride is `sequence_length` unless set, so that every token but the first is predicted once;
-/// what does not fill a window at the end is dropped. Documents follow one another in a window,
-/// with what separates them in the stream, as in GPT-2's own training.
+/// The stride is `sequence_length` by default, so that every token but the first is predicted once.
+/// Tokens at the end that do not fill a window are dropped. Documents follow one another in a
+/// window, with the token that separates them in the stream, as in GPT-2's own training.
 ///
 /// ```
 /// use gpt2_data::{PackedDataset, TokenShards};
@@ -39,8 +39,8 @@ impl PackedDataset {
     ///
     /// # Errors
     ///
-    /// [`DataError::TooFewTokens`] if not one window is full, and
-    /// [`DataError::InvalidOption`] for a length of 0. Ids are checked when they are read.
+    /// [`DataError::TooFewTokens`] if not one window is full, and [`DataError::InvalidOption`] for
+    /// a length of 0. Ids are checked when they are read.
     pub fn new(
         shards: TokenShards,
         sequence_length: usize,
@@ -54,8 +54,9 @@ impl PackedDataset {
         Ok(Self { shards, sequence_length, stride: sequence_length, vocabulary_size })
     }
 
-    /// Tokens between the beginnings of two examples; fewer than `sequence_length` let examples
-    /// overlap, which makes more of a small text.
+    /// Sets the number of tokens between the beginnings of two examples. With fewer than
+    /// `sequence_length` the examples overlap, and a small text gives more of them. Default:
+    /// `sequence_length`.
     ///
     /// # Errors
     ///
@@ -66,17 +67,17 @@ impl PackedDataset {
         Ok(self)
     }
 
-    /// The ids behind the windows.
+    /// Stream of token ids that the windows are taken from.
     pub fn shards(&self) -> &TokenShards {
         &self.shards
     }
 
-    /// Targets of an example.
+    /// Number of targets of an example.
     pub fn sequence_length(&self) -> usize {
         self.sequence_length
     }
 
-    /// Input and targets of an example, overlapping by all but one.
+    /// Inputs of an example, and its last target after them.
     fn window(&self, index: usize) -> Result<Vec<TokenId>, DataError> {
         let start = index as u64 * self.stride as u64;
         let mut ids = vec![0; self.sequence_length + 1];
@@ -123,14 +124,6 @@ impl Dataset for PackedDataset {
     }
 }
 
-/// Refuses 0.
-pub(crate) fn check_positive(option: &'static str, found: usize) -> Result<(), DataError> {
-    if found == 0 {
-        return Err(DataError::InvalidOption { option, expected: "at least 1", found });
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,7 +142,7 @@ mod tests {
                 path
             })
             .collect();
-        // The files stay open, so that they need no names.
+        // Open files stay readable after the folder is removed.
         TokenShards::open(&paths).unwrap()
     }
 
@@ -195,7 +188,9 @@ mod tests {
     fn an_id_outside_the_vocabulary_is_named_with_file_and_position() {
         let data = PackedDataset::new(counted(&[4, 6]), 3, 7).unwrap();
         assert!(data.batch(&[0, 1]).is_ok());
-        let message = data.batch(&[0, 2]).unwrap_err().to_string();
+        let error = data.batch(&[0, 2]).unwrap_err();
+        let TaskError::Data(cause) = error else { panic!("{error}") };
+        let message = cause.to_string();
         assert!(message.contains("4.bin` holds the token id 7 at position 3"), "{message}");
         assert!(message.contains("ids below 7"), "{message}");
     }

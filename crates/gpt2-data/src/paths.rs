@@ -1,18 +1,25 @@
-//! Which files a path stands for.
+//! Files that a path stands for, and their kinds by name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::DataError;
 use gpt2_files::{read_error, regular_file};
 
-/// The file, or the files in the folder and those below it, sorted.
+use crate::error::DataError;
+
+/// Extension of the files that `Corpus::tokenize` writes.
+pub(crate) const CACHE_EXTENSION: &str = "tokens";
+/// Extension of files of token ids in a folder.
+pub(crate) const SHARD_EXTENSION: &str = "bin";
+
+/// Returns the file, or the files in the folder and below it, sorted.
 ///
-/// In a folder, names that begin with a dot are passed over, and links to folders are not followed.
+/// In a folder, names that begin with a dot are left out, and links to folders are not followed.
 ///
 /// # Errors
 ///
-/// [`FileError::Read`](gpt2_files::FileError::Read), [`FileError::NotAFile`](gpt2_files::FileError::NotAFile) for a pipe or the like, and
+/// [`FileError::Read`](gpt2_files::FileError::Read),
+/// [`FileError::NotAFile`](gpt2_files::FileError::NotAFile) for a pipe or the like, and
 /// [`DataError::NoFiles`] for a folder without files.
 pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     if !fs::metadata(path).map_err(read_error(path))?.is_dir() {
@@ -28,6 +35,7 @@ pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(files)
 }
 
+/// Adds the files in a folder and below it.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
     for entry in fs::read_dir(folder).map_err(read_error(folder))? {
         let entry = entry.map_err(read_error(folder))?;
@@ -46,7 +54,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
     Ok(())
 }
 
-/// Whether the file's name ends in `.extension`, in any case.
+/// Whether the file's name ends in `.extension`, in upper or lower case.
 pub(crate) fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gpt2_backbone::BackboneError;
+use gpt2_backbone::{BackboneError, DeviceError};
 use gpt2_files::FileError;
 use gpt2_hub::HubError;
 use gpt2_task::TaskError;
@@ -406,6 +406,12 @@ pub enum PresetError {
     /// The preprocessor's settings.
     #[error(transparent)]
     Task(#[from] TaskError),
+}
+
+impl From<DeviceError> for PresetError {
+    fn from(error: DeviceError) -> Self {
+        Self::Backbone(error.into())
+    }
 }
 
 fn at(object: &str, detail: &str) -> String {

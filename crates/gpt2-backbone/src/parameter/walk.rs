@@ -5,9 +5,7 @@ use std::convert::Infallible;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
-
-use crate::error::BackboneError;
-use crate::read::read;
+use gpt2_kernels::{DeviceError, read};
 
 /// Gradients by the path of their parameter, each as a flat tensor of 32-bit floats.
 pub type ParameterGradients = BTreeMap<String, Tensor<1>>;
@@ -33,7 +31,7 @@ pub struct ParameterView {
 pub fn visit_parameters<M: Module>(
     module: &M,
     mut visit: impl FnMut(&str, TensorData),
-) -> Result<(), BackboneError> {
+) -> Result<(), DeviceError> {
     let mut result = Ok(());
     visit_tensors(module, |path, ParameterView { shape, values, .. }| {
         if result.is_err() {

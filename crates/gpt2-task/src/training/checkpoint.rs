@@ -6,9 +6,10 @@ use burn::tensor::{Device, Tensor};
 use gpt2_backbone::{Gpt2Backbone, try_update_parameters, visit_tensors};
 use serde_json::{Value, json};
 
-use super::fit::FitState;
-use crate::callbacks::{BoxError, Callback, CallbackState};
-use crate::{Gpt2CausalLm, TaskError};
+use super::callbacks::callback::{Callback, CallbackState};
+use super::state::FitState;
+use crate::causal_lm::Gpt2CausalLm;
+use crate::error::{BoxError, TaskError};
 
 /// The state of a training between two steps.
 #[derive(Debug, Clone, Default)]

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::loss::SparseCategoricalCrossentropy;
 use super::metrics::Metric;
-use crate::optimizers::{LossScale, Optimizer};
-use crate::samplers::{SearchStrategy, TopKSampler};
+use super::optimizers::loss_scale::LossScale;
+use super::optimizers::optimizer::Optimizer;
+use crate::generation::samplers::sampler::SearchStrategy;
+use crate::generation::samplers::top_k::TopKSampler;
 
 /// The float type of products and activations; weights stay 32-bit floats.
 ///

@@ -89,7 +89,7 @@ fn stage_preprocessor(
 }
 
 fn stage_tokenizer(files: &mut Staging, tokenizer: &Gpt2Tokenizer) -> Result<(), PresetError> {
-    files.text(VOCABULARY_FILE, &tokenizer.get_vocabulary().to_json())?;
+    files.text(VOCABULARY_FILE, &tokenizer.vocabulary().to_json())?;
     files.text(MERGES_FILE, &objects::merges(tokenizer.merges()))?;
     Ok(files.json(TOKENIZER_CONFIG_FILE, &objects::tokenizer(tokenizer)?)?)
 }

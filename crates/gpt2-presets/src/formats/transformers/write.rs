@@ -28,7 +28,7 @@ pub(crate) fn write(
     if let Some(tokenizer) = tokenizer {
         let positions = parameters.as_ref().map(|model| model.config().max_sequence_length);
         let config = objects::tokenizer_config(tokenizer, positions);
-        files.text(VOCABULARY_FILE, &tokenizer.get_vocabulary().to_json())?;
+        files.text(VOCABULARY_FILE, &tokenizer.vocabulary().to_json())?;
         files.text(MERGES_FILE, &tokenizer.merges().to_text())?;
         files.json(TOKENIZER_FILE, &objects::tokenizer(tokenizer))?;
         files.json(TOKENIZER_CONFIG_FILE, &config)?;
