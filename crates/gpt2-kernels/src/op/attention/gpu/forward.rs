@@ -70,7 +70,7 @@ fn attention_kernel<X: Float, M: Numeric, N: Size>(
             let from_cache = token < place.start;
             if comptime!(variant.cache != Cache::None) && from_cache {
                 let start = cached_at::<M>(extra, token, &place, variant);
-                add_products(key_cache, start, &queries, &mut products, variant);
+                add_products(&*key_cache, start, &queries, &mut products, variant);
             } else {
                 let start = new_at(token, &place, variant);
                 add_products(key, start, &queries, &mut products, variant);

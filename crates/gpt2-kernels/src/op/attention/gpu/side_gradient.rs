@@ -198,9 +198,10 @@ fn write_block<M: Numeric, N: Size>(
         if is_seen::<M>(mask, &pair, place, variant) {
             let product = Vector::vector_sum(products.firsts[offset]);
             let value_product = Vector::vector_sum(products.seconds[offset]);
-            let found = slope_and_weight(statistics, product, value_product, &pair, place, variant);
-            slope = found.0;
-            weight = found.1;
+            let (found_slope, found_weight) =
+                slope_and_weight(statistics, product, value_product, &pair, place, variant);
+            slope = found_slope;
+            weight = found_weight;
         }
         block.slopes[offset * UNITS + unit] = slope;
         if comptime!(side == Side::Keys) {
