@@ -13,7 +13,7 @@ use gpt2_presets::{
 };
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 
-use crate::staged::Destination;
+use gpt2_files::{Destination, FileError};
 
 /// Writes a preset in another format, one parameter in memory at a time.
 #[derive(clap::Args)]
@@ -79,7 +79,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let (Some(Format::Gguf), Some(_)) = (to, arguments.max_shard_size) {
         bail!("--max-shard-size: a GGUF is one file of any size");
     }
-    let destination = Destination::new(destination, *force)?;
+    let destination = writable(destination, *force)?;
     let hub = HubOptions::new().with_on_progress(progress_bars::downloading());
     let preset = Preset::open_with(source, &hub)?;
     let to = to.unwrap_or(match preset.format() {
@@ -95,6 +95,27 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     staged.commit()?;
     println!("{source} -> {}", arguments.destination.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The destination, if it may be written to.
+fn writable(path: &Path, force: bool) -> anyhow::Result<Destination<'_>> {
+    if force {
+        return Ok(Destination::replacing(path, is_preset, "a preset of GPT-2")?);
+    }
+    match Destination::new(path) {
+        Err(FileError::Exists { .. }) => {
+            bail!("{} exists already; pass --force to replace it", path.display())
+        }
+        destination => Ok(destination?),
+    }
+}
+
+/// Whether a folder holds a preset with a config. One with a GGUF file might hold all downloads.
+fn is_preset(folder: &Path) -> bool {
+    // An absolute path is never the name of a built-in preset.
+    let path = std::path::absolute(folder);
+    folder.join("config.json").is_file()
+        && path.is_ok_and(|path| path.to_str().is_some_and(|path| Preset::open(path).is_ok()))
 }
 
 fn write(preset: &Preset, to: Format, path: &Path, arguments: &Arguments) -> anyhow::Result<()> {

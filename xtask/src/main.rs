@@ -8,7 +8,6 @@ mod convert_preset;
 mod devices;
 mod presets;
 mod reference;
-mod staged;
 mod tidy;
 mod train_tokenizer;
 mod verify_preset;

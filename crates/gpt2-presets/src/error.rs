@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use gpt2_backbone::{BackboneError, DeviceError};
+use gpt2_files::FileError;
 use gpt2_task::TaskError;
 use gpt2_tokenizer::TokenizerError;
 
@@ -78,45 +79,6 @@ pub enum PresetError {
         file: String,
         /// What to do about it.
         remedy: &'static str,
-    },
-
-    /// A folder, pipe, socket or device stands where a file should.
-    #[error("`{}` is not a regular file: replace it by the file itself", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
-
-    /// A file is larger than any of its kind.
-    #[error(
-        "`{}` has {size} bytes, expected at most {limit}: it is not the file that its name says",
-        path.display()
-    )]
-    FileTooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size in bytes.
-        size: u64,
-        /// The most that is read.
-        limit: u64,
-    },
-
-    /// A text file does not hold UTF-8.
-    #[error("`{file}` is not UTF-8 text: byte {offset} is invalid; download or export it again")]
-    NotUtf8 {
-        /// The file.
-        file: String,
-        /// Offset in bytes of the first invalid byte.
-        offset: usize,
-    },
-
-    /// The operating system refused.
-    #[error("cannot read `{}`: {source}; check the path and its permissions", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the operating system answered.
-        source: std::io::Error,
     },
 
     /// A shard's name leads out of the preset's folder.
@@ -326,19 +288,6 @@ pub enum PresetError {
         max_token_id: u32,
         /// Rows of the token embedding.
         vocabulary_size: usize,
-    },
-
-    /// A file or folder cannot be written.
-    #[error(
-        "cannot write `{}`: {source}; check the path, its permissions and the free space. What \
-         stood there is unchanged",
-        path.display()
-    )]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the operating system answered.
-        source: std::io::Error,
     },
 
     /// The format that was asked for has no place for a setting.
@@ -942,6 +891,10 @@ pub enum PresetError {
         /// What is wrong with it.
         why: &'static str,
     },
+
+    /// A file or folder cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
 
     /// The config, or the device.
     #[error(transparent)]

@@ -1,7 +1,7 @@
 //! How a model is exported to the transformers library.
 
 use crate::WeightDtype;
-use crate::on_progress::OnProgress;
+use gpt2_files::OnProgress;
 
 /// How [`ExportToTransformers`](crate::ExportToTransformers) saves.
 ///

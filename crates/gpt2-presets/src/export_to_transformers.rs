@@ -10,11 +10,11 @@ use crate::expressible::check_transformers_tokenizer;
 use crate::format::CONFIG_FILE;
 use crate::placed_parameters::{Counted, Parameters, merged};
 use crate::preset_tokenizer::{MERGES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY};
-use crate::staging::Staging;
 use crate::{
     ExportOptions, Preset, PresetError, safetensors_writer, transformers_objects,
     transformers_shards,
 };
+use gpt2_files::Staging;
 
 /// What can be saved for the transformers library.
 ///
@@ -52,7 +52,7 @@ pub trait ExportToTransformers {
     ///
     /// # Errors
     ///
-    /// [`PresetError::Write`], [`PresetError::Inexpressible`] for an option of the tokenizer that
+    /// [`FileError::Write`](gpt2_files::FileError::Write), [`PresetError::Inexpressible`] for an option of the tokenizer that
     /// the format does not have, and [`PresetError::Overflow`] for a weight that the float type
     /// does not have. The old files are as they were then.
     fn export_to_transformers_with(
@@ -129,7 +129,7 @@ fn export(
         let config = transformers_objects::config(parameters.config(), tokenizer, options.dtype);
         files.json(CONFIG_FILE, &config)?;
     }
-    files.commit()
+    Ok(files.commit()?)
 }
 
 fn stage_weights(
@@ -151,8 +151,8 @@ fn stage_weights(
         files.json(transformers_shards::INDEX, &index)?;
     }
     // Of an older export: a loader would take the whole file for the weights, or the index.
-    files.obsolete_where(|name| {
+    Ok(files.obsolete_where(|name| {
         [transformers_shards::WHOLE, transformers_shards::INDEX].contains(&name)
             || transformers_shards::is_shard(name)
-    })
+    })?)
 }

@@ -7,6 +7,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gpt2_files::{read_bounded, read_error, regular_file, utf8};
+
 use crate::PresetError;
 use crate::gguf::keys::MAGIC;
 use crate::handle::{HubHandle, Location, locate};
@@ -91,8 +93,8 @@ impl PresetFiles {
             return Ok(matches!(self, Self::Gguf(_)).then(|| self.clone()));
         };
         let mut found = Vec::new();
-        for entry in fs::read_dir(folder).map_err(io_error(folder))? {
-            let path = entry.map_err(io_error(folder))?.path();
+        for entry in fs::read_dir(folder).map_err(read_error(folder))? {
+            let path = entry.map_err(read_error(folder))?.path();
             if is_named_gguf(&path) {
                 found.push(path);
             }
@@ -200,15 +202,14 @@ impl PresetFiles {
             },
             Self::Embedded(_) => return Ok(None),
         };
-        // Asked before the file is opened: to open a pipe would wait for its other end.
-        let metadata = fs::metadata(&path).map_err(io_error(&path))?;
-        if metadata.is_file() { Ok(Some(path)) } else { Err(PresetError::NotAFile { path }) }
+        regular_file(&path)?;
+        Ok(Some(path))
     }
 
     /// Opens a file to read parts of it.
     pub(crate) fn open(&self, name: &str) -> Result<Blob, PresetError> {
         if let Some(path) = self.path(name)? {
-            return Ok(Blob::File(File::open(&path).map_err(io_error(&path))?));
+            return Ok(Blob::File(File::open(&path).map_err(read_error(&path))?));
         }
         match self {
             Self::Embedded(files) => match files.iter().find(|(file, _)| *file == name) {
@@ -220,7 +221,7 @@ impl PresetFiles {
     }
 
     fn absent(&self, name: &str) -> PresetError {
-        io_error(Path::new(&self.display(name)))(std::io::ErrorKind::NotFound.into())
+        read_error(Path::new(&self.display(name)))(std::io::ErrorKind::NotFound.into()).into()
     }
 
     /// Reads a whole text file of at most 64 MiB.
@@ -230,13 +231,10 @@ impl PresetFiles {
             Self::Archive(archive) => archive.text(name).ok_or_else(|| self.absent(name))?.to_vec(),
             _ => match self.open(name)? {
                 Blob::Embedded(bytes) => bytes.to_vec(),
-                Blob::File(file) => read_bounded(file, &path)?,
+                Blob::File(file) => read_bounded(file, &path, MAX_TEXT_SIZE)?,
             },
         };
-        String::from_utf8(bytes).map_err(|error| PresetError::NotUtf8 {
-            file: self.display(name),
-            offset: error.utf8_error().valid_up_to(),
-        })
+        Ok(utf8(bytes, &path)?)
     }
 
     /// Checks that a shard's name, which an index file chooses, stays inside the folder.
@@ -315,22 +313,4 @@ fn remote(
 pub(crate) fn hub_blobs(folder: &Path) -> Option<PathBuf> {
     let snapshots = folder.parent()?;
     (snapshots.file_name()? == "snapshots").then(|| snapshots.with_file_name("blobs"))
-}
-
-fn read_bounded(file: File, path: &Path) -> Result<Vec<u8>, PresetError> {
-    let too_large =
-        |size| PresetError::FileTooLarge { path: path.into(), size, limit: MAX_TEXT_SIZE };
-    let size = file.metadata().map_err(io_error(path))?.len();
-    if size > MAX_TEXT_SIZE {
-        return Err(too_large(size));
-    }
-    let mut bytes = Vec::with_capacity(size as usize);
-    // The bound also holds for a file that grows meanwhile.
-    file.take(MAX_TEXT_SIZE + 1).read_to_end(&mut bytes).map_err(io_error(path))?;
-    if bytes.len() as u64 > MAX_TEXT_SIZE { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
-}
-
-pub(crate) fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> PresetError {
-    let path = path.to_owned();
-    move |source| PresetError::Io { path, source }
 }

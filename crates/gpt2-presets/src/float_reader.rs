@@ -11,9 +11,10 @@ use memmap2::Mmap;
 
 use crate::PresetError;
 use crate::checkpoint::Values;
-use crate::files::{Blob, io_error};
+use crate::files::Blob;
 use crate::gguf::quantized;
 use crate::part::{Block, Part};
+use gpt2_files::read_error;
 
 /// A tensor whose range was checked against the size of its file.
 #[derive(Debug, Clone)]
@@ -79,7 +80,7 @@ impl FloatReader {
     /// Maps the file if told so.
     pub(crate) fn new(display: String, blob: Blob, memory_map: bool) -> Result<Self, PresetError> {
         let shared = if memory_map { Some(blob.share()) } else { None };
-        let shared = shared.transpose().map_err(|error| io_error(Path::new(&display))(error))?;
+        let shared = shared.transpose().map_err(|error| read_error(Path::new(&display))(error))?;
         Ok(Self { display, blob, shared })
     }
 
@@ -98,13 +99,13 @@ impl FloatReader {
             return Ok(Values::Shared(bytes));
         }
         let values = self.copy(tensor, part);
-        values.map(Values::Owned).map_err(|error| io_error(Path::new(&self.display))(error))
+        Ok(Values::Owned(values.map_err(read_error(Path::new(&self.display)))?))
     }
 
     /// Fills `out` with the bytes at an offset.
     pub(crate) fn read_at(&mut self, offset: u64, out: &mut [u8]) -> Result<(), PresetError> {
         let read = self.blob.read_at(offset, out);
-        read.map_err(|error| io_error(Path::new(&self.display))(error))
+        Ok(read.map_err(read_error(Path::new(&self.display)))?)
     }
 
     /// The block in place, if it is one run and lies there as 32-bit floats must.

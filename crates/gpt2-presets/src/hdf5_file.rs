@@ -17,8 +17,9 @@ use rust_hdf5::{
 
 use crate::PresetError;
 use crate::checkpoint::{Values, WeightsFile};
-use crate::files::{PresetFiles, io_error};
+use crate::files::PresetFiles;
 use crate::part::Part;
+use gpt2_files::read_error;
 
 /// Deepest path accepted, in groups. A whole task's weights are seven deep.
 const MAX_DEPTH: usize = 32;
@@ -52,7 +53,7 @@ impl Hdf5File {
         memory_map: bool,
     ) -> Result<Self, PresetError> {
         let display = files.display(name);
-        let io = |error| io_error(Path::new(&display))(error);
+        let io = |error| PresetError::from(read_error(Path::new(&display))(error));
         let Some(path) = files.path(name)? else {
             return Err(io(std::io::ErrorKind::Unsupported.into()));
         };

@@ -11,10 +11,10 @@ use crate::keras_shards::{Shard, Storage, group_and_variable};
 use crate::keras_weight_map::{KERAS, layer_name};
 use crate::named_tensor::NamedTensor;
 use crate::placed_parameters::{Parameters, each_placed_parameter};
-use crate::staging::write_error;
 use crate::weight_dtype::StoredFloats;
 use crate::weight_map::Placement;
 use crate::{PresetError, WeightDtype};
+use gpt2_files::write_error;
 
 /// Writes the parameters that belong into this file, dataset by dataset. `target` is what errors
 /// call the file.
@@ -25,7 +25,7 @@ pub(crate) fn write(
     storage: &Storage<'_>,
     shard: &Shard,
 ) -> Result<(), PresetError> {
-    let fail = |error| write_error(target)(io_error(error));
+    let fail = |error| PresetError::from(write_error(target)(io_error(error)));
     create(path, fail, |file| {
         let mut groups = HashMap::new();
         let wanted =

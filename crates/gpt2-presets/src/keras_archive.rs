@@ -14,15 +14,16 @@ use serde_json::Value;
 use tempfile::{Builder, TempPath};
 
 use crate::PresetError;
-use crate::files::{MAX_TEXT_SIZE, io_error};
+use crate::files::MAX_TEXT_SIZE;
 use crate::format::CONFIG_FILE;
 use crate::keras_config::{
     PREPROCESSOR_CONFIG_FILE, TASK_CONFIG_FILE, TOKENIZER_CONFIG_FILE, is_of_class,
 };
 use crate::keras_shards::WHOLE;
 use crate::preset_tokenizer::{KERAS_MERGES, KERAS_VOCABULARY};
-use crate::staging::write_error;
 use crate::zip_members::ZipMembers;
+use gpt2_files::write_error;
+use gpt2_files::{FileError, read_error};
 
 /// Where the tokenizer's tables of a task are, and where in a preset.
 const ASSETS: [(&str, &str); 2] = [
@@ -113,7 +114,7 @@ impl fmt::Debug for KerasArchive {
 }
 
 fn members(path: &Path) -> Result<ZipMembers, PresetError> {
-    let file = File::open(path).map_err(io_error(path))?;
+    let file = File::open(path).map_err(read_error(path))?;
     let known = |name: &str| {
         name == CONFIG_FILE || name == WHOLE || ASSETS.iter().any(|(member, _)| *member == name)
     };
@@ -128,7 +129,7 @@ fn text(
     match members.size(member) {
         None => Ok(None),
         Some(size) if size > MAX_TEXT_SIZE => {
-            Err(PresetError::FileTooLarge { path: path.join(member), size, limit: MAX_TEXT_SIZE })
+            Err(FileError::TooLarge { path: path.join(member), size, limit: MAX_TEXT_SIZE }.into())
         }
         Some(_) => {
             let read = members.read(member, |member| {

@@ -53,7 +53,6 @@ mod safetensors_writer;
 mod save_options;
 mod save_to_preset;
 mod shards;
-mod staging;
 mod training_checkpoint;
 mod transformers_config;
 mod transformers_objects;
@@ -74,6 +73,7 @@ pub use format::PresetFormat;
 pub use from_preset::{FromPreset, FromPresetOnDevice};
 pub use gguf::export::ExportToGguf;
 pub use gpt2_backbone::WeightDtype;
+pub use gpt2_files::FileError;
 #[cfg(feature = "hub")]
 pub use hub::{
     CachedFiles, DownloadProgress, HubOptions, cached_files, upload_preset, upload_preset_with,

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 
 use crate::WeightDtype;
 use crate::files::HubAccess;
-use crate::on_progress::OnProgress;
+use gpt2_files::OnProgress;
 
 /// Where a model is loaded to, and how. A `&Device` alone will do.
 ///

@@ -10,8 +10,8 @@ use gpt2_task::Gpt2CausalLm;
 use crate::lora_file::{FORMAT_NAME, LoraFile};
 use crate::lora_format::{KERAS_RANK, LoraFormat};
 use crate::named_tensor::NamedTensor;
-use crate::staging::{Staging, write_error};
 use crate::{PresetError, hdf5_writer, named_tensors_writer};
+use gpt2_files::{Staging, write_error};
 
 /// What has a LoRA that can be saved apart from the model.
 ///
@@ -48,7 +48,7 @@ pub trait LoraWeights {
     ///
     /// # Errors
     ///
-    /// [`PresetError::LoraNotEnabled`], [`PresetError::LoraFileName`], and [`PresetError::Write`];
+    /// [`PresetError::LoraNotEnabled`], [`PresetError::LoraFileName`], and [`FileError::Write`](gpt2_files::FileError::Write);
     /// what stood there is unchanged then.
     fn save_lora_weights(&self, path: impl AsRef<Path>) -> Result<(), PresetError>;
 
@@ -108,7 +108,7 @@ fn save(backbone: &Gpt2Backbone, path: &Path) -> Result<(), PresetError> {
         };
         written.map_err(write_error(path))
     })?;
-    files.commit()
+    Ok(files.commit()?)
 }
 
 /// All that a file of this format keeps, layer by layer.

@@ -6,8 +6,8 @@ use gpt2_task::callbacks::{CallbackState, Monitor, MonitorMode};
 use gpt2_task::{BoxError, Callback, Gpt2CausalLm, Logs, TaskError, Trainer};
 use serde_json::{Value, json};
 
-use crate::staging::Staging;
 use crate::{PresetError, SaveToPreset, WeightDtype, keras_objects};
+use gpt2_files::Staging;
 
 /// The callback's name.
 const NAME: &str = "ModelCheckpoint";
@@ -138,7 +138,7 @@ impl ModelCheckpoint {
             }
         }
         // A file that is staged and never put in its place.
-        let probe = |_| Staging::new(&self.folder)?.text("probe", "");
+        let probe = |_| Ok(Staging::new(&self.folder)?.text("probe", "")?);
         keras_objects::task(model.backbone().config(), model.preprocessor(), WeightDtype::F32)
             .and_then(probe)
             .map_err(|source| failed(&self.folder, source))

@@ -13,8 +13,8 @@ use crate::keras_shards::{Storage, WHOLE};
 use crate::keras_weight_map::INSIDE_TASK;
 use crate::placed_parameters::{Counted, merged};
 use crate::shards::shard_names;
-use crate::staging::Staging;
 use crate::{PresetError, SaveOptions, hdf5_writer, load};
+use gpt2_files::Staging;
 
 /// What has weights that Keras keeps in files of their own, without a config beside them.
 ///
@@ -48,7 +48,7 @@ pub trait ModelWeights {
     ///
     /// # Errors
     ///
-    /// [`PresetError::WeightsFileName`], [`PresetError::Write`], and [`PresetError::Overflow`] for a
+    /// [`PresetError::WeightsFileName`], [`FileError::Write`](gpt2_files::FileError::Write), and [`PresetError::Overflow`] for a
     /// weight that the float type does not have. What stood there is unchanged then.
     fn save_weights_with(
         &self,
@@ -147,7 +147,7 @@ fn save(
     if let Files::Split(_) = kind {
         files.json(name, &storage.index(&shards))?;
     }
-    files.commit()
+    Ok(files.commit()?)
 }
 
 /// The model with the parameters of a file.

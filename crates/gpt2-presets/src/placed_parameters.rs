@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, read_f32, visit_tensors};
 
 use crate::PresetError;
-use crate::on_progress::{OnProgress, ParameterCount};
+use crate::on_progress::ParameterCount;
 use crate::weight_map::{Placement, WeightMap};
+use gpt2_files::OnProgress;
 
 /// Takes the path and the values of a parameter.
 pub(crate) type Visit<'a> = dyn FnMut(&str, &[f32]) -> Result<(), PresetError> + 'a;

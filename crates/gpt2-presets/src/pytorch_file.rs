@@ -15,11 +15,12 @@ use pytorch_reader::{DType, FileFormat, PytorchReader, Tensor};
 
 use crate::PresetError;
 use crate::checkpoint::{Values, WeightsFile};
-use crate::files::{PresetFiles, io_error};
+use crate::files::PresetFiles;
 use crate::float_reader::{Element, gathered};
 use crate::part::Part;
 use crate::pickle::{MAX_PICKLE_SIZE, checked_length};
 use crate::zip_members::ZipMembers;
+use gpt2_files::read_error;
 
 /// How many tensors are kept for the rest of their parts: a layer's kernel and bias of queries, keys
 /// and values are read in turns, and so are two that are compared.
@@ -42,7 +43,7 @@ impl PytorchFile {
     /// Checks the container and reads the names and shapes of its tensors.
     pub(crate) fn open(files: &PresetFiles, name: &str) -> Result<Self, PresetError> {
         let display = files.display(name);
-        let io = |error| io_error(Path::new(&display))(error);
+        let io = |error| PresetError::from(read_error(Path::new(&display))(error));
         let Some(path) = files.path(name)? else {
             return Err(io(io::ErrorKind::Unsupported.into()));
         };
@@ -97,7 +98,7 @@ impl PytorchFile {
                 let (file, detail) = (self.display.clone(), error.to_string());
                 PresetError::InvalidPytorch { file, detail }
             }
-            _ => io_error(Path::new(&self.display))(error),
+            _ => read_error(Path::new(&self.display))(error).into(),
         })?;
         let bytes = Bytes::from(bytes);
         if !whole {

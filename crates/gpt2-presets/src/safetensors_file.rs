@@ -7,10 +7,11 @@ use safetensors::tensor::TensorInfo;
 
 use crate::PresetError;
 use crate::checkpoint::{Values, WeightsFile};
-use crate::files::{PresetFiles, io_error};
+use crate::files::PresetFiles;
 use crate::float_reader::{Element, FloatReader, StoredTensor};
 use crate::part::Part;
 use crate::safetensors_header::{self, Header, PREFIX};
+use gpt2_files::read_error;
 
 /// An open safetensors file.
 pub(crate) struct SafetensorsFile {
@@ -26,7 +27,7 @@ impl SafetensorsFile {
         memory_map: bool,
     ) -> Result<Self, PresetError> {
         let display = files.display(name);
-        let io = |error| io_error(Path::new(&display))(error);
+        let io = |error| read_error(Path::new(&display))(error);
         let mut blob = files.open(name)?;
         let size = blob.size().map_err(io)?;
         let mut prefix = [0; PREFIX as usize];

@@ -10,11 +10,11 @@ use std::path::Path;
 use crate::float_writer::FloatWriter;
 use crate::placed_parameters::{Parameters, each_placed_parameter};
 use crate::safetensors_layout::Layout;
-use crate::staging::write_error;
 use crate::transformers_shards::Tensor;
 use crate::transformers_weight_map::TRANSFORMERS;
 use crate::weight_dtype::StoredFloats;
 use crate::{PresetError, WeightDtype};
+use gpt2_files::write_error;
 
 /// Writes the parameters that these tensors hold as floats of one type. `target` is what errors
 /// call the file.
@@ -35,7 +35,7 @@ pub(crate) fn write(
         |placement, values| {
             dtype.check_range(&TRANSFORMERS, placement, values)?;
             let start = header.len() as u64 + offsets[placement.tensor.as_str()];
-            floats.write_part(start, placement, values).map_err(write_error(target))
+            Ok(floats.write_part(start, placement, values).map_err(write_error(target))?)
         },
     )
 }

@@ -1,7 +1,7 @@
 //! How a preset of KerasHub is saved.
 
 use crate::WeightDtype;
-use crate::on_progress::OnProgress;
+use gpt2_files::OnProgress;
 
 /// How [`SaveToPreset`](crate::SaveToPreset) saves.
 ///

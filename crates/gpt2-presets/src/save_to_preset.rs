@@ -13,8 +13,8 @@ use crate::keras_config::{
 use crate::keras_shards::{self, Storage};
 use crate::placed_parameters::{Counted, Parameters, merged};
 use crate::preset_tokenizer::{KERAS_MERGES, KERAS_VOCABULARY};
-use crate::staging::Staging;
 use crate::{Preset, PresetError, SaveOptions, hdf5_writer, keras_objects};
+use gpt2_files::Staging;
 
 /// What can be saved as a preset of KerasHub.
 ///
@@ -55,7 +55,7 @@ pub trait SaveToPreset {
     ///
     /// # Errors
     ///
-    /// [`PresetError::Write`], [`PresetError::Inexpressible`] for a setting that KerasHub does not
+    /// [`FileError::Write`](gpt2_files::FileError::Write), [`PresetError::Inexpressible`] for a setting that KerasHub does not
     /// have, and [`PresetError::Overflow`] for a weight that the float type does not have. The old
     /// files are as they were then.
     fn save_to_preset_with(
@@ -114,7 +114,7 @@ impl SaveToPreset for Gpt2CausalLmPreprocessor {
         keras_objects::preprocessor(self)?;
         let mut files = Staging::new(folder.as_ref())?;
         stage_preprocessor(&mut files, self)?;
-        files.commit()
+        Ok(files.commit()?)
     }
 }
 
@@ -127,7 +127,7 @@ impl SaveToPreset for Gpt2Tokenizer {
         keras_objects::tokenizer(self)?;
         let mut files = Staging::new(folder.as_ref())?;
         stage_tokenizer(&mut files, self)?;
-        files.commit()
+        Ok(files.commit()?)
     }
 }
 
@@ -144,7 +144,7 @@ fn save_task(
         stage_preprocessor(&mut files, preprocessor)?;
     }
     stage_backbone(&mut files, parameters, options)?;
-    files.commit()
+    Ok(files.commit()?)
 }
 
 fn save_backbone(
@@ -155,7 +155,7 @@ fn save_backbone(
     keras_objects::backbone(parameters.config(), options.dtype)?;
     let mut files = Staging::new(folder)?;
     stage_backbone(&mut files, parameters, options)?;
-    files.commit()
+    Ok(files.commit()?)
 }
 
 fn stage_backbone(
@@ -180,7 +180,8 @@ fn stage_backbone(
     files.obsolete_where(|name| {
         [keras_shards::WHOLE, keras_shards::INDEX].contains(&name) || keras_shards::is_shard(name)
     })?;
-    files.json(CONFIG_FILE, &keras_objects::backbone(parameters.config(), options.dtype)?)
+    let config = keras_objects::backbone(parameters.config(), options.dtype)?;
+    Ok(files.json(CONFIG_FILE, &config)?)
 }
 
 fn stage_preprocessor(
@@ -194,5 +195,5 @@ fn stage_preprocessor(
 fn stage_tokenizer(files: &mut Staging, tokenizer: &Gpt2Tokenizer) -> Result<(), PresetError> {
     files.text(KERAS_VOCABULARY, &tokenizer.get_vocabulary().to_json())?;
     files.text(KERAS_MERGES, &keras_objects::merges(tokenizer.merges()))?;
-    files.json(TOKENIZER_CONFIG_FILE, &keras_objects::tokenizer(tokenizer)?)
+    Ok(files.json(TOKENIZER_CONFIG_FILE, &keras_objects::tokenizer(tokenizer)?)?)
 }

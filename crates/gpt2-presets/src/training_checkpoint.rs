@@ -15,7 +15,7 @@ use crate::named_tensor::NamedTensor;
 use crate::named_tensors_writer;
 use crate::part::Part;
 use crate::safetensors_file::SafetensorsFile;
-use crate::staging::{Staging, remove_abandoned, sync_folder, write_error};
+use gpt2_files::{Staging, read_error, remove_abandoned, sync_folder, write_error};
 
 /// The file in the folder.
 const FILE: &str = "training.checkpoint.safetensors";
@@ -78,7 +78,7 @@ impl CheckpointFolder {
             let metadata = [("format", FORMAT_NAME.to_owned())];
             named_tensors_writer::write(file, &metadata, Some((STATE, state.as_bytes())), &tensors)
         })?;
-        files.commit()
+        Ok(files.commit()?)
     }
 
     fn read(&self, device: &Device) -> Result<TrainingCheckpoint, PresetError> {
@@ -150,5 +150,5 @@ impl CheckpointStore for CheckpointFolder {
 /// Whether there is a file. A folder that may not be searched is an error: to begin anew in
 /// silence would lose a training.
 fn exists(path: &Path) -> Result<bool, PresetError> {
-    path.try_exists().map_err(crate::files::io_error(path))
+    Ok(path.try_exists().map_err(read_error(path))?)
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use gpt2_backbone::{Activation, Gpt2BackboneConfig};
-use gpt2_presets::{Preset, PresetError, PresetFormat};
+use gpt2_presets::{FileError, Preset, PresetError, PresetFormat};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -86,7 +86,7 @@ fn malformed_json_is_an_error() {
     }
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.json"), b"{\"\xff\": 1}").unwrap();
-    assert!(matches!(open(&folder), Err(PresetError::NotUtf8 { offset: 2, .. })));
+    assert!(matches!(open(&folder), Err(PresetError::File(FileError::NotUtf8 { offset: 2, .. }))));
 }
 
 #[test]
@@ -95,7 +95,9 @@ fn huge_json_is_refused_unread() {
     let file = fs::File::create(folder.path().join("config.json")).unwrap();
     file.set_len(1 << 40).unwrap();
     let error = open(&folder).unwrap_err();
-    assert!(matches!(error, PresetError::FileTooLarge { size, .. } if size == 1 << 40));
+    assert!(
+        matches!(error, PresetError::File(FileError::TooLarge { size, .. }) if size == 1 << 40)
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use gpt2_presets::{ExportToTransformers, PresetError, PresetFormat, SaveToPreset};
+use gpt2_presets::{ExportToTransformers, FileError, PresetError, PresetFormat, SaveToPreset};
 use gpt2_tokenizer::{Gpt2TokenizerConfig, SpecialText, SplitPattern, UnknownBytes};
 
 use crate::saving::{KERAS_FILES, TRANSFORMERS_FILES, files, model, names, older, save, saved};
@@ -54,8 +54,10 @@ fn a_save_that_fails_changes_nothing() {
             fs::create_dir(&path).unwrap();
             let before = files(folder.path());
             let error = save(&model, format, folder.path()).unwrap_err();
-            assert!(matches!(&error, PresetError::Write { path: found, .. } if *found == path));
-            assert!(error.to_string().contains("is a directory"), "{error}");
+            assert!(
+                matches!(&error, PresetError::File(FileError::Write { path: found, .. }) if *found == path)
+            );
+            assert!(chain(&error).contains("is a directory"), "{error}");
             assert!(files(folder.path()) == before, "{name}");
         }
     }
@@ -68,15 +70,15 @@ fn a_file_in_place_of_a_folder_is_an_error() {
     let file = folder.path().join("file");
     fs::write(&file, "mine").unwrap();
     let error = model.save_to_preset(&file).unwrap_err();
-    assert!(error.to_string().contains("not a directory"), "{error}");
+    assert!(chain(&error).contains("not a directory"), "{error}");
     assert!(matches!(
         model.export_to_transformers(file.join("in")),
-        Err(PresetError::Write { .. })
+        Err(PresetError::File(FileError::Write { .. }))
     ));
     fs::write(folder.path().join("assets"), "mine").unwrap();
     let error = model.save_to_preset(folder.path()).unwrap_err();
     assert!(
-        matches!(&error, PresetError::Write { path, .. } if path.ends_with("assets/tokenizer"))
+        matches!(&error, PresetError::File(FileError::Write { path, .. }) if path.ends_with("assets/tokenizer"))
     );
     assert_eq!(names(&folder), ["assets", "file"]);
 }
@@ -91,7 +93,7 @@ fn a_folder_that_may_not_be_written_is_an_error() {
     // To the superuser, nothing is read-only.
     if fs::write(folder.path().join("probe"), "").is_err() {
         let error = model(&tiny()).save_to_preset(folder.path()).unwrap_err();
-        assert!(matches!(&error, PresetError::Write { .. }), "{error}");
+        assert!(matches!(&error, PresetError::File(FileError::Write { .. })), "{error}");
         assert!(files(folder.path()) == before);
     }
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();

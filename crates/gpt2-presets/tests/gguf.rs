@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{
-    ExportOptions, ExportToGguf, FromPreset, FromPresetOnDevice, Preset, PresetError, PresetFormat,
-    WeightDtype,
+    ExportOptions, ExportToGguf, FileError, FromPreset, FromPresetOnDevice, Preset, PresetError,
+    PresetFormat, WeightDtype,
 };
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, SpecialText, Vocabulary};
@@ -336,5 +336,5 @@ fn a_failed_export_leaves_the_old_file() {
     mapped.export_to_gguf(&path).unwrap();
     assert!(parameters(&mapped) == tiny_model(&tiny()));
     let error = mapped.export_to_gguf(folder.path()).unwrap_err();
-    assert!(matches!(error, PresetError::Write { .. }), "{error}");
+    assert!(matches!(error, PresetError::File(FileError::Write { .. })), "{error}");
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use gpt2_backbone::BackboneError;
-use gpt2_presets::{Preset, PresetError, PresetFormat};
+use gpt2_presets::{FileError, Preset, PresetError, PresetFormat};
 
 use crate::support::*;
 
@@ -82,13 +82,15 @@ fn only_regular_files_are_opened() {
             "vocab.json" => open(&folder).unwrap().tokenizer().unwrap_err(),
             _ => load(&folder).unwrap_err(),
         });
-        assert!(matches!(&error, PresetError::NotAFile { path: found } if *found == path));
+        assert!(
+            matches!(&error, PresetError::File(FileError::NotAFile { path: found }) if *found == path)
+        );
     }
     let folder = keras_folder(&tiny());
     let path = folder.path().join("model.weights.h5");
     assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
     let error = within_seconds(10, move || load(&folder).unwrap_err());
-    assert!(matches!(error, PresetError::NotAFile { .. }));
+    assert!(matches!(error, PresetError::File(FileError::NotAFile { .. })));
 }
 
 #[cfg(unix)]
@@ -98,7 +100,7 @@ fn what_cannot_be_read_is_named() {
     let path = folder.path().join("config.json");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert!(matches!(open(&folder), Err(PresetError::NotAFile { .. })));
+    assert!(matches!(open(&folder), Err(PresetError::File(FileError::NotAFile { .. }))));
     // A loop of links exists as a name only, and cannot be followed.
     fs::remove_dir(&path).unwrap();
     std::os::unix::fs::symlink(&path, &path).unwrap();
@@ -114,7 +116,10 @@ fn errors_of_the_operating_system_name_the_file() {
     // A regular file by its type, whose first page nobody can read.
     std::os::unix::fs::symlink("/proc/self/mem", &path).unwrap();
     let error = open(&folder).unwrap_err();
-    assert!(matches!(&error, PresetError::Io { path: found, .. } if *found == path), "{error}");
+    assert!(
+        matches!(&error, PresetError::File(FileError::Read { path: found, .. }) if *found == path),
+        "{error}"
+    );
 }
 
 #[cfg(not(feature = "bundled"))]

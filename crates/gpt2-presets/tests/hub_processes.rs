@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
-use gpt2_presets::{FromPresetOnDevice, Preset, PresetError};
+use gpt2_presets::{FileError, FromPresetOnDevice, Preset, PresetError};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -29,7 +29,7 @@ fn downloads_as_the_environment_says() {
     let loaded = Gpt2Backbone::from_preset("hf://a/b", &device());
     match (&expected[..], loaded) {
         ("model", Ok(backbone)) => assert_eq!(parameters(&backbone), large_preset().1),
-        ("disk full", Err(PresetError::Write { .. })) => {}
+        ("disk full", Err(PresetError::File(FileError::Write { .. }))) => {}
         ("homeless", Err(PresetError::NoCacheFolder { variables, .. })) => {
             assert!(variables.contains("HOME"));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use gpt2_presets::{Preset, PresetError};
+use gpt2_presets::{FileError, Preset, PresetError};
 
 use crate::hub_hugging_face::*;
 use crate::hub_server::*;
@@ -237,7 +237,7 @@ fn caches_may_have_any_name_and_must_be_writable() {
     let options = hub.options().with_hugging_face_cache(&file);
     let error = load_from("hf://a/b", options).unwrap_err();
     assert!(
-        matches!(&error, PresetError::Write { path, .. } if path.starts_with(&file)),
+        matches!(&error, PresetError::File(FileError::Write { path, .. }) if path.starts_with(&file)),
         "{error}"
     );
     assert_eq!(fs::read(&file).unwrap(), b"");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, update_parameters};
 use gpt2_presets::{
-    ExportToTransformers, FromPresetOnDevice, LoraWeights, PresetError, SaveToPreset,
+    ExportToTransformers, FileError, FromPresetOnDevice, LoraWeights, PresetError, SaveToPreset,
 };
 use gpt2_task::Gpt2CausalLm;
 use rand::{RngExt, SeedableRng};
@@ -234,7 +234,7 @@ fn there_must_be_a_lora_and_a_known_end_of_the_name() {
     let error = adapted(&tiny(), 2, &ALL).save_lora_weights(&mine).unwrap_err();
     assert!(matches!(error, PresetError::LoraFileName { .. }), "{error}");
     assert!(matches!(refused(&mut plain(), &mine), PresetError::LoraFileName { .. }));
-    assert!(matches!(refused(&mut plain(), &path), PresetError::Io { .. }));
+    assert!(matches!(refused(&mut plain(), &path), PresetError::File(FileError::Read { .. })));
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
 }
 

@@ -7,7 +7,8 @@ use std::path::Path;
 use burn::tensor::{Tensor, TensorData};
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, update_parameters};
 use gpt2_presets::{
-    FromPresetOnDevice, ModelWeights, Preset, PresetError, SaveOptions, SaveToPreset, WeightDtype,
+    FileError, FromPresetOnDevice, ModelWeights, Preset, PresetError, SaveOptions, SaveToPreset,
+    WeightDtype,
 };
 use gpt2_task::Gpt2CausalLm;
 use rust_hdf5::H5File;
@@ -205,7 +206,7 @@ fn a_load_that_fails_changes_nothing() {
         assert!(expected(&error), "{error}");
         assert_eq!(parameters(target.backbone()), before);
     };
-    fails(|error| matches!(error, PresetError::Io { .. }));
+    fails(|error| matches!(error, PresetError::File(FileError::Read { .. })));
     other(&tiny().with_max_sequence_length(4)).save_weights(&path).unwrap();
     fails(|error| matches!(error, PresetError::TensorShape { .. }));
     other(&Gpt2BackboneConfig { num_layers: 3, ..tiny() }).save_weights(&path).unwrap();
@@ -308,6 +309,6 @@ fn a_lora_is_saved_in_the_kernels_and_begins_anew_when_weights_are_loaded() {
 #[test]
 fn a_bare_file_name_is_in_the_working_folder() {
     let error = model(&tiny()).load_weights("there_is_no_such.weights.h5").unwrap_err();
-    assert!(matches!(&error, PresetError::Io { .. }), "{error}");
+    assert!(matches!(&error, PresetError::File(FileError::Read { .. })), "{error}");
     assert!(Preset::open("there_is_no_such.keras").is_err());
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{
-    ExportToGguf, ExportToTransformers, FromPreset, FromPresetOnDevice, Preset, PresetError,
-    PresetFormat, SaveOptions, SaveToPreset,
+    ExportToGguf, ExportToTransformers, FileError, FromPreset, FromPresetOnDevice, Preset,
+    PresetError, PresetFormat, SaveOptions, SaveToPreset,
 };
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig};
@@ -338,7 +338,7 @@ fn large_weights_are_split_and_replace_whole_ones() {
     let before = files(path);
     let error = model.save_to_preset_with(path, &options).unwrap_err();
     assert!(
-        matches!(&error, PresetError::Write { path, .. } if path.ends_with("model.weights.h5"))
+        matches!(&error, PresetError::File(FileError::Write { path, .. }) if path.ends_with("model.weights.h5"))
     );
     assert!(files(path) == before);
 }

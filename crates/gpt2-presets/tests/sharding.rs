@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use gpt2_backbone::Gpt2BackboneConfig;
-use gpt2_presets::{ExportOptions, ExportToTransformers, PresetError, WeightDtype};
+use gpt2_presets::{ExportOptions, ExportToTransformers, FileError, PresetError, WeightDtype};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -93,7 +93,7 @@ fn an_older_export_in_other_files_is_replaced() {
     let before = files(path);
     let error = older.export_to_transformers_with(path, &split(400)).unwrap_err();
     assert!(
-        matches!(&error, PresetError::Write { path, .. } if path.ends_with("model.safetensors"))
+        matches!(&error, PresetError::File(FileError::Write { path, .. }) if path.ends_with("model.safetensors"))
     );
     assert!(files(path) == before);
 }

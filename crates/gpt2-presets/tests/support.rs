@@ -3,7 +3,9 @@
 //! The names are written down here a second time, apart from the crate's weight maps.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fs;
+use std::iter::successors;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -35,6 +37,12 @@ impl Stored {
             Self::Bf16 => bf16::from_f32(value).to_f32(),
         }
     }
+}
+
+/// An error and its causes, as a program prints them.
+pub fn chain(error: &dyn Error) -> String {
+    let causes = successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 pub fn device() -> Device {

@@ -5,10 +5,12 @@ use std::time::SystemTime;
 
 use gpt2_tokenizer::last_word_break;
 
+use gpt2_files::regular_file;
+
 use crate::PresetError;
 use crate::data::fingerprint::Fingerprint;
 use crate::data::json_lines_file::JsonLinesFile;
-use crate::data::paths::{files_of, has_extension, regular_file};
+use crate::data::paths::{files_of, has_extension};
 use crate::data::text_file::TextFile;
 use crate::data::token_cache;
 
@@ -67,7 +69,7 @@ impl Corpus {
     ///
     /// # Errors
     ///
-    /// [`PresetError::Io`] for a path that does not exist, [`PresetError::NotAFile`] for a pipe or
+    /// [`FileError::Read`](gpt2_files::FileError::Read) for a path that does not exist, [`FileError::NotAFile`](gpt2_files::FileError::NotAFile) for a pipe or
     /// a device, [`PresetError::NoTrainingFiles`] for a folder without files or no path at all.
     pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, PresetError> {
         let (mut files, mut empty_files) = (Vec::new(), Vec::new());
@@ -113,7 +115,7 @@ impl Corpus {
     ///
     /// # Errors
     ///
-    /// [`PresetError::Io`], [`PresetError::NotText`] and [`PresetError::InvalidJsonLine`]. After an
+    /// [`FileError::Read`](gpt2_files::FileError::Read), [`PresetError::NotText`] and [`PresetError::InvalidJsonLine`]. After an
     /// error nothing more comes.
     pub fn documents(&self) -> impl Iterator<Item = Result<String, PresetError>> {
         self.parts(&|_: &str| None).map(|part| Ok(part?.text))

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::PresetError;
 use crate::data::corpus::Part;
 use crate::data::text_file::{BYTE_ORDER_MARK, not_text};
-use crate::files::io_error;
+use gpt2_files::read_error;
 
 /// An open JSONL file.
 pub(crate) struct JsonLinesFile {
@@ -25,7 +25,7 @@ pub(crate) struct JsonLinesFile {
 impl JsonLinesFile {
     /// Opens a regular file.
     pub(crate) fn open(path: &Path, key: &str) -> Result<Self, PresetError> {
-        let reader = BufReader::new(File::open(path).map_err(io_error(path))?);
+        let reader = BufReader::new(File::open(path).map_err(read_error(path))?);
         Ok(Self { path: path.into(), reader, key: key.into(), read: 0, line: 0 })
     }
 
@@ -35,7 +35,8 @@ impl JsonLinesFile {
         let start = self.read;
         loop {
             let from = bytes.len();
-            let count = self.reader.read_until(b'\n', &mut bytes).map_err(io_error(&self.path))?;
+            let count =
+                self.reader.read_until(b'\n', &mut bytes).map_err(read_error(&self.path))?;
             if count == 0 {
                 return Ok(None);
             }

@@ -122,6 +122,8 @@ mod tests {
 
     use gpt2_task::Dataset;
 
+    use gpt2_files::FileError;
+
     use super::*;
 
     /// Texts, JSON lines and token ids, each in a folder of its own.
@@ -178,7 +180,7 @@ mod tests {
     fn faults_of_the_paths_are_found() {
         let folder = files();
         let error = open(&[folder.path().join("absent")], folder.path()).unwrap_err();
-        assert!(matches!(error, PresetError::Io { .. }), "{error}");
+        assert!(matches!(error, PresetError::File(FileError::Read { .. })), "{error}");
         let error = open(&[], folder.path()).unwrap_err();
         assert!(matches!(error, PresetError::NoTrainingFiles { .. }), "{error}");
     }

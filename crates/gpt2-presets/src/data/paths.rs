@@ -1,16 +1,10 @@
 //! Which files a path stands for.
 
-use std::fs::{self, Metadata};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::PresetError;
-use crate::files::io_error;
-
-/// Metadata of a regular file. Asked before it is opened: to open a pipe would wait for its end.
-pub(crate) fn regular_file(path: &Path) -> Result<Metadata, PresetError> {
-    let metadata = fs::metadata(path).map_err(io_error(path))?;
-    if metadata.is_file() { Ok(metadata) } else { Err(PresetError::NotAFile { path: path.into() }) }
-}
+use gpt2_files::{read_error, regular_file};
 
 /// The file, or the files in the folder and those below it, sorted.
 ///
@@ -18,10 +12,10 @@ pub(crate) fn regular_file(path: &Path) -> Result<Metadata, PresetError> {
 ///
 /// # Errors
 ///
-/// [`PresetError::Io`], [`PresetError::NotAFile`] for a pipe or the like, and
+/// [`FileError::Read`](gpt2_files::FileError::Read), [`FileError::NotAFile`](gpt2_files::FileError::NotAFile) for a pipe or the like, and
 /// [`PresetError::NoTrainingFiles`] for a folder without files.
 pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, PresetError> {
-    if !fs::metadata(path).map_err(io_error(path))?.is_dir() {
+    if !fs::metadata(path).map_err(read_error(path))?.is_dir() {
         regular_file(path)?;
         return Ok(vec![path.into()]);
     }
@@ -35,13 +29,13 @@ pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, PresetError> {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), PresetError> {
-    for entry in fs::read_dir(folder).map_err(io_error(folder))? {
-        let entry = entry.map_err(io_error(folder))?;
+    for entry in fs::read_dir(folder).map_err(read_error(folder))? {
+        let entry = entry.map_err(read_error(folder))?;
         let path = entry.path();
         if entry.file_name().to_string_lossy().starts_with('.') {
             continue;
         }
-        let kind = entry.file_type().map_err(io_error(&path))?;
+        let kind = entry.file_type().map_err(read_error(&path))?;
         if kind.is_dir() {
             collect(&path, files)?;
         } else if !(kind.is_symlink() && path.is_dir()) {
@@ -59,6 +53,8 @@ pub(crate) fn has_extension(path: &Path, extension: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use gpt2_files::FileError;
+
     use super::*;
 
     #[test]
@@ -80,7 +76,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let absent = folder.path().join("absent");
         let error = files_of(&absent).unwrap_err();
-        assert!(matches!(&error, PresetError::Io { path, .. } if *path == absent), "{error}");
+        assert!(
+            matches!(&error, PresetError::File(FileError::Read { path, .. }) if *path == absent),
+            "{error}"
+        );
         let error = files_of(folder.path()).unwrap_err();
         assert!(matches!(error, PresetError::NoTrainingFiles { .. }), "{error}");
     }
@@ -96,9 +95,12 @@ mod tests {
         symlink(path.join("a.txt"), path.join("b.txt")).unwrap();
         assert_eq!(files_of(path).unwrap(), [path.join("a.txt"), path.join("b.txt")]);
 
-        assert!(matches!(files_of(Path::new("/dev/null")), Err(PresetError::NotAFile { .. })));
+        assert!(matches!(
+            files_of(Path::new("/dev/null")),
+            Err(PresetError::File(FileError::NotAFile { .. }))
+        ));
         let socket = std::os::unix::net::UnixListener::bind(path.join("socket")).unwrap();
-        assert!(matches!(files_of(path), Err(PresetError::NotAFile { .. })));
+        assert!(matches!(files_of(path), Err(PresetError::File(FileError::NotAFile { .. }))));
         drop(socket);
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::PresetError;
 use crate::data::corpus::{Cut, Part};
-use crate::files::io_error;
+use gpt2_files::read_error;
 
 /// What some programs put in front of UTF-8 text.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -31,7 +31,7 @@ pub(crate) struct TextFile {
 impl TextFile {
     /// Opens a regular file that is read `block` bytes at a time.
     pub(crate) fn open(path: &Path, block: usize) -> Result<Self, PresetError> {
-        let file = File::open(path).map_err(io_error(path))?;
+        let file = File::open(path).map_err(read_error(path))?;
         let (undecoded, pending) = (Vec::new(), String::new());
         let path = path.into();
         Ok(Self { path, file, block, read: 0, undecoded, pending, searched: 0, ended: false })
@@ -69,7 +69,7 @@ impl TextFile {
     fn read_block(&mut self) -> Result<bool, PresetError> {
         let first = self.read == 0;
         let mut block = (&mut self.file).take(self.block as u64);
-        let count = block.read_to_end(&mut self.undecoded).map_err(io_error(&self.path))?;
+        let count = block.read_to_end(&mut self.undecoded).map_err(read_error(&self.path))?;
         self.read += count as u64;
         let valid = match std::str::from_utf8(&self.undecoded) {
             Ok(text) => text.len(),

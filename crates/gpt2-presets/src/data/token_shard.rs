@@ -11,9 +11,8 @@ use gpt2_tokenizer::TokenId;
 
 use crate::PresetError;
 use crate::data::fingerprint::Fingerprint;
-use crate::data::paths::regular_file;
 use crate::data::token_cache::CacheHeader;
-use crate::files::io_error;
+use gpt2_files::{read_error, regular_file};
 
 /// First number of a file that llm.c's `dev/data` scripts write.
 const LLM_C_MAGIC: u32 = 20_240_520;
@@ -47,10 +46,10 @@ impl TokenShard {
     /// Opens a regular file and checks its header, if it has one, against its size.
     pub(crate) fn open(path: &Path) -> Result<Self, PresetError> {
         let size = regular_file(path)?.len();
-        let mut file = File::open(path).map_err(io_error(path))?;
+        let mut file = File::open(path).map_err(read_error(path))?;
         let mut start = Vec::new();
         let header = (&mut file).take(CacheHeader::SIZE as u64).read_to_end(&mut start);
-        header.map_err(io_error(path))?;
+        header.map_err(read_error(path))?;
         let layout = layout(path, &start, size)?;
         Ok(Self { path: path.into(), file: Mutex::new(file), layout })
     }
@@ -69,7 +68,7 @@ impl TokenShard {
         let Layout { start, width, .. } = self.layout;
         let mut bytes = vec![0; ids.len() * width as usize];
         let read = self.read_bytes(start + position * width, &mut bytes);
-        read.map_err(io_error(&self.path))?;
+        read.map_err(read_error(&self.path))?;
         if width == 2 {
             let (words, _) = bytes.as_chunks::<2>();
             ids.iter_mut().zip(words).for_each(|(id, &word)| *id = u16::from_le_bytes(word).into());
@@ -87,7 +86,7 @@ impl TokenShard {
         let mut sample = vec![0; length as usize];
         let mut fingerprint = fingerprint.with_number(width).with_number(tokens);
         for offset in [start, start + tokens * width - length] {
-            self.read_bytes(offset, &mut sample).map_err(io_error(&self.path))?;
+            self.read_bytes(offset, &mut sample).map_err(read_error(&self.path))?;
             fingerprint = fingerprint.with(&sample);
         }
         Ok(fingerprint)

@@ -45,7 +45,7 @@ impl TokenShards {
     ///
     /// # Errors
     ///
-    /// [`PresetError::Io`], [`PresetError::NotAFile`], [`PresetError::NoTrainingFiles`],
+    /// [`FileError::Read`](gpt2_files::FileError::Read), [`FileError::NotAFile`](gpt2_files::FileError::NotAFile), [`PresetError::NoTrainingFiles`],
     /// [`PresetError::InvalidTokenShard`], and [`PresetError::MixedTokenShards`] for a folder with
     /// data for training and for validation.
     pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, PresetError> {
@@ -82,7 +82,7 @@ impl TokenShards {
     ///
     /// # Errors
     ///
-    /// [`PresetError::Io`], if a file has been truncated meanwhile.
+    /// [`FileError::Read`](gpt2_files::FileError::Read), if a file has been truncated meanwhile.
     ///
     /// # Panics
     ///

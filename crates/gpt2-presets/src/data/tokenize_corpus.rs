@@ -12,8 +12,8 @@ use crate::data::fingerprint::Fingerprint;
 use crate::data::packed_dataset::check_positive;
 use crate::data::token_cache::{self, CacheHeader, CacheWriter};
 use crate::data::tokenize_parts::{next_batch, tokenize_parts};
-use crate::staging::{Staging, write_error};
 use crate::{PresetError, TokenShards, TokenizeOptions};
+use gpt2_files::{Staging, write_error};
 
 impl Corpus {
     /// The token ids of all documents, in order, in a file of the cache folder.
@@ -29,7 +29,7 @@ impl Corpus {
     /// # Errors
     ///
     /// What [`documents`](Self::documents) gives; [`PresetError::Untokenizable`],
-    /// [`PresetError::NoTrainingTokens`], [`PresetError::CorpusChanged`], [`PresetError::Write`],
+    /// [`PresetError::NoTrainingTokens`], [`PresetError::CorpusChanged`], [`FileError::Write`](gpt2_files::FileError::Write),
     /// and [`PresetError::InvalidDataOption`] for no threads.
     pub fn tokenize(
         &self,
@@ -101,7 +101,7 @@ impl Corpus {
             options.on_progress.tell(done.min(self.total_bytes()), self.total_bytes());
         }
         options.on_progress.tell(self.total_bytes(), self.total_bytes());
-        writer.finish().map_err(write_error(path))
+        Ok(writer.finish().map_err(write_error(path))?)
     }
 
     fn no_tokens(&self) -> PresetError {
@@ -143,6 +143,8 @@ mod tests {
 
     use gpt2_tokenizer::{Gpt2TokenizerConfig, SplitPattern, TokenId, TokenizerTrainer};
     use tempfile::TempDir;
+
+    use gpt2_files::FileError;
 
     use super::*;
 
@@ -343,7 +345,7 @@ mod tests {
         let folder = folder(&[("a.txt", "the cat sat")]);
         let options = TokenizeOptions::new(folder.path().join("a.txt"));
         let error = corpus(&folder, 100).tokenize(&tokenizer(), &options).unwrap_err();
-        assert!(matches!(error, PresetError::Write { .. }), "{error}");
+        assert!(matches!(error, PresetError::File(FileError::Write { .. })), "{error}");
         let options = options.with_threads(0);
         let error = corpus(&folder, 100).tokenize(&tokenizer(), &options).unwrap_err();
         assert!(error.to_string().contains("`threads` of the training data"), "{error}");

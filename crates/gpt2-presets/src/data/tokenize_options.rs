@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::on_progress::OnProgress;
+use gpt2_files::OnProgress;
 
 /// How a corpus is tokenized, and where its ids are kept.
 #[derive(Debug, Clone)]

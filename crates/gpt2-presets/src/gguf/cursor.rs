@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::PresetError;
-use crate::files::{Blob, io_error};
+use crate::files::Blob;
+use gpt2_files::read_error;
 
 /// Longest header accepted, in bytes: GPT-2's vocabulary and merges have two megabytes.
 const MAX_HEADER: u64 = 64 * 1024 * 1024;
@@ -64,7 +65,7 @@ impl<'a> Cursor<'a> {
         self.bytes.reserve_exact(wanted - start);
         self.bytes.resize(wanted, 0);
         let read = self.blob.read_at(start as u64, &mut self.bytes[start..]);
-        read.map_err(|error| io_error(Path::new(self.file))(error))
+        Ok(read.map_err(read_error(Path::new(self.file)))?)
     }
 
     /// An array of bytes.

@@ -10,8 +10,8 @@ use crate::expressible::{check_gguf_backbone, check_gguf_tokenizer};
 use crate::gguf::writer;
 use crate::placed_parameters::{Counted, Parameters, merged};
 use crate::preset_tokenizer::check_vocabulary;
-use crate::staging::Staging;
 use crate::{ExportOptions, Preset, PresetError};
+use gpt2_files::Staging;
 
 /// What can be saved for llama.cpp.
 ///
@@ -52,7 +52,7 @@ pub trait ExportToGguf {
     ///
     /// # Errors
     ///
-    /// [`PresetError::Write`], [`PresetError::Inexpressible`] for a setting of the model or an
+    /// [`FileError::Write`](gpt2_files::FileError::Write), [`PresetError::Inexpressible`] for a setting of the model or an
     /// option of the tokenizer that llama.cpp does not have, [`PresetError::VocabularyTooLarge`],
     /// and [`PresetError::Overflow`] for a weight that the float type does not have. An old file
     /// is as it was then.
@@ -116,5 +116,5 @@ fn export(
     files.fallible_file(&name, |_, file| {
         writer::write(path, file, &mut parameters, tokenizer, options.dtype)
     })?;
-    files.commit()
+    Ok(files.commit()?)
 }

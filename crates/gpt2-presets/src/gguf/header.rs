@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::PresetError;
-use crate::files::{Blob, io_error};
+use crate::files::Blob;
 use crate::gguf::cursor::Cursor;
 use crate::gguf::keys::{ALIGNMENT, DEFAULT_ALIGNMENT, MAGIC};
 use crate::gguf::metadata::{Metadata, Value};
 use crate::gguf::tensor_type::TensorType;
 use crate::gguf::value_type::ValueType;
+use gpt2_files::read_error;
 
 /// Most tensors accepted: a GPT-2 XL has 580. Each takes more memory than its entry in the file.
 const MAX_TENSORS: u64 = 8192;
@@ -50,7 +51,7 @@ struct Entry {
 impl Header {
     /// Reads and checks the header of a file; `file` is what messages call it.
     pub(crate) fn read(blob: &mut Blob, file: &str) -> Result<Self, PresetError> {
-        let size = blob.size().map_err(|error| io_error(file.as_ref())(error))?;
+        let size = blob.size().map_err(|error| read_error(file.as_ref())(error))?;
         let mut cursor = Cursor::new(blob, size, file);
         check_version(&mut cursor)?;
         let tensors = count(&mut cursor, "number of tensors", MAX_TENSORS)?;

@@ -21,10 +21,10 @@ use crate::gguf::layout::Layout;
 use crate::gguf::tensor_type::TensorType;
 use crate::gguf::weight_map::{GGUF, POSITION_EMBEDDING};
 use crate::placed_parameters::{Parameters, each_placed_parameter};
-use crate::staging::write_error;
 use crate::weight_dtype::StoredFloats;
 use crate::weight_map::Placement;
 use crate::{PresetError, WeightDtype};
+use gpt2_files::write_error;
 
 /// Writes all parameters. `target` is what errors call the file; its name is the model's.
 pub(crate) fn write(
@@ -64,7 +64,7 @@ pub(crate) fn write(
             dtype.check_range(&GGUF, placement, values)?;
             let start = header.len() as u64 + offsets[&placement.tensor];
             let mut floats = FloatWriter { file: &mut *file, dtype };
-            floats.write_part(start, placement, values).map_err(write_error(target))
+            Ok(floats.write_part(start, placement, values).map_err(write_error(target))?)
         },
     )
 }

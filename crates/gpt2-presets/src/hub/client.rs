@@ -16,7 +16,7 @@ use super::options::HubOptions;
 use super::retry::{Retries, rate_limit, retry_after};
 use super::url::Url;
 use crate::PresetError;
-use crate::files::io_error;
+use gpt2_files::read_error;
 
 /// Size in bytes above which an answer in JSON is refused.
 const MAX_JSON_SIZE: u64 = 8 * 1024 * 1024;
@@ -182,7 +182,7 @@ impl Client {
         let answer = match &request.body {
             Body::Bytes(bytes) if *method == request.method => self.run(builder, *bytes, limit),
             Body::Reader { length, open } if *method == request.method => {
-                let reader = open().map_err(io_error(Path::new(display)))?;
+                let reader = open().map_err(read_error(Path::new(display)))?;
                 let builder = builder.header("content-length", *length);
                 self.run(builder, SendBody::from_owned_reader(reader), limit)
             }

@@ -9,7 +9,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use crate::PresetError;
-use crate::files::io_error;
+use gpt2_files::read_error;
 
 /// What a file's content must come to, in lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(crate) enum Digest {
 impl Digest {
     /// Checks a file by its path. `display` is what messages call it.
     pub(crate) fn check(&self, path: &Path, display: &str) -> Result<(), PresetError> {
-        self.check_open(&File::open(path).map_err(io_error(path))?, path, display)
+        self.check_open(&File::open(path).map_err(read_error(path))?, path, display)
     }
 
     /// Reads the whole file, from its beginning.
@@ -40,12 +40,12 @@ impl Digest {
             Self::Md5(expected) => ("MD5", expected, hash(file, Md5::new())),
             Self::Crc32c(expected) => ("CRC-32C", expected, crc32c(file)),
             Self::GitSha1(expected) => {
-                let size = file.metadata().map_err(io_error(path))?.len();
+                let size = file.metadata().map_err(read_error(path))?.len();
                 let header = Sha1::new_with_prefix(format!("blob {size}\0"));
                 ("SHA-1 of git", expected, hash(file, header))
             }
         };
-        let found = found.map_err(io_error(path))?;
+        let found = found.map_err(read_error(path))?;
         if *expected == found {
             return Ok(());
         }

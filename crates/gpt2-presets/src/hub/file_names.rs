@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::PresetError;
-use crate::files::io_error;
+use gpt2_files::read_error;
 
 /// What Windows takes for a device, with any extension.
 const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
@@ -31,7 +31,7 @@ pub(crate) fn check_file_name(name: &str) -> Result<(), PresetError> {
 /// Checks that a file of a cache is in one of these folders, and not a link to one that is not. (The
 /// folders themselves may be links: to another disk.)
 pub(crate) fn check_place(path: &Path, name: &str, folders: &[&Path]) -> Result<(), PresetError> {
-    let place = path.canonicalize().map_err(io_error(path))?;
+    let place = path.canonicalize().map_err(read_error(path))?;
     let inside = |folder: &&Path| folder.canonicalize().is_ok_and(|to| place.starts_with(to));
     if folders.iter().any(inside) {
         return Ok(());

@@ -17,7 +17,7 @@ use super::cached_files::files_below;
 use super::digest::is_hex;
 use super::file_names::check_place;
 use crate::PresetError;
-use crate::staging::{Staging, write_error};
+use gpt2_files::{Staging, write_error};
 
 /// One model in the cache.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use super::cached_files::files_below;
 use super::options::HubOptions;
 use crate::PresetError;
 use crate::handle::{HubHandle, KaggleHandle};
-use crate::staging::write_error;
+use gpt2_files::write_error;
 
 const MARKERS: &str = ".complete";
 
@@ -99,5 +99,6 @@ fn touch(path: &Path) -> Result<(), PresetError> {
         fs::create_dir_all(folder).map_err(write_error(folder))?;
     }
     let file = OpenOptions::new().create(true).append(true).open(path);
-    file.map(drop).map_err(write_error(path))
+    file.map_err(write_error(path))?;
+    Ok(())
 }

@@ -17,7 +17,7 @@ use super::model_scope_listing::Listing;
 use super::options::HubOptions;
 use crate::PresetError;
 use crate::handle::{HubHandle, ModelHandle};
-use crate::staging::Staging;
+use gpt2_files::Staging;
 
 /// The folder of a model's revision in the cache.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::kaggle_options::KaggleOptions;
 use super::model_scope_options::ModelScopeOptions;
 use super::url::Endpoint;
-use crate::on_progress::Listener;
+use gpt2_files::Listener;
 
 /// Told of each file that is downloaded, from its first byte to its last.
 pub(crate) type OnDownload = Listener<dyn Fn(&DownloadProgress) + Send + Sync>;

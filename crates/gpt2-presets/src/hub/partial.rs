@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use super::digest::Digest;
 use crate::PresetError;
-use crate::staging::{is_temporary, temporary_name, temporary_prefix, write_error};
+use gpt2_files::{is_temporary, temporary_name, temporary_prefix, write_error};
 
 const SUFFIX: &str = ".incomplete";
 const ETAG_SUFFIX: &str = ".etag";
@@ -39,10 +39,10 @@ impl<'a> Partial<'a> {
             match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok(Self { target, path, file, size: 0, etag: None }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(write_error(target)(error)),
+                Err(error) => return Err(write_error(target)(error).into()),
             }
         }
-        Err(write_error(target)(io::ErrorKind::AlreadyExists.into()))
+        Err(write_error(target)(io::ErrorKind::AlreadyExists.into()).into())
     }
 
     /// One with what the longest of those that others have left contains. `alone`: the others are
@@ -78,7 +78,10 @@ impl<'a> Partial<'a> {
     pub(crate) fn set_etag(&mut self, etag: Option<&str>) -> Result<(), PresetError> {
         self.etag = etag.filter(|etag| is_strong(etag)).map(str::to_owned);
         match &self.etag {
-            Some(etag) => fs::write(etag_path(&self.path), etag).map_err(write_error(self.target)),
+            Some(etag) => {
+                fs::write(etag_path(&self.path), etag).map_err(write_error(self.target))?;
+                Ok(())
+            }
             None => {
                 let _ = fs::remove_file(etag_path(&self.path));
                 Ok(())
@@ -121,7 +124,7 @@ impl<'a> Partial<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => {
                 remove(&self.path);
-                return Err(write_error(self.target)(error));
+                return Err(write_error(self.target)(error).into());
             }
         }
         others(self.target).keys().for_each(|path| remove(path));

@@ -21,7 +21,7 @@ use super::partial::{Partial, bytes_so_far};
 use super::progress::Progress;
 use super::retry::Retries;
 use crate::PresetError;
-use crate::staging::{sync_folder, write_error};
+use gpt2_files::{FileError, sync_folder, write_error};
 
 /// Bytes above which a file whose size nobody says is refused. GPT-2 XL has 6.2 GB.
 const MAX_UNKNOWN_SIZE: u64 = 32 << 30;
@@ -71,7 +71,9 @@ pub(crate) fn download(client: &Client, download: &Download<'_>) -> Result<(), P
             // Another process has finished it and removed ours; or someone tidies up too much.
             Ok(false) if attempts < 3 => {}
             Ok(false) => {
-                return Err(write_error(download.target)(std::io::ErrorKind::NotFound.into()));
+                return Err(
+                    write_error(download.target)(std::io::ErrorKind::NotFound.into()).into()
+                );
             }
             Err(PresetError::ChecksumMismatch { .. }) if attempts == 1 => {}
             Err(error) => return Err(error),
@@ -101,7 +103,10 @@ fn attempt(
             Ok(finished)
         }
         // What has come so far is of use to the next attempt, unless it is wrong or fills the disk.
-        Err(error @ (PresetError::ChecksumMismatch { .. } | PresetError::Write { .. })) => {
+        Err(
+            error @ (PresetError::ChecksumMismatch { .. }
+            | PresetError::File(FileError::Write { .. })),
+        ) => {
             partial.remove();
             Err(error)
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use gpt2_presets::{PresetError, upload_preset_with};
+use gpt2_presets::{FileError, PresetError, upload_preset_with};
 use serde_json::json;
 
 use super::fake_hugging_face::FakeHuggingFace;
@@ -143,7 +143,7 @@ fn nothing_outside_of_the_folder_is_uploaded() {
     let folder = keras_preset();
     symlink(folder.path(), folder.path().join("link")).unwrap();
     let error = hub.upload(&folder).unwrap_err();
-    assert!(matches!(error, PresetError::NotAFile { .. }), "{error}");
+    assert!(matches!(error, PresetError::File(FileError::NotAFile { .. })), "{error}");
     let folder = keras_preset();
     fs::create_dir_all(folder.path().join("a/".repeat(20))).unwrap();
     let error = hub.upload(&folder).unwrap_err();

@@ -8,11 +8,12 @@ use gpt2_backbone::Gpt2BackboneConfig;
 use serde_json::{Map, Value};
 
 use super::upload_file::UploadFile;
-use crate::files::{PresetFiles, hub_blobs, io_error};
+use crate::files::{PresetFiles, hub_blobs};
 use crate::format::CONFIG_FILE;
 use crate::preset::Preset;
 use crate::shards::shard_names;
 use crate::{PresetError, PresetFormat, keras_shards, transformers_shards};
+use gpt2_files::{FileError, read_error};
 
 /// How deep folders may lie in each other. A preset's are `assets/tokenizer`.
 const MAX_DEPTH: usize = 16;
@@ -107,7 +108,7 @@ fn missing_weights(folder: &Path) -> PresetError {
 
 /// All files under `folder` that are uploaded, by their names in the repository.
 fn list(folder: &Path) -> Result<BTreeMap<String, UploadFile>, PresetError> {
-    let root = folder.canonicalize().map_err(io_error(folder))?;
+    let root = folder.canonicalize().map_err(read_error(folder))?;
     let mut found = BTreeMap::new();
     visit(&root, folder, "", 0, &mut found)?;
     Ok(found)
@@ -123,8 +124,8 @@ fn visit(
     if depth > MAX_DEPTH {
         return Err(refused(folder, "it lies too deep; a preset has two levels of folders"));
     }
-    for entry in fs::read_dir(folder).map_err(io_error(folder))? {
-        let entry = entry.map_err(io_error(folder))?;
+    for entry in fs::read_dir(folder).map_err(read_error(folder))? {
+        let entry = entry.map_err(read_error(folder))?;
         let path = entry.path();
         let name = entry.file_name();
         let Some(name) = name.to_str() else {
@@ -137,17 +138,17 @@ fn visit(
             return Err(refused(&path, "its name has characters that no hub takes; rename it"));
         }
         let name = format!("{prefix}{name}");
-        let link = entry.file_type().map_err(io_error(&path))?.is_symlink();
+        let link = entry.file_type().map_err(read_error(&path))?.is_symlink();
         if link {
             check_link(root, &path)?;
         }
-        let metadata = fs::metadata(&path).map_err(io_error(&path))?;
+        let metadata = fs::metadata(&path).map_err(read_error(&path))?;
         if metadata.is_dir() && !link {
             visit(root, &path, &format!("{name}/"), depth + 1, found)?;
         } else if metadata.is_file() {
             found.insert(name.clone(), UploadFile::on_disk(name, path, &metadata));
         } else {
-            return Err(PresetError::NotAFile { path });
+            return Err(FileError::NotAFile { path }.into());
         }
     }
     Ok(())
@@ -160,7 +161,7 @@ fn stays_behind(name: &str) -> bool {
 
 /// A link may lead to another file of the folder; that of a hub's snapshot also to the hub's files.
 fn check_link(root: &Path, path: &Path) -> Result<(), PresetError> {
-    let target = path.canonicalize().map_err(io_error(path))?;
+    let target = path.canonicalize().map_err(read_error(path))?;
     let blobs: Option<PathBuf> = hub_blobs(root);
     let inside =
         target.starts_with(root) || (blobs.is_some() && target.parent() == blobs.as_deref());

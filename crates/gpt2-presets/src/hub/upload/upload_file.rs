@@ -10,8 +10,8 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::PresetError;
-use crate::files::io_error;
 use crate::hub::digest::hash_rest;
+use gpt2_files::read_error;
 
 /// A file on its way to a hub.
 #[derive(Debug, Clone)]
@@ -89,7 +89,7 @@ impl UploadFile {
     pub(crate) fn read(&self, length: u64) -> Result<Vec<u8>, PresetError> {
         let length = length.min(self.size);
         let mut bytes = Vec::new();
-        let mut part = self.part(0, length).map_err(io_error(self.path()))?;
+        let mut part = self.part(0, length).map_err(read_error(self.path()))?;
         part.read_to_end(&mut bytes).map_err(|error| self.changed(error))?;
         Ok(bytes)
     }
@@ -109,7 +109,7 @@ impl UploadFile {
     }
 
     fn digest(&self, hasher: impl Digest) -> Result<String, PresetError> {
-        let part = self.part(0, self.size).map_err(io_error(self.path()))?;
+        let part = self.part(0, self.size).map_err(read_error(self.path()))?;
         hash_rest(part, hasher).map_err(|error| self.changed(error))
     }
 
@@ -118,7 +118,7 @@ impl UploadFile {
             io::ErrorKind::UnexpectedEof => {
                 PresetError::ChangedDuringUpload { path: self.path().into() }
             }
-            _ => io_error(self.path())(error),
+            _ => read_error(self.path())(error).into(),
         }
     }
 }

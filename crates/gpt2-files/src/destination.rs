@@ -1,0 +1,249 @@
+//! One file or folder of any content that gets its name when it is whole.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{FileError, write_error};
+use crate::temporary::{is_temporary, parent, temporary_prefix, with_new_name};
+
+/// End of the name of a folder in which something is written.
+const PARTIAL_SUFFIX: &str = ".partial";
+/// End of the name of a folder that keeps the old content until the new one has its name.
+const OLD_SUFFIX: &str = ".old";
+
+/// Name that a program's result is going to have.
+#[derive(Clone, Copy)]
+pub struct Destination<'a> {
+    path: &'a Path,
+    replaceable: Replaceable,
+}
+
+/// Folders that may be replaced: which, and what a message calls their content.
+type Replaceable = Option<(fn(&Path) -> bool, &'static str)>;
+
+/// A file or a folder under a temporary name: in a folder beside the destination, which is removed
+/// when this is dropped.
+pub struct StagedPath<'a> {
+    destination: Destination<'a>,
+    folder: PathBuf,
+    path: PathBuf,
+    /// The folder, locked while it is in use, on systems that can lock one.
+    _lock: Option<File>,
+}
+
+impl<'a> Destination<'a> {
+    /// A name that nothing has yet.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::NoName`], [`FileError::Exists`]. Nothing is created.
+    pub fn new(path: &'a Path) -> Result<Self, FileError> {
+        Self { path, replaceable: None }.checked()
+    }
+
+    /// A name whose file is replaced, or whose folder is if it is empty or `may_replace` says so;
+    /// `expected` is what a message calls the content of such folders.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::NoName`], [`FileError::Precious`]. Nothing is created.
+    pub fn replacing(
+        path: &'a Path,
+        may_replace: fn(&Path) -> bool,
+        expected: &'static str,
+    ) -> Result<Self, FileError> {
+        Self { path, replaceable: Some((may_replace, expected)) }.checked()
+    }
+
+    fn checked(self) -> Result<Self, FileError> {
+        if self.path.file_name().is_none() {
+            return Err(FileError::NoName { path: self.path.into() });
+        }
+        self.check()?;
+        Ok(self)
+    }
+
+    /// Refuses what must not be replaced.
+    fn check(self) -> Result<(), FileError> {
+        let Ok(metadata) = self.path.symlink_metadata() else { return Ok(()) };
+        let path = self.path.to_owned();
+        let Some((may_replace, expected)) = self.replaceable else {
+            return Err(FileError::Exists { path });
+        };
+        if metadata.is_dir() && !is_empty(&path) && !may_replace(&path) {
+            return Err(FileError::Precious { path, expected });
+        }
+        Ok(())
+    }
+
+    /// A place to write to, in a new folder beside the destination.
+    ///
+    /// A folder that a killed process left behind is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Write`].
+    pub fn stage(self) -> Result<StagedPath<'a>, FileError> {
+        let parent = parent(self.path);
+        fs::create_dir_all(parent).map_err(write_error(parent))?;
+        self.remove_abandoned();
+        loop {
+            let folder = self.create_beside(PARTIAL_SUFFIX)?;
+            // Another process may take the folder for an abandoned one until it is locked: this
+            // waits until that has removed it.
+            let lock = File::open(&folder).ok().filter(|folder| folder.lock().is_ok());
+            if folder.is_dir() {
+                let path = folder.join(self.path.file_name().unwrap_or_default());
+                return Ok(StagedPath { destination: self, folder, path, _lock: lock });
+            }
+        }
+    }
+
+    /// Removes the folders of this destination which nobody has locked.
+    fn remove_abandoned(self) {
+        let Ok(entries) = fs::read_dir(parent(self.path)) else { return };
+        let prefix = temporary_prefix(self.path);
+        for entry in entries.flatten() {
+            let is_ours = |name| is_temporary(name, &prefix, PARTIAL_SUFFIX);
+            if !entry.file_name().to_str().is_some_and(is_ours)
+                || !entry.file_type().is_ok_and(|kind| kind.is_dir())
+            {
+                continue;
+            }
+            // A folder that stays is the lesser fault.
+            if let Ok(folder) = File::open(entry.path())
+                && folder.try_lock().is_ok()
+            {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
+    /// Creates a folder of a new name beside the destination, so that a rename suffices.
+    fn create_beside(self, suffix: &str) -> Result<PathBuf, FileError> {
+        let made = with_new_name(self.path, suffix, |folder| fs::create_dir(folder));
+        made.map(|(folder, ())| folder).map_err(write_error(self.path))
+    }
+}
+
+impl StagedPath<'_> {
+    /// Path to write to. Nothing is there yet.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives what was written its name. A file replaces a file in one step; otherwise the old
+    /// content is moved aside first, and removed last.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Exists`] and [`FileError::Precious`] for what came to be meanwhile,
+    /// [`FileError::Write`], and [`FileError::MovedAside`] where the old content could not be put
+    /// back after a failure.
+    pub fn commit(self) -> Result<(), FileError> {
+        self.destination.check()?;
+        let path = self.destination.path;
+        let put = || fs::rename(&self.path, path).map_err(write_error(path));
+        let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
+        let exists = path.symlink_metadata().is_ok();
+        if !exists || !is_folder(path) && !is_folder(&self.path) {
+            return put();
+        }
+        let folder = self.destination.create_beside(OLD_SUFFIX)?;
+        let old = folder.join(path.file_name().unwrap_or_default());
+        let moved = fs::rename(path, &old).map_err(write_error(path)).and_then(|()| {
+            put().or_else(|error| fs::rename(&old, path).map_err(aside(path, &old)).and(Err(error)))
+        });
+        if let Err(error) = moved {
+            // It is not empty if the old content could not be moved back: then it stays.
+            let _ = fs::remove_dir(&folder);
+            return Err(error);
+        }
+        fs::remove_dir_all(&folder).map_err(write_error(&folder))
+    }
+}
+
+impl Drop for StagedPath<'_> {
+    fn drop(&mut self) {
+        // If that fails, the next process that writes there removes it.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn aside(path: &Path, old: &Path) -> impl FnOnce(io::Error) -> FileError {
+    let (path, aside) = (path.to_owned(), old.to_owned());
+    move |source| FileError::MovedAside { path, aside, source }
+}
+
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replacing(path: &Path) -> Result<Destination<'_>, FileError> {
+        Destination::replacing(path, |folder| folder.join("mark").exists(), "a mark")
+    }
+
+    #[test]
+    fn a_stale_folder_of_the_same_process_id_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new");
+        let destination = Destination::new(&path).unwrap();
+        let one = destination.stage().unwrap();
+        fs::create_dir(one.path()).unwrap();
+        let other = destination.stage().unwrap();
+        assert_ne!(one.path(), other.path());
+        assert!(!other.path().exists());
+        assert!(one.path().exists(), "it is in use");
+        drop((one, other));
+        assert!(is_empty(folder.path()));
+    }
+
+    #[test]
+    fn the_old_folder_is_back_if_the_new_one_cannot_be_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("preset");
+        fs::create_dir(&path).unwrap();
+        // Nothing is written, so that there is nothing to rename.
+        let staged = replacing(&path).unwrap().stage().unwrap();
+        assert!(
+            matches!(staged.commit().unwrap_err(), FileError::Write { path: at, .. } if at == path)
+        );
+        assert!(path.is_dir());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn content_that_came_to_be_meanwhile_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let staged = Destination::new(&path).unwrap().stage().unwrap();
+        fs::write(staged.path(), "new").unwrap();
+        fs::write(&path, "mine").unwrap();
+        assert!(matches!(staged.commit().unwrap_err(), FileError::Exists { .. }));
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn only_replaceable_folders_are_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("preset");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("letter"), "mine").unwrap();
+        assert!(matches!(replacing(&path).map(|_| ()), Err(FileError::Precious { .. })));
+        fs::write(path.join("mark"), "").unwrap();
+        let staged = replacing(&path).unwrap().stage().unwrap();
+        fs::create_dir(staged.path()).unwrap();
+        staged.commit().unwrap();
+        assert!(is_empty(&path));
+        assert!(matches!(Destination::new(&path).map(|_| ()), Err(FileError::Exists { .. })));
+        assert!(matches!(
+            Destination::new(Path::new("/")).map(|_| ()),
+            Err(FileError::NoName { .. })
+        ));
+    }
+}

@@ -1,0 +1,117 @@
+//! Reasons why a file cannot be read or written.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Reason why a file cannot be read or written.
+///
+/// The answer of the operating system is the [`source`](std::error::Error::source), and no part of
+/// the message.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The operating system refused to read.
+    #[error("cannot read `{}`; check the path and its permissions", path.display())]
+    Read {
+        /// File or folder.
+        path: PathBuf,
+        /// Answer of the operating system.
+        source: io::Error,
+    },
+
+    /// The operating system refused to write.
+    #[error(
+        "cannot write `{}`; check the path, its permissions and the free space. The old content is \
+         unchanged",
+        path.display()
+    )]
+    Write {
+        /// File or folder.
+        path: PathBuf,
+        /// Answer of the operating system.
+        source: io::Error,
+    },
+
+    /// A folder, pipe, socket or device stands where a file is expected.
+    #[error("`{}` is not a regular file; replace it by the file itself", path.display())]
+    NotAFile {
+        /// Path.
+        path: PathBuf,
+    },
+
+    /// A file is larger than any of its kind.
+    #[error(
+        "`{}` has {size} bytes, expected at most {limit}; its content is not what its name says",
+        path.display()
+    )]
+    TooLarge {
+        /// File.
+        path: PathBuf,
+        /// Size in bytes.
+        size: u64,
+        /// Most bytes that are read.
+        limit: u64,
+    },
+
+    /// A text file holds bytes that are not UTF-8.
+    #[error(
+        "`{}` is not UTF-8 text: byte {offset} is invalid; download or export it again",
+        path.display()
+    )]
+    NotUtf8 {
+        /// File.
+        path: PathBuf,
+        /// Offset in bytes of the first invalid byte.
+        offset: usize,
+    },
+
+    /// The destination is no name that could be given to anything.
+    #[error("`{}` is no destination; pass a name, not `.` or `/`", path.display())]
+    NoName {
+        /// Destination.
+        path: PathBuf,
+    },
+
+    /// The destination exists, and replacing it was not allowed.
+    #[error("`{}` exists already; pass another destination, or allow it to be replaced", path.display())]
+    Exists {
+        /// Destination.
+        path: PathBuf,
+    },
+
+    /// The destination is a folder whose content must not be lost.
+    #[error(
+        "`{}` is a folder that holds something other than {expected}, so it is not replaced; remove \
+         it yourself, or choose another destination",
+        path.display()
+    )]
+    Precious {
+        /// Destination.
+        path: PathBuf,
+        /// Content that may be replaced.
+        expected: &'static str,
+    },
+
+    /// The old content of the destination could be moved aside, but not back.
+    #[error("cannot put `{}` back in its place; it is now at `{}`", path.display(), aside.display())]
+    MovedAside {
+        /// Destination.
+        path: PathBuf,
+        /// Place of the old content.
+        aside: PathBuf,
+        /// Answer of the operating system.
+        source: io::Error,
+    },
+}
+
+/// Adds a path to an error of the operating system while reading.
+pub fn read_error(path: &Path) -> impl FnOnce(io::Error) -> FileError {
+    let path = path.to_owned();
+    move |source| FileError::Read { path, source }
+}
+
+/// Adds a path to an error of the operating system while writing.
+pub fn write_error(path: &Path) -> impl FnOnce(io::Error) -> FileError {
+    let path = path.to_owned();
+    move |source| FileError::Write { path, source }
+}

@@ -1,0 +1,86 @@
+//! Reads that a hostile file cannot make wait, or fill the memory with.
+
+use std::fs::{self, File, Metadata};
+use std::io::Read;
+use std::path::Path;
+
+use crate::error::{FileError, read_error};
+
+/// Metadata of a regular file.
+///
+/// Ask before opening: opening a pipe waits for its other end.
+///
+/// # Errors
+///
+/// [`FileError::Read`], and [`FileError::NotAFile`] for a folder, pipe, socket or device.
+pub fn regular_file(path: &Path) -> Result<Metadata, FileError> {
+    let metadata = fs::metadata(path).map_err(read_error(path))?;
+    if metadata.is_file() { Ok(metadata) } else { Err(FileError::NotAFile { path: path.into() }) }
+}
+
+/// Content of an open file of at most `limit` bytes; `path` is its name in messages.
+///
+/// # Errors
+///
+/// [`FileError::Read`], [`FileError::TooLarge`].
+pub fn read_bounded(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    let too_large = |size| FileError::TooLarge { path: path.into(), size, limit };
+    let size = file.metadata().map_err(read_error(path))?.len();
+    if size > limit {
+        return Err(too_large(size));
+    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    // The bound also holds for a file that grows meanwhile, and for a device, which has no size.
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(read_error(path))?;
+    if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
+}
+
+/// Text of a regular file of at most `limit` bytes.
+///
+/// # Errors
+///
+/// As [`regular_file`] and [`read_bounded`], and [`FileError::NotUtf8`].
+pub fn read_text(path: &Path, limit: u64) -> Result<String, FileError> {
+    regular_file(path)?;
+    let file = File::open(path).map_err(read_error(path))?;
+    utf8(read_bounded(file, path, limit)?, path)
+}
+
+/// Bytes as text; `path` is their name in messages.
+///
+/// # Errors
+///
+/// [`FileError::NotUtf8`].
+pub fn utf8(bytes: Vec<u8>, path: &Path) -> Result<String, FileError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        FileError::NotUtf8 { path: path.into(), offset }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_read_within_its_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "four").unwrap();
+        assert_eq!(read_text(&path, 4).unwrap(), "four");
+        let error = read_text(&path, 3).unwrap_err();
+        assert!(matches!(error, FileError::TooLarge { size: 4, limit: 3, .. }), "{error}");
+        fs::write(&path, b"ab\xff").unwrap();
+        let error = read_text(&path, 4).unwrap_err();
+        assert!(matches!(error, FileError::NotUtf8 { offset: 2, .. }), "{error}");
+        let error = read_text(folder.path(), 4).unwrap_err();
+        assert!(matches!(error, FileError::NotAFile { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_cause_is_printed_once() {
+        let error = read_text(Path::new("no such file"), 4).unwrap_err();
+        let source = std::error::Error::source(&error).expect("the system's answer").to_string();
+        assert!(!error.to_string().contains(&source), "{error}: {source}");
+    }
+}

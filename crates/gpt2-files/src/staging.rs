@@ -1,0 +1,187 @@
+//! Files that are written under temporary names, and then get their names together.
+//!
+//! Nearly all that can go wrong (no space, no permission, something in the way) goes wrong before
+//! the first old file is replaced, so that a folder holds the old files or the new ones.
+//!
+//! A process that is killed leaves its temporary files behind. The next one that saves files of the
+//! same names removes them, unless another process is saving into the folder just then.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{FileError, write_error};
+use crate::temporary::{
+    TEMPORARY_SUFFIX, lock_alone, parent, remove_temporaries, sync_folder, temporary_name,
+};
+
+/// Files of one folder on their way to the disk.
+///
+/// Dropping it without [`commit`](Self::commit) removes them.
+pub struct Staging {
+    folder: PathBuf,
+    /// Written, in the order in which they get their names.
+    files: Vec<StagedFile>,
+    /// Files that go, because a loader would prefer them to the new ones.
+    obsolete: Vec<PathBuf>,
+    /// The folder, locked while nobody else saves into it: temporary files there are abandoned.
+    alone: Option<File>,
+}
+
+/// A file under its temporary name, which is removed when this is dropped.
+struct StagedFile {
+    temporary: PathBuf,
+    target: PathBuf,
+}
+
+impl Staging {
+    /// Files for this folder, which is created if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Write`].
+    pub fn new(folder: &Path) -> Result<Self, FileError> {
+        create_folder(folder)?;
+        let alone = lock_alone(folder);
+        Ok(Self { folder: folder.into(), files: Vec::new(), obsolete: Vec::new(), alone })
+    }
+
+    /// Stages a text file.
+    ///
+    /// # Errors
+    ///
+    /// As [`file`](Self::file).
+    pub fn text(&mut self, name: &str, text: &str) -> Result<(), FileError> {
+        self.file(name, |_, file| file.write_all(text.as_bytes()))
+    }
+
+    /// Stages a JSON value in its alternate form, which is the indented one of `serde_json`.
+    ///
+    /// # Errors
+    ///
+    /// As [`file`](Self::file).
+    pub fn json(&mut self, name: &str, json: &impl fmt::Display) -> Result<(), FileError> {
+        self.text(name, &format!("{json:#}\n"))
+    }
+
+    /// Stages a file that `write` fills, which is given its temporary path too. `name` may lead
+    /// through folders.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Write`], which names the target.
+    pub fn file(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&Path, &mut File) -> io::Result<()>,
+    ) -> Result<(), FileError> {
+        let target = self.folder.join(name);
+        self.fallible_file(name, |path, file| write(path, file).map_err(write_error(&target)))
+    }
+
+    /// As [`file`](Self::file), for a `write` that may fail for reasons of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Write`], and those of `write`.
+    pub fn fallible_file<E: From<FileError>>(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&Path, &mut File) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let target = self.folder.join(name);
+        create_folder(parent(&target))?;
+        if target.is_dir() {
+            return Err(write_error(&target)(io::ErrorKind::IsADirectory.into()).into());
+        }
+        if self.alone.is_some() {
+            remove_temporaries(&target);
+        }
+        let (staged, mut file) = StagedFile::create(target)?;
+        write(&staged.temporary, &mut file)?;
+        file.sync_all().map_err(write_error(&staged.target))?;
+        self.files.push(staged);
+        Ok(())
+    }
+
+    /// Path that a file is going to have.
+    pub fn target(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Marks the folder's files whose name `is_such`, and that are not staged so far, for removal
+    /// before the last file gets its place.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Write`], for a folder of such a name too.
+    pub fn obsolete_where(&mut self, is_such: impl Fn(&str) -> bool) -> Result<(), FileError> {
+        let entries = fs::read_dir(&self.folder).map_err(write_error(&self.folder))?;
+        for entry in entries {
+            let name = entry.map_err(write_error(&self.folder))?.file_name();
+            let path = self.folder.join(&name);
+            let is_staged = self.files.iter().any(|file| file.target == path);
+            if is_staged || !name.to_str().is_some_and(&is_such) {
+                continue;
+            }
+            if path.is_dir() {
+                return Err(write_error(&path)(io::ErrorKind::IsADirectory.into()));
+            }
+            self.obsolete.push(path);
+        }
+        Ok(())
+    }
+
+    /// Gives all files their names, the last one last.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError::Write`].
+    pub fn commit(self) -> Result<(), FileError> {
+        let Some((last, others)) = self.files.split_last() else { return Ok(()) };
+        for staged in others {
+            staged.put()?;
+        }
+        for path in &self.obsolete {
+            fs::remove_file(path).map_err(write_error(path))?;
+        }
+        last.put()?;
+        let folders: BTreeSet<_> =
+            self.files.iter().filter_map(|file| file.target.parent()).collect();
+        folders.into_iter().for_each(sync_folder);
+        Ok(())
+    }
+}
+
+impl StagedFile {
+    fn create(target: PathBuf) -> Result<(Self, File), FileError> {
+        static FILES: AtomicU64 = AtomicU64::new(0);
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let temporary = target.with_file_name(temporary_name(&target, number, TEMPORARY_SUFFIX));
+        let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
+        let file = file.map_err(write_error(&target))?;
+        Ok((Self { temporary, target }, file))
+    }
+
+    fn put(&self) -> Result<(), FileError> {
+        fs::rename(&self.temporary, &self.target).map_err(write_error(&self.target))
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        // Absent once it was renamed. Else the write has failed already, and a left-over file
+        // would be the lesser fault.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+fn create_folder(folder: &Path) -> Result<(), FileError> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(write_error(folder)(io::ErrorKind::NotADirectory.into()));
+    }
+    fs::create_dir_all(folder).map_err(write_error(folder))
+}
