@@ -194,7 +194,8 @@ mod tests {
     fn an_id_outside_the_vocabulary_is_named_with_file_and_position() {
         let data = PackedDataset::new(counted(&[4, 6]), 3, 7).unwrap();
         assert!(data.batch(&[0, 1]).is_ok());
-        let message = data.batch(&[0, 2]).unwrap_err().to_string();
+        let error = data.batch(&[0, 2]).unwrap_err();
+        let message = std::error::Error::source(&error).unwrap().to_string();
         assert!(message.contains("4.bin` holds the token id 7 at position 3"), "{message}");
         assert!(message.contains("ids below 7"), "{message}");
     }

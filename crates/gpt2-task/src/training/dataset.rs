@@ -1,7 +1,8 @@
-//! What a model is trained on: examples by index, or batches from an iterator.
+//! Training data: examples by index, or batches from an iterator.
 
 use std::sync::Arc;
 
+use super::fingerprint::Fingerprint;
 use crate::causal_lm_preprocessor::Gpt2CausalLmPreprocessor;
 use crate::error::TaskError;
 use crate::training_batch::{TrainingBatch, pick};
@@ -49,7 +50,11 @@ impl Dataset for TextDataset<'_> {
     fn fingerprint(&self) -> String {
         let config = self.preprocessor.config();
         let bytes = self.texts.iter().flat_map(|text| text.bytes().chain([0]));
-        format!("{} texts, hash {:016x}, {config:?}", self.texts.len(), hash(bytes))
+        format!(
+            "{} texts, hash {:016x}, {config:?}",
+            self.texts.len(),
+            Fingerprint::new().with_bytes(bytes).finish()
+        )
     }
 }
 
@@ -67,16 +72,12 @@ impl Dataset for TrainingBatch {
         let ids = self.x.token_ids().iter().chain(&self.y).flatten();
         let weights = self.sample_weight.iter().flatten().map(|weight| weight.to_bits());
         let bytes = ids.copied().chain(weights).flat_map(u32::to_le_bytes);
-        format!("{} examples, hash {:016x}", self.len(), hash(bytes))
+        format!(
+            "{} examples, hash {:016x}",
+            self.len(),
+            Fingerprint::new().with_bytes(bytes).finish()
+        )
     }
-}
-
-/// The 64-bit FNV-1a hash ([RFC 9923](https://www.rfc-editor.org/rfc/rfc9923)), which is the same
-/// in every process.
-fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 impl<D: Dataset + ?Sized> Dataset for &D {
