@@ -1,24 +1,17 @@
 //! The example `fine_tune` as a command: a preset from text, interruptions, mistakes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::{program, refusal, success};
+
 const TEXT: &str =
     "ROMEO:\nBut, soft! what light through yonder window breaks?\n\nJULIET:\nO Romeo!\n\n";
-
-/// An example's program, which `cargo test` builds beside this test.
-fn program(name: &str) -> Command {
-    let test = std::env::current_exe().unwrap();
-    let mut program: PathBuf = test.parent().unwrap().parent().unwrap().join("examples").join(name);
-    program.set_extension(std::env::consts::EXE_EXTENSION);
-    assert!(program.exists(), "{} is missing: run `cargo build --examples`", program.display());
-    Command::new(program)
-}
 
 /// A folder with a text and the config of a very small model.
 fn world() -> tempfile::TempDir {
@@ -43,18 +36,8 @@ fn training(world: &Path, output: &str) -> Command {
     command
 }
 
-fn success(output: &Output) -> String {
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{message}");
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
 fn error(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success(), "it was accepted: {message}");
-    assert!(!message.contains("panicked"), "{message}");
-    message
+    refusal(&command.output().unwrap())
 }
 
 #[test]
@@ -174,7 +157,7 @@ fn mistakes_are_explained() {
             &["--train", "train.txt", "--learning-rate", "1", "--optimizer", "sgd:learning_rate=1"],
             "given twice",
         ),
-        // Its loss is a number still; the weights behind the only step are not.
+        // Its loss is a number still; the weights after the only step are not.
         (
             &[
                 "--train",

@@ -1,20 +1,12 @@
 //! The example `generate` as a command: its output, its options, its errors.
 
-use std::path::PathBuf;
-
 use assert_cmd::Command;
 use serde_json::Value;
 
-/// The example's program, which `cargo test` builds beside this test.
+use crate::support::{program, refusal};
+
 fn generate() -> Command {
-    let test = std::env::current_exe().unwrap();
-    let mut program: PathBuf = test.parent().unwrap().parent().unwrap().join("examples/generate");
-    program.set_extension(std::env::consts::EXE_EXTENSION);
-    assert!(program.exists(), "{} is missing: run `cargo build --examples`", program.display());
-    let mut command = Command::new(program);
-    // No test asks a hub.
-    command.env("GPT2_OFFLINE", "1");
-    command
+    Command::from_std(program("generate"))
 }
 
 fn json(arguments: &[&str], input: &str) -> Value {
@@ -24,11 +16,8 @@ fn json(arguments: &[&str], input: &str) -> Value {
 
 fn error(arguments: &[&str]) -> String {
     let output = generate().args(arguments).write_stdin("").output().unwrap();
-    assert!(!output.status.success(), "{arguments:?} was accepted");
-    assert!(output.stdout.is_empty());
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert!(!message.contains("panicked"), "{message}");
-    message
+    assert!(output.stdout.is_empty(), "{arguments:?} gives text");
+    refusal(&output)
 }
 
 #[test]

@@ -3,18 +3,17 @@
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
 use serde_json::Value;
 
+use crate::support::{refusal, success, xtask};
+
 fn bench(arguments: &[&str]) -> std::process::Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.args(["bench", "--size", "tiny", "--repetitions", "1"]).args(arguments);
-    command.output().unwrap()
+    let mut command = xtask("bench");
+    command.args(["--size", "tiny", "--repetitions", "1"]).args(arguments).output().unwrap()
 }
 
-fn records(output: &std::process::Output) -> Vec<Value> {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = std::str::from_utf8(&output.stdout).unwrap();
+fn records(output: std::process::Output) -> Vec<Value> {
+    let text = success(output);
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -27,12 +26,12 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn records_are_printed_and_kept_behind_the_machine() {
+fn records_are_printed_and_kept_after_the_machine() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("record.jsonl");
     let scenarios = "train-1x8-lora,first-token,tokenizer-batch";
     let run = ["--rounds", "2", "--json", "--scenario", scenarios, "--record", text(&file)];
-    let printed = records(&bench(&run));
+    let printed = records(bench(&run));
     let metrics: Vec<_> = printed.iter().map(|record| record["metric"].as_str().unwrap()).collect();
     let peak = "peak_memory";
     assert_eq!(metrics, ["training", peak, "first_token", peak, "throughput", peak]);
@@ -47,17 +46,14 @@ fn records_are_printed_and_kept_behind_the_machine() {
     assert!(kept[0]["threads"].as_u64() > Some(0));
     assert_eq!(kept[1..], printed);
 
-    let again = bench(&run);
-    assert_eq!(again.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&again.stderr).contains("must be new"));
+    let message = refusal(bench(&run));
+    assert!(message.contains("must be new"), "{message}");
 }
 
 #[test]
-fn types_and_sizes_are_contests_of_their_own_in_one_table() {
+fn types_and_sizes_are_compared_in_one_table() {
     let run = ["--rounds", "1", "--scenario", "load,first-token", "--dtype", "float16,float32"];
-    let output = bench(&[&run[..], &["--size", "tiny", "--device", "flex"]].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let table = String::from_utf8(output.stdout).unwrap();
+    let table = success(bench(&[&run[..], &["--size", "tiny", "--device", "flex"]].concat()));
     let rows: Vec<Vec<&str>> =
         table.lines().map(|line| line.split_whitespace().take(4).collect()).collect();
     assert_eq!(rows[0], ["size", "dtype", "scenario", "metric"]);
@@ -90,7 +86,7 @@ fn rivals_take_turns_and_one_that_fails_does_not_end_the_run() {
     let keras = python("keras", "echo 'no module named keras' >&2; exit 1");
     let run = ["--rounds", "1", "--json", "--scenario", "decode-1-ctx8,beam-5", "--peers"];
     let pythons = ["--torch-python", text(&torch), "--keras-python", text(&keras)];
-    let records = records(&bench(&[&run[..], &pythons].concat()));
+    let records = records(bench(&[&run[..], &pythons].concat()));
     let find = |scenario: &str, metric: &str, peer: &str| {
         let is = |record: &&Value| {
             record["scenario"] == scenario && record["metric"] == metric && record["peer"] == peer
@@ -121,9 +117,7 @@ fn mistakes_are_told_before_anything_runs() {
         (vec!["--peers=tiktoken", "--torch-python", "/nowhere/python"], "/nowhere/python"),
         (vec!["--peers=rust-bert"], "ctranslate2"),
     ] {
-        let output = bench(&arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        let message = String::from_utf8_lossy(&output.stderr);
+        let message = refusal(bench(&arguments));
         assert!(message.contains(expected), "{arguments:?}: {message}");
     }
 }

@@ -1,18 +1,14 @@
 //! `cargo xtask convert-preset` as a command: what appears, and what is left alone.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use assert_cmd::Command;
 use safetensors::SafeTensors;
 
-fn golden(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(path)
-}
+use crate::support::{golden, refusal, success, xtask};
 
 fn convert(source: &Path, destination: &Path, more: &[&str]) -> std::process::Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.arg("convert-preset").arg(source).arg(destination).args(more).output().unwrap()
+    xtask("convert-preset").arg(source).arg(destination).args(more).output().unwrap()
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -27,16 +23,14 @@ fn names(folder: &Path) -> Vec<String> {
 fn there_and_back_computes_what_keras_hub_computes() {
     let folder = tempfile::tempdir().unwrap();
     let (there, back) = (folder.path().join("transformers"), folder.path().join("keras"));
-    let output = convert(&golden("air_small/keras"), &there, &["--verify"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    success(convert(&golden("air_small/keras"), &there, &["--verify"]));
     assert!(there.join("model.safetensors").exists());
-    assert!(convert(&there, &back, &["--verify"]).status.success());
+    success(convert(&there, &back, &["--verify"]));
     assert!(back.join("model.weights.h5").exists());
     assert_eq!(names(folder.path()), ["keras", "transformers"], "nothing else is left behind");
     for preset in [&there, &back] {
-        let mut verify = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        verify.arg("verify-preset").arg(preset);
-        verify.arg("--reference").arg(golden("air_small/expected.safetensors")).assert().success();
+        let reference = golden("air_small/expected.safetensors");
+        xtask("verify-preset").arg(preset).arg("--reference").arg(reference).assert().success();
     }
 }
 
@@ -73,9 +67,8 @@ fn weights_are_split_and_progress_stays_off_pipes() {
     // 7,000 bytes of weights.
     let more = ["--max-shard-size", "0.000002", "--verify"];
     let output = convert(&source, &destination, &more);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.stderr, b"");
-    let printed = String::from_utf8(output.stdout).unwrap();
+    let printed = success(output);
     assert!(printed.contains("differ by 0"), "{printed}");
     assert!(destination.join("model.safetensors.index.json").exists());
     assert!(!destination.join("model.safetensors").exists());
@@ -91,19 +84,16 @@ fn a_gguf_is_a_file_and_computes_the_same() {
     for dtype in ["f32", "f16", "bf16"] {
         let file = folder.path().join("model.gguf");
         let more = ["--to", "gguf", "--dtype", dtype, "--verify", "--force"];
-        let output = convert(&golden("air_small/keras"), &file, &more);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        success(convert(&golden("air_small/keras"), &file, &more));
         assert!(file.is_file());
         let back = folder.path().join("back");
-        let output = convert(&file, &back, &["--to", "keras", "--verify", "--force"]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        success(convert(&file, &back, &["--to", "keras", "--verify", "--force"]));
         assert_eq!(names(folder.path()), ["back", "model.gguf"]);
     }
     let file = folder.path().join("split.gguf");
     let more = ["--to", "gguf", "--max-shard-size", "1"];
-    let output = convert(&golden("air_small/keras"), &file, &more);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("--max-shard-size"));
+    let message = refusal(convert(&golden("air_small/keras"), &file, &more));
+    assert!(message.contains("--max-shard-size"), "{message}");
 }
 
 #[test]
@@ -111,8 +101,7 @@ fn a_gguf_may_have_any_name() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["model", "model.keras", "model.bin"] {
         let file = folder.path().join(name);
-        let output = convert(&golden("air_small/keras"), &file, &["--to", "gguf", "--verify"]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        success(convert(&golden("air_small/keras"), &file, &["--to", "gguf", "--verify"]));
         assert_eq!(fs::read(&file).unwrap()[..4], *b"GGUF");
     }
 }
@@ -126,8 +115,7 @@ fn a_backbone_alone_is_converted() {
         fs::copy(golden("air_small/keras").join(name), source.join(name)).unwrap();
     }
     let destination = folder.path().join("new");
-    let output = convert(&source, &destination, &["--verify"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    success(convert(&source, &destination, &["--verify"]));
     assert_eq!(names(&destination), ["config.json", "generation_config.json", "model.safetensors"]);
 }
 
@@ -138,17 +126,15 @@ fn an_existing_destination_is_replaced_by_force_alone() {
     fs::create_dir(&destination).unwrap();
     let source = golden("air_small/keras");
     let refused = || {
-        let output = convert(&source, &destination, &[]);
-        assert_eq!(output.status.code(), Some(2));
-        assert!(String::from_utf8(output.stderr).unwrap().contains("--force"));
+        let message = refusal(convert(&source, &destination, &[]));
+        assert!(message.contains("--force"), "{message}");
     };
     refused();
     assert!(names(&destination).is_empty());
 
     // An empty folder, a preset, that of another library, a file, and a preset again.
     let replace = |to| {
-        let output = convert(&source, &destination, &["--force", "--to", to]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        success(convert(&source, &destination, &["--force", "--to", to]));
         assert_eq!(names(folder.path()), ["preset"]);
         refused();
     };
@@ -176,10 +162,9 @@ fn force_replaces_no_folder_that_is_no_preset() {
     let refused = |expected: &[&str]| {
         // The source is not even looked for.
         for to in ["keras", "transformers", "gguf"] {
-            let output = convert(Path::new("no/such/source"), &home, &["--force", "--to", to]);
-            assert_eq!(output.status.code(), Some(2));
-            let message = String::from_utf8(output.stderr).unwrap();
-            assert!(message.contains("something else than a preset"), "{message}");
+            let message =
+                refusal(convert(Path::new("no/such/source"), &home, &["--force", "--to", to]));
+            assert!(message.contains("something other than a preset"), "{message}");
             assert_eq!(names(&home), expected);
             assert_eq!(names(folder.path()), ["home"]);
         }
@@ -199,15 +184,13 @@ fn what_is_refused_is_refused_before_the_source_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let source = Path::new("no/such/source");
     let refused = |destination: &str, more: &[&str], expected: &str| {
-        let output = convert(source, &folder.path().join(destination), more);
-        assert_eq!(output.status.code(), Some(2));
-        let message = String::from_utf8(output.stderr).unwrap();
+        let message = refusal(convert(source, &folder.path().join(destination), more));
         assert!(message.contains(expected), "{message}");
     };
     fs::write(folder.path().join("file"), "mine").unwrap();
     refused("file", &[], "--force");
     refused("new", &["--to", "gguf", "--max-shard-size", "1"], "--max-shard-size");
-    refused("new/..", &[], "must be a name");
+    refused("new/..", &[], "pass a name");
     // Nothing is created for a source that does not exist.
     refused("deep/new", &[], "no/such/source");
     assert_eq!(names(folder.path()), ["file"]);
@@ -232,7 +215,7 @@ fn what_killed_conversions_left_is_removed_and_gets_into_no_result() {
     let lock = fs::File::open(folder.path().join(".preset.1-1.partial")).unwrap();
     lock.try_lock().unwrap();
     let destination = folder.path().join("preset");
-    assert!(convert(&golden("air_small/keras"), &destination, &[]).status.success());
+    success(convert(&golden("air_small/keras"), &destination, &[]));
     assert!(!destination.join("stale.txt").exists());
     assert_eq!(names(folder.path()), [&kept[..], &["preset"]].concat());
 }
@@ -251,9 +234,7 @@ fn what_the_format_cannot_express_is_an_error_and_leaves_nothing() {
     config["layer_norm_epsilon"] = 1e-3.into();
     fs::write(source.join("config.json"), config.to_string()).unwrap();
 
-    let output = convert(&source, &folder.path().join("keras"), &[]);
-    assert_eq!(output.status.code(), Some(2));
-    let message = String::from_utf8(output.stderr).unwrap();
+    let message = refusal(convert(&source, &folder.path().join("keras"), &[]));
     assert!(message.contains("layer_norm_epsilon"), "{message}");
     assert_eq!(names(folder.path()), ["source"]);
 }

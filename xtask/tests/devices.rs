@@ -1,18 +1,13 @@
 //! `cargo xtask devices` as a command.
 
-use assert_cmd::Command;
 use gpt2_backbone::{BACKENDS, is_compiled};
 use serde_json::Value;
 
-fn output(arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    let output = command.arg("devices").args(arguments).output().unwrap();
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap()
-}
+use crate::support::{success, xtask};
 
 #[test]
 fn devices_and_backends_are_listed() {
+    let output = |arguments: &[&str]| success(xtask("devices").args(arguments).output().unwrap());
     let (table, list) = (output(&[]), output(&["--json"]));
     let list: Value = serde_json::from_str(&list).unwrap();
     let devices = list["devices"].as_array().unwrap();

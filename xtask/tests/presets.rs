@@ -1,18 +1,13 @@
 //! `cargo xtask presets` as a command.
 
-use assert_cmd::Command;
 use gpt2_presets::presets;
 use serde_json::Value;
 
-fn output(arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    let output = command.arg("presets").args(arguments).output().unwrap();
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap()
-}
+use crate::support::{success, xtask};
 
 #[test]
 fn all_presets_are_listed() {
+    let output = |arguments: &[&str]| success(xtask("presets").args(arguments).output().unwrap());
     let (table, list) = (output(&[]), output(&["--json"]));
     let list: Vec<Value> = serde_json::from_str(&list).unwrap();
     assert_eq!(list.len(), presets().len());

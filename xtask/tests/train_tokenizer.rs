@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
 use gpt2_presets::FromPreset;
 use gpt2_tokenizer::Gpt2Tokenizer;
 
+use crate::support::{refusal, success, xtask};
+
 fn train(file: &Path, output: &Path, more: &[&str]) -> std::process::Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.arg("train-tokenizer").arg(file).arg("--output").arg(output);
-    command.args(more).output().unwrap()
+    let mut command = xtask("train-tokenizer");
+    command.arg(file).arg("--output").arg(output).args(more).output().unwrap()
 }
 
 #[test]
@@ -20,9 +20,8 @@ fn what_is_written_opens_as_a_tokenizer() {
     fs::create_dir(&texts).unwrap();
     fs::write(texts.join("a.txt"), "the cat sat on the mat ".repeat(3)).unwrap();
     fs::write(texts.join("b.jsonl"), "{\"body\": \"the hat\"}\n").unwrap();
-    let result = train(&texts, &output, &["--vocabulary-size", "260", "--text-key", "body"]);
-    assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
-    let message = String::from_utf8(result.stdout).unwrap();
+    let message =
+        success(train(&texts, &output, &["--vocabulary-size", "260", "--text-key", "body"]));
     assert!(message.starts_with("260 tokens, 3 of them merges"), "{message}");
 
     let tokenizer = Gpt2Tokenizer::from_preset(output.to_str().unwrap()).unwrap();
@@ -38,14 +37,13 @@ fn a_vocabulary_is_replaced_by_force_alone() {
     let (text, output) = (folder.path().join("a.txt"), folder.path().join("output"));
     fs::write(&text, "ab ab ab").unwrap();
     let size = ["--vocabulary-size", "258"];
-    assert!(train(&text, &output, &size).status.success());
+    success(train(&text, &output, &size));
     let before = fs::read(output.join("merges.txt")).unwrap();
     fs::write(&text, "cd cd cd").unwrap();
-    let result = train(&text, &output, &size);
-    assert_eq!(result.status.code(), Some(2));
-    assert!(String::from_utf8(result.stderr).unwrap().contains("--force"));
+    let message = refusal(train(&text, &output, &size));
+    assert!(message.contains("--force"), "{message}");
     assert_eq!(fs::read(output.join("merges.txt")).unwrap(), before);
-    assert!(train(&text, &output, &["--vocabulary-size", "258", "--force"]).status.success());
+    success(train(&text, &output, &["--vocabulary-size", "258", "--force"]));
     assert_ne!(fs::read(output.join("merges.txt")).unwrap(), before);
 }
 
@@ -55,9 +53,7 @@ fn faults_are_told_and_nothing_is_written() {
     let (text, output) = (folder.path().join("a.txt"), folder.path().join("output"));
     fs::write(&text, "ab\0").unwrap();
     for (size, expected) in [("100", "found 100"), ("300", "at offset 2")] {
-        let result = train(&text, &output, &["--vocabulary-size", size]);
-        assert_eq!(result.status.code(), Some(2));
-        let message = String::from_utf8(result.stderr).unwrap();
+        let message = refusal(train(&text, &output, &["--vocabulary-size", size]));
         assert!(message.contains(expected), "{message}");
     }
     assert!(!output.exists());

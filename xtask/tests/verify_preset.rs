@@ -1,19 +1,17 @@
 //! `cargo xtask verify-preset` as a command: what passes, what fails, what is refused.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
-use assert_cmd::Command;
 use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, SafeTensors, View};
 use serde_json::Value;
 
-fn golden(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(path)
-}
+use crate::support::{golden, refusal, success, xtask};
 
 fn verify(preset: &str, reference: &PathBuf, more: &[&str]) -> std::process::Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.arg("verify-preset").arg(golden(preset)).arg("--reference").arg(reference);
+    let mut command = xtask("verify-preset");
+    command.arg(golden(preset)).arg("--reference").arg(reference);
     command.args(more).output().unwrap()
 }
 
@@ -32,9 +30,16 @@ fn changed(name: &str, change: impl Fn(&mut Vec<u8>)) -> (tempfile::TempDir, Pat
     let views = tensors.iter().map(|(name, dtype, shape, data)| {
         (name, TensorView::new(*dtype, shape.clone(), data).unwrap())
     });
+    reference_of(views)
+}
+
+/// A reference with these tensors, in a folder of its own.
+fn reference_of<S: AsRef<str> + Ord + Display, V: View>(
+    tensors: impl IntoIterator<Item = (S, V)>,
+) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("changed.safetensors");
-    std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    let path = folder.path().join("reference.safetensors");
+    std::fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
     (folder, path)
 }
 
@@ -42,9 +47,8 @@ fn changed(name: &str, change: impl Fn(&mut Vec<u8>)) -> (tempfile::TempDir, Pat
 fn both_formats_of_a_golden_case_pass() {
     let reference = golden("air_small/expected.safetensors");
     for preset in ["air_small/keras", "air_small/transformers"] {
-        let output = verify(preset, &reference, &["--json"]);
-        assert_eq!(output.status.code(), Some(0));
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let report = success(verify(preset, &reference, &["--json"]));
+        let report: Value = serde_json::from_str(&report).unwrap();
         assert_eq!(report["passed"], true);
         let names: Vec<&str> = report["results"]
             .as_array()
@@ -57,8 +61,7 @@ fn both_formats_of_a_golden_case_pass() {
             assert!(result["max_abs_difference"].as_f64().unwrap() < 1e-4);
         }
     }
-    let output = verify("air_small/keras", &reference, &[]);
-    let table = String::from_utf8(output.stdout).unwrap();
+    let table = success(verify("air_small/keras", &reference, &[]));
     assert!(table.contains("logits") && table.contains("ok"), "{table}");
 }
 
@@ -109,9 +112,7 @@ fn what_cannot_be_compared_exits_2() {
         (too_large, "token id 46"),
         (not_a_mask, "must hold 0 and 1 only"),
     ] {
-        let output = verify("air_small/keras", &reference, &[]);
-        let message = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{message}");
+        let message = refusal(verify("air_small/keras", &reference, &[]));
         assert!(message.contains(expected), "{message}");
     }
 }
@@ -137,10 +138,7 @@ fn training_reference(error: f32) -> (tempfile::TempDir, PathBuf) {
                 TensorView::new(Dtype::F32, vec![1], &rate).unwrap(),
             ),
         ]);
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("training.safetensors");
-    std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
-    (folder, path)
+    reference_of(views)
 }
 
 #[test]

@@ -183,14 +183,6 @@ fn sixteen_bits_in_any_tensor_are_read() {
     }
 }
 
-/// As in zip files.
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |sum, byte| {
-        let sum = sum ^ u32::from(*byte);
-        (0..8).fold(sum, |sum, _| (sum >> 1) ^ (0xedb8_8320 * (sum & 1)))
-    })
-}
-
 /// The files and the checksums are of `gguf/make_quantized.py`.
 #[test]
 fn quantized_tensors_are_what_ggml_makes_of_them() {
@@ -270,7 +262,7 @@ fn ids_without_a_token_are_filled_up() {
     let merges = Merges::parse("").unwrap();
     let saved = Gpt2Tokenizer::new(vocabulary, merges, config).unwrap();
     let again = exported(&saved).unwrap();
-    assert_eq!(again.get_vocabulary(), saved.get_vocabulary());
+    assert_eq!(again.vocabulary(), saved.vocabulary());
     assert_eq!(again.tokenize("a[PAD5]").unwrap(), [2, 1]);
 }
 

@@ -24,10 +24,7 @@ fn spoiled(write: impl FnOnce(&H5File, &Path)) -> TempDir {
     write_hdf5(&folder.path().join("other.h5"), &other, Stored::F32);
     let path = folder.path().join(WEIGHTS);
     let file = H5File::options().libver(LibverBound::Earliest).create(path).unwrap();
-    for (name, (shape, values)) in &tensors {
-        let (group, name) = group_of(&file, name);
-        write_dataset(&group, name, shape, values, Stored::F32);
-    }
+    write_datasets(&file, &tensors, Stored::F32);
     write(&file, folder.path());
     file.close().unwrap();
     folder

@@ -1,5 +1,6 @@
 //! KerasHub and transformers load what is saved, and compute the same. Needs their Pythons.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -15,6 +16,7 @@ use gpt2_presets::{
 };
 use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{GenerateOptions, Gpt2CausalLm, Gpt2CausalLmPreprocessor, TokenBatch};
+use gpt2_test_support::needs;
 use serde_json::json;
 
 use crate::lora::ALL;
@@ -29,14 +31,11 @@ fn check(
     models: impl FnOnce() -> Vec<(&'static str, Gpt2CausalLm)>,
     save: impl Fn(&Gpt2CausalLm, &Path),
 ) {
-    let Some(python) = std::env::var_os(variable) else {
-        println!("skipped: {variable} names no Python with {library}");
-        return;
-    };
+    let name = if library == "keras" { "KerasHub" } else { library };
+    let Some(python) = needs(variable, &format!("Python with {name}")) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/check_interop.py");
-    let mut command = Command::new(python);
-    command.arg(script).arg(library);
+    let mut command = script(python, "check_interop.py");
+    command.arg(library);
     for (name, mut model) in models() {
         let preset = folder.path().join(name);
         save(&model, &preset);
@@ -44,6 +43,19 @@ fn check(
         fs::write(folder.path().join(format!("{name}.json")), expected).unwrap();
         command.arg(preset);
     }
+    run(&mut command);
+}
+
+/// A script of `tests/interop`, to be run by a Python.
+pub fn script(python: impl AsRef<OsStr>, name: &str) -> Command {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name);
+    let mut command = Command::new(python);
+    command.arg(script);
+    command
+}
+
+/// Runs a command that must succeed, and prints its output.
+pub fn run(command: &mut Command) {
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
@@ -182,11 +194,7 @@ fn keras_hub_loads_floats_of_16_bits() {
 
 #[test]
 fn keras_hub_has_the_same_files_of_weights() {
-    let variable = "GPT2_KERAS_PYTHON";
-    let Some(python) = std::env::var_os(variable) else {
-        println!("skipped: {variable} names no Python with KerasHub");
-        return;
-    };
+    let Some(python) = needs("GPT2_KERAS_PYTHON", "Python with KerasHub") else { return };
     let (folder, model) = (tempfile::tempdir().unwrap(), with_config(&small()));
     let path = folder.path();
     for (name, dtype) in DTYPES {
@@ -197,11 +205,7 @@ fn keras_hub_has_the_same_files_of_weights() {
     model.backbone().save_weights(path.join("backbone.weights.h5")).unwrap();
     let split = SaveOptions::new().with_max_shard_size(10_000);
     model.save_weights_with(path.join("task.weights.json"), &split).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/check_keras_files.py");
-    let output = Command::new(python).arg(script).arg(path).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-    print!("{}", text(&output.stdout));
+    run(script(python, "check_keras_files.py").arg(path));
 
     let mut read = 0;
     for entry in fs::read_dir(path.join("theirs")).unwrap() {

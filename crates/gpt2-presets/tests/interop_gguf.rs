@@ -12,11 +12,12 @@ use gpt2_presets::{
 };
 use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, TokenBatch};
+use gpt2_test_support::skip;
 use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Value, json};
 
 use crate::gguf::open_file;
-use crate::interop::{BUNDLED, bundled, small, with_config};
+use crate::interop::{BUNDLED, bundled, run, script, small, with_config};
 use crate::saving::assert_same;
 use crate::support::device;
 
@@ -31,25 +32,16 @@ const TEXTS: [&str; 5] = [
 const PROMPTS: [&str; 4] = ["ROMEO:", "What, art thou", "KING RICHARD III:\nNow", "the"];
 const NEW_TOKENS: usize = 64;
 
-/// The Python, if it has `module`.
+/// The Python if it has `module`, or a skip.
 fn python(module: &str) -> Option<OsString> {
     let python = std::env::var_os(VARIABLE).filter(|python| {
         let import = Command::new(python).args(["-c", &format!("import {module}")]).output();
         import.unwrap().status.success()
     });
     if python.is_none() {
-        println!("skipped: {VARIABLE} names no Python with {module}");
+        skip(format!("{VARIABLE} names no Python with {module}"));
     }
     python
-}
-
-/// Runs a script of `tests/interop`.
-fn run(python: &OsStr, script: &str, arguments: &[&Path]) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(script);
-    let output = Command::new(python).arg(script).args(arguments).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-    print!("{}", text(&output.stdout));
 }
 
 /// What the model gives for prompts: the ids that follow, and the logits of all positions.
@@ -94,7 +86,7 @@ fn compare(
         "tolerance": tolerance,
     });
     fs::write(path.with_extension("json"), expected.to_string()).unwrap();
-    run(python, "check_llama_cpp.py", &[path]);
+    run(script(python, "check_llama_cpp.py").arg(path));
 }
 
 #[test]
@@ -146,7 +138,7 @@ fn what_llama_cpp_quantizes_is_loaded() {
     model.export_to_gguf(&exported).unwrap();
     for kind in ["q8_0", "q4_0"] {
         let path = folder.path().join(format!("{kind}.gguf"));
-        run(&python, "quantize.py", &[&exported, &path, Path::new(kind)]);
+        run(script(&python, "quantize.py").args([&exported, &path, Path::new(kind)]));
         compare(&python, &path, model.preprocessor().unwrap(), 2e-2, true);
     }
 }
@@ -158,7 +150,7 @@ fn what_gguf_py_writes_of_a_transformers_folder_is_the_same_model() {
     let (source, path) = (folder.path().join("transformers"), folder.path().join("model.gguf"));
     let model = bundled();
     model.export_to_transformers(&source).unwrap();
-    run(&python, "make_gguf.py", &[&source, &path]);
+    run(script(&python, "make_gguf.py").args([&source, &path]));
     let again = open_file(&path).unwrap().causal_lm(&device()).unwrap();
     // Bit for bit, so the logits are too.
     assert_same(&again, &model, TEXTS[0]);

@@ -90,12 +90,6 @@ fn plain() -> Gpt2Backbone {
     Gpt2Backbone::new(&tiny(), 7, &device()).unwrap()
 }
 
-fn logits(backbone: &Gpt2Backbone) -> Vec<f32> {
-    let ids = Tensor::<2, Int>::from_data([[1, 2, 3, 0, 5]], &device());
-    let hidden = backbone.forward(ids, None).unwrap();
-    backbone.logits(hidden).try_into_vec_as().unwrap()
-}
-
 #[test]
 fn files_of_keras_hub_load() {
     for (key, file, rank) in [("lora", "adapter", 4), ("lora_all", "adapter_all", 2)] {
@@ -248,10 +242,7 @@ fn keras_file(rank: i64, change: impl Fn(&mut Tensors)) -> (TempDir, PathBuf) {
     let file = H5File::create(&path).unwrap();
     let (group, name) = group_of(&file, "lora/vars/rank");
     group.new_dataset::<i64>().scalar().create(name).unwrap().write_raw(&[rank]).unwrap();
-    for (name, (shape, values)) in &tensors {
-        let (group, name) = group_of(&file, name);
-        write_dataset(&group, name, shape, values, Stored::F32);
-    }
+    write_datasets(&file, &tensors, Stored::F32);
     file.close().unwrap();
     (folder, path)
 }

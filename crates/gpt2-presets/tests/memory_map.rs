@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 use gpt2_backbone::Gpt2Backbone;
 use gpt2_presets::LoadOptions;
 use tempfile::TempDir;
@@ -28,12 +28,6 @@ fn presets() -> [(TempDir, PathBuf); 2] {
 
 fn mapped(folder: &TempDir) -> Gpt2Backbone {
     open(folder).unwrap().backbone(&device()).unwrap()
-}
-
-fn logits(backbone: &Gpt2Backbone) -> Vec<f32> {
-    let ids = Tensor::<2, Int>::from_data([[1, 2, 3, 0]], &device());
-    let hidden = backbone.forward(ids, None).unwrap();
-    backbone.logits(hidden).into_data().try_to_vec().unwrap()
 }
 
 #[test]

@@ -1,50 +1,35 @@
 //! The callback that saves the model: when, where, and what it says when it cannot.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
 use burn::module::Param;
 use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{FromPresetOnDevice, ModelCheckpoint};
-use gpt2_task::callbacks::MonitorMode;
+use gpt2_task::callbacks::{LambdaCallback, MonitorMode};
 use gpt2_task::testing::{model, tokenizer};
-use gpt2_task::{BoxError, Callback, FitOptions, Gpt2CausalLm, Logs, TaskError, Trainer};
+use gpt2_task::{Callback, FitOptions, Gpt2CausalLm, TaskError};
 
 use crate::saving::KERAS_FILES;
 use crate::saving::files;
 use crate::support::{chain, device};
 
-/// Gives every epoch a score, and the model the number of its epoch to remember.
-struct Scores<'a>(&'a [f64]);
-
-impl Callback for Scores<'_> {
-    fn name(&self) -> &str {
-        "Scores"
-    }
-
-    fn on_epoch_end(
-        &mut self,
-        epoch: usize,
-        logs: &mut Logs,
-        trainer: &mut Trainer<'_>,
-    ) -> Result<(), BoxError> {
-        logs.set("score", self.0[epoch]);
-        let mut backbone = trainer.model().backbone().clone();
-        let beta = &mut backbone.layer_norm.beta;
-        *beta = Param::from_tensor(beta.val().zeros_like().add_scalar(epoch as f32));
-        trainer.model_mut().set_backbone(backbone)?;
-        Ok(())
-    }
-}
-
-/// Trains for an epoch a score.
+/// Trains an epoch for each score. The model remembers the number of its epoch.
 fn train(
     model: &mut Gpt2CausalLm,
     checkpoint: &mut ModelCheckpoint,
     scores: &[f64],
 ) -> Result<(), TaskError> {
-    let mut scores_of = Scores(scores);
-    let options = FitOptions::new().with_epochs(scores.len()).with_callback(&mut scores_of);
+    let mut remember = LambdaCallback::new().with_on_epoch_end(|epoch, logs, trainer| {
+        logs.set("score", scores[epoch]);
+        let mut backbone = trainer.model().backbone().clone();
+        let beta = &mut backbone.layer_norm.beta;
+        *beta = Param::from_tensor(beta.val().zeros_like().add_scalar(epoch as f32));
+        trainer.model_mut().set_backbone(backbone)?;
+        Ok(())
+    });
+    let options = FitOptions::new().with_epochs(scores.len()).with_callback(&mut remember);
     model.fit(&[" airplane at airport"], options.with_callback(checkpoint)).map(|_| ())
 }
 
@@ -140,27 +125,13 @@ fn what_cannot_be_saved_is_known_before_the_first_epoch() {
     let backbone = Gpt2Backbone::new(&config, 42, &device()).unwrap();
     let mut inexpressible = Gpt2CausalLm::new(backbone, model().preprocessor().cloned()).unwrap();
     let mut checkpoint = ModelCheckpoint::new(folder.path().join("new"));
-    let mut begun = Begun(false);
-    let options = options(&mut checkpoint).with_callback(&mut begun);
+    let begun = Cell::new(false);
+    let mut note = LambdaCallback::new().with_on_epoch_begin(|_, _| {
+        begun.set(true);
+        Ok(())
+    });
+    let options = options(&mut checkpoint).with_callback(&mut note);
     let error = chain(&inexpressible.fit(&[" airplane"], options).unwrap_err());
     assert!(error.contains("new`") && error.contains("`activation`"), "{error}");
-    assert!(!begun.0 && !folder.path().join("new").exists());
-}
-
-/// Whether an epoch has begun.
-struct Begun(bool);
-
-impl Callback for Begun {
-    fn name(&self) -> &str {
-        "Begun"
-    }
-
-    fn on_epoch_begin(
-        &mut self,
-        _epoch: usize,
-        _trainer: &mut Trainer<'_>,
-    ) -> Result<(), BoxError> {
-        self.0 = true;
-        Ok(())
-    }
+    assert!(!begun.get() && !folder.path().join("new").exists());
 }

@@ -236,15 +236,10 @@ fn a_load_that_fails_changes_nothing() {
 fn older_names_are_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("old.weights.h5");
-    let older = |name: &str| {
-        let name = name.replacen("layers/", "_layer_checkpoint_dependencies/", 1);
-        ["query", "key", "value", "output"].iter().fold(name, |name, dense| {
-            name.replace(&format!("/{dense}_dense/"), &format!("/_{dense}_dense/"))
-        })
+    let inside = |name: &str| {
+        format!("_layer_checkpoint_dependencies/gpt2_backbone/{}", older_keras_name(name))
     };
-    let inside =
-        |name: &str| format!("_layer_checkpoint_dependencies/gpt2_backbone/{}", older(name));
-    let renamings: [&dyn Fn(&str) -> String; 2] = [&older, &inside];
+    let renamings: [&dyn Fn(&str) -> String; 2] = [&older_keras_name, &inside];
     for rename in renamings {
         let tensors = keras_tensors(&tiny(), &tiny_model(&tiny())).into_iter();
         let tensors = tensors.map(|(name, tensor)| (rename(&name), tensor)).collect();

@@ -8,7 +8,7 @@ use std::fs;
 use std::iter::successors;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Int, Tensor};
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, visit_parameters};
 use gpt2_presets::{LoadReport, Preset, PresetError};
 use half::{bf16, f16};
@@ -100,6 +100,13 @@ pub fn parameters(backbone: &Gpt2Backbone) -> Tensors {
     tensors
 }
 
+/// Logits of some tokens.
+pub fn logits(backbone: &Gpt2Backbone) -> Vec<f32> {
+    let ids = Tensor::<2, Int>::from_data([[1, 2, 3, 0, 5]], &device());
+    let hidden = backbone.forward(ids, None).unwrap();
+    backbone.logits(hidden).try_into_vec_as().unwrap()
+}
+
 /// The model under the transformers library's names.
 pub fn transformers_tensors(config: &Gpt2BackboneConfig, model: &Tensors) -> Tensors {
     let (hidden, inner) = (config.hidden_dim, config.intermediate_dim);
@@ -182,6 +189,14 @@ pub fn keras_tensors(config: &Gpt2BackboneConfig, model: &Tensors) -> Tensors {
     out
 }
 
+/// KerasHub's name of a tensor in files of its older versions.
+pub fn older_keras_name(name: &str) -> String {
+    let name = name.replacen("layers/", "_layer_checkpoint_dependencies/", 1);
+    ["query", "key", "value", "output"].iter().fold(name, |name, dense| {
+        name.replace(&format!("/{dense}_dense/"), &format!("/_{dense}_dense/"))
+    })
+}
+
 /// Rows become columns; `columns` of the input.
 pub fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
     let rows = values.len() / columns;
@@ -223,11 +238,16 @@ pub fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
 /// Writes a Keras weights file in the oldest version of HDF5, as h5py does: it has no checksums.
 pub fn write_hdf5(path: &Path, tensors: &Tensors, stored: Stored) {
     let file = H5File::options().libver(LibverBound::Earliest).create(path).unwrap();
+    write_datasets(&file, tensors, stored);
+    file.close().unwrap();
+}
+
+/// Writes each tensor into its group of a file.
+pub fn write_datasets(file: &H5File, tensors: &Tensors, stored: Stored) {
     for (name, (shape, values)) in tensors {
-        let (group, name) = group_of(&file, name);
+        let (group, name) = group_of(file, name);
         write_dataset(&group, name, shape, values, stored);
     }
-    file.close().unwrap();
 }
 
 /// The group of a dataset, made if need be, and the dataset's own name.
@@ -340,6 +360,14 @@ pub fn load_safetensors(bytes: &[u8]) -> Result<(Tensors, LoadReport), PresetErr
     let folder = transformers_folder(&tiny());
     fs::write(folder.path().join("model.safetensors"), bytes).unwrap();
     load(&folder)
+}
+
+/// CRC-32 as zip archives have it.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |sum, byte| {
+        let sum = sum ^ u32::from(*byte);
+        (0..8).fold(sum, |sum, _| (sum >> 1) ^ (0xedb8_8320 * (sum & 1)))
+    })
 }
 
 /// Waits for an answer, so that a test fails where the code would hang.

@@ -78,14 +78,8 @@ fn a_tied_head_with_values_of_its_own_is_refused() {
 fn older_names_and_whole_tasks_of_keras_load() {
     let config = tiny();
     let model = tiny_model(&config);
-    let older = |name: &str| {
-        let name = name.replacen("layers/", "_layer_checkpoint_dependencies/", 1);
-        ["query", "key", "value", "output"].iter().fold(name, |name, dense| {
-            name.replace(&format!("/{dense}_dense/"), &format!("/_{dense}_dense/"))
-        })
-    };
     let task = |name: &str| format!("layers/gpt2_backbone/{name}");
-    let renamings: [&dyn Fn(&str) -> String; 2] = [&older, &task];
+    let renamings: [&dyn Fn(&str) -> String; 2] = [&older_keras_name, &task];
     for rename in renamings {
         let mut tensors: Tensors = keras_tensors(&config, &model)
             .into_iter()

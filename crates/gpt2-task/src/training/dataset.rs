@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::fingerprint::Fingerprint;
 use crate::causal_lm_preprocessor::Gpt2CausalLmPreprocessor;
 use crate::error::TaskError;
+use crate::fingerprint::Fingerprint;
 use crate::training_batch::{TrainingBatch, pick};
 
 /// Examples that can be asked for in any order, so that they can be shuffled, split and resumed.
@@ -50,11 +50,8 @@ impl Dataset for TextDataset<'_> {
     fn fingerprint(&self) -> String {
         let config = self.preprocessor.config();
         let bytes = self.texts.iter().flat_map(|text| text.bytes().chain([0]));
-        format!(
-            "{} texts, hash {:016x}, {config:?}",
-            self.texts.len(),
-            Fingerprint::new().with_bytes(bytes).finish()
-        )
+        let hash = Fingerprint::new().with_bytes(bytes).finish();
+        format!("{} texts, hash {hash:016x}, {config:?}", self.texts.len())
     }
 }
 
@@ -72,11 +69,8 @@ impl Dataset for TrainingBatch {
         let ids = self.x.token_ids().iter().chain(&self.y).flatten();
         let weights = self.sample_weight.iter().flatten().map(|weight| weight.to_bits());
         let bytes = ids.copied().chain(weights).flat_map(u32::to_le_bytes);
-        format!(
-            "{} examples, hash {:016x}",
-            self.len(),
-            Fingerprint::new().with_bytes(bytes).finish()
-        )
+        let hash = Fingerprint::new().with_bytes(bytes).finish();
+        format!("{} examples, hash {hash:016x}", self.len())
     }
 }
 

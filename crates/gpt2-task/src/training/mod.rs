@@ -5,7 +5,6 @@ pub mod callbacks;
 pub(crate) mod checkpoint;
 pub(crate) mod compile;
 pub(crate) mod dataset;
-pub(crate) mod fingerprint;
 mod fit;
 pub(crate) mod fit_options;
 pub(crate) mod history;

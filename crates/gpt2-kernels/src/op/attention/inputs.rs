@@ -71,6 +71,7 @@ impl<B: Backend> From<[FloatTensor<B>; 3]> for QkvTensors<B> {
 
 impl<B: Backend> QkvTensors<B> {
     /// Each of the three, changed.
+    #[cfg(any(feature = "flex", all(feature = "gpu", not(feature = "fusion"))))]
     pub(super) fn map(self, change: impl FnMut(FloatTensor<B>) -> FloatTensor<B>) -> Self {
         [self.query, self.key, self.value].map(change).into()
     }

@@ -1,7 +1,5 @@
 //! Dropout from burn's own operations: for every device and float type.
 
-#[cfg(feature = "ndarray")]
-use burn::backend::NdArray;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Distribution;
@@ -14,7 +12,7 @@ use super::key::DropoutKey;
 
 #[cfg(feature = "ndarray")]
 #[allow(deprecated, reason = "burn deprecates the backend; users may still ask for it")]
-impl DropoutOps for NdArray {
+impl DropoutOps for burn::backend::NdArray {
     fn fused_dropout(x: FloatTensor<Self>, key: DropoutKey) -> FloatTensor<Self> {
         counted_dropout::<Self>(x, key)
     }

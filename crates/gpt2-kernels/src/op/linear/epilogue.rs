@@ -16,7 +16,7 @@ pub enum Epilogue<B: Backend> {
 
 impl<B: Backend> Epilogue<B> {
     /// The residual, if one is added.
-    #[cfg(any(feature = "flex", feature = "gpu"))]
+    #[cfg(any(feature = "flex", all(feature = "gpu", not(feature = "fusion"))))]
     pub(super) fn residual(&self) -> Option<&FloatTensor<B>> {
         match self {
             Self::None | Self::Gelu => None,

@@ -1,5 +1,10 @@
 //! Products of few rows with the rows of a table on the CPU: the table is read once, by all cores.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over rows and vectors that the compiler unrolls index several arrays at once"
+)]
+
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use pulp::{Simd, WithSimd};

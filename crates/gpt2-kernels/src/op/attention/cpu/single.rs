@@ -1,5 +1,10 @@
 //! Attention of few queries, as in decoding: every key and value is read once, where it lies.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over rows and vectors that the compiler unrolls index several arrays at once"
+)]
+
 use pulp::{Simd, WithSimd};
 
 use super::heads::Head;

@@ -57,7 +57,7 @@ fn attention_kernel<X: Float, M: Numeric, N: Size>(
     let slices = comptime!(variant.slices());
     let mut total = Vector::<f32, N>::new(0.0f32);
 
-    let end = place.start + min(place.first + tile, sizes.queries);
+    let end = place.start + min(place.first + tile, place.sizes.queries);
     for block in range_stepped(0, end, UNITS) {
         let token = block + UNIT_POS as usize;
         let mut products = Array::<Vector<f32, N>>::new(tile);
@@ -105,11 +105,11 @@ fn attention_kernel<X: Float, M: Numeric, N: Size>(
     let mut partial = Shared::<[Vector<f32, N>]>::new_slice(UNITS);
     let sum = sum_in_order(total, &mut partial, comptime!(lanes * tile), slices);
     let row = place.first + share.token;
-    if share.slice == 0 && row < sizes.queries {
+    if share.slice == 0 && row < place.sizes.queries {
         // A query that sees no key gets zeros.
         let divisor = softmax.sums[share.token];
         let factor = select(divisor <= 0.0f32, 0.0f32, 1.0f32 / divisor);
-        let to = place.new + row * sizes.heads * lanes + share.lane;
+        let to = place.new + row * place.sizes.heads * lanes + share.lane;
         output[to] = Vector::cast_from(sum * Vector::new(factor));
     }
 }

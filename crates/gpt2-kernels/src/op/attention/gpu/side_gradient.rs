@@ -69,14 +69,9 @@ fn place_of(sizes: Sizes, dropout: ProbabilityDropout, #[comptime] variant: Vari
     let lanes = comptime!(variant.lanes);
     let sequence_head = CUBE_POS / sizes.tiles;
     let (sequence, head) = (sequence_head / sizes.heads, sequence_head % sizes.heads);
-    Place {
-        sizes,
-        dropout,
-        sequence_head,
-        sequence,
-        first: CUBE_POS % sizes.tiles * comptime!(variant.tile),
-        base: sequence * sizes.queries * sizes.heads * lanes + head * lanes,
-    }
+    let first = CUBE_POS % sizes.tiles * comptime!(variant.tile);
+    let base = sequence * sizes.queries * sizes.heads * lanes + head * lanes;
+    Place { sizes, dropout, sequence_head, sequence, first, base }
 }
 
 /// Reads a head's vectors of the tile; zeros past the last token.
@@ -190,8 +185,9 @@ fn write_block<M: Numeric, N: Size>(
     let unit = UNIT_POS as usize;
     let side = comptime!(kind.0);
     let variant = comptime!(kind.1);
+    let tile = comptime!(variant.tile);
     #[unroll]
-    for offset in 0..variant.tile {
+    for offset in 0..tile {
         let own = place.first + offset;
         let pair = match comptime!(side) {
             Side::Queries => Pair { query: own, key: other },
@@ -243,8 +239,8 @@ pub(super) fn side_gradient_kernel<X: Float, M: Numeric, N: Size>(
     }
     let tile = comptime!(variant.tile);
     let lanes = comptime!(variant.lanes);
-    let width = sizes.heads * lanes;
     let place = place_of(sizes, dropout, variant);
+    let width = place.sizes.heads * lanes;
     let mut own = Tile::<N> {
         firsts: Shared::new_slice(comptime!(tile * lanes)),
         seconds: Shared::new_slice(comptime!(tile * lanes)),
@@ -266,8 +262,8 @@ pub(super) fn side_gradient_kernel<X: Float, M: Numeric, N: Size>(
     let mut second_total = Vector::<f32, N>::new(0.0f32);
     // The last key that a query sees, and the first query that sees a key, are at its place.
     let (start, end) = match comptime!(side) {
-        Side::Queries => (0usize.runtime(), min(place.first + tile, sizes.queries)),
-        Side::Keys => (place.first, sizes.queries),
+        Side::Queries => (0usize.runtime(), min(place.first + tile, place.sizes.queries)),
+        Side::Keys => (place.first, place.sizes.queries),
     };
     for block in range_stepped(start, end, UNITS) {
         let other = block + UNIT_POS as usize;
@@ -291,7 +287,7 @@ pub(super) fn side_gradient_kernel<X: Float, M: Numeric, N: Size>(
     }
 
     let token = place.first + share.token;
-    let is_last = share.slice == 0 && token < sizes.queries;
+    let is_last = share.slice == 0 && token < place.sizes.queries;
     let to = place.base + token * width + share.lane;
     let mut partial = Shared::<[Vector<f32, N>]>::new_slice(UNITS);
     let sum = sum_in_order(first_total, &mut partial, comptime!(lanes * tile), slices);

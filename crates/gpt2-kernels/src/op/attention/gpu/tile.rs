@@ -40,17 +40,10 @@ pub(super) fn place_of<M: Numeric>(
     } else {
         sizes.start
     };
-    Place {
-        sizes,
-        dropout,
-        sequence_head,
-        sequence,
-        head,
-        first: CUBE_POS % sizes.tiles * tile,
-        start,
-        new: sequence * sizes.queries * sizes.heads * lanes + head * lanes,
-        own_row: (sequence * sizes.heads + head) * sizes.room * lanes,
-    }
+    let first = CUBE_POS % sizes.tiles * tile;
+    let new = sequence * sizes.queries * sizes.heads * lanes + head * lanes;
+    let own_row = (sequence * sizes.heads + head) * sizes.room * lanes;
+    Place { sizes, dropout, sequence_head, sequence, head, first, start, new, own_row }
 }
 
 /// Reads the queries, times the scale; zeros past the last one.
@@ -144,10 +137,11 @@ pub(super) fn add_products<X: Float, N: Size>(
     #[comptime] variant: Variant,
 ) {
     let lanes = comptime!(variant.lanes);
+    let tile = comptime!(variant.tile);
     for lane in 0..lanes {
         let part = Vector::<f32, N>::cast_from(key[start + lane]);
         #[unroll]
-        for row in 0..variant.tile {
+        for row in 0..tile {
             products[row] += queries[row * lanes + lane] * part;
         }
     }

@@ -1,5 +1,10 @@
 //! Products on the CPU: the fewer the rows, the more they are bound by memory.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over rows and vectors that the compiler unrolls index several arrays at once"
+)]
+
 mod finish;
 pub(crate) mod narrow;
 mod wide;

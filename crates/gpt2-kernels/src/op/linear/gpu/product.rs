@@ -58,7 +58,7 @@ fn write_columns<X: Float, N: Size>(
     bias: &[Vector<X, N>],
     residual: &[Vector<X, N>],
     output: &mut [Vector<X, N>],
-    columns: Columns,
+    columns: &Columns,
     #[comptime] variant: Variant,
 ) {
     let unit = UNIT_POS as usize;
@@ -107,7 +107,7 @@ fn product_kernel<X: Float, N: Size>(
     #[define(X)] _x_type: ElemType,
 ) {
     let columns = Columns { matrix, cube: CUBE_POS };
-    write_columns(x, kernel, bias, residual, output, columns, variant);
+    write_columns(x, kernel, bias, residual, output, &columns, variant);
 }
 
 /// Three products of the same rows; `cubes` for each.
@@ -132,11 +132,11 @@ fn projections_kernel<X: Float, N: Size>(
     let product = CUBE_POS / cubes;
     let columns = Columns { matrix, cube: CUBE_POS % cubes };
     if product == 0 {
-        write_columns(x, kernel_0, bias_0, bias_0, output_0, columns, variant);
+        write_columns(x, kernel_0, bias_0, bias_0, output_0, &columns, variant);
     } else if product == 1 {
-        write_columns(x, kernel_1, bias_1, bias_1, output_1, columns, variant);
+        write_columns(x, kernel_1, bias_1, bias_1, output_1, &columns, variant);
     } else if product == 2 {
-        write_columns(x, kernel_2, bias_2, bias_2, output_2, columns, variant);
+        write_columns(x, kernel_2, bias_2, bias_2, output_2, &columns, variant);
     }
 }
 

@@ -1,0 +1,8 @@
+//! Files of text to documents, in parts.
+
+pub(crate) mod corpus;
+mod corpus_file;
+mod json_lines_file;
+mod text_file;
+pub(crate) mod text_part;
+pub(crate) mod text_parts;

@@ -1,0 +1,6 @@
+//! Files of token ids to one stream.
+
+mod shard_layout;
+pub(crate) mod token_cache;
+pub(crate) mod token_shard;
+pub(crate) mod token_shards;
