@@ -1,6 +1,8 @@
 //! `fit` and `evaluate`: histories equal to KerasHub's, and trainings that are interrupted.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::iter::successors;
 
 use burn::optim::{LambConfig, SgdConfig};
 use burn::tensor::Device;
@@ -212,7 +214,8 @@ fn callbacks_wait_for_the_epochs_with_validation() {
 
     let mut stopping = EarlyStopping::new("val_loss");
     let error = model.fit(&TEXTS, FitOptions::new().with_callback(&mut stopping)).unwrap_err();
-    assert!(error.to_string().contains("`loss`"), "it names what there is: {error}");
+    let text = with_causes(&error);
+    assert!(text.contains("`loss`"), "it names what there is: {text}");
 }
 
 #[test]
@@ -544,6 +547,12 @@ fn class_weights_multiply_the_weights_of_their_targets() {
     assert_eq!(weighted, train(batch, None));
 }
 
+/// An error and its causes, as a program prints them.
+fn with_causes(error: &dyn Error) -> String {
+    let causes = successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// Examples that cannot be read.
 struct Broken;
 
@@ -592,7 +601,7 @@ fn bad_data_and_options_are_refused_before_anything_changes() {
     let mut model = testing::model();
     let before = parameters(&model);
     for (data, options, expected) in cases {
-        let message = model.fit(data, options).unwrap_err().to_string();
+        let message = with_causes(&model.fit(data, options).unwrap_err());
         assert!(message.contains(expected), "{message}");
         assert_eq!(parameters(&model), before, "{expected}");
     }

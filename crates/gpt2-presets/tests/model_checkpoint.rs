@@ -79,10 +79,10 @@ fn one_of_the_two_may_be_left_out() {
 
     let folder = tempfile::tempdir().unwrap();
     let mut nothing = ModelCheckpoint::new(folder.path()).with_save_last(false);
-    let error = train(&mut model(), &mut nothing, &[0.1]).unwrap_err().to_string();
+    let error = chain(&train(&mut model(), &mut nothing, &[0.1]).unwrap_err());
     assert!(error.contains("`monitor`"), "{error}");
     let mut keras_default = best_only(ModelCheckpoint::new(folder.path()));
-    let error = train(&mut model(), &mut keras_default, &[0.1]).unwrap_err().to_string();
+    let error = chain(&train(&mut model(), &mut keras_default, &[0.1]).unwrap_err());
     assert!(error.contains("found `val_loss`"), "there is no validation: {error}");
 }
 
@@ -114,7 +114,7 @@ fn what_cannot_be_saved_is_known_before_the_first_epoch() {
     // No scores: an epoch would fail.
     let options = |checkpoint| FitOptions::new().with_callback(checkpoint);
     let mut blocked = ModelCheckpoint::new(&file);
-    let error = model().fit(&[" airplane"], options(&mut blocked)).unwrap_err().to_string();
+    let error = chain(&model().fit(&[" airplane"], options(&mut blocked)).unwrap_err());
     assert!(error.contains("cannot save") && error.contains(file.to_str().unwrap()), "{error}");
 
     let vocabulary_size = tokenizer().vocabulary_size();

@@ -11,6 +11,7 @@ use crate::causal_lm_preprocessor::Gpt2CausalLmPreprocessor;
 use crate::error::TaskError;
 use crate::generation::draw::DrawSource;
 use crate::generation::samplers::sampler::SearchStrategy;
+use crate::owned_backbone::OwnedBackbone;
 use crate::training::batches::{BatchPlan, Batches};
 use crate::training::compile::{CompileOptions, TrainingSetup};
 use crate::training::dataset::TrainingData;
@@ -23,9 +24,7 @@ use crate::training_batch::TrainingBatch;
 /// the token embedding in reverse.
 #[doc(alias = "GPT2CausalLM")]
 pub struct Gpt2CausalLm {
-    /// Absent only while its weights are replaced: they are written in place, which takes the only
-    /// reference.
-    backbone: Option<Gpt2Backbone>,
+    backbone: OwnedBackbone,
     preprocessor: Option<Gpt2CausalLmPreprocessor>,
     sampler: Box<dyn SearchStrategy>,
     training: TrainingSetup,
@@ -48,7 +47,7 @@ impl Gpt2CausalLm {
         let vocabulary_size = backbone.config().vocabulary_size;
         let (sampler, training) = CompileOptions::new().into_parts(vocabulary_size);
         let mut model = Self {
-            backbone: Some(backbone),
+            backbone: OwnedBackbone::new(backbone),
             preprocessor: None,
             sampler,
             training,
@@ -81,23 +80,23 @@ impl Gpt2CausalLm {
 
     /// The model without its head.
     pub fn backbone(&self) -> &Gpt2Backbone {
-        self.backbone.as_ref().expect("only an update of the weights takes the backbone")
+        self.backbone.get()
     }
 
     /// Gives the backbone back, to use or to save it by itself.
     pub fn into_backbone(self) -> Gpt2Backbone {
-        self.backbone.expect("only an update of the weights takes the backbone")
+        self.backbone.into_inner()
     }
 
-    /// Replaces the backbone, such as by one with better weights. The optimizer keeps what it knows of
-    /// parameters of the same path and size.
+    /// Replaces the backbone, such as by one with better weights. The optimizer keeps its
+    /// state of parameters of the same path and size.
     ///
     /// # Errors
     ///
     /// [`TaskError::VocabularyMismatch`]; the model is unchanged then.
     pub fn set_backbone(&mut self, backbone: Gpt2Backbone) -> Result<(), TaskError> {
         check_vocabulary(&backbone, self.preprocessor.as_ref())?;
-        self.backbone = Some(backbone);
+        self.backbone = OwnedBackbone::new(backbone);
         self.forget_other_parameters();
         Ok(())
     }
@@ -114,14 +113,14 @@ impl Gpt2CausalLm {
         target_layer_names: Option<&[&str]>,
         seed: u64,
     ) -> Result<(), TaskError> {
-        self.backbone_mut().enable_lora(rank, target_layer_names, seed)?;
+        self.backbone.get_mut().enable_lora(rank, target_layer_names, seed)?;
         self.forget_other_parameters();
         Ok(())
     }
 
-    /// Adds what the LoRA has learned to the kernels; see [`Gpt2Backbone::merge_lora`].
+    /// Adds the product of the LoRA to the kernels; see [`Gpt2Backbone::merge_lora`].
     pub fn merge_lora(&mut self) {
-        self.backbone_mut().merge_lora();
+        self.backbone.get_mut().merge_lora();
         self.forget_other_parameters();
     }
 
@@ -132,7 +131,7 @@ impl Gpt2CausalLm {
     ///
     /// As [`Gpt2Backbone::set_trainable`]; the model is unchanged then.
     pub fn set_trainable(&mut self, names: &[&str], trainable: bool) -> Result<(), TaskError> {
-        Ok(self.backbone_mut().set_trainable(names, trainable)?)
+        Ok(self.backbone.get_mut().set_trainable(names, trainable)?)
     }
 
     /// The learning rate of the next training step.
@@ -154,12 +153,12 @@ impl Gpt2CausalLm {
         &self.training.optimizer
     }
 
-    /// What turns text into token ids, if any.
+    /// The preprocessor of text, if any.
     pub fn preprocessor(&self) -> Option<&Gpt2CausalLmPreprocessor> {
         self.preprocessor.as_ref()
     }
 
-    /// Attaches or detaches what turns text into token ids.
+    /// Attaches or detaches the preprocessor of text.
     ///
     /// # Errors
     ///
@@ -235,27 +234,25 @@ impl Gpt2CausalLm {
         &self.training
     }
 
-    /// From which dropout follows outside of `fit`.
+    /// Seed of dropout outside of `fit`.
     pub(crate) fn training_seed(&self) -> u64 {
         self.training.seed
     }
 
-    /// One step of the optimizer, in place.
+    /// One step of the optimizer, in place. The gradients of every training step pass here, between
+    /// the backward pass and the optimizer, and nowhere else.
     pub(crate) fn apply_gradients(
         &mut self,
         gradients: ParameterGradients,
     ) -> Result<(), TaskError> {
-        let Some(backbone) = self.backbone.take() else { return Ok(()) };
-        let (backbone, applied) = self.training.optimizer.apply(backbone, gradients);
-        self.backbone = Some(backbone);
-        applied
+        let optimizer = &mut self.training.optimizer;
+        self.backbone.update(|backbone| optimizer.apply(backbone, gradients))
     }
 
     /// The end of a training: averages take the weights' place, if they are kept.
     pub(crate) fn finalize_weights(&mut self) {
-        if let Some(backbone) = self.backbone.take() {
-            self.backbone = Some(self.training.optimizer.finalize_variable_values(backbone));
-        }
+        let optimizer = &self.training.optimizer;
+        self.backbone.update(|backbone| (optimizer.finalize_variable_values(backbone), ()));
     }
 
     /// Puts weights and optimizer into the state of a checkpoint.
@@ -266,18 +263,12 @@ impl Gpt2CausalLm {
         tensors: BTreeMap<String, Tensor<1>>,
     ) -> Result<(), TaskError> {
         self.training.optimizer.restore(counters, tensors, &backbone)?;
-        self.backbone = Some(backbone);
+        self.backbone = OwnedBackbone::new(backbone);
         Ok(())
     }
 
     fn forget_other_parameters(&mut self) {
-        if let Some(backbone) = &self.backbone {
-            self.training.optimizer.forget_others(backbone);
-        }
-    }
-
-    fn backbone_mut(&mut self) -> &mut Gpt2Backbone {
-        self.backbone.as_mut().expect("only an update of the weights takes the backbone")
+        self.training.optimizer.forget_others(self.backbone.get());
     }
 
     pub(crate) fn sampler_mut(&mut self) -> &mut dyn SearchStrategy {

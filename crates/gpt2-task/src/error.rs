@@ -1,4 +1,4 @@
-//! What can go wrong between text in and text out.
+//! Errors between text in and text out.
 
 use gpt2_backbone::{BackboneError, DeviceError};
 use gpt2_tokenizer::{TokenId, TokenizerError};
@@ -6,7 +6,7 @@ use gpt2_tokenizer::{TokenId, TokenizerError};
 /// Any error of a callback or a store that this crate does not know.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Everything that this crate refuses, with what was expected, what was found, and the remedy.
+/// Error of this crate: the input refused, what was expected, what was found, and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskError {
@@ -287,19 +287,19 @@ pub enum TaskError {
     },
 
     /// A checkpoint cannot be written, read or removed.
-    #[error("the checkpoint of the training failed: {0}")]
+    #[error("cannot write, read or remove the checkpoint of the training")]
     Checkpoint(#[source] BoxError),
 
     /// The training data cannot be read.
-    #[error("the training data cannot be read: {0}")]
+    #[error("cannot read the training data")]
     Data(#[source] BoxError),
 
     /// A callback failed, and ended the training.
-    #[error("the callback `{name}` ended the training: {source}")]
+    #[error("the callback `{name}` ended the training")]
     Callback {
         /// The callback's name.
         name: String,
-        /// What went wrong.
+        /// Cause.
         source: BoxError,
     },
 

@@ -7,6 +7,7 @@ mod causal_lm_preprocessor;
 mod error;
 mod fingerprint;
 mod generation;
+mod owned_backbone;
 mod score;
 mod start_end_packer;
 mod summary;

@@ -1,4 +1,4 @@
-//! What a model is trained on: examples by index, or batches from an iterator.
+//! Training data: examples by index, or batches from an iterator.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The loss at the head of the model, with its gradients.
 
 use burn::tensor::{DType, Tensor};
-use gpt2_backbone::{Gpt2Backbone, PendingRead, start_read};
+use gpt2_backbone::{OutputWeights, PendingRead, start_read};
 use gpt2_kernels::{CrossEntropy, CrossEntropyGradients, cross_entropy};
 use gpt2_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
@@ -12,11 +12,11 @@ use crate::error::TaskError;
 /// (`keras/src/losses/losses.py`, `SparseCategoricalCrossentropy(from_logits=True)`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SparseCategoricalCrossentropy {
-    /// By what the weighted sum of a batch is divided.
+    /// Divisor of the weighted sum of a batch.
     pub reduction: Reduction,
 }
 
-/// By what the weighted sum of losses is divided.
+/// Divisor of the weighted sum of losses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
@@ -48,7 +48,7 @@ impl SparseCategoricalCrossentropy {
     }
 }
 
-/// What the head says about a batch.
+/// Result of the head for a batch.
 pub(crate) struct HeadOutput {
     /// The losses, which are on their way here.
     pub(crate) losses: PendingLosses,
@@ -100,7 +100,7 @@ pub(crate) struct Targets<'a> {
     pub(crate) weights: &'a [f32],
 }
 
-/// What is computed of the gradients.
+/// Gradients to compute.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct GradientRequest {
     /// Factor of the loss that is differentiated.
@@ -111,7 +111,7 @@ pub(crate) struct GradientRequest {
 
 /// Computes the loss of hidden states, `[batch_size, sequence_length, hidden_dim]`.
 pub(crate) fn head(
-    backbone: &Gpt2Backbone,
+    weights: OutputWeights,
     hidden: Tensor<3>,
     targets: &Targets<'_>,
     loss: SparseCategoricalCrossentropy,
@@ -120,24 +120,15 @@ pub(crate) fn head(
 ) -> HeadOutput {
     let shape = hidden.dims();
     let rows = hidden.reshape([targets.ids.len(), shape[2]]);
-    let embedding = &backbone.token_embedding;
-    let (path, table) = match &embedding.reverse_embeddings {
-        Some(reverse) => ("token_embedding.reverse_embeddings", reverse.val()),
-        None => ("token_embedding.embeddings", embedding.embeddings.val()),
-    };
+    let OutputWeights { path, values, tied } = weights;
     let factor = loss.factor(targets.weights);
     let gradients = request.map(|GradientRequest { loss_scale, table }| {
         let scale = factor * loss_scale as f32;
         let factors = targets.weights.iter().map(|weight| weight * scale).collect();
         CrossEntropyGradients { factors, table }
     });
-    let request = CrossEntropy {
-        targets: targets.ids.to_vec(),
-        tied: embedding.reverse_embeddings.is_none(),
-        gradients,
-        compute_dtype,
-    };
-    let output = cross_entropy(rows, table, request);
+    let request = CrossEntropy { targets: targets.ids.to_vec(), tied, gradients, compute_dtype };
+    let output = cross_entropy(rows, values, request);
     HeadOutput {
         losses: PendingLosses {
             losses: start_read(output.losses),

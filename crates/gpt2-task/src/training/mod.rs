@@ -13,6 +13,7 @@ pub(crate) mod loss;
 pub(crate) mod metrics;
 pub mod optimizers;
 pub(crate) mod plot;
+mod run;
 pub(crate) mod schedule;
 mod state;
 mod train_step;

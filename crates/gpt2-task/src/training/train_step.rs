@@ -112,17 +112,19 @@ impl Gpt2CausalLm {
             compute_dtype: setup.precision.compute_dtype(),
         };
         let (hidden, back) = backbone.forward_for_training(token_ids, Some(mask), options)?;
-        let table = if backbone.config().tie_weights {
-            "token_embedding.embeddings"
-        } else {
-            "token_embedding.reverse_embeddings"
-        };
-        let request =
-            GradientRequest { loss_scale, table: trainable.iter().any(|path| path == table) };
+        let output_weights = backbone.token_embedding.output_weights();
+        let table = trainable.iter().any(|path| path == output_weights.path);
+        let request = GradientRequest { loss_scale, table };
         let (ids, weights) = (batch.y.concat(), batch.sample_weight.concat());
         let targets = Targets { ids: &ids, weights: &weights };
-        let output =
-            head(backbone, hidden, &targets, setup.loss, Some(request), options.compute_dtype);
+        let output = head(
+            output_weights,
+            hidden,
+            &targets,
+            setup.loss,
+            Some(request),
+            options.compute_dtype,
+        );
         let head_gradients = output.gradients.expect("gradients were asked for");
         // A tied table is used at both ends of the model.
         let table = head_gradients.table.into_iter();
@@ -143,8 +145,10 @@ impl Gpt2CausalLm {
         let (ids, weights): (Vec<TokenId>, Vec<f32>) =
             (batch.y.concat(), batch.sample_weight.concat());
         let targets = Targets { ids: &ids, weights: &weights };
-        let dtype = Some(backbone.dtype()).filter(|dtype| *dtype != DType::F32);
-        let output = head(backbone, hidden, &targets, self.training_setup().loss, None, dtype);
+        let dtype = Some(backbone.compute_dtype()).filter(|dtype| *dtype != DType::F32);
+        let (weights, loss) =
+            (backbone.token_embedding.output_weights(), self.training_setup().loss);
+        let output = head(weights, hidden, &targets, loss, None, dtype);
         outcome(batch, output.losses)
     }
 }

@@ -7,6 +7,7 @@ mod jsonl_logger;
 mod lambda_callback;
 mod learning_rate_scheduler;
 pub(crate) mod monitor;
+#[cfg(feature = "progress")]
 mod progress_bar;
 mod reduce_lr_on_plateau;
 pub(crate) mod step_history;
@@ -22,6 +23,7 @@ pub use jsonl_logger::JsonlLogger;
 pub use lambda_callback::LambdaCallback;
 pub use learning_rate_scheduler::LearningRateScheduler;
 pub use monitor::{Monitor, MonitorMode};
+#[cfg(feature = "progress")]
 pub use progress_bar::ProgressBar;
 pub use reduce_lr_on_plateau::ReduceLrOnPlateau;
 pub use step_history::{StepHistory, StepPoint};

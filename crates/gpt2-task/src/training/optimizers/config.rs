@@ -14,14 +14,36 @@ use crate::arguments::{invalid, read_arguments};
 use crate::error::TaskError;
 use crate::training::schedule::learning_rate::LearningRate;
 
-/// The names, as Keras spells them, with the class' default learning rate.
-const NAMES: [(&str, f64); 6] = [
-    ("adafactor", 1e-3),
-    ("adam", 1e-3),
-    ("adamw", 1e-3),
-    ("lion", 1e-3),
-    ("rmsprop", 1e-3),
-    ("sgd", 1e-2),
+/// Builds a rule from its own arguments.
+type Build = fn(&str, Map<String, Value>) -> Result<Box<dyn UpdateRule>, TaskError>;
+
+/// The rules, as Keras spells them, with the class' default learning rate.
+const RULES: [(&str, f64, Build); 6] = [
+    ("adafactor", 1e-3, build::<Adafactor>),
+    ("adam", 1e-3, build::<Adam>),
+    ("adamw", 1e-3, build::<AdamW>),
+    ("lion", 1e-3, build::<Lion>),
+    ("rmsprop", 1e-3, build::<RmsProp>),
+    ("sgd", 1e-2, build::<Sgd>),
+];
+
+/// Sets an argument that every optimizer has.
+enum Setting {
+    Number(fn(Optimizer, f64) -> Optimizer),
+    Count(fn(Optimizer, u64) -> Optimizer),
+}
+
+/// The arguments that every optimizer has, in the order in which they are set.
+const SETTINGS: [(&str, Setting); 8] = [
+    ("learning_rate", Setting::Number(Optimizer::with_learning_rate)),
+    ("weight_decay", Setting::Number(Optimizer::with_weight_decay)),
+    // Keras takes clipnorm, else global_clipnorm, else clipvalue: the last one set here wins.
+    ("clipvalue", Setting::Number(Optimizer::with_clipvalue)),
+    ("global_clipnorm", Setting::Number(Optimizer::with_global_clipnorm)),
+    ("clipnorm", Setting::Number(Optimizer::with_clipnorm)),
+    ("gradient_accumulation_steps", Setting::Count(Optimizer::with_gradient_accumulation_steps)),
+    ("ema_momentum", Setting::Number(with_ema_momentum)),
+    ("ema_overwrite_frequency", Setting::Count(with_ema_overwrite_frequency)),
 ];
 
 /// The optimizer that a text names, as `keras.optimizers.get`, with arguments such as
@@ -43,65 +65,57 @@ const NAMES: [(&str, f64); 6] = [
 /// [`TaskError::InvalidTrainingArgument`] for an unknown name or argument, or a value out of range.
 pub fn get(identifier: &str) -> Result<Optimizer, TaskError> {
     let (name, arguments) = identifier.split_once(':').unwrap_or((identifier, ""));
-    let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
-    let Some((_, learning_rate)) = NAMES.iter().find(|(known, _)| *known == name) else {
+    let Some((_, learning_rate, build)) = RULES.iter().find(|(known, ..)| *known == name) else {
+        let names: Vec<&str> = RULES.iter().map(|(name, ..)| *name).collect();
         let expected = format!("one of {}", names.join(", "));
         return Err(invalid("optimizer", "name", &expected, format!("`{name}`")));
     };
     let mut arguments = parse_arguments(name, arguments)?;
-    let mut number = |key: &'static str| -> Result<Option<f64>, TaskError> {
-        match arguments.remove(key) {
-            None => Ok(None),
-            Some(value) => match value.as_f64() {
-                Some(number) => Ok(Some(number)),
-                None => Err(invalid(name, key, "a number", value)),
-            },
+    let mut given = Vec::new();
+    for (key, setting) in &SETTINGS {
+        if let Some(value) = arguments.remove(*key) {
+            given.push((*key, setting, value));
         }
-    };
-    let learning_rate = number("learning_rate")?.unwrap_or(*learning_rate);
-    let weight_decay = number("weight_decay")?;
-    let clipnorm = number("clipnorm")?;
-    let global_clipnorm = number("global_clipnorm")?;
-    let clipvalue = number("clipvalue")?;
-    let ema_momentum = number("ema_momentum")?;
-    let mut count = |key: &'static str| -> Result<Option<u64>, TaskError> {
-        match arguments.remove(key) {
-            None => Ok(None),
-            Some(value) => match value.as_u64() {
-                Some(count) => Ok(Some(count)),
-                None => Err(invalid(name, key, "a whole number", value)),
-            },
-        }
-    };
-    let steps = count("gradient_accumulation_steps")?;
-    let ema_overwrite = count("ema_overwrite_frequency")?;
-
-    let mut optimizer =
-        Optimizer::from_rule(rule(name, arguments)?, LearningRate::from(learning_rate));
-    if let Some(decay) = weight_decay {
-        optimizer = optimizer.with_weight_decay(decay);
     }
-    // Keras takes the first of the three in this order: the last one set here wins.
-    if let Some(bound) = clipvalue {
-        optimizer = optimizer.with_clipvalue(bound);
-    }
-    if let Some(bound) = global_clipnorm {
-        optimizer = optimizer.with_global_clipnorm(bound);
-    }
-    if let Some(bound) = clipnorm {
-        optimizer = optimizer.with_clipnorm(bound);
-    }
-    if let Some(steps) = steps {
-        optimizer = optimizer.with_gradient_accumulation_steps(steps);
-    }
-    if ema_momentum.is_some() || ema_overwrite.is_some() {
-        optimizer = optimizer.with_ema(ExponentialMovingAverage {
-            momentum: ema_momentum.unwrap_or(0.99),
-            overwrite_frequency: ema_overwrite,
-        });
+    let rule = build(name, arguments)?;
+    let mut optimizer = Optimizer::from_rule(rule, LearningRate::from(*learning_rate));
+    for (key, setting, value) in given {
+        optimizer = setting.apply(optimizer, name, key, &value)?;
     }
     optimizer.validate()?;
     Ok(optimizer)
+}
+
+impl Setting {
+    fn apply(
+        &self,
+        optimizer: Optimizer,
+        name: &str,
+        key: &'static str,
+        value: &Value,
+    ) -> Result<Optimizer, TaskError> {
+        match self {
+            Self::Number(set) => match value.as_f64() {
+                Some(number) => Ok(set(optimizer, number)),
+                None => Err(invalid(name, key, "a number", value)),
+            },
+            Self::Count(set) => match value.as_u64() {
+                Some(count) => Ok(set(optimizer, count)),
+                None => Err(invalid(name, key, "a whole number", value)),
+            },
+        }
+    }
+}
+
+fn with_ema_momentum(optimizer: Optimizer, momentum: f64) -> Optimizer {
+    let ema = ExponentialMovingAverage { momentum, ..optimizer.ema.unwrap_or_default() };
+    optimizer.with_ema(ema)
+}
+
+fn with_ema_overwrite_frequency(optimizer: Optimizer, steps: u64) -> Optimizer {
+    let overwrite_frequency = Some(steps);
+    let ema = ExponentialMovingAverage { overwrite_frequency, ..optimizer.ema.unwrap_or_default() };
+    optimizer.with_ema(ema)
 }
 
 fn parse_arguments(name: &str, arguments: &str) -> Result<Map<String, Value>, TaskError> {
@@ -114,24 +128,17 @@ fn parse_arguments(name: &str, arguments: &str) -> Result<Map<String, Value>, Ta
     Ok(object)
 }
 
-fn rule(name: &str, arguments: Map<String, Value>) -> Result<Box<dyn UpdateRule>, TaskError> {
-    fn build<R: DeserializeOwned>(
-        name: &str,
-        arguments: Map<String, Value>,
-    ) -> Result<R, TaskError> {
-        serde_json::from_value(Value::Object(arguments.clone())).map_err(|error| {
+fn build<R: UpdateRule + DeserializeOwned + 'static>(
+    name: &str,
+    arguments: Map<String, Value>,
+) -> Result<Box<dyn UpdateRule>, TaskError> {
+    match serde_json::from_value::<R>(Value::Object(arguments.clone())) {
+        Ok(rule) => Ok(Box::new(rule)),
+        Err(error) => {
             let found = Value::Object(arguments);
-            invalid(name, "arguments", &format!("those of the optimizer ({error})"), found)
-        })
+            Err(invalid(name, "arguments", &format!("those of the optimizer ({error})"), found))
+        }
     }
-    Ok(match name {
-        "adafactor" => Box::new(build::<Adafactor>(name, arguments)?),
-        "adam" => Box::new(build::<Adam>(name, arguments)?),
-        "adamw" => Box::new(build::<AdamW>(name, arguments)?),
-        "lion" => Box::new(build::<Lion>(name, arguments)?),
-        "rmsprop" => Box::new(build::<RmsProp>(name, arguments)?),
-        _ => Box::new(build::<Sgd>(name, arguments)?),
-    })
 }
 
 #[cfg(test)]
@@ -140,7 +147,7 @@ mod tests {
 
     #[test]
     fn names_and_arguments_are_understood() {
-        for (name, learning_rate) in NAMES {
+        for (name, learning_rate, _) in RULES {
             assert_eq!(get(name).unwrap().learning_rate(), learning_rate, "{name}");
         }
         let optimizer = get("adamw:beta_2=0.95,learning_rate=5e-4,weight_decay=0.1").unwrap();

@@ -3,6 +3,7 @@
 
 pub(crate) mod adafactor;
 pub(crate) mod adam;
+mod apply;
 mod burn_optimizer;
 mod config;
 pub(crate) mod gradient_clipping;

@@ -1,17 +1,14 @@
 //! An optimizer: a rule, and what Keras does around every rule.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
-use gpt2_backbone::{
-    Gpt2Backbone, ParameterGradients, keras_shape, read_f32, update_parameters, visit_tensors,
-};
-use gpt2_kernels::weight_decay;
 use serde::{Deserialize, Serialize};
 
-use super::gradient_clipping::{GradientClipping, global_norm};
+use super::adam::Adam;
+use super::gradient_clipping::GradientClipping;
 use super::loss_scale::LossScale;
-use super::rule::{UpdateRule, UpdateStep, elements};
+use super::rule::UpdateRule;
 use crate::arguments::{check_fraction, check_positive, invalid};
 use crate::error::TaskError;
 use crate::training::schedule::learning_rate::LearningRate;
@@ -19,10 +16,16 @@ use crate::training::schedule::learning_rate::LearningRate;
 /// An average of the weights over the last steps, which often is better than the last weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ExponentialMovingAverage {
-    /// Share of the old average that is kept at each step; Keras' default is 0.99.
+    /// Share of the old average that is kept at each step. Default: 0.99, as in Keras.
     pub momentum: f64,
-    /// Steps after which the weights become the average; unset for the end of `fit` only.
+    /// Steps after which the weights become the average. Default: at the end of `fit` only.
     pub overwrite_frequency: Option<u64>,
+}
+
+impl Default for ExponentialMovingAverage {
+    fn default() -> Self {
+        Self { momentum: 0.99, overwrite_frequency: None }
+    }
 }
 
 /// A rule with its learning rate, weight decay, clipping, accumulation and average.
@@ -54,7 +57,7 @@ pub struct Optimizer {
     pub(super) variables: BTreeMap<String, VariableState>,
 }
 
-/// What is kept for one variable.
+/// State of one variable.
 #[derive(Debug, Default)]
 pub(super) struct VariableState {
     /// Elements of the variable.
@@ -231,173 +234,15 @@ impl Optimizer {
         self.loss_scale.map_or(1.0, LossScale::factor)
     }
 
-    /// Changes a model by the gradients of one batch: Keras' `apply`.
-    ///
-    /// The gradients are those of the loss times [`loss_scale_factor`](Self::loss_scale_factor).
-    /// A parameter without gradient stays as it is. Weights and slots are written in place where
-    /// the caller holds no other reference to them.
-    ///
-    /// The model comes back in any case, and unchanged where the device could not tell whether the
-    /// gradients are finite; without a loss scale it is not asked.
-    pub fn apply(
-        &mut self,
-        backbone: Gpt2Backbone,
-        mut gradients: ParameterGradients,
-    ) -> (Gpt2Backbone, Result<(), TaskError>) {
-        match self.unscale(&mut gradients) {
-            Ok(true) => {}
-            Ok(false) => return (backbone, Ok(())),
-            Err(error) => return (backbone, Err(error)),
-        }
-        let updated = match self.accumulate(&mut gradients) {
-            true => self.update(backbone, gradients),
-            false => backbone,
-        };
-        let updated = self.average(updated);
-        self.iterations += 1;
-        (updated, Ok(()))
-    }
-
-    /// Divides by the loss scale; false if the gradients are of no use.
-    fn unscale(&mut self, gradients: &mut ParameterGradients) -> Result<bool, TaskError> {
-        let Some(scale) = &mut self.loss_scale else { return Ok(true) };
-        let factor = scale.factor();
-        let norm = global_norm(gradients).map(read_f32).transpose()?;
-        if !scale.accept(norm.iter().flatten().all(|norm| norm.is_finite())) {
-            return Ok(false);
-        }
-        for gradient in gradients.values_mut() {
-            gradient.inplace(|gradient| gradient / factor);
-        }
-        Ok(true)
-    }
-
-    /// Collects gradients; true when they are to be used, and are their mean.
-    fn accumulate(&mut self, gradients: &mut ParameterGradients) -> bool {
-        let Some(steps) = self.accumulation_steps else { return true };
-        let last = (self.iterations + 1).is_multiple_of(steps);
-        for (path, gradient) in gradients.iter_mut() {
-            let state = state_of(&mut self.variables, path, gradient);
-            let sum = match state.accumulated.take() {
-                Some(accumulated) => gradient.clone() + accumulated,
-                None => gradient.clone(),
-            };
-            if last {
-                *gradient = sum / steps as f64;
-            } else {
-                state.accumulated = Some(sum);
-            }
-        }
-        last
-    }
-
-    fn update(
-        &mut self,
-        backbone: Gpt2Backbone,
-        mut gradients: ParameterGradients,
-    ) -> Gpt2Backbone {
-        if let Some(clipping) = self.clipping {
-            clipping.apply(&mut gradients);
-        }
-        let learning_rate = self.learning_rate() as f32;
-        let step = (self.updates() + 1) as f32;
-        let config = backbone.config().clone();
-        update_parameters(backbone, |path, shape, variable| {
-            let Some(gradient) = gradients.remove(path) else { return variable };
-            let variable = match self.weight_decay {
-                Some(decay) if self.decays(path) => weight_decay(variable, decay, learning_rate),
-                _ => variable,
-            };
-            let keras_shape = keras_shape(&config, path, shape);
-            let state = state_of(&mut self.variables, path, &variable);
-            if state.slots.is_empty() {
-                let slots = self.rule.slots(&keras_shape).into_iter();
-                let device = variable.device();
-                state.slots = slots.map(|(_, count)| Tensor::zeros([count], &device)).collect();
-            }
-            let step = UpdateStep { learning_rate, step, path, shape, keras_shape: &keras_shape };
-            self.rule.update(variable, gradient, &mut state.slots, step)
-        })
-    }
-
-    /// Updates of the weights so far.
-    fn updates(&self) -> u64 {
-        self.iterations / self.accumulation_steps.unwrap_or(1)
-    }
-
-    fn decays(&self, path: &str) -> bool {
-        let name = path.rsplit_once('.').map_or(path, |(_, name)| name);
-        !self.excluded_from_weight_decay.iter().any(|text| name.contains(text))
-    }
-
-    /// Brings the averages up to date, and puts them in the weights' place when it is time.
-    fn average(&mut self, backbone: Gpt2Backbone) -> Gpt2Backbone {
-        let Some(ema) = self.ema else { return backbone };
-        let updates = self.updates();
-        let overwrite = ema.overwrite_frequency.is_some_and(|n| (updates + 1).is_multiple_of(n));
-        // The first average is the weights themselves.
-        let momentum = if updates == 0 { 0.0 } else { ema.momentum as f32 };
-        let trainable: BTreeSet<_> = backbone.trainable_parameters().into_iter().collect();
-        update_parameters(backbone, |path, _, variable| {
-            if !trainable.contains(path) {
-                return variable;
-            }
-            let state = state_of(&mut self.variables, path, &variable);
-            let new = variable.clone() * (1.0 - momentum);
-            let average = match state.average.take() {
-                Some(average) => average * momentum + new,
-                None => new,
-            };
-            state.average = Some(average.clone());
-            if overwrite { average } else { variable }
-        })
-    }
-
-    /// Puts the averages in the weights' place, at the end of a training: Keras'
-    /// `finalize_variable_values`. Without [`with_ema`](Self::with_ema) nothing changes.
-    pub fn finalize_variable_values(&self, backbone: Gpt2Backbone) -> Gpt2Backbone {
-        if self.ema.is_none() {
-            return backbone;
-        }
-        let trainable: BTreeSet<_> = backbone.trainable_parameters().into_iter().collect();
-        update_parameters(backbone, |path, _, variable| {
-            let state = self.variables.get(path).filter(|_| trainable.contains(path));
-            state.and_then(|state| state.average.clone()).unwrap_or(variable)
-        })
-    }
-
-    /// Forgets what it keeps for parameters that the model does not have any more, or has in
-    /// another size.
-    pub(crate) fn forget_others(&mut self, backbone: &Gpt2Backbone) {
-        let mut sizes = BTreeMap::new();
-        visit_tensors(backbone, |path, parameter| {
-            sizes.insert(path.to_owned(), elements(&parameter.shape));
-        });
-        self.variables.retain(|path, state| sizes.get(path) == Some(&state.size));
-        let variables = &self.variables;
-        self.rule.retain(&|path| variables.contains_key(path));
-    }
-
     /// The average of a parameter's values, if one is kept.
     pub fn average_of(&self, path: &str) -> Option<Tensor<1>> {
         self.variables.get(path)?.average.clone()
     }
 }
 
-/// What is kept for a variable, which begins as nothing.
-fn state_of<'a>(
-    variables: &'a mut BTreeMap<String, VariableState>,
-    path: &str,
-    variable: &Tensor<1>,
-) -> &'a mut VariableState {
-    let state = variables.entry(path.to_owned()).or_default();
-    state.size = variable.dims()[0];
-    state
-}
-
 /// Keras' default for `compile`: Adam with a learning rate of 2e-5.
 impl Default for Optimizer {
     fn default() -> Self {
-        Self::new(super::Adam::default(), 2e-5)
+        Self::new(Adam::default(), 2e-5)
     }
 }
