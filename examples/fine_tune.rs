@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
-use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig};
+use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{
     CheckpointFolder, FromPreset, FromPresetOnDevice, HubOptions, LoadOptions, PackedDataset,
     SaveToPreset, TokenizeOptions, TrainingDataOptions, open_training_data, progress_bars,
@@ -30,7 +30,7 @@ use serde_json::{Map, Value, json};
 /// Train a GPT-2 on text files.
 #[derive(Parser)]
 struct Arguments {
-    /// What to start from: built-in name; handle hf://, kaggle:// or modelscope://; folder in Keras'
+    /// Model to start from: built-in name; handle hf://, kaggle:// or modelscope://; folder in Keras'
     /// or transformers' format; .keras file; or GGUF file
     #[arg(long, default_value = "gpt2_tiny_shakespeare", conflicts_with = "config")]
     preset: String,
@@ -123,14 +123,7 @@ fn main() -> anyhow::Result<()> {
     gpt2_task::reuse_memory();
     let folder = arguments.output.join("training");
     let mut checkpoint = CheckpointFolder::new(&folder);
-    ensure!(
-        arguments.force
-            || checkpoint.path().exists()
-            || !arguments.output.join("config.json").exists(),
-        "{} holds a preset already; pass --force to replace it",
-        arguments.output.display()
-    );
-    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    prepare(&arguments, &checkpoint, &folder)?;
     let device = gpt2_backbone::parse_device(&arguments.device)?;
     let mut model = start(&arguments, &device)?;
     let training = open(&arguments.train, arguments.stride, &model, &folder)?;
@@ -162,6 +155,22 @@ fn main() -> anyhow::Result<()> {
     report(&arguments, &model, &history, validation.as_ref(), begin)?;
     // The last of all: until then the same command has something to go on from.
     checkpoint.clear().map_err(anyhow::Error::from_boxed)
+}
+
+/// Creates the output's folder, unless a preset would be replaced by a new training.
+fn prepare(
+    arguments: &Arguments,
+    checkpoint: &CheckpointFolder,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    let output = &arguments.output;
+    let is_allowed = arguments.force || checkpoint.path().exists();
+    ensure!(
+        is_allowed || !output.join("config.json").exists(),
+        "{} holds a preset already; pass --force to replace it",
+        output.display()
+    );
+    fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))
 }
 
 /// The model before training: a preset's, or a new one.
@@ -202,28 +211,17 @@ fn start(arguments: &Arguments, device: &Device) -> anyhow::Result<Gpt2CausalLm>
     Ok(model)
 }
 
-/// A config in which every key is known: a misspelt one would leave its default in silence.
+/// Reads a config all of whose keys are known: a misspelt one would be ignored.
 fn read_config(text: &str) -> anyhow::Result<Gpt2BackboneConfig> {
+    let known = Gpt2BackboneConfig::KEYS;
     let given: Map<String, Value> = serde_json::from_str(text)?;
-    let config: Gpt2BackboneConfig = serde_json::from_str(text)?;
-    // All keys are written where no value is a default.
-    let all = Gpt2BackboneConfig {
-        layer_norm_epsilon: 1.0,
-        activation: Activation::Relu,
-        scale_attention: false,
-        scale_attention_by_layer: true,
-        tie_weights: false,
-        ..config.clone()
-    };
-    let known = serde_json::to_value(all)?;
-    if let Some(unknown) = given.keys().find(|key| known.get(key.as_str()).is_none()) {
-        let names: Vec<&String> = known.as_object().into_iter().flat_map(Map::keys).collect();
-        bail!("unknown key `{unknown}`, expected one of {names:?}");
+    if let Some(unknown) = given.keys().find(|key| !known.contains(&key.as_str())) {
+        bail!("unknown key `{unknown}`, expected one of {known:?}");
     }
-    Ok(config)
+    Ok(serde_json::from_str(text)?)
 }
 
-/// Files as examples; texts are tokenized once, behind a bar where standard error is a terminal.
+/// Opens files as examples. Texts are tokenized once, with a bar if standard error is a terminal.
 fn open(
     paths: &[PathBuf],
     stride: Option<usize>,
@@ -240,7 +238,7 @@ fn open(
     Ok(open_training_data(paths, preprocessor.tokenizer(), &options)?)
 }
 
-/// How long the training is.
+/// Length of the training.
 #[derive(Clone, Copy)]
 struct Plan {
     epochs: usize,
@@ -274,7 +272,8 @@ fn compile(model: &mut Gpt2CausalLm, arguments: &Arguments, plan: Plan) -> anyho
     );
     let rate = if named { optimizer.learning_rate() } else { 2e-5 };
     let rate = arguments.learning_rate.unwrap_or(rate);
-    let optimizer = optimizer.with_learning_rate(schedule(arguments, rate, plan)?);
+    let schedule = LearningRate::from_text_for_steps(&arguments.schedule, rate, plan.steps)?;
+    let optimizer = optimizer.with_learning_rate(schedule);
     let precision = match arguments.precision {
         PrecisionName::Float32 => Precision::Float32,
         PrecisionName::MixedBfloat16 => Precision::MixedBfloat16,
@@ -288,21 +287,6 @@ fn compile(model: &mut Gpt2CausalLm, arguments: &Arguments, plan: Plan) -> anyho
     Ok(model.compile(options)?)
 }
 
-/// The schedule, which decays until the end of the training unless it says otherwise.
-fn schedule(arguments: &Arguments, rate: f64, plan: Plan) -> anyhow::Result<LearningRate> {
-    let mut text = arguments.schedule.clone();
-    let decays = ["cosine", "linear", "polynomial"];
-    let name = text.split(':').next().unwrap_or_default();
-    if decays.contains(&name) && !text.contains("decay_steps") {
-        let warmup = text.split([':', ',']).find_map(|part| part.strip_prefix("warmup_steps="));
-        let warmup: usize = warmup.map_or(Ok(0), str::parse).context("warmup_steps")?;
-        let decay = plan.steps.saturating_sub(warmup).max(1);
-        let separator = if text.contains(':') { ',' } else { ':' };
-        text = format!("{text}{separator}decay_steps={decay}");
-    }
-    Ok(LearningRate::from_text(&text, rate)?)
-}
-
 fn fit<'a>(
     model: &mut Gpt2CausalLm,
     training: PackedDataset,
@@ -312,13 +296,7 @@ fn fit<'a>(
     steps: &'a mut StepHistory,
     checkpoint: &'a mut CheckpointFolder,
 ) -> anyhow::Result<History> {
-    let path = arguments.output.join("training/log.jsonl");
-    // The log of a training goes on where it was interrupted; a new one begins anew.
-    let resumed = checkpoint.path().exists();
-    let mut open = OpenOptions::new();
-    let log = open.create(true).write(true).append(resumed).truncate(!resumed).open(&path);
-    let log: File = log.with_context(|| format!("opening {}", path.display()))?;
-    let mut log = JsonlLogger::new(log);
+    let mut log = JsonlLogger::new(open_log(arguments, checkpoint.path().exists())?);
     let mut progress = ProgressBar::new();
     let total = plan.steps as u64;
     let mut end = LambdaCallback::new().with_on_train_batch_end(move |_, _, trainer| {
@@ -348,6 +326,14 @@ fn fit<'a>(
     options =
         options.with_backup(checkpoint, Some(arguments.save_every)).with_delete_checkpoint(false);
     Ok(model.fit(TrainingData::dataset(training), options)?)
+}
+
+/// Opens the log, to go on with it where the training was interrupted.
+fn open_log(arguments: &Arguments, resumed: bool) -> anyhow::Result<File> {
+    let path = arguments.output.join("training/log.jsonl");
+    let mut open = OpenOptions::new();
+    let log = open.create(true).write(true).append(resumed).truncate(!resumed).open(&path);
+    log.with_context(|| format!("opening {}", path.display()))
 }
 
 fn report(

@@ -157,7 +157,7 @@ fn mistakes_are_explained() {
             &["--train", "train.txt", "--learning-rate", "1", "--optimizer", "sgd:learning_rate=1"],
             "given twice",
         ),
-        // Its loss is a number still; the weights behind the only step are not.
+        // Its loss is a number still; the weights after the only step are not.
         (
             &[
                 "--train",

@@ -1,4 +1,4 @@
-//! What users may do wrong with a generator: an error that says so, or the right result.
+//! Mistakes of users of a generator: an error that names them, or the right result.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,8 +1,10 @@
 //! Models whose weights, activations and caches have 16 bits.
 
+use burn::tensor::DType;
 use gpt2_backbone::{BackboneError, check_float_type};
 use gpt2_presets::{LoadOptions, PresetError, SaveToPreset, WeightDtype};
 use gpt2_task::{GenerateOptions, Gpt2CausalLm, StopTokenIds, TaskError, samplers};
+use gpt2_test_support::skip;
 
 use crate::golden::{Case, device, preset, values};
 
@@ -16,12 +18,15 @@ const KERAS_HUB: [(&str, WeightDtype, f32, f32); 4] = [
     ("air_wide", WeightDtype::Bf16, 2.48e-2, 1.45e-1),
 ];
 
-/// The model of a case; none where the device does not compute in this type.
+/// The model of a case, or a skip if the device does not compute in this type.
 fn model(case: &str, dtype: WeightDtype) -> Option<Gpt2CausalLm> {
     let options = LoadOptions::new(&device()).with_dtype(dtype);
     match preset(&format!("{case}/keras")).causal_lm(options) {
         Ok(model) => Some(model),
-        Err(PresetError::Backbone(BackboneError::UnsupportedFloatType { .. })) => None,
+        Err(PresetError::Backbone(BackboneError::UnsupportedFloatType { .. })) => {
+            skip(format!("the device does not compute in {dtype:?}"));
+            None
+        }
         Err(error) => panic!("{error}"),
     }
 }
@@ -79,8 +84,8 @@ fn narrow_weights_are_evaluated_and_not_trained() {
 
 #[test]
 fn a_weight_that_16_bits_cannot_express_is_named() {
-    if check_float_type(&device(), burn::tensor::DType::F16).is_err() {
-        return;
+    if check_float_type(&device(), DType::F16).is_err() {
+        return skip("the device does not compute in F16");
     }
     let mut model = Case::read("air_small").model("keras");
     let mut backbone = model.backbone().clone();
@@ -92,4 +97,20 @@ fn a_weight_that_16_bits_cannot_express_is_named() {
     let options = LoadOptions::new(&device()).with_dtype(WeightDtype::F16);
     let error = saved.causal_lm(options).map(drop).unwrap_err();
     assert!(matches!(error, PresetError::Overflow { .. }), "{error}");
+}
+
+#[test]
+fn a_float_type_that_a_device_does_not_have_is_named() {
+    let device = device();
+    for dtype in [DType::F16, DType::BF16] {
+        if let Err(error) = check_float_type(&device, dtype) {
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!("{dtype:?}")) && text.contains("32-bit floats"),
+                "{text}"
+            );
+        } else {
+            assert!(device.supports_dtype(dtype));
+        }
+    }
 }

@@ -621,7 +621,7 @@ fn a_loss_that_is_no_number_ends_the_training_and_keeps_the_checkpoint() {
     let options = FitOptions::new().with_batch_size(2).with_epochs(3).with_shuffle(false);
     let error = model.fit(&TEXTS, options.with_backup(&mut store, None)).unwrap_err();
     assert!(matches!(error, TaskError::NonFiniteLoss { epoch: 0, .. }), "{error}");
-    assert!(store.0.is_none(), "nothing was saved behind the damage");
+    assert!(store.0.is_none(), "nothing was saved after the damage");
 
     // The loss of the first step is that of the weights before it, and so is a number.
     let mut model = testing::model();

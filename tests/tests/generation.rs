@@ -343,7 +343,7 @@ fn a_stop_id_equal_to_the_pad_id_ends_a_row_where_it_is_made() {
         model.compile(Recite(vec![7, 5, 0, 9].into_iter())).unwrap();
         let found = generate(&mut model, &prompt, Some(&zero));
         assert_eq!(found.row_lengths().unwrap(), [4 + 3], "{name}");
-        assert_eq!(found.token_ids()[0][4..8], [7, 5, 0, 0], "{name}: nothing behind the stop");
+        assert_eq!(found.token_ids()[0][4..8], [7, 5, 0, 0], "{name}: nothing after the stop");
     }
 }
 

@@ -26,7 +26,7 @@ pub const CASES: [&str; 4] = ["air_small", "air_wide", "air_one_head", "gpt2_voc
 /// The folders in a case that hold the same model in two formats.
 pub const FORMATS: [&str; 2] = ["keras", "transformers"];
 
-/// Where a file or folder of the golden data is.
+/// Path of a file or folder of the golden data.
 pub fn path(relative: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(relative)
 }
@@ -54,7 +54,7 @@ pub fn json(relative: &str) -> Value {
 /// [`parse_device`] understands it; the CPU without.
 const DEVICE_VARIABLE: &str = "GPT2_TEST_DEVICE";
 
-/// Where all tests compute.
+/// Device of all tests.
 pub fn device() -> Device {
     static DEVICE: LazyLock<Device> = LazyLock::new(|| match env::var(DEVICE_VARIABLE) {
         Ok(name) => {
@@ -63,6 +63,17 @@ pub fn device() -> Device {
         Err(_) => Device::flex(),
     });
     DEVICE.clone()
+}
+
+/// The GPU on which all tests compute, or a skip: there is nothing to compare on the CPU.
+#[cfg(feature = "gpu")]
+pub fn gpu() -> Option<Device> {
+    gpt2_test_support::needs(DEVICE_VARIABLE, "GPU")?;
+    let device = Some(device()).filter(|device| *device != Device::flex());
+    if device.is_none() {
+        gpt2_test_support::skip(format!("{DEVICE_VARIABLE} names the CPU"));
+    }
+    device
 }
 
 /// A model with what KerasHub computes with it.

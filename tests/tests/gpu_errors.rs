@@ -1,15 +1,16 @@
-//! What a GPU cannot do: an error that says so and loses nothing. Only where the device that
-//! `GPT2_TEST_DEVICE` names has tensors so small that a test can ask for larger ones.
+//! Errors of a GPU, after which it goes on. Tensors that are too large need a device, named by
+//! `GPT2_TEST_DEVICE`, whose tensors are limited to a size that a test can exceed.
 
-use burn::tensor::{DType, Device, Tensor};
-use gpt2_backbone::{
-    BackboneError, Gpt2Backbone, Gpt2BackboneConfig, check_float_type, devices, read, read_f32,
-};
+use burn::tensor::{Device, Tensor};
+use gpt2_backbone::{BackboneError, Gpt2Backbone, Gpt2BackboneConfig, devices, read, read_f32};
 use gpt2_presets::CheckpointFolder;
 use gpt2_task::{
     CheckpointStore, Dataset, FitOptions, Gpt2CausalLm, TaskError, TokenBatch, TrainingBatch,
     TrainingData,
 };
+#[cfg(feature = "wgpu")]
+use gpt2_test_support::in_own_process;
+use gpt2_test_support::{needs, skip};
 
 use crate::golden::device;
 
@@ -17,13 +18,19 @@ use crate::golden::device;
 const INTERMEDIATE_DIM: usize = 32_768;
 /// Tokens of a row.
 const LENGTH: usize = 64;
+/// Size of a tensor up to which a test asks for a larger one.
+const MOST_BYTES: usize = 256 << 20;
 
-/// The most numbers of a tensor, where that is few enough.
+/// Largest number of elements of a tensor, or a skip if that is too many for a test.
 fn most_numbers() -> Option<usize> {
-    let name = std::env::var("GPT2_TEST_DEVICE").ok()?;
-    let found = devices().into_iter().flatten().find(|device| device.name.starts_with(&name))?;
-    let bytes = usize::try_from(found.largest_tensor?).ok()?;
-    (bytes <= 256 << 20).then_some(bytes / 4)
+    let name = needs("GPT2_TEST_DEVICE", "GPU")?.into_string().expect("the name is UTF-8");
+    let found = devices().into_iter().flatten().find(|device| device.name.starts_with(&name));
+    let bytes = found.and_then(|device| usize::try_from(device.largest_tensor?).ok());
+    let bytes = bytes.filter(|bytes| *bytes <= MOST_BYTES);
+    if bytes.is_none() {
+        skip("the device's tensors are not limited to a size that a test can exceed");
+    }
+    Some(bytes? / size_of::<f32>())
 }
 
 fn model(device: &Device) -> Gpt2CausalLm {
@@ -97,46 +104,25 @@ fn a_batch_that_is_too_large_ends_a_training_and_keeps_its_checkpoint() {
     assert_eq!(kept.state["fit"]["batch"], 2, "{}", kept.state["fit"]);
 }
 
-#[test]
-fn a_float_type_that_a_device_does_not_have_is_named() {
-    let device = device();
-    for dtype in [DType::F16, DType::BF16] {
-        if let Err(error) = check_float_type(&device, dtype) {
-            let text = error.to_string();
-            assert!(
-                text.contains(&format!("{dtype:?}")) && text.contains("32-bit floats"),
-                "{text}"
-            );
-        } else {
-            assert!(device.supports_dtype(dtype));
-        }
-    }
-}
-
-/// Says to the process that the test below starts what it is for.
+/// Marks the process that loses its device.
 #[cfg(feature = "wgpu")]
 const LOSES_DEVICE: &str = "GPT2_TEST_LOSES_DEVICE";
 
-/// In a process of its own, as nothing else can use a lost device.
+/// In a process of its own, since nothing else can use a lost device.
 #[cfg(feature = "wgpu")]
 #[test]
 fn a_lost_device_is_an_error() {
+    if std::env::var("GPT2_TEST_DEVICE").as_deref() != Ok("wgpu") {
+        return skip("GPT2_TEST_DEVICE does not name wgpu, whose device a test can lose");
+    }
+    in_own_process("gpu_errors::a_lost_device_is_an_error", LOSES_DEVICE, lose_a_device);
+}
+
+#[cfg(feature = "wgpu")]
+fn lose_a_device() {
     use burn::tensor::DeviceKind;
     use gpt2_task::GenerateOptions;
 
-    if std::env::var("GPT2_TEST_DEVICE").as_deref() != Ok("wgpu") {
-        return;
-    }
-    if std::env::var_os(LOSES_DEVICE).is_none() {
-        let child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "gpu_errors::a_lost_device_is_an_error", "--nocapture"])
-            .env(LOSES_DEVICE, "1")
-            .output()
-            .unwrap();
-        let output = String::from_utf8_lossy(&child.stdout);
-        assert!(child.status.success() && output.contains("was lost"), "{output}");
-        return;
-    }
     let software = Device::wgpu_options().device_kind(DeviceKind::Cpu);
     let (device, setup) = software.init_with_setup().unwrap();
     let mut model = model(&device);
@@ -157,9 +143,9 @@ fn a_lost_device_is_an_error() {
     for sampler in ["greedy", "top_p", "beam:num_beams=2", "contrastive:k=2"] {
         model.compile(gpt2_task::samplers::get(sampler).unwrap()).unwrap();
         let error = model.generate(&prompts(), &options).unwrap_err();
-        println!("{sampler}: {error}");
-        let TaskError::Backbone(BackboneError::DeviceLost { .. }) = error else {
+        let TaskError::Backbone(error @ BackboneError::DeviceLost { .. }) = error else {
             panic!("{error:?}");
         };
+        assert!(error.to_string().contains("was lost"), "{sampler}: {error}");
     }
 }

@@ -9,22 +9,13 @@ use gpt2_kernels::{
     chooses_tokens, counted_random, cross_entropy, dropout, gelu, has_steps, layer_norm, linear,
     linear_add, linear_gelu, projections, reverse_embedding, top_tokens,
 };
+use gpt2_test_support::skip;
 
-use crate::golden::{check_within, device, values};
+use crate::golden::{check_within, gpu, values};
 
 /// Sums in another order, and exponentials and tangents to a few units in the last place instead of
 /// one (Vulkan allows `3 + 2 |x|` units for an exponential), of numbers of size one.
 const TOLERANCE: f32 = 2e-5;
-
-/// The GPU; none where the tests run on the CPU, and there is nothing to compare.
-fn gpu() -> Option<Device> {
-    let device = device();
-    if device == Device::flex() {
-        println!("no GPU: set GPT2_TEST_DEVICE");
-        return None;
-    }
-    Some(device)
-}
 
 /// Numbers from -1 to 1 that follow from a seed.
 fn numbers(seed: u64, count: usize) -> Vec<f32> {
@@ -113,8 +104,7 @@ fn layer_normalisation_and_its_gradients() {
 #[test]
 fn dropout_drops_the_same_numbers() {
     if cfg!(feature = "fusion") {
-        // burn's operations, which draw from the device's generator.
-        return;
+        return skip("with `fusion`, dropout is burn's, from the device's own generator");
     }
     compare("dropout", |device| {
         let key = DropoutKey { key: 0xfedc_ba98_7654_3210, rate: 0.3 };
@@ -243,12 +233,11 @@ fn steps_of_adam() {
 fn sixteen_bit_floats_are_rounded_once() {
     let Some(gpu) = gpu() else { return };
     if cfg!(feature = "fusion") {
-        // burn's operations, which round each result.
-        return;
+        return skip("with `fusion`, the operations are burn's, which round each result");
     }
     for dtype in [DType::F16, DType::BF16] {
         if !gpu.supports_dtype(dtype) {
-            println!("the device does not have {dtype:?}");
+            skip(format!("the device does not compute in {dtype:?}"));
             continue;
         }
         let narrow = |x: Tensor<2>| x.cast(dtype);
@@ -276,11 +265,11 @@ fn chosen_tokens() {
     let Some(gpu) = gpu() else { return };
     assert_eq!(chooses_tokens(&gpu), !cfg!(feature = "fusion"));
     if !chooses_tokens(&gpu) {
-        return;
+        return skip("the device does not choose tokens");
     }
     let (rows, width, temperature) = (4, 777, 0.5);
     let mut logits = numbers(9, rows * width);
-    // Two logits of one probability, the larger behind; and two equal ones, the largest.
+    // Two logits of one probability, the larger after it; and two equal ones, the largest.
     logits[..width].iter_mut().for_each(|logit| *logit *= 0.1);
     logits[50] = 0.2;
     logits[40] = 0.2_f32.next_down();
@@ -386,7 +375,7 @@ fn chosen_tokens() {
 fn most_probable_tokens() {
     let Some(gpu) = gpu() else { return };
     if !chooses_tokens(&gpu) {
-        return;
+        return skip("the device does not choose tokens");
     }
     let (rows, width, temperature) = (3, 777, 0.5);
     let mut logits = numbers(11, rows * width);
@@ -425,7 +414,7 @@ fn most_probable_tokens() {
 fn repeated_steps() {
     let Some(gpu) = gpu() else { return };
     if !has_steps(&gpu, 8) {
-        return;
+        return skip("the device does not repeat a step");
     }
     let (rows, positions, vocabulary_size) = (2, 12, 100);
     // The second row's tokens are chosen up to the sixth.
@@ -472,7 +461,7 @@ fn repeated_steps() {
 fn a_recording_that_fails_is_an_error_and_the_device_goes_on() {
     let Some(gpu) = gpu() else { return };
     if !has_steps(&gpu, 8) {
-        return;
+        return skip("the device does not repeat a step");
     }
     let (device, x) = (gpu.clone(), tensor::<1>(1, [5], &gpu));
     let mut sums = Repeated::new(&gpu, move || {

@@ -1,13 +1,17 @@
-//! What crosses crates: presets to numbers and texts, compared with KerasHub and transformers.
+//! Tests that cross crates: presets to numbers and texts, compared with KerasHub and transformers.
 
 mod bad_input;
+mod bundled;
 mod dtype;
 mod fit;
 mod forward;
 mod generation;
 mod golden;
+#[cfg(feature = "gpu")]
 mod gpu_errors;
+#[cfg(feature = "gpu")]
 mod gpu_kernels;
+#[cfg(feature = "gpu")]
 mod gpu_steps;
 mod keras_hub;
 mod preprocessor;

@@ -263,7 +263,7 @@ fn start_and_end_can_be_left_out() {
 }
 
 #[test]
-fn prompts_are_packed_behind_the_start_and_come_back() {
+fn prompts_are_packed_after_the_start_and_come_back() {
     let preprocessor = preprocessor(true, true);
     let batch = preprocessor.generate_preprocess(&["airplane at airport"], None, None).unwrap();
     assert_eq!(batch.token_ids(), [[1, 4, 16, 26, 25, 18, 0, 0]]);

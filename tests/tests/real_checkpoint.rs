@@ -1,21 +1,20 @@
-//! The published GPT-2, where the environment variable `GPT2_PRESET_DIR` names a folder with it.
+//! The published GPT-2, if the environment variable `GPT2_PRESET_DIR` names a folder with it.
 
 use gpt2_presets::Preset;
 use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{GenerateOptions, Gpt2CausalLm, StopTokenIds, TokenBatch};
+use gpt2_test_support::needs;
 
 use crate::golden::{check_within, device, id_tensor, values};
 
 /// Names a folder with `gpt2` (`gpt2_base_en`), in either format.
 const VARIABLE: &str = "GPT2_PRESET_DIR";
 
-/// The preset, or one line that says why there is none.
-fn preset(test: &str) -> Option<Preset> {
-    let Ok(folder) = std::env::var(VARIABLE) else {
-        println!("skipped `{test}`: {VARIABLE} names no folder with the published GPT-2");
-        return None;
-    };
-    let preset = Preset::open(&folder).unwrap_or_else(|error| panic!("{VARIABLE}: {error}"));
+/// The preset, or a skip.
+fn preset() -> Option<Preset> {
+    let folder = needs(VARIABLE, "folder with the published GPT-2")?;
+    let folder = folder.to_str().expect("the path is UTF-8");
+    let preset = Preset::open(folder).unwrap_or_else(|error| panic!("{VARIABLE}: {error}"));
     assert_eq!(preset.config().parameter_count(), 124_439_808, "{VARIABLE} is not the base model");
     Some(preset)
 }
@@ -23,7 +22,7 @@ fn preset(test: &str) -> Option<Preset> {
 /// `test_smallest_preset` of `gpt2_backbone_test.py`, with its tolerance.
 #[test]
 fn the_published_model_has_keras_hubs_hidden_states() {
-    let Some(preset) = preset("hidden states") else { return };
+    let Some(preset) = preset() else { return };
     let backbone = preset.backbone(&device()).unwrap();
     let token_ids = id_tensor(&[vec![1169, 2068, 7586, 21831, 13]]);
     let hidden = backbone.forward(token_ids, None).unwrap();
@@ -34,15 +33,15 @@ fn the_published_model_has_keras_hubs_hidden_states() {
 
 #[test]
 fn the_published_tokenizer_has_keras_hubs_ids() {
-    let Some(preset) = preset("token ids") else { return };
+    let Some(preset) = preset() else { return };
     let ids = preset.tokenizer().unwrap().tokenize("The quick brown fox.").unwrap();
     assert_eq!(ids, [464, 2068, 7586, 21831, 13]);
 }
 
-/// What transformers' `generate` makes of "The dog", without a start token.
+/// Text of transformers' `generate` for "The dog", without a start token.
 #[test]
 fn the_published_model_continues_the_dog_as_transformers() {
-    let Some(preset) = preset("greedy ids") else { return };
+    let Some(preset) = preset() else { return };
     let mut model = Gpt2CausalLm::new(preset.backbone(&device()).unwrap(), None).unwrap();
     model.compile(GreedySampler::new()).unwrap();
     let expected = [

@@ -398,7 +398,7 @@ fn every_sampler_stops_early() {
     let mut beam = BeamSampler::new(1);
     let found = search(&mut beam, &mut letters(sequentially), "s", &['t']);
     assert_eq!(text(&found.rows[0]), "sequentzzzzz");
-    // With more beams than one the answer may go on behind its stop; its length tells.
+    // With more beams than one the answer may go on after its stop; its length tells.
     let found = search(&mut BeamSampler::new(5), &mut letters(sequentially), "s", &['t']);
     assert_eq!((&text(&found.rows[0])[..7], found.lengths[0]), ("sequent", 7));
 }

@@ -20,7 +20,7 @@ fn tokens(rows: usize, length: usize) -> Vec<Vec<TokenId>> {
     (0..rows).map(|row| (0..length).map(|at| id(row, at)).collect()).collect()
 }
 
-/// Rows behind prompts of this length, filled up to 40 tokens.
+/// Rows after prompts of this length, filled up to 40 tokens.
 fn generated(prompts: &[Vec<TokenId>]) -> Vec<Vec<TokenId>> {
     let rows = prompts.iter().map(|prompt| {
         let mut row = prompt.clone();

@@ -289,7 +289,7 @@ fn lora_learns_as_keras_hubs_and_merges() {
             |model: &Gpt2CausalLm| golden::values(model.score_logits(&batch.x, None).unwrap());
         let expected = golden.tensors.floats(&format!("{name}/logits")).values;
         // Logits of size 5; the noise of the ten steps comes on top of the forward pass'.
-        check_within(5e-4, 0.0, "logits behind LoRA", &logits(&model), &expected);
+        check_within(5e-4, 0.0, "logits after LoRA", &logits(&model), &expected);
         let side_path = logits(&model);
         model.merge_lora();
         check_within(2e-5, 0.0, "merged", &logits(&model), &side_path);

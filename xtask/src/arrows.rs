@@ -2,36 +2,40 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, bail};
-use serde_json::Value;
+use anyhow::bail;
+use serde_json::{Value, json};
 
-use crate::check::cargo_command;
+use crate::cargo;
 
-/// Every crate of the workspace that users depend on, and what of interest it may depend on.
-const ALLOWED: [(&str, &[&str]); 5] = [
-    ("gpt2-tokenizer", &[]),
+/// Libraries of the workspace, from the ground up, and the dependencies of interest of each.
+const ALLOWED: [(&str, &[&str]); 8] = [
+    ("gpt2-files", &[]),
+    ("gpt2-tokenizer", &["gpt2-files"]),
     ("gpt2-kernels", &["burn", "burn-cubecl"]),
     ("gpt2-backbone", &["burn", "gpt2-kernels"]),
     ("gpt2-task", &["burn", "gpt2-kernels", "gpt2-backbone", "gpt2-tokenizer"]),
+    ("gpt2-hub", &["gpt2-files", "hf-hub", "ureq"]),
+    ("gpt2-data", &["gpt2-files", "gpt2-task", "gpt2-tokenizer"]),
     (
         "gpt2-presets",
         &[
             "burn",
             "gpt2-backbone",
+            "gpt2-data",
+            "gpt2-files",
+            "gpt2-hub",
             "gpt2-task",
             "gpt2-tokenizer",
-            "hf-hub",
             "memmap2",
             "pytorch-reader",
             "rust-hdf5",
             "safetensors",
-            "ureq",
             "zip",
         ],
     ),
 ];
 
-/// Dependencies that tell layers apart: tensors, files and the network, and our own crates.
+/// Whether a dependency tells layers apart: tensors, files, the network, and our own crates.
 fn is_of_interest(dependency: &str) -> bool {
     let files_and_network = [
         "hf-hub",
@@ -48,54 +52,58 @@ fn is_of_interest(dependency: &str) -> bool {
         || files_and_network.contains(&dependency)
 }
 
-/// Compares the manifests with the table; dependencies of tests are free.
+/// Compares the manifests with the table. Dependencies of tests are free.
 pub fn check() -> anyhow::Result<()> {
-    let output = cargo_command()
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .output()
-        .context("starting cargo metadata")?;
-    let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata")?;
-    let problems = violations(&metadata);
+    let problems = violations(&cargo::packages()?);
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
     }
     Ok(())
 }
 
-fn violations(metadata: &Value) -> Vec<String> {
+fn violations(packages: &[Value]) -> Vec<String> {
     let allowed = BTreeMap::from(ALLOWED);
-    let packages = metadata["packages"].as_array().into_iter().flatten();
-    packages
-        .filter_map(|package| {
-            let name = package["name"].as_str()?;
-            let dependencies = package["dependencies"].as_array()?;
-            Some((name, allowed.get(name)?, dependencies))
-        })
-        .flat_map(|(name, allowed, dependencies)| {
-            let normal = dependencies.iter().filter(|dependency| dependency["kind"].is_null());
-            normal
-                .filter_map(|dependency| dependency["name"].as_str())
-                .filter(|dependency| is_of_interest(dependency) && !allowed.contains(dependency))
-                .map(move |dependency| format!("{name} must not depend on {dependency}"))
-        })
-        .collect()
+    let mut problems = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().unwrap_or_default();
+        let Some(allowed) = allowed.get(name) else {
+            // Programs and tests, which are not published, may use any crate.
+            if package["publish"] != json!([]) {
+                problems.push(format!("{name} is not in the table of xtask/src/arrows.rs"));
+            }
+            continue;
+        };
+        let dependencies = package["dependencies"].as_array().into_iter().flatten();
+        let forbidden = dependencies
+            .filter(|dependency| dependency["kind"].is_null())
+            .filter_map(|dependency| dependency["name"].as_str())
+            .filter(|dependency| is_of_interest(dependency) && !allowed.contains(dependency));
+        problems.extend(forbidden.map(|it| format!("{name} must not depend on {it}")));
+    }
+    problems
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_forbidden_arrow_is_found_and_a_test_dependency_is_not() {
-        let metadata = json!({"packages": [{
+        let package = json!({
             "name": "gpt2-tokenizer",
             "dependencies": [
                 {"name": "burn", "kind": null},
                 {"name": "serde", "kind": null},
                 {"name": "gpt2-backbone", "kind": "dev"},
             ],
-        }]});
-        assert_eq!(violations(&metadata), ["gpt2-tokenizer must not depend on burn"]);
+        });
+        assert_eq!(violations(&[package]), ["gpt2-tokenizer must not depend on burn"]);
+    }
+
+    #[test]
+    fn a_library_that_the_table_does_not_have_is_found() {
+        let package = |publish: Value| json!({"name": "gpt2-new", "publish": publish});
+        assert_eq!(violations(&[package(json!(null))]).len(), 1);
+        assert!(violations(&[package(json!([]))]).is_empty());
     }
 }

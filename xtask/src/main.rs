@@ -1,13 +1,15 @@
-//! The workspace's own commands: `check`, `convert-preset`, `devices`, `presets`,
-//! `train-tokenizer`, `verify-preset`, `bench`.
+//! Commands of the workspace: `check`, `structure`, `bench`, `convert-preset`, `devices`,
+//! `presets`, `train-tokenizer`, `verify-preset`.
 
 mod arrows;
 mod bench;
+mod cargo;
 mod check;
 mod convert_preset;
 mod devices;
 mod presets;
 mod reference;
+mod structure;
 mod tidy;
 mod train_tokenizer;
 mod verify_preset;
@@ -26,7 +28,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The gate: tidy, crate arrows, fmt, clippy, docs; the cheapest first
+    /// Runs the gate: tidy, crate arrows, circles, fmt, clippy, docs
     Check,
     /// Times this library beside the others and the limit of the hardware
     Bench(Box<bench::Arguments>),
@@ -36,6 +38,8 @@ enum Command {
     Devices(devices::Arguments),
     /// Lists the built-in presets
     Presets(presets::Arguments),
+    /// Counts files, functions and circles among modules
+    Structure,
     /// Learns a vocabulary from text
     TrainTokenizer(train_tokenizer::Arguments),
     /// Compares a preset with a reference file; exits 1 beyond the tolerance, 2 on an error
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         Command::ConvertPreset(arguments) => convert_preset::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Presets(arguments) => presets::run(&arguments),
+        Command::Structure => structure::run(),
         Command::TrainTokenizer(arguments) => train_tokenizer::run(&arguments),
         Command::VerifyPreset(arguments) => verify_preset::run(&arguments),
     };

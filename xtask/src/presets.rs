@@ -53,7 +53,7 @@ fn download_size(preset: &PresetInfo) -> u64 {
     4 * preset.parameter_count
 }
 
-/// What of the preset is on this machine.
+/// Part of the preset that is on this machine.
 fn on_disk(preset: &PresetInfo) -> anyhow::Result<String> {
     Ok(match cached_bytes(preset)? {
         _ if preset.sources.is_empty() => "built in".to_owned(),

@@ -16,7 +16,7 @@ pub struct Arguments {
     /// The most tokens that it may have: 256 bytes, merges, and `<|endoftext|>`
     #[arg(long, value_name = "N")]
     vocabulary_size: usize,
-    /// How often a pair of tokens must occur to become one
+    /// Occurrences that a pair of tokens needs to become one
     #[arg(long, default_value_t = 2, value_name = "N")]
     min_frequency: u64,
     /// Key of the text in the objects of `.jsonl` files

@@ -47,7 +47,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// How far one quantity is from its reference.
+/// Largest difference of one quantity from its reference.
 struct Comparison {
     name: &'static str,
     shape: Vec<usize>,

@@ -26,7 +26,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn records_are_printed_and_kept_behind_the_machine() {
+fn records_are_printed_and_kept_after_the_machine() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("record.jsonl");
     let scenarios = "train-1x8-lora,first-token,tokenizer-batch";
@@ -51,7 +51,7 @@ fn records_are_printed_and_kept_behind_the_machine() {
 }
 
 #[test]
-fn types_and_sizes_are_contests_of_their_own_in_one_table() {
+fn types_and_sizes_are_compared_in_one_table() {
     let run = ["--rounds", "1", "--scenario", "load,first-token", "--dtype", "float16,float32"];
     let table = success(bench(&[&run[..], &["--size", "tiny", "--device", "flex"]].concat()));
     let rows: Vec<Vec<&str>> =

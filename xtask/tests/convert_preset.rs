@@ -161,7 +161,7 @@ fn force_replaces_no_folder_that_is_no_preset() {
         for to in ["keras", "transformers", "gguf"] {
             let message =
                 refusal(convert(Path::new("no/such/source"), &home, &["--force", "--to", to]));
-            assert!(message.contains("something else than a preset"), "{message}");
+            assert!(message.contains("something other than a preset"), "{message}");
             assert_eq!(names(&home), expected);
             assert_eq!(names(folder.path()), ["home"]);
         }
@@ -187,7 +187,7 @@ fn what_is_refused_is_refused_before_the_source_is_opened() {
     fs::write(folder.path().join("file"), "mine").unwrap();
     refused("file", &[], "--force");
     refused("new", &["--to", "gguf", "--max-shard-size", "1"], "--max-shard-size");
-    refused("new/..", &[], "must be a name");
+    refused("new/..", &[], "pass a name");
     // Nothing is created for a source that does not exist.
     refused("deep/new", &[], "no/such/source");
     assert_eq!(names(folder.path()), ["file"]);

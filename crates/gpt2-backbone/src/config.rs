@@ -76,6 +76,22 @@ pub enum Activation {
 }
 
 impl Gpt2BackboneConfig {
+    /// Keys of a serialised config. Others are ignored when one is read.
+    pub const KEYS: [&str; 12] = [
+        "vocabulary_size",
+        "num_layers",
+        "num_heads",
+        "hidden_dim",
+        "intermediate_dim",
+        "dropout",
+        "max_sequence_length",
+        "layer_norm_epsilon",
+        "activation",
+        "scale_attention",
+        "scale_attention_by_layer",
+        "tie_weights",
+    ];
+
     /// A config with KerasHub's defaults for everything that is not a size.
     pub fn new(
         vocabulary_size: usize,
@@ -256,6 +272,17 @@ mod tests {
         let keys: Vec<_> = written.as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys.len(), 7, "only KerasHub's keys are written: {keys:?}");
         assert_eq!(serde_json::from_value::<Gpt2BackboneConfig>(written).unwrap(), config);
+        // A config without a default has all keys.
+        let all = Gpt2BackboneConfig {
+            layer_norm_epsilon: 1.0,
+            activation: Activation::Relu,
+            scale_attention: false,
+            scale_attention_by_layer: true,
+            tie_weights: false,
+            ..config
+        };
+        let written = serde_json::to_value(all).unwrap();
+        assert!(written.as_object().unwrap().keys().eq(&Gpt2BackboneConfig::KEYS));
     }
 
     #[test]

@@ -117,7 +117,7 @@ fn export(
     if let Some(tokenizer) = tokenizer {
         let positions = parameters.as_ref().map(|model| model.config().max_sequence_length);
         let config = transformers_objects::tokenizer_config(tokenizer, positions);
-        files.text(VOCABULARY, &tokenizer.get_vocabulary().to_json())?;
+        files.text(VOCABULARY, &tokenizer.vocabulary().to_json())?;
         files.text(MERGES, &tokenizer.merges().to_text())?;
         files.json(TOKENIZER, &transformers_objects::tokenizer(tokenizer))?;
         files.json(TOKENIZER_CONFIG, &config)?;

@@ -193,7 +193,7 @@ fn stage_preprocessor(
 }
 
 fn stage_tokenizer(files: &mut Staging, tokenizer: &Gpt2Tokenizer) -> Result<(), PresetError> {
-    files.text(KERAS_VOCABULARY, &tokenizer.get_vocabulary().to_json())?;
+    files.text(KERAS_VOCABULARY, &tokenizer.vocabulary().to_json())?;
     files.text(KERAS_MERGES, &keras_objects::merges(tokenizer.merges()))?;
     Ok(files.json(TOKENIZER_CONFIG_FILE, &keras_objects::tokenizer(tokenizer)?)?)
 }

@@ -111,7 +111,7 @@ pub(crate) fn tokenizer(tokenizer: &Gpt2Tokenizer) -> Value {
             "fuse_unk": false,
             "byte_fallback": false,
             "ignore_merges": false,
-            "vocab": tokenizer.get_vocabulary(),
+            "vocab": tokenizer.vocabulary(),
             "merges": merges.collect::<Vec<_>>(),
         },
     })

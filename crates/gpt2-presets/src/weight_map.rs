@@ -140,6 +140,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::gguf::weight_map::GGUF;
     use crate::keras_weight_map::KERAS;
     use crate::transformers_weight_map::TRANSFORMERS;
 
@@ -173,7 +174,7 @@ mod tests {
             let mut recorder =
                 Recorder { source: RandomParameters::new(0), asked: BTreeMap::new() };
             Gpt2Backbone::from_source(&config, &mut recorder, &Device::flex()).unwrap();
-            for map in [&KERAS, &TRANSFORMERS] {
+            for map in [&KERAS, &TRANSFORMERS, &GGUF] {
                 let placed: Vec<_> = map.placements(&config).collect();
                 assert_eq!(placed.len(), recorder.asked.len());
                 for Placement { parameter, shape, part, .. } in placed {

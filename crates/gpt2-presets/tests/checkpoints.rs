@@ -14,6 +14,7 @@ use gpt2_task::{
     BoxError, CheckpointStore, CompileOptions, FitOptions, Gpt2CausalLm, TaskError,
     TrainingCheckpoint,
 };
+use gpt2_test_support::{as_nobody, test_process};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -190,7 +191,9 @@ fn a_folder_that_may_not_be_written_is_an_error() {
     let before = files(folder.path());
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
     // To the superuser, nothing is read-only.
-    if fs::write(folder.path().join("probe"), "").is_err() {
+    if fs::write(folder.path().join("probe"), "").is_ok() {
+        as_nobody("checkpoints::a_folder_that_may_not_be_written_is_an_error");
+    } else {
         let error = CheckpointFolder::new(folder.path()).save(&checkpoint(2, 5)).unwrap_err();
         assert!(error.to_string().contains(FILE), "{error}");
         assert!(files(folder.path()) == before);
@@ -241,13 +244,11 @@ fn a_training_goes_on_as_if_it_had_not_been_stopped() {
     }
 }
 
-/// Names the folder in which the test below, in a process of its own, saves what does not fit.
+/// Names the folder into which a process saves what does not fit.
 const FULL: &str = "GPT2_TEST_FULL_DISK";
 
-#[test]
-fn saves_in_a_process_without_space() {
-    let Some(folder) = std::env::var_os(FULL) else { return };
-    let folder = Path::new(&folder);
+/// Saves in a process of the test below, which may write small files only.
+fn save_without_space(folder: &Path) {
     let mut store = CheckpointFolder::new(folder.join("checkpoint"));
     let large = store.save(&checkpoint(2, 100_000)).unwrap_err();
     assert!(chain(&*large).contains("too large"), "{large}");
@@ -268,6 +269,9 @@ const FORMATS: [(&str, PresetFormat); 2] =
 #[cfg(unix)]
 #[test]
 fn without_space_the_old_files_stay() {
+    if let Some(folder) = std::env::var_os(FULL) {
+        return save_without_space(Path::new(&folder));
+    }
     let folder = tempfile::tempdir().unwrap();
     let mut store = CheckpointFolder::new(folder.path().join("checkpoint"));
     store.save(&checkpoint(1, 5)).unwrap();
@@ -278,10 +282,11 @@ fn without_space_the_old_files_stay() {
     });
     // No file may have more than a few kilobytes, as on a disk with as much space.
     let limited = r#"trap "" XFSZ; ulimit -f 16; exec "$@""#;
+    let process = test_process("checkpoints::without_space_the_old_files_stay");
     let output = Command::new("sh")
         .args(["-c", limited, "sh"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "checkpoints::saves_in_a_process_without_space", "--nocapture"])
+        .arg(process.get_program())
+        .args(process.get_args())
         .env(FULL, folder.path())
         .output()
         .unwrap();

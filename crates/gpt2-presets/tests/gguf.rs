@@ -262,7 +262,7 @@ fn ids_without_a_token_are_filled_up() {
     let merges = Merges::parse("").unwrap();
     let saved = Gpt2Tokenizer::new(vocabulary, merges, config).unwrap();
     let again = exported(&saved).unwrap();
-    assert_eq!(again.get_vocabulary(), saved.get_vocabulary());
+    assert_eq!(again.vocabulary(), saved.vocabulary());
     assert_eq!(again.tokenize("a[PAD5]").unwrap(), [2, 1]);
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gpt2_presets::{Preset, PresetError};
+use gpt2_test_support::is_long;
 use gpt2_tokenizer::Gpt2Tokenizer;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -302,7 +303,7 @@ fn every_truncation_is_an_error() {
 
 #[test]
 fn random_damage_is_an_error_or_a_load() {
-    let long = std::env::var_os("GPT2_LONG_TESTS").is_some();
+    let long = is_long();
     let (rounds, seconds) = if long { (10_000, 600) } else { (1_000, 60) };
     let bytes = tiny_file().bytes();
     let header =

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use gpt2_presets::{FromPresetOnDevice, Preset, SaveToPreset};
 use gpt2_task::Gpt2CausalLm;
+use gpt2_test_support::needs;
 
 use crate::hub_hugging_face::{files_of, keras_preset};
 use crate::hub_kaggle::{Kaggle, load_with};
@@ -16,15 +17,6 @@ use crate::hub_model_scope::{self, ModelScope};
 use crate::support::*;
 
 const HANDLE: &str = "keras/gpt2/keras/gpt2_base_en/3";
-
-/// The Python that a variable names.
-fn python(variable: &str) -> Option<OsString> {
-    let python = std::env::var_os(variable);
-    if python.is_none() {
-        println!("skipped: {variable} names no Python");
-    }
-    python
-}
 
 /// Runs the clients' script, without the user's own settings, and gives what it finds.
 fn run(python: &OsString, cache: &Path, endpoint: &str, arguments: &[&str]) -> Vec<String> {
@@ -51,7 +43,7 @@ fn run(python: &OsString, cache: &Path, endpoint: &str, arguments: &[&str]) -> V
 
 #[test]
 fn kagglehub_and_this_library_share_a_cache() {
-    let Some(python) = python("GPT2_KERAS_PYTHON") else { return };
+    let Some(python) = needs("GPT2_KERAS_PYTHON", "Python with KerasHub") else { return };
     let (files, model) = keras_preset();
     let pinned = format!("kaggle://{HANDLE}");
     // Single files, as KerasHub has them downloaded; and the whole.
@@ -93,7 +85,7 @@ fn kagglehub_and_this_library_share_a_cache() {
 #[cfg(feature = "bundled")]
 #[test]
 fn keras_hub_loads_what_this_library_has_downloaded() {
-    let Some(python) = python("GPT2_KERAS_PYTHON") else { return };
+    let Some(python) = needs("GPT2_KERAS_PYTHON", "Python with KerasHub") else { return };
     let saved = tempfile::tempdir().unwrap();
     let bundled = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &device()).unwrap();
     bundled.save_to_preset(saved.path()).unwrap();
@@ -114,7 +106,7 @@ fn keras_hub_loads_what_this_library_has_downloaded() {
 
 #[test]
 fn the_client_of_modelscope_and_this_library_share_a_cache() {
-    let Some(python) = python("GPT2_MODELSCOPE_PYTHON") else { return };
+    let Some(python) = needs("GPT2_MODELSCOPE_PYTHON", "Python with modelscope") else { return };
     let (files, model) = keras_preset();
     let hub = ModelScope::new(files.clone());
     let handle = hub_model_scope::HANDLE.strip_prefix("modelscope://").unwrap();

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{FileError, FromPresetOnDevice, Preset, PresetError};
+use gpt2_test_support::{is_long, needs, test_process};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -17,17 +18,14 @@ use crate::hub_hugging_face::*;
 use crate::hub_server::*;
 use crate::support::*;
 
-/// Says what the test below, in a process of its own, is to expect.
+/// Names the result that is expected of a process that downloads.
 const EXPECTED: &str = "GPT2_TEST_HUB_EXPECTED";
-/// Set for a run with 200 kills.
-const LONG: &str = "GPT2_LONG_TESTS";
 const WEIGHTS: &str = "model.safetensors";
 
-#[test]
-fn downloads_as_the_environment_says() {
-    let Ok(expected) = std::env::var(EXPECTED) else { return };
+/// Downloads as the environment says, in a process of this test.
+fn download(expected: &str) {
     let loaded = Gpt2Backbone::from_preset("hf://a/b", &device());
-    match (&expected[..], loaded) {
+    match (expected, loaded) {
         ("model", Ok(backbone)) => assert_eq!(parameters(&backbone), large_preset().1),
         ("disk full", Err(PresetError::File(FileError::Write { .. }))) => {}
         ("homeless", Err(PresetError::NoCacheFolder { variables, .. })) => {
@@ -58,9 +56,8 @@ fn slow_hub(pause: Duration) -> Hub {
     })
 }
 
-/// This program, with nothing of the environment but what the hub is.
-fn program(hub: &Hub, program: impl Into<Command>, expected: &str) -> Command {
-    let mut command = program.into();
+/// A process that downloads, of whose environment only the hub is left.
+fn program(hub: &Hub, mut command: Command, expected: &str) -> Command {
     for (variable, _) in std::env::vars_os() {
         let name = variable.to_string_lossy();
         if ["HF_", "HUGGING", "TRANSFORMERS_", "XDG_", "GPT2_"]
@@ -71,7 +68,6 @@ fn program(hub: &Hub, program: impl Into<Command>, expected: &str) -> Command {
         }
     }
     command
-        .args(["--exact", "hub_processes::downloads_as_the_environment_says"])
         .env("HF_ENDPOINT", hub.server.url())
         .env("HF_HUB_CACHE", hub.cache.path())
         .env(EXPECTED, expected)
@@ -80,8 +76,9 @@ fn program(hub: &Hub, program: impl Into<Command>, expected: &str) -> Command {
     command
 }
 
+/// A process of the test below, which downloads there.
 fn this_program() -> Command {
-    Command::new(std::env::current_exe().unwrap())
+    test_process("hub_processes::two_and_sixteen_processes_at_once_download_once")
 }
 
 #[track_caller]
@@ -107,6 +104,9 @@ fn assert_tidy(hub: &Hub) {
 
 #[test]
 fn two_and_sixteen_processes_at_once_download_once() {
+    if let Ok(expected) = std::env::var(EXPECTED) {
+        return download(&expected);
+    }
     for count in [2, 16] {
         let hub = slow_hub(Duration::from_millis(1));
         let start = || program(&hub, this_program(), "model").spawn().unwrap();
@@ -131,7 +131,7 @@ fn without_locks_sixteen_processes_make_one_good_file() {
 
 #[test]
 fn processes_that_are_killed_leave_good_files_or_none() {
-    let kills = if std::env::var_os(LONG).is_some() { 200 } else { 10 };
+    let kills = if is_long() { 200 } else { 10 };
     let hub = slow_hub(Duration::from_millis(1));
     let (files, model) = large_preset();
     let mut random = ChaCha8Rng::seed_from_u64(8);
@@ -204,7 +204,8 @@ fn a_disk_that_is_full_is_an_error_and_leaves_nothing() {
     let mut shell = Command::new("sh");
     // No file of more than some hundred kilobytes.
     let script = r#"trap "" XFSZ; ulimit -f 200; exec "$0" "$@""#;
-    shell.args(["-c", script]).arg(std::env::current_exe().unwrap());
+    let process = this_program();
+    shell.args(["-c", script]).arg(process.get_program()).args(process.get_args());
     assert_succeeds(program(&hub, shell, "disk full").spawn().unwrap());
     let blobs = files_of(&hub.folder().join("blobs"));
     assert_eq!(blobs.len(), 1, "the config only: {:?}", blobs.keys());
@@ -231,10 +232,7 @@ fn flags_and_homes_are_those_of_the_environment() {
 /// Lets the client of Python that `GPT2_KERAS_PYTHON` names find files, and returns their paths.
 /// None without a Python.
 pub fn python(hub: &Hub, cache: &Path, offline: bool, files: &[&str]) -> Option<Vec<String>> {
-    let Some(python) = std::env::var_os("GPT2_KERAS_PYTHON") else {
-        println!("skipped: GPT2_KERAS_PYTHON names no Python with huggingface_hub");
-        return None;
-    };
+    let python = needs("GPT2_KERAS_PYTHON", "Python with KerasHub")?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/hub_download.py");
     let output = Command::new(python)
         .arg(script)

@@ -16,6 +16,7 @@ use gpt2_presets::{
 };
 use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{GenerateOptions, Gpt2CausalLm, Gpt2CausalLmPreprocessor, TokenBatch};
+use gpt2_test_support::needs;
 use serde_json::json;
 
 use crate::lora::ALL;
@@ -30,10 +31,8 @@ fn check(
     models: impl FnOnce() -> Vec<(&'static str, Gpt2CausalLm)>,
     save: impl Fn(&Gpt2CausalLm, &Path),
 ) {
-    let Some(python) = std::env::var_os(variable) else {
-        println!("skipped: {variable} names no Python with {library}");
-        return;
-    };
+    let name = if library == "keras" { "KerasHub" } else { library };
+    let Some(python) = needs(variable, &format!("Python with {name}")) else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut command = script(python, "check_interop.py");
     command.arg(library);
@@ -195,11 +194,7 @@ fn keras_hub_loads_floats_of_16_bits() {
 
 #[test]
 fn keras_hub_has_the_same_files_of_weights() {
-    let variable = "GPT2_KERAS_PYTHON";
-    let Some(python) = std::env::var_os(variable) else {
-        println!("skipped: {variable} names no Python with KerasHub");
-        return;
-    };
+    let Some(python) = needs("GPT2_KERAS_PYTHON", "Python with KerasHub") else { return };
     let (folder, model) = (tempfile::tempdir().unwrap(), with_config(&small()));
     let path = folder.path();
     for (name, dtype) in DTYPES {

@@ -12,6 +12,7 @@ use gpt2_presets::{
 };
 use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, TokenBatch};
+use gpt2_test_support::skip;
 use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Value, json};
 
@@ -31,14 +32,14 @@ const TEXTS: [&str; 5] = [
 const PROMPTS: [&str; 4] = ["ROMEO:", "What, art thou", "KING RICHARD III:\nNow", "the"];
 const NEW_TOKENS: usize = 64;
 
-/// The Python, if it has `module`.
+/// The Python if it has `module`, or a skip.
 fn python(module: &str) -> Option<OsString> {
     let python = std::env::var_os(VARIABLE).filter(|python| {
         let import = Command::new(python).args(["-c", &format!("import {module}")]).output();
         import.unwrap().status.success()
     });
     if python.is_none() {
-        println!("skipped: {VARIABLE} names no Python with {module}");
+        skip(format!("{VARIABLE} names no Python with {module}"));
     }
     python
 }

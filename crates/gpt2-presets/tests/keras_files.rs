@@ -3,13 +3,13 @@
 use std::fs;
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
-use std::process::Command;
 
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{
     FromPreset, FromPresetOnDevice, ModelWeights, Preset, PresetError, PresetFormat,
 };
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor};
+use gpt2_test_support::{is_long, test_process};
 use gpt2_tokenizer::Gpt2Tokenizer;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -304,7 +304,7 @@ fn truncated_and_damaged_archives_do_no_harm() {
     for end in (0..bytes.len()).step_by(61).chain([bytes.len() - 1]) {
         refusal(&bytes[..end]);
     }
-    let rounds = if std::env::var_os("GPT2_LONG_TESTS").is_some() { 5_000 } else { 300 };
+    let rounds = if is_long() { 5_000 } else { 300 };
     let mut random = ChaCha8Rng::seed_from_u64(5);
     for round in 0..rounds {
         let mut bytes = bytes.clone();
@@ -331,10 +331,9 @@ fn truncated_and_damaged_archives_do_no_harm() {
 /// Set for a process that has a folder for temporary files to itself.
 const ALONE: &str = "GPT2_TEST_TEMPORARY_FILES";
 
-#[test]
-fn copies_weights_in_a_process_of_its_own() {
-    let Some(folder) = std::env::var_os(ALONE) else { return };
-    let count = || fs::read_dir(&folder).unwrap().count();
+/// Loads weights in a process of the test below.
+fn copy_weights(folder: &Path) {
+    let count = || fs::read_dir(folder).unwrap().count();
     let path = fixtures("keras").join("fitted.keras");
     let preset = Preset::open(path.to_str().unwrap()).unwrap();
     preset.tokenizer().unwrap();
@@ -349,7 +348,7 @@ fn copies_weights_in_a_process_of_its_own() {
     assert_eq!(count(), 1);
     drop(clone);
     assert_eq!(count(), 0);
-    refusal_leaves_nothing(Path::new(&folder));
+    refusal_leaves_nothing(folder);
 }
 
 fn refusal_leaves_nothing(folder: &Path) {
@@ -376,9 +375,11 @@ fn weights_of(members: &[Member]) -> Vec<u8> {
 #[cfg(unix)]
 #[test]
 fn the_copy_of_the_weights_goes_with_the_preset() {
+    if let Some(folder) = std::env::var_os(ALONE) {
+        return copy_weights(Path::new(&folder));
+    }
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "keras_files::copies_weights_in_a_process_of_its_own", "--nocapture"])
+    let output = test_process("keras_files::the_copy_of_the_weights_goes_with_the_preset")
         .env(ALONE, folder.path())
         .env("TMPDIR", folder.path())
         .output()

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use burn::tensor::Tensor;
 use gpt2_backbone::update_parameters;
 use gpt2_presets::{CheckpointFolder, FromPresetOnDevice, SaveToPreset};
 use gpt2_task::{CheckpointStore, Gpt2CausalLm};
+use gpt2_test_support::{is_long, test_process};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -19,21 +20,18 @@ use crate::checkpoints::{FILE, checkpoint};
 use crate::saving::{KERAS_FILES, files, model};
 use crate::support::*;
 
-/// Names the folder in which the test below, in a process of its own, saves until it is killed.
+/// Names the folder into which a process saves until it is killed.
 const FOLDER: &str = "GPT2_TEST_KILLED_FOLDER";
 /// The number with which it begins.
 const FIRST: &str = "GPT2_TEST_KILLED_FIRST";
-/// Set for a run with 200 kills.
-const LONG: &str = "GPT2_LONG_TESTS";
 
 /// Elements of each tensor of the checkpoint: enough for a save to take its time.
 const ELEMENTS: usize = 1_000_000;
 
-#[test]
-fn saves_until_it_is_killed() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
+/// Saves in a process of the test below, which kills it.
+fn save_until_killed(folder: &Path) {
     let first: u32 = std::env::var(FIRST).unwrap().parse().unwrap();
-    let mut store = CheckpointFolder::new(Path::new(&folder).join("checkpoint"));
+    let mut store = CheckpointFolder::new(folder.join("checkpoint"));
     let mut model = model(&tiny().with_max_sequence_length(20_000));
     for step in first..first + 100_000 {
         store.save(&checkpoint(step, ELEMENTS)).unwrap();
@@ -43,7 +41,7 @@ fn saves_until_it_is_killed() {
             Tensor::full(old.dims(), step as f32, &device())
         });
         model.set_backbone(filled).unwrap();
-        model.save_to_preset(Path::new(&folder).join("preset")).unwrap();
+        model.save_to_preset(folder.join("preset")).unwrap();
         println!("preset {step}");
     }
 }
@@ -70,8 +68,7 @@ impl Saved {
 }
 
 fn start(folder: &Path, first: u32) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "killed_saves::saves_until_it_is_killed", "--nocapture"])
+    test_process("killed_saves::a_killed_process_leaves_what_it_saved_last")
         .env(FOLDER, folder)
         .env(FIRST, first.to_string())
         .stdout(Stdio::piped())
@@ -132,7 +129,10 @@ fn is_temporary(name: &str) -> bool {
 
 #[test]
 fn a_killed_process_leaves_what_it_saved_last() {
-    let kills = if std::env::var_os(LONG).is_some() { 200 } else { 10 };
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return save_until_killed(Path::new(&folder));
+    }
+    let kills = if is_long() { 200 } else { 10 };
     let folder = tempfile::tempdir().unwrap();
     let (training, preset) = (folder.path().join("checkpoint"), folder.path().join("preset"));
     let mut rng = ChaCha8Rng::seed_from_u64(28);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use fuzz_targets::{TARGETS, handle};
 use gpt2_task::BoxError;
+use gpt2_test_support::is_long;
 use peak_alloc::PeakAlloc;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -21,7 +22,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 #[test]
 fn damaged_files_are_loaded_or_refused_in_bounds() {
-    let long = std::env::var_os("GPT2_LONG_TESTS").is_some();
+    let long = is_long();
     let rounds = if long { 10_000 } else { 100 };
     // A machine that is busy with other tests may stop any of them for a while.
     let seconds = Duration::from_secs(if long { 1 } else { 10 });

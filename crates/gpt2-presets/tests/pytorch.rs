@@ -5,6 +5,7 @@ use std::io::{Cursor, Read, Write};
 
 use gpt2_backbone::Gpt2BackboneConfig;
 use gpt2_presets::{LoadReport, PresetError};
+use gpt2_test_support::is_long;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
@@ -248,7 +249,7 @@ fn truncated_checkpoints_are_errors() {
 
 #[test]
 fn damaged_checkpoints_do_no_harm() {
-    let rounds = if std::env::var_os("GPT2_LONG_TESTS").is_some() { 5_000 } else { 300 };
+    let rounds = if is_long() { 5_000 } else { 300 };
     let mut random = ChaCha8Rng::seed_from_u64(4);
     for file in ["whole.bin", "legacy.bin"] {
         let bytes = fixture(file);

@@ -108,7 +108,7 @@ pub fn assert_same(again: &Gpt2CausalLm, model: &Gpt2CausalLm, text: &str) {
     assert!(bits(again) == bits(model), "the parameters differ");
     let tokenizer = |model: &Gpt2CausalLm| model.preprocessor().unwrap().tokenizer().clone();
     let (again, model) = (tokenizer(again), tokenizer(model));
-    assert_eq!(again.get_vocabulary(), model.get_vocabulary());
+    assert_eq!(again.vocabulary(), model.vocabulary());
     assert_eq!(again.merges().to_text(), model.merges().to_text());
     assert_eq!(again.tokenize(text).unwrap(), model.tokenize(text).unwrap());
 }

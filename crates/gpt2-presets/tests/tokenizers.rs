@@ -126,7 +126,7 @@ fn a_tokenizer_needs_no_model_beside_it() {
     original.save_assets(path("assets")).unwrap();
     for name in ["keras", "transformers", "one_file", "assets"] {
         let tokenizer = Gpt2Tokenizer::from_preset(path(name).to_str().unwrap()).unwrap();
-        assert_eq!(tokenizer.get_vocabulary(), original.get_vocabulary(), "{name}");
+        assert_eq!(tokenizer.vocabulary(), original.vocabulary(), "{name}");
         assert_eq!(tokenizer.tokenize("aab").unwrap(), [0, 2], "{name}");
     }
     fs::remove_file(path("assets/merges.txt")).unwrap();

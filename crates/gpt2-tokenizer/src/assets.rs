@@ -1,11 +1,14 @@
-//! Stage 1, files to text and back: the only module that touches the disk.
+//! Files of a vocabulary and its merges: read within bounds, written whole.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Result, TokenizerError, Vocabulary};
+use gpt2_files::{Staging, read_text};
+
+use crate::config::Gpt2TokenizerConfig;
+use crate::error::Result;
+use crate::merges::Merges;
+use crate::tokenizer::Gpt2Tokenizer;
+use crate::vocabulary::Vocabulary;
 
 /// KerasHub's name of the vocabulary file.
 const VOCABULARY_FILE: &str = "vocabulary.json";
@@ -27,8 +30,9 @@ impl Gpt2Tokenizer {
         merges_path: impl AsRef<Path>,
         config: Gpt2TokenizerConfig,
     ) -> Result<Self> {
-        let vocabulary = Vocabulary::from_json(&read_text(vocabulary_path.as_ref())?)?;
-        let merges = Merges::parse(&read_text(merges_path.as_ref())?)?;
+        let vocabulary =
+            Vocabulary::from_json(&read_text(vocabulary_path.as_ref(), MAX_FILE_SIZE)?)?;
+        let merges = Merges::parse(&read_text(merges_path.as_ref(), MAX_FILE_SIZE)?)?;
         Self::new(vocabulary, merges, config)
     }
 
@@ -45,61 +49,15 @@ impl Gpt2Tokenizer {
 
     /// Writes `vocabulary.json` and `merges.txt` into a folder, which is created if need be.
     ///
-    /// Each file is written under a temporary name and renamed, so that no reader ever sees a
-    /// part of one.
+    /// Both files get their names when both are written, so that no reader sees a part of one.
     ///
     /// # Errors
     ///
-    /// The folder or a file cannot be written; a file of that name is then as it was before.
+    /// The folder or a file cannot be written; the files are then as they were before.
     pub fn save_assets(&self, folder: impl AsRef<Path>) -> Result<()> {
-        let folder = folder.as_ref();
-        fs::create_dir_all(folder).map_err(io_error("create", folder))?;
-        replace(folder, VOCABULARY_FILE, &self.get_vocabulary().to_json())?;
-        replace(folder, MERGES_FILE, &self.merges().to_text())
+        let mut files = Staging::new(folder.as_ref())?;
+        files.text(VOCABULARY_FILE, &self.vocabulary().to_json())?;
+        files.text(MERGES_FILE, &self.merges().to_text())?;
+        Ok(files.commit()?)
     }
-}
-
-/// Reads a whole file as UTF-8, if it is a file and small enough.
-fn read_text(path: &Path) -> Result<String> {
-    let file = File::open(path).map_err(io_error("read", path))?;
-    let metadata = file.metadata().map_err(io_error("read", path))?;
-    let too_large =
-        |size| TokenizerError::FileTooLarge { path: path.into(), size, limit: MAX_FILE_SIZE };
-    if metadata.len() > MAX_FILE_SIZE {
-        return Err(too_large(metadata.len()));
-    }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize);
-    // The bound also holds for what has no size, such as a device.
-    file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes).map_err(io_error("read", path))?;
-    if bytes.len() as u64 > MAX_FILE_SIZE {
-        return Err(too_large(bytes.len() as u64));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let offset = error.utf8_error().valid_up_to();
-        TokenizerError::NotUtf8 { path: path.into(), offset }
-    })
-}
-
-/// Writes `folder/name` in one step, seen from outside.
-fn replace(folder: &Path, name: &str, text: &str) -> Result<()> {
-    static WRITES: AtomicU64 = AtomicU64::new(0);
-    let write = WRITES.fetch_add(1, Ordering::Relaxed);
-    let temporary = folder.join(format!(".{name}.{}-{write}.tmp", std::process::id()));
-    let target = folder.join(name);
-    write_new(&temporary, text).and_then(|()| fs::rename(&temporary, &target)).map_err(|error| {
-        // The write has failed already; a left-over temporary file would be the lesser fault.
-        let _ = fs::remove_file(&temporary);
-        io_error("write", &target)(error)
-    })
-}
-
-/// Writes a file that must not exist yet, down to the disk.
-fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
-}
-
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> TokenizerError {
-    move |source| TokenizerError::Io { action, path: path.into(), source }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::{panic, thread};
 
-use crate::{Result, TokenizerError};
+use crate::error::{Result, TokenizerError};
 
 /// Bytes of text that are worth a thread: about a millisecond's work, of which starting one takes
 /// a twentieth.

@@ -1,4 +1,4 @@
-//! Stage 5, bytes to symbols: the printable character that stands for each byte in a token.
+//! Bytes to symbols: the printable character that stands for each byte in a token.
 //!
 //! OpenAI's `bytes_to_unicode` (`encoder.py`): a byte that prints in Latin-1 stands for itself,
 //! the 68 others take the characters from U+0100 on, in order. A space is `Ġ`, a newline `Ċ`.

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Result, TokenizerError};
+use crate::error::{Result, TokenizerError};
 
-/// How text is cut into words before the merges run inside each word.
+/// Split of a text into words, inside which the merges run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum SplitPattern {
     /// OpenAI's regular expression, which the published weights were trained with
@@ -20,7 +20,7 @@ pub enum SplitPattern {
     KerasHub,
 }
 
-/// What happens where a text spells a special token, `<|endoftext|>`.
+/// Treatment of a special token, `<|endoftext|>`, that a text spells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpecialText {
@@ -33,7 +33,7 @@ pub enum SpecialText {
     Error,
 }
 
-/// What happens to a character whose bytes have no token, which only small vocabularies lack.
+/// Treatment of a character whose bytes have no token. Only small vocabularies lack some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownBytes {
@@ -73,11 +73,11 @@ pub struct Gpt2TokenizerConfig {
     /// `<|endoftext|>` may be listed, as KerasHub does; `special_text` decides about it.
     #[serde(deserialize_with = "null_as_empty")]
     pub unsplittable_tokens: Vec<String>,
-    /// How text is cut into words.
+    /// Split of a text into words.
     pub split: SplitPattern,
-    /// What happens where a text spells `<|endoftext|>`.
+    /// Treatment of `<|endoftext|>` in a text.
     pub special_text: SpecialText,
-    /// What happens to characters that the vocabulary cannot express.
+    /// Treatment of characters that the vocabulary cannot express.
     pub unknown: UnknownBytes,
 }
 

@@ -1,13 +1,14 @@
-//! Where a long text can be cut into parts that are tokenized one by one, or side by side.
+//! Places at which a long text can be cut into parts that are tokenized one by one, or side by side.
 
 use crate::char_class::{CharClass, CharClasses};
-use crate::{Gpt2Tokenizer, SplitPattern};
+use crate::config::SplitPattern;
+use crate::tokenizer::Gpt2Tokenizer;
 
 impl Gpt2Tokenizer {
     /// The last place, in bytes, at which the text can be cut so that the ids of its two parts,
     /// joined, are those of the whole, whatever text follows. Neither part is empty.
     ///
-    /// There is none in a text without a space behind a word, and none at all under
+    /// There is none in a text without a space after a word, and none at all under
     /// [`SplitPattern::KerasHub`], with a `sequence_length`, or where an unsplittable token holds a
     /// space.
     ///
@@ -28,7 +29,7 @@ impl Gpt2Tokenizer {
         {
             return None;
         }
-        // A part gets a space in front of it unless it has one.
+        // A part gets a space before it unless it has one.
         last_cut_before(text, |next| !config.add_prefix_space || next == ' ')
     }
 }
@@ -64,8 +65,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::Gpt2TokenizerConfig;
     use crate::split::Words;
-    use crate::{Gpt2TokenizerConfig, TokenizerTrainer};
+    use crate::train::TokenizerTrainer;
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(5_000) })]

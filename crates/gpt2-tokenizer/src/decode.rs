@@ -1,6 +1,8 @@
-//! Stage 7, ids to bytes, and bytes to text.
+//! Ids to bytes, and bytes to text.
 
-use crate::{Result, TokenId, TokenizerError, Vocabulary, byte_alphabet};
+use crate::error::{Result, TokenizerError};
+use crate::vocabulary::Vocabulary;
+use crate::{TokenId, byte_alphabet};
 
 /// The bytes of every token.
 #[derive(Debug)]

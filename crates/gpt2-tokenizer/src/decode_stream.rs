@@ -1,9 +1,10 @@
-//! Stage 7 for ids that arrive one by one: text as soon as its characters are complete.
+//! Text of ids that arrive one by one, as soon as its characters are complete.
 
 use std::sync::Arc;
 
-use crate::tokenizer::Tables;
-use crate::{Result, TokenId};
+use crate::TokenId;
+use crate::error::Result;
+use crate::tables::Tables;
 
 /// Turns ids into text one at a time; made by
 /// [`Gpt2Tokenizer::decode_stream`](crate::Gpt2Tokenizer::decode_stream).

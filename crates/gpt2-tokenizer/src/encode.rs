@@ -1,4 +1,4 @@
-//! Stage 6, words to ids: a word that is a token in one look-up, any other by the merges, once.
+//! Words to ids: a word that is a token in one look-up, any other by the merges, once.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use foldhash::fast::RandomState;
 
 use crate::merge_rules::{MergeRules, MergeWork};
-use crate::{TokenId, Vocabulary, byte_alphabet};
+use crate::vocabulary::Vocabulary;
+use crate::{TokenId, byte_alphabet};
 
 /// Length in bytes of the longest word worth remembering.
 const REMEMBERED_LENGTH: usize = 64;
 /// Number of words that one call remembers at most: some ten megabytes.
 const REMEMBERED_WORDS: usize = 1 << 16;
 
-/// What one call on the tokenizer works with: it needs no lock, and ends with the call.
+/// Memory of one call on the tokenizer. It needs no lock, and ends with the call.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
     merging: MergeWork,

@@ -1,15 +1,16 @@
-//! Everything that can go wrong between a file, a text and its token ids.
+//! Errors between a file, a text and its token ids.
 
-use std::path::PathBuf;
+use gpt2_files::FileError;
 
 use crate::TokenId;
 
-/// What the operations of this crate return.
+/// Result of the operations of this crate.
 pub type Result<T, E = TokenizerError> = std::result::Result<T, E>;
 
-/// Why a tokenizer could not be built, or could not treat its input.
+/// Reason why a tokenizer cannot be built, or cannot treat its input.
 ///
-/// Every message names the thing, what was expected, what was found and what to do about it.
+/// Every message names the thing, what was expected, what was found and the remedy. A cause is the
+/// [`source`](std::error::Error::source), and no part of the message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenizerError {
@@ -19,7 +20,7 @@ pub enum TokenizerError {
          found: {detail}; pass the content of vocabulary.json (vocab.json)"
     )]
     VocabularySyntax {
-        /// What the JSON parser found, with line and column.
+        /// Finding of the JSON parser, with line and column.
         detail: String,
     },
     /// An id is not a whole number of at least zero.
@@ -30,7 +31,7 @@ pub enum TokenizerError {
     InvalidId {
         /// The token whose id is at fault.
         token: String,
-        /// What stood in place of the id.
+        /// Value in place of the id.
         found: String,
     },
     /// An id lies above what the tables of this crate hold.
@@ -121,7 +122,7 @@ pub enum TokenizerError {
          transformers saves it, found: {detail}"
     )]
     TokenizerJsonSyntax {
-        /// What the JSON parser found, with line and column.
+        /// Finding of the JSON parser, with line and column.
         detail: String,
     },
     /// A `tokenizer.json` describes another kind of tokenizer than GPT-2's.
@@ -132,45 +133,14 @@ pub enum TokenizerError {
     UnsupportedTokenizerJson {
         /// The path of the field inside the JSON.
         field: &'static str,
-        /// What GPT-2's tokenizer has there.
+        /// Value of GPT-2's tokenizer.
         expected: &'static str,
-        /// What the file has there.
+        /// Value of the file.
         found: String,
     },
-    /// A file is larger than any tokenizer's.
-    #[error(
-        "{}: expected at most {limit} bytes, found {size} or more; this is no vocabulary or \
-         merges file", path.display()
-    )]
-    FileTooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size in bytes, or the number of bytes after which reading was given up.
-        size: u64,
-        /// The limit in bytes.
-        limit: u64,
-    },
-    /// A file does not hold UTF-8.
-    #[error(
-        "{}: expected UTF-8 text, found an invalid byte at offset {offset}; download or export \
-         the file again", path.display()
-    )]
-    NotUtf8 {
-        /// The file.
-        path: PathBuf,
-        /// Offset in bytes of the first invalid byte.
-        offset: usize,
-    },
-    /// The operating system refused to read or write.
-    #[error("cannot {action} {}: {source}; check the path and its permissions", path.display())]
-    Io {
-        /// What was attempted: "read", "write", "create".
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What the operating system answered.
-        source: std::io::Error,
-    },
+    /// A file cannot be read or written, or is no text.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The text has a character that the vocabulary cannot express.
     #[error(
         "character {character:?} at byte {position} of the text: expected a token for its byte \
@@ -180,7 +150,7 @@ pub enum TokenizerError {
     UnknownByte {
         /// The character.
         character: char,
-        /// Where it begins in the text, in bytes.
+        /// Offset in the text, in bytes.
         position: usize,
         /// The first of its UTF-8 bytes that has no token.
         byte: u8,
@@ -193,15 +163,15 @@ pub enum TokenizerError {
     SpecialTokenInText {
         /// The special token.
         token: String,
-        /// Where it begins in the text, in bytes.
+        /// Offset in the text, in bytes.
         position: usize,
     },
     /// A text of a batch, or a row of ids, is at fault.
-    #[error("row {row} of the batch: {source}")]
+    #[error("row {row} of the batch cannot be used")]
     InBatch {
         /// Index of the row, from 0.
         row: usize,
-        /// What is wrong with it.
+        /// Error of the row.
         source: Box<TokenizerError>,
     },
     /// An id belongs to no token.
@@ -227,7 +197,7 @@ pub enum TokenizerError {
         least: usize,
         /// The largest that is accepted.
         most: usize,
-        /// What was asked for.
+        /// Size that was asked for.
         found: usize,
     },
     /// A vocabulary was to be learnt from nothing.
@@ -243,7 +213,7 @@ pub enum TokenizerError {
     TooMuchTrainingText {
         /// The most that can be counted.
         limit: u64,
-        /// How often the most frequent pair occurs.
+        /// Occurrences of the most frequent pair.
         found: u64,
     },
     /// A token is not in the vocabulary.

@@ -1,4 +1,4 @@
-//! Stage 6b, the merges: joins the symbols of a word by the rules, best rule first.
+//! Merges: the symbols of a word joined by the rules, the best rule first.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 
 use crate::TokenId;
 
-/// What a symbol that was joined to the one before it is left with; no token has this id.
+/// Id that is left of a symbol that was joined to the one before it. No token has it.
 const JOINED: TokenId = TokenId::MAX;
 
 /// The rules by the two tokens that each joins.

@@ -1,8 +1,10 @@
-//! Stage 2b, `merges.txt` to the rules that join two tokens into one, best first.
+//! `merges.txt` to the rules that join two tokens into one, the best first.
 
-use crate::{Result, TokenId, TokenizerError, Vocabulary};
+use crate::TokenId;
+use crate::error::{Result, TokenizerError};
+use crate::vocabulary::Vocabulary;
 
-/// What the first line of the file may begin with.
+/// Beginning of a version line.
 const VERSION_PREFIX: &str = "#version:";
 /// The version line that OpenAI and transformers write.
 const VERSION_LINE: &str = "#version: 0.2";

@@ -1,9 +1,15 @@
-//! Stage 3, text to segments: tokens that a text spells out and that no later stage may split.
+//! Text to segments: special and unsplittable tokens that a text spells, and the text between.
 //!
 //! These are `<|endoftext|>` and the unsplittable tokens. The leftmost match counts, and of
 //! several at one place the longest, as in the added tokens of `tokenizers`.
 
-use crate::{Gpt2TokenizerConfig, Result, SpecialText, TokenId, TokenizerError, Vocabulary};
+use crate::TokenId;
+use crate::config::{Gpt2TokenizerConfig, SpecialText};
+use crate::error::{Result, TokenizerError};
+use crate::vocabulary::Vocabulary;
+
+/// Token that begins and ends documents.
+pub(crate) const END_OF_TEXT: &str = "<|endoftext|>";
 
 /// The tokens to look for.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Stage 4, text to words: GPT-2's regular expression as a scanner.
+//! Text to words: GPT-2's regular expression as a scanner.
 //!
 //! The expression is
 //! `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+` (OpenAI,
@@ -29,7 +29,7 @@ impl<'a> Words<'a> {
         Some((self.classes.of(character), character.len_utf8()))
     }
 
-    /// Where the run of `class` that `position` lies in ends.
+    /// End of the run of `class` that `position` lies in.
     fn run_end(&self, mut position: usize, class: CharClass) -> usize {
         while let Some((found, length)) = self.class_at(position)
             && found == class
@@ -39,7 +39,7 @@ impl<'a> Words<'a> {
         position
     }
 
-    /// Where `\s+(?!\S)|\s+` ends: a run of whitespace leaves its last character to the word
+    /// End of `\s+(?!\S)|\s+`: a run of whitespace leaves its last character to the word
     /// that follows, unless that is all it has.
     fn whitespace_end(&self, start: usize) -> usize {
         let (mut last, mut end) = (start, start);
@@ -50,7 +50,7 @@ impl<'a> Words<'a> {
         if end == self.text.len() || last == start { end } else { last }
     }
 
-    /// Where the word that begins at `start` ends.
+    /// End of the word that begins at `start`.
     fn word_end(&self, start: usize, class: CharClass, length: usize) -> usize {
         if let Some(length) = contraction_length(&self.text.as_bytes()[start..]) {
             return start + length;

@@ -1,22 +1,21 @@
-//! The tokenizer: the stages joined, and KerasHub's interface to them.
+//! The tokenizer: its stages joined, under KerasHub's interface.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::batch::{in_parts, in_rows};
-use crate::decode::Decoder;
+use crate::config::{Gpt2TokenizerConfig, SpecialText, SplitPattern, UnknownBytes};
 use crate::decode_stream::DecodeStream;
-use crate::encode::{Encoder, Workspace};
-use crate::reserved::{ReservedTokens, Segment};
+use crate::encode::Workspace;
+use crate::error::{Result, TokenizerError};
+use crate::merges::Merges;
+use crate::reserved::{END_OF_TEXT, ReservedTokens, Segment};
 use crate::split::Words;
-use crate::{
-    Gpt2TokenizerConfig, Merges, Result, SpecialText, SplitPattern, TokenId, TokenizerError,
-    UnknownBytes, Vocabulary, tokenizer_json,
-};
+use crate::tables::Tables;
+use crate::vocabulary::Vocabulary;
+use crate::{TokenId, tokenizer_json};
 
-/// The token that begins and ends documents.
-pub(crate) const END_OF_TEXT: &str = "<|endoftext|>";
 /// The id that sequences are padded with. It is the token `!`: a mask, never the id, tells
 /// padding from text.
 const PAD_TOKEN_ID: TokenId = 0;
@@ -37,17 +36,7 @@ pub struct Gpt2Tokenizer {
     options: Arc<Options>,
 }
 
-/// What follows from vocabulary and merges.
-#[derive(Debug)]
-pub(crate) struct Tables {
-    vocabulary: Vocabulary,
-    merges: Merges,
-    encoder: Encoder,
-    pub(crate) decoder: Decoder,
-    pub(crate) end_token_id: TokenId,
-}
-
-/// What follows from the configuration.
+/// The configuration, and what follows from it.
 struct Options {
     config: Gpt2TokenizerConfig,
     reserved: ReservedTokens,
@@ -65,14 +54,8 @@ impl Gpt2Tokenizer {
         merges: Merges,
         config: Gpt2TokenizerConfig,
     ) -> Result<Self> {
-        let end_token_id = vocabulary
-            .id(END_OF_TEXT)
-            .ok_or_else(|| TokenizerError::MissingSpecialToken { token: END_OF_TEXT.into() })?;
-        let rules = merges.resolve(&vocabulary)?;
-        let options = Options::new(config, &vocabulary, end_token_id)?;
-        let encoder = Encoder::new(&vocabulary, &rules);
-        let decoder = Decoder::new(&vocabulary);
-        let tables = Tables { vocabulary, merges, encoder, decoder, end_token_id };
+        let tables = Tables::new(vocabulary, merges)?;
+        let options = Options::new(config, &tables)?;
         Ok(Self { tables: Arc::new(tables), options: Arc::new(options) })
     }
 
@@ -96,7 +79,7 @@ impl Gpt2Tokenizer {
     ///
     /// An unsplittable token is not in the vocabulary, or an option is out of range.
     pub fn with_config(&self, config: Gpt2TokenizerConfig) -> Result<Self> {
-        let options = Options::new(config, &self.tables.vocabulary, self.tables.end_token_id)?;
+        let options = Options::new(config, &self.tables)?;
         Ok(Self { tables: Arc::clone(&self.tables), options: Arc::new(options) })
     }
 
@@ -208,7 +191,8 @@ impl Gpt2Tokenizer {
     }
 
     /// The vocabulary.
-    pub fn get_vocabulary(&self) -> &Vocabulary {
+    #[doc(alias = "get_vocabulary")]
+    pub fn vocabulary(&self) -> &Vocabulary {
         &self.tables.vocabulary
     }
 
@@ -335,13 +319,10 @@ impl fmt::Debug for Gpt2Tokenizer {
 }
 
 impl Options {
-    fn new(
-        config: Gpt2TokenizerConfig,
-        vocabulary: &Vocabulary,
-        end_token_id: TokenId,
-    ) -> Result<Self> {
+    fn new(config: Gpt2TokenizerConfig, tables: &Tables) -> Result<Self> {
         config.check()?;
-        let reserved = ReservedTokens::new(&config, vocabulary, (END_OF_TEXT, end_token_id))?;
+        let special = (END_OF_TEXT, tables.end_token_id);
+        let reserved = ReservedTokens::new(&config, &tables.vocabulary, special)?;
         Ok(Self { config, reserved })
     }
 }

@@ -1,13 +1,16 @@
-//! Stage 2c, transformers' `tokenizer.json` to the same vocabulary, merges and options.
+//! `tokenizer.json` of transformers to a vocabulary, merges and options.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
-use crate::tokenizer::END_OF_TEXT;
+use crate::config::{Gpt2TokenizerConfig, SplitPattern};
+use crate::error::{Result, TokenizerError};
+use crate::merges::Merges;
+use crate::reserved::END_OF_TEXT;
 use crate::vocabulary::RawVocabulary;
-use crate::{Gpt2TokenizerConfig, Merges, Result, SplitPattern, TokenizerError, Vocabulary};
+use crate::vocabulary::Vocabulary;
 
 /// The literal that KerasHub's pre-tokenizer looks for, and never finds (see
 /// [`SplitPattern::KerasHub`]).

@@ -5,18 +5,20 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 
+use crate::config::Gpt2TokenizerConfig;
+use crate::error::{Result, TokenizerError};
+use crate::merges::Merges;
+use crate::reserved::END_OF_TEXT;
 use crate::split::Words;
-use crate::tokenizer::END_OF_TEXT;
-use crate::{
-    Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Result, TokenId, TokenizerError, Vocabulary,
-    byte_alphabet,
-};
+use crate::tokenizer::Gpt2Tokenizer;
+use crate::vocabulary::Vocabulary;
+use crate::{TokenId, byte_alphabet};
 
 /// Single bytes and `<|endoftext|>`.
 const SMALLEST_VOCABULARY: usize = 257;
 /// Ids go up to 999,999.
 const LARGEST_VOCABULARY: usize = 1_000_000;
-/// How often a pair must occur to become a token.
+/// Occurrences that a pair needs to become a token.
 const MIN_FREQUENCY: u64 = 2;
 /// The trainer counts pairs in 32 bits.
 const MAX_PAIR_COUNT: u64 = i32::MAX as u64;
@@ -46,7 +48,7 @@ pub struct TokenizerTrainer {
     words: HashMap<Box<str>, u64>,
 }
 
-/// What the trainer learnt, as `tokenizers` writes a model.
+/// Result of the trainer, as `tokenizers` writes a model.
 #[derive(Deserialize)]
 struct Learnt {
     vocab: HashMap<String, TokenId>,
@@ -71,7 +73,7 @@ impl TokenizerTrainer {
         Ok(Self { vocabulary_size, min_frequency: MIN_FREQUENCY, words: HashMap::new() })
     }
 
-    /// How often a pair must occur to become a token: 2 unless set. The vocabulary is smaller than
+    /// Occurrences that a pair needs to become a token. Default: 2. The vocabulary is smaller than
     /// asked for where too few pairs do.
     #[must_use]
     pub fn with_min_frequency(mut self, min_frequency: u64) -> Self {
@@ -199,7 +201,7 @@ mod tests {
         let mut whole = TokenizerTrainer::new(300).unwrap();
         whole.feed(text);
         let mut parts = TokenizerTrainer::new(300).unwrap();
-        let cut = crate::last_word_break(text).unwrap();
+        let cut = crate::cut::last_word_break(text).unwrap();
         parts.feed(&text[..cut]);
         parts.feed(&text[cut..]);
         assert_eq!(whole.words, parts.words);

@@ -1,4 +1,4 @@
-//! Stage 2a, `vocabulary.json` to a checked map between tokens and ids.
+//! `vocabulary.json` to a checked map between tokens and ids.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::{Result, TokenId, TokenizerError};
+use crate::TokenId;
+use crate::error::{Result, TokenizerError};
 
 /// The largest id that a vocabulary may hold: far above any model's, small enough that tables
 /// indexed by id stay small whatever a file says.
@@ -145,7 +146,7 @@ impl Serialize for Vocabulary {
 /// that each becomes an error that names it.
 pub(crate) struct RawVocabulary(Vec<(String, RawId)>);
 
-/// What stands where an id belongs.
+/// Value in the place of an id.
 enum RawId {
     Number(u64),
     Other(String),

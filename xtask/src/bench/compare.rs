@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: sizes, types, scenarios, rounds, contestants, results.
+//! `cargo xtask bench`: all scenarios for each size and type, and the output of their results.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,30 +9,30 @@ use std::thread;
 use anyhow::Context;
 use serde_json::Value;
 
-use super::contest::{Absence, Outcome};
+use super::compute_device::ComputeDevice;
 use super::cost::{Cost, Rates};
 use super::dtype::Dtype;
-use super::machine::{self, Rules};
-use super::place::Place;
+use super::machine::{self, Protocol};
 use super::record::{self, Record, Setting};
 use super::rivals::Rival;
+use super::rounds::{Absence, Outcome, Runner};
 use super::scenario::{Scenario, Work};
+use super::setup::Setup;
 use super::size::Size;
-use super::stage::Stage;
-use super::{contest, environments, report};
+use super::{environments, report, rounds};
 
 /// Times this library, and with `--peers` the others in turn with it.
 #[derive(clap::Args)]
 #[group(skip)]
 pub struct Arguments {
-    /// What to measure: names such as decode-1-ctx128, prefill-512, train-2x256-lora, or the
+    /// Scenarios to measure: names such as decode-1-ctx128, prefill-512, train-2x256-lora, or the
     /// groups all, growth and gpu [default: all, on a GPU gpu]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     scenario: Vec<String>,
-    /// Where everyone computes: cpu, vulkan, cuda:0, … (`cargo xtask devices` lists them)
+    /// Device to compute on: cpu, vulkan, cuda:0, … (`cargo xtask devices` lists them)
     #[arg(long, default_value = "cpu", value_name = "NAME")]
     device: String,
-    /// Float types, each a contest of its own
+    /// Float types, each compared by itself
     #[arg(
         long, value_enum, value_name = "TYPE", value_delimiter = ',',
         default_values_t = [Dtype::Float32]
@@ -41,11 +41,11 @@ pub struct Arguments {
     /// Sizes of the model, which has random weights
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Size::Base])]
     size: Vec<Size>,
-    /// Times that everyone has a turn
+    /// Rounds, in each of which every library has a turn
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Measurements in each turn, of which the median counts, behind one that is thrown away, on a
-    /// GPU three
+    /// Measurements in each turn, of which the median counts, after one that is thrown away (three
+    /// on a GPU)
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
     /// Compare with the others too, or with those named: --peers=ctranslate2,llama.cpp
@@ -67,49 +67,43 @@ pub struct Arguments {
 /// The names of all rivals, in the order in which they take turns.
 const RIVALS: [&str; 5] = ["keras-hub", "transformers", "ctranslate2", "llama.cpp", "tiktoken"];
 
-/// Runs the scenarios one by one, and says each result when it is known.
+/// Runs the scenarios one by one, and prints each result when it is known.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if cfg!(debug_assertions) {
         eprintln!("not a release build: the times say nothing; run `cargo run --release -p xtask`");
     }
-    let place = Place::find(&arguments.device)?;
-    let scenarios = Scenario::select(&arguments.scenario, place.is_cpu)?;
+    let device = ComputeDevice::find(&arguments.device)?;
+    let scenarios = Scenario::select(&arguments.scenario, device.is_cpu)?;
     let threads = thread::available_parallelism().context("counting the processors")?.get();
-    let mut stage = Stage::new(&place, &arguments.peers, &arguments.pythons)?;
-    let mut output = Output::new(arguments, &place, &stage, threads)?;
+    let mut setup = Setup::new(&device, &arguments.peers, &arguments.pythons)?;
+    let mut output = Output::new(arguments, &device, &setup, threads)?;
     for &size in &arguments.size {
         eprintln!("writing the model of size {}", size.name());
-        stage.set_size(size, &arguments.dtype)?;
+        setup.set_size(size, &arguments.dtype)?;
         for &dtype in &arguments.dtype {
-            let setting = Setting { place: place.clone(), dtype, size };
-            play(arguments, &stage, &setting, &scenarios, threads, &mut output)?;
+            let setting = Setting { device: device.clone(), dtype, size };
+            measure(arguments, &setup, &setting, &scenarios, threads, &mut output)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// All scenarios with one size and type.
-fn play(
+/// Measures all scenarios with one size and type.
+fn measure(
     arguments: &Arguments,
-    stage: &Stage,
+    setup: &Setup,
     setting: &Setting,
     scenarios: &[Scenario],
     threads: usize,
     output: &mut Output,
 ) -> anyhow::Result<()> {
-    let ours = stage.ours();
-    let request = |work: &_| stage.request(work, setting.dtype, arguments.repetitions, threads);
-    let mut kept = None;
-    if !setting.place.is_cpu {
-        // A CPU is shared, and its speed measured again and again; a GPU is ours alone.
-        match contest::rates(&ours, &request(&Work::Load)?) {
-            Ok(rates) => {
-                output.tell_rates(setting, rates);
-                kept = Some(rates);
-            }
-            Err(error) => eprintln!("what the device can do is not known: {error:#}"),
-        }
-    }
+    let ours = setup.ours();
+    let request = |work: &_| setup.request(work, setting.dtype, arguments.repetitions, threads);
+    // A CPU is shared, so its rates are measured in each round; a GPU is ours alone.
+    let kept = match setting.device.is_cpu {
+        true => None,
+        false => device_rates(setting, &ours, &request(&Work::Load)?, output),
+    };
     for (number, scenario) in scenarios.iter().enumerate() {
         let (size, dtype) = (setting.size.name(), setting.dtype.name());
         eprintln!("{size}, {dtype}, {} of {}: {}", number + 1, scenarios.len(), scenario.name);
@@ -117,15 +111,15 @@ fn play(
             Some(reason) => (Outcome::none(Absence::Cannot(reason.to_owned())), Vec::new()),
             None => {
                 let request = request(&scenario.work)?;
-                let outcome = contest::play(
+                let outcome = rounds::run(
                     &ours,
-                    &stage.contestants(&scenario.work, setting.dtype),
+                    &setup.rival_runners(&scenario.work, setting.dtype),
                     &request,
                     Cost::of(&scenario.work, &setting.size.config(), setting.dtype),
-                    &|| kept.map_or_else(|| contest::rates(&ours, &request), Ok),
+                    &|| kept.map_or_else(|| rounds::rates(&ours, &request), Ok),
                     arguments.rounds,
                 );
-                (outcome, stage.unable(&scenario.work))
+                (outcome, setup.unable(&scenario.work))
             }
         };
         for record in record::records(setting, scenario, &outcome, &unable) {
@@ -135,7 +129,26 @@ fn play(
     Ok(())
 }
 
-/// Where results go, each as soon as it is there: a long run may be stopped.
+/// Rates of a device, which are printed, or a message if they cannot be measured.
+fn device_rates(
+    setting: &Setting,
+    ours: &Runner,
+    request: &Value,
+    output: &Output,
+) -> Option<Rates> {
+    match rounds::rates(ours, request) {
+        Ok(rates) => {
+            output.tell_rates(setting, rates);
+            Some(rates)
+        }
+        Err(error) => {
+            eprintln!("the rates of the device are unknown: {error:#}");
+            None
+        }
+    }
+}
+
+/// Destinations of the results. Each is written at once, since a long run may be stopped.
 struct Output {
     json: bool,
     file: Option<(PathBuf, File)>,
@@ -144,8 +157,8 @@ struct Output {
 impl Output {
     fn new(
         arguments: &Arguments,
-        place: &Place,
-        stage: &Stage,
+        device: &ComputeDevice,
+        setup: &Setup,
         threads: usize,
     ) -> anyhow::Result<Self> {
         let mut output = Self { json: arguments.json, file: None };
@@ -153,15 +166,15 @@ impl Output {
             let file = File::create_new(path)
                 .with_context(|| format!("creating {}, which must be new", path.display()))?;
             output.file = Some((path.clone(), file));
-            let rules = Rules {
-                place,
+            let protocol = Protocol {
+                device,
                 sizes: &arguments.size,
                 dtypes: &arguments.dtype,
                 rounds: arguments.rounds,
                 repetitions: arguments.repetitions,
                 threads,
             };
-            output.keep(&machine::describe(&rules, stage.versions()?))?;
+            output.keep(&machine::describe(&protocol, setup.versions()?))?;
         }
         if !arguments.json {
             report::print_header();

@@ -1,4 +1,4 @@
-//! What a scenario costs at least: bytes that must be read and operations that must be made.
+//! Least cost of a scenario: bytes that must be read and operations that must be made.
 
 use gpt2_backbone::Gpt2BackboneConfig;
 
@@ -12,7 +12,7 @@ pub struct Cost {
     pub operations: f64,
 }
 
-/// What the machine does in a second.
+/// Bytes and operations of the machine in a second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
     /// Bytes read from memory by all threads.

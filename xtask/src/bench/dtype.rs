@@ -1,4 +1,4 @@
-//! The float type in which contestants compute.
+//! Float type that all runners compute in.
 
 use burn::tensor::{DType, FloatDType};
 use clap::ValueEnum;
@@ -33,7 +33,7 @@ impl Dtype {
         self.tensor().size()
     }
 
-    /// What a model that generates is loaded in.
+    /// Type that a model is loaded in to generate.
     pub fn weights(self) -> WeightDtype {
         match self {
             Self::Float32 => WeightDtype::F32,
@@ -42,7 +42,7 @@ impl Dtype {
         }
     }
 
-    /// What a model that is trained is compiled with.
+    /// Precision that a model is compiled with to train.
     pub fn precision(self) -> Precision {
         match self {
             Self::Float32 => Precision::Float32,

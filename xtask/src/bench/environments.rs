@@ -32,7 +32,7 @@ impl Environment {
     }
 }
 
-/// Where rivals run.
+/// Python environments of the rivals.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// A Python with what requirements-keras.txt names, for a GPU requirements-keras-gpu.txt
@@ -43,7 +43,7 @@ pub struct Options {
     /// [default: one is set up]
     #[arg(long, value_name = "FILE")]
     torch_python: Option<PathBuf>,
-    /// Where Pythons are set up [default: a folder in the user's cache]
+    /// Folder in which Pythons are set up [default: one in the user's cache]
     #[arg(long, value_name = "FOLDER")]
     peers_folder: Option<PathBuf>,
 }

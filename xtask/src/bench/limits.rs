@@ -1,4 +1,4 @@
-//! What the machine can do: reading memory, and multiplying matrices.
+//! Rates of the machine: reading memory, and multiplying matrices.
 
 use std::hint::black_box;
 use std::thread;
@@ -26,7 +26,7 @@ const QUEUE: usize = 10;
 const READS: usize = 16;
 const TRIES: usize = 4;
 
-/// What the processors do in a second.
+/// Rates of the processors.
 pub fn of_cpu(device: &Device, dtype: Dtype, threads: usize) -> anyhow::Result<Rates> {
     Ok(Rates {
         bytes: read_rate(threads)?,
@@ -37,7 +37,7 @@ pub fn of_cpu(device: &Device, dtype: Dtype, threads: usize) -> anyhow::Result<R
     })
 }
 
-/// What a GPU does in a second: large tensors are read and written, and multiplied.
+/// Rates of a GPU, on large tensors that are read and written, and multiplied.
 pub fn of_gpu(device: &Device, dtype: Dtype) -> anyhow::Result<Rates> {
     let mut operations: f64 = 0.0;
     for side in SIDES {

@@ -45,12 +45,12 @@ const COPY: &str = "copy model.safetensors";
 const KERAS_HUB: &str = "KerasHub from_preset";
 const TRANSFORMERS: &str = "transformers from_pretrained";
 
-/// What is run, again and again.
+/// Process that is run in each round.
 struct Case {
     name: &'static str,
     program: PathBuf,
     arguments: Vec<OsString>,
-    /// What a run writes.
+    /// File or folder that a run writes.
     output: Option<PathBuf>,
 }
 
@@ -151,7 +151,7 @@ impl Case {
     }
 }
 
-/// What the project asks of GPT-2 base, and how far the others are, as far as it was measured.
+/// Limits that the project sets for GPT-2 base, and ratios to the others that were measured.
 fn checks(cases: &[Measurements], weights: f64) -> Vec<Check> {
     let find = |name| cases.iter().find(|case| case.name == name);
     let mut checks = Vec::new();

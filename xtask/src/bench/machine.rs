@@ -2,17 +2,16 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use super::compute_device::ComputeDevice;
 use super::dtype::Dtype;
-use super::place::Place;
 use super::size::Size;
 
-/// How a contest is held.
-pub struct Rules<'a> {
-    pub place: &'a Place,
+/// Settings of all measurements of a record.
+pub struct Protocol<'a> {
+    pub device: &'a ComputeDevice,
     pub sizes: &'a [Size],
     pub dtypes: &'a [Dtype],
     pub rounds: u32,
@@ -21,15 +20,15 @@ pub struct Rules<'a> {
 }
 
 /// The first line of a record. What the system does not say is null.
-pub fn describe(rules: &Rules<'_>, versions: Value) -> Value {
-    let Rules { place, sizes, dtypes, rounds, repetitions, threads } = rules;
+pub fn describe(protocol: &Protocol<'_>, versions: Value) -> Value {
+    let Protocol { device, sizes, dtypes, rounds, repetitions, threads } = protocol;
     let sizes: Vec<_> = sizes.iter().map(|size| size.name()).collect();
     let dtypes: Vec<_> = dtypes.iter().map(|dtype| dtype.name()).collect();
     json!({
-        "date": date(),
+        "date": output("date", &["-u", "+%F"]),
         "commit": output("git", &["rev-parse", "HEAD"]),
-        "device": place.name,
-        "hardware": place.hardware,
+        "device": device.name,
+        "hardware": device.hardware,
         "size": sizes.join(","),
         "dtype": dtypes.join(","),
         "rounds": rounds,
@@ -46,26 +45,7 @@ pub fn describe(rules: &Rules<'_>, versions: Value) -> Value {
     })
 }
 
-/// Days since 1970, as the calendar has them.
-fn date() -> Option<String> {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
-    Some(civil(seconds / 86_400))
-}
-
-/// Howard Hinnant's `civil_from_days`: years begin in March, eras have 400 years.
-fn civil(days: u64) -> String {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-/// What a program prints, if it is there.
+/// Output of a program, if it is installed.
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
@@ -91,18 +71,6 @@ fn vector_features(flags: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_are_those_of_the_calendar() {
-        for (days, expected) in [
-            (0, "1970-01-01"),
-            (11_015, "2000-02-28"),
-            (11_016, "2000-02-29"),
-            (20_088, "2024-12-31"),
-        ] {
-            assert_eq!(civil(days), expected);
-        }
-    }
 
     #[test]
     fn vector_instructions_are_kept() {

@@ -1,12 +1,12 @@
 //! `cargo xtask bench`: this library beside the ones that it is measured against.
 //!
-//! A [`scenario`] has a work and a [`cost`]; a [`place`], a [`dtype`] and a [`size`] say how it is
-//! done. The [`stage`] holds what the contestants need, a [`contest`] has them take turns, and
-//! [`record`]s say what came of it. The [`worker`] is this library as a contestant; those of the
-//! [`rivals`] are scripts, in [`environments`] of theirs.
+//! A [`scenario`] has a work and a [`cost`]; a [`compute_device`], a [`dtype`] and a [`size`] are its
+//! setting. [`setup`] writes the files that the runners need, in [`rounds`] the runners take turns,
+//! and [`record`]s keep the results. The [`worker`] is this library's runner; those of the [`rivals`]
+//! are scripts, each in one of the [`environments`].
 
 mod compare;
-mod contest;
+mod compute_device;
 mod cost;
 mod dtype;
 mod environments;
@@ -14,7 +14,6 @@ mod limits;
 mod load;
 mod machine;
 mod once;
-mod place;
 mod process;
 #[path = "../../../crates/gpt2-tokenizer/benches/common/prose.rs"]
 mod prose;
@@ -22,9 +21,10 @@ mod random_preset;
 mod record;
 mod report;
 mod rivals;
+mod rounds;
 mod scenario;
+mod setup;
 mod size;
-mod stage;
 mod statistics;
 mod table;
 mod worker;

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::process;
 
-/// What is measured.
+/// Operation that is measured.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]

@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-/// What a process has printed.
+/// Output of a process that has ended.
 pub struct Finished {
     /// Its last line: a library may greet on standard output before.
     pub json: Value,

@@ -1,11 +1,11 @@
-//! What is said of a scenario: one record for each number, and for each rival's beside it.
+//! Records of a scenario: one for each metric and rival.
 
 use serde_json::{Value, json};
 
-use super::contest::{Absence, Outcome, Series};
+use super::compute_device::ComputeDevice;
 use super::cost::Rates;
 use super::dtype::Dtype;
-use super::place::Place;
+use super::rounds::{Absence, Outcome, Series};
 use super::scenario::{Metric, Scenario};
 use super::size::Size;
 use super::statistics::{median, range};
@@ -14,10 +14,10 @@ use super::statistics::{median, range};
 const PEAK: Metric =
     Metric { name: "peak_memory", unit: "MB", factor: 1e-6, more_is_better: false };
 
-/// What a scenario is played with.
+/// Device, float type and size that a scenario is measured with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
-    pub place: Place,
+    pub device: ComputeDevice,
     pub dtype: Dtype,
     pub size: Size,
 }
@@ -29,7 +29,7 @@ pub struct Record {
     pub metric: Metric,
     /// In the metric's unit, round by round, as all numbers here; or why there are none.
     pub ours: Result<Vec<f64>, Absence>,
-    /// What the hardware allows; empty where that is not known.
+    /// Limits of the hardware. Empty if they are unknown.
     pub limits: Vec<f64>,
     /// From which the limits follow.
     pub rates: Vec<Rates>,
@@ -53,25 +53,8 @@ pub fn records(
     let mut records = Vec::new();
     for metric in [scenario.work.metric(), PEAK] {
         let is_peak = metric == PEAK;
-        let numbers = |series: &Series| {
-            let of = if is_peak { &series.peaks } else { &series.values };
-            of.iter().map(|value| value * metric.factor).collect::<Vec<_>>()
-        };
-        let ours = outcome.ours.as_ref().map(numbers).map_err(Absence::clone);
-        let peer = |name: &str, theirs| Some(Peer { name: name.to_owned(), theirs });
-        let mut peers: Vec<Option<Peer>> = outcome
-            .rivals
-            .iter()
-            .map(|rival| {
-                let theirs = rival.series.as_ref().map(numbers).map_err(Absence::clone);
-                peer(&rival.name, theirs)
-            })
-            .chain(unable.iter().map(|(name, reason)| peer(name, Err(reason.clone()))))
-            .collect();
-        // Why someone is absent is said once.
-        if is_peak {
-            peers.retain(|peer| peer.as_ref().is_some_and(|peer| peer.theirs.is_ok()));
-        }
+        let ours = numbers(&outcome.ours, metric);
+        let mut peers: Vec<_> = peers(outcome, unable, metric).into_iter().map(Some).collect();
         let stand_alone = if ours.is_ok() { peers.is_empty() } else { !is_peak };
         if stand_alone {
             peers.insert(0, None);
@@ -90,13 +73,36 @@ pub fn records(
     records
 }
 
+/// Results of the rivals in one metric. A reason for an absence is not repeated for the memory.
+fn peers(outcome: &Outcome, unable: &[(&'static str, Absence)], metric: Metric) -> Vec<Peer> {
+    let measured = outcome
+        .rivals
+        .iter()
+        .map(|rival| Peer { name: rival.name.clone(), theirs: numbers(&rival.series, metric) });
+    let absent = unable
+        .iter()
+        .map(|(name, reason)| Peer { name: (*name).to_owned(), theirs: Err(reason.clone()) });
+    let mut peers: Vec<Peer> = measured.chain(absent).collect();
+    if metric == PEAK {
+        peers.retain(|peer| peer.theirs.is_ok());
+    }
+    peers
+}
+
+/// Measurements in a metric's unit.
+fn numbers(series: &Result<Series, Absence>, metric: Metric) -> Result<Vec<f64>, Absence> {
+    let series = series.as_ref().map_err(Absence::clone)?;
+    let values = if metric == PEAK { &series.peaks } else { &series.values };
+    Ok(values.iter().map(|value| value * metric.factor).collect())
+}
+
 impl Record {
     /// Our numbers, none where we are absent.
     pub fn our_numbers(&self) -> &[f64] {
         self.ours.as_deref().unwrap_or_default()
     }
 
-    /// How many times better we are than the rival, pair by pair.
+    /// Ratios of our results to the rival's, pair by pair: above 1 where ours are better.
     pub fn ratios(&self) -> Vec<f64> {
         match &self.peer {
             Some(Peer { theirs: Ok(theirs), .. }) => {
@@ -106,7 +112,7 @@ impl Record {
         }
     }
 
-    /// How near we are to what the hardware allows, pair by pair: 1 is all.
+    /// Shares of the hardware's limit that we reach, pair by pair: 1 is all of it.
     pub fn of_limit(&self) -> Vec<f64> {
         pairs(&self.limits, self.our_numbers(), self.metric.more_is_better)
     }
@@ -114,7 +120,7 @@ impl Record {
     pub fn to_json(&self) -> Value {
         let mut json = json!({
             "scenario": self.scenario,
-            "device": self.setting.place.name,
+            "device": self.setting.device.name,
             "dtype": self.setting.dtype.name(),
             "size": self.setting.size.name(),
             "metric": self.metric.name,
@@ -133,7 +139,13 @@ impl Record {
         if let Err(absence) = &self.ours {
             json["ours_absent"] = absence.to_string().into();
         }
-        let Some(peer) = &self.peer else { return json };
+        if let Some(peer) = &self.peer {
+            self.add_peer(&mut json, peer);
+        }
+        json
+    }
+
+    fn add_peer(&self, json: &mut Value, peer: &Peer) {
         json["peer"] = peer.name.clone().into();
         match &peer.theirs {
             Ok(theirs) => {
@@ -150,7 +162,6 @@ impl Record {
             Err(Absence::Cannot(reason)) => json["cannot"] = reason.clone().into(),
             Err(Absence::Failed(reason)) => json["failed"] = reason.clone().into(),
         }
-        json
     }
 }
 
@@ -165,21 +176,22 @@ fn pairs(theirs: &[f64], ours: &[f64], more_is_better: bool) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::contest::Performance;
+    use crate::bench::rounds::RivalResult;
 
     fn cannot(reason: &str) -> Absence {
         Absence::Cannot(reason.to_owned())
     }
 
     fn setting() -> Setting {
-        let place = Place { name: "vulkan".into(), hardware: "a GPU".into(), is_cpu: false };
-        Setting { place, dtype: Dtype::Bfloat16, size: Size::Medium }
+        let device =
+            ComputeDevice { name: "vulkan".into(), hardware: "a GPU".into(), is_cpu: false };
+        Setting { device, dtype: Dtype::Bfloat16, size: Size::Medium }
     }
 
     fn outcome(name: &str) -> (Scenario, Outcome) {
         let series = |values: [f64; 3]| Series { values: values.to_vec(), peaks: vec![2e6] };
         let scenario = Scenario::select(&[name.to_owned()], true).unwrap().remove(0);
-        let rival = Performance { name: "rival".to_owned(), series: Ok(series([4.0, 3.0, 9.0])) };
+        let rival = RivalResult { name: "rival".to_owned(), series: Ok(series([4.0, 3.0, 9.0])) };
         let outcome = Outcome {
             ours: Ok(series([2.0, 1.0, 9.0])),
             rates: vec![Rates { bytes: 3.0, operations: 4.0 }],

@@ -1,8 +1,8 @@
 //! The results as a table, a line as soon as it is known.
 
-use super::contest::Absence;
 use super::cost::Rates;
 use super::record::{Record, Setting};
+use super::rounds::Absence;
 use super::statistics::{median, range};
 
 /// Prints the names of the columns.
@@ -27,8 +27,8 @@ pub fn print_header() {
 pub fn print_rates(setting: &Setting, rates: Rates) {
     println!(
         "{} ({}) reads and writes {:.0} GB/s and multiplies {} at {:.1} Tflop/s",
-        setting.place.name,
-        setting.place.hardware,
+        setting.device.name,
+        setting.device.hardware,
         rates.bytes / 1e9,
         setting.dtype.name(),
         rates.operations / 1e12,

@@ -1,9 +1,9 @@
-//! Who takes part besides this library, how, and what each of them cannot do.
+//! Libraries that this one is compared with: their modes, and the work that they cannot do.
 
 use clap::ValueEnum;
 
+use super::compute_device::ComputeDevice;
 use super::environments::Environment;
-use super::place::Place;
 use super::scenario::{Search, Work};
 
 /// A library to compare with.
@@ -60,7 +60,7 @@ impl Rival {
         self != Self::Tiktoken || matches!(work, Work::Tokenize { .. })
     }
 
-    /// What keeps it from doing this work.
+    /// Reason why it cannot do this work.
     pub fn cannot(self, work: &Work) -> Option<&'static str> {
         match (self, work) {
             (Self::Transformers, Work::Train { lora: true, .. }) => {
@@ -89,11 +89,11 @@ impl Rival {
 
     /// The ways in which it can do this work. All are run; on a CPU the fastest counts, on a GPU
     /// each is a rival of its own.
-    pub fn modes(self, work: &Work, place: &Place) -> &'static [&'static str] {
+    pub fn modes(self, work: &Work, device: &ComputeDevice) -> &'static [&'static str] {
         match (self, work) {
-            (Self::KerasHub, _) if !place.is_cpu => &["JAX", "torch"],
+            (Self::KerasHub, _) if !device.is_cpu => &["JAX", "torch"],
             (Self::Transformers, Work::Train { .. }) => &["eager", "torch.compile"],
-            (Self::Transformers, Work::Generate { .. }) if !place.is_cpu => {
+            (Self::Transformers, Work::Generate { .. }) if !device.is_cpu => {
                 &["eager", "torch.compile"]
             }
             (Self::LlamaCpp, Work::Generate { .. }) => &["plain attention", "flash attention"],
@@ -136,8 +136,9 @@ mod tests {
 
     #[test]
     fn a_gpu_has_more_modes() {
-        let place = |is_cpu| Place { name: String::new(), hardware: String::new(), is_cpu };
-        let modes = |rival: Rival, work| [true, false].map(|cpu| rival.modes(work, &place(cpu)));
+        let device =
+            |is_cpu| ComputeDevice { name: String::new(), hardware: String::new(), is_cpu };
+        let modes = |rival: Rival, work| [true, false].map(|cpu| rival.modes(work, &device(cpu)));
         let compiled = &["eager", "torch.compile"][..];
         let train = Work::Train { batch_size: 1, length: 1, lora: false };
         let generate = Work::Generate { lengths: vec![1], steps: 1, search: Search::Greedy };

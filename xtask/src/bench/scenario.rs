@@ -1,27 +1,25 @@
-//! What is measured: a scenario's name, and the work that the name stands for.
+//! Scenarios: names, and the work that each name stands for.
 
 use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 
-use super::size::Size;
+use super::size::{POSITIONS, Size};
 
-/// Tokens that a decoding scenario makes behind the first.
+/// Tokens of a decoding scenario after the first.
 const STEPS: usize = 64;
 /// Context of the scenarios that are named by their sampler.
 const CONTEXT: usize = 128;
-/// Positions of every size of GPT-2.
-pub const POSITIONS: usize = 1024;
 
-/// What is measured on a CPU without `--scenario`.
+/// Scenarios on a CPU without `--scenario`.
 const ALL: &str = "prefill-128 prefill-512 decode-1-ctx8 decode-1-ctx128 decode-1-ctx900 \
     decode-8-ragged beam-5 contrastive-5 top-k-5 top-p train-2x256 train-4x512 train-1x1024 \
     train-2x256-lora train-4x512-lora train-1x1024-lora load first-token tokenizer tokenizer-batch";
-/// How cost grows with context, with the batch, and with the length in training.
+/// Scenarios that show how cost grows with context, batch, and length in training.
 const GROWTH: &str = "decode-1-ctx8 decode-1-ctx128 decode-1-ctx256 decode-1-ctx512 \
     decode-1-ctx900 decode-2-ctx128 decode-4-ctx128 decode-8-ctx128 decode-16-ctx128 train-1x256 \
     train-1x512 train-1x1024";
 
-/// What is measured on a GPU without `--scenario`.
+/// Scenarios on a GPU without `--scenario`.
 const GPU: &str = "prefill-128 prefill-512 decode-1-ctx8 decode-1-ctx128 decode-1-ctx900 \
     decode-8-ragged decode-32-ctx128 decode-128-ctx128 beam-5 contrastive-5 top-k-5 top-p \
     train-2x256 train-4x512 train-8x1024 train-8x1024-lora load first-token";
@@ -33,23 +31,23 @@ pub struct Scenario {
     pub work: Work,
 }
 
-/// Work that every contestant is given in the same words.
+/// Work that every runner is given in the same words.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
     /// Prompts of these lengths, one batch. With `steps` of 0 the time to the first token counts,
-    /// otherwise that of each step behind it.
+    /// otherwise that of each step after it.
     Generate { lengths: Vec<usize>, steps: usize, search: Search },
     /// Steps of Adam on random tokens, with the config's dropout.
     Train { batch_size: usize, length: usize, lora: bool },
     /// From a folder to a model with its tokenizer; imports are not counted.
     Load,
-    /// From the start of a process to the first token behind a sentence.
+    /// From the start of a process to the first token after a sentence.
     FirstToken,
     /// Bytes of prose tokenized in a second, as one text or as a batch.
     Tokenize { batch: bool },
 }
 
-/// How tokens are chosen, each with the argument of the scenario's name.
+/// Search, each with the argument of the scenario's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Search {
     Greedy,
@@ -59,7 +57,7 @@ pub enum Search {
     TopP,
 }
 
-/// What a scenario's numbers are.
+/// Quantity that a scenario measures.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Metric {
     pub name: &'static str,
@@ -87,7 +85,7 @@ impl Scenario {
         Ok(Self { name: name.to_owned(), work })
     }
 
-    /// Why a member of a group is not played at this size. Who names it has it all the same.
+    /// Reason why a member of a group is left out at this size, unless it is named itself.
     pub fn left_out(&self, size: Size, names: &[String]) -> Option<&'static str> {
         let is_too_large = size == Size::Xl && matches!(self.work, Work::Train { .. });
         (is_too_large && !names.contains(&self.name)).then_some(

@@ -3,7 +3,8 @@
 use clap::ValueEnum;
 use gpt2_backbone::Gpt2BackboneConfig;
 
-use super::scenario::POSITIONS;
+/// Positions of every size of GPT-2.
+pub const POSITIONS: usize = 1024;
 
 /// A size of GPT-2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,4 +1,4 @@
-//! This library as a contestant: does a scenario's work several times, and prints the times.
+//! Runner of this library: does a scenario's work several times, and prints the times.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::dtype::Dtype;
 use super::prose::Random;
-use super::{limits, place, process};
+use super::{compute_device, limits, process};
 
 /// Ids of random prompts lie below: a little less than GPT-2 has.
 const RANDOM_IDS: usize = 50_000;
@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         "limits" => {
             let dtype = request.dtype()?;
             check_float_type(&device, dtype.tensor())?;
-            let rates = if place::is_cpu(&device) {
+            let rates = if compute_device::is_cpu(&device) {
                 limits::of_cpu(&device, dtype, request.count("threads")?)?
             } else {
                 limits::of_gpu(&device, dtype)?
@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             vec![rates.bytes, rates.operations]
         }
         "device" => {
-            println!("{}", place::describe(name, &device));
+            println!("{}", compute_device::describe(name, &device));
             return Ok(ExitCode::SUCCESS);
         }
         task => bail!("the task `{task}` is not known"),
@@ -64,7 +64,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is asked for.
+/// A request, as `Setup::request` and the rounds write it.
 struct Request(Value);
 
 impl Request {
@@ -94,7 +94,7 @@ impl Request {
         Ok(LoadOptions::new(device).with_dtype(self.dtype()?.weights()))
     }
 
-    /// The values of all repetitions, behind some that are thrown away.
+    /// Values of all repetitions, after some that are thrown away.
     fn repeat(&self, mut run: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<Vec<f64>> {
         for _ in 0..self.count("warm_ups")? {
             run()?;

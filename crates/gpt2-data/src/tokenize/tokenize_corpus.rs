@@ -128,7 +128,7 @@ fn reusable(path: &Path, wanted: CacheHeader) -> Option<TokenShards> {
 fn tokenizer_fingerprint(tokenizer: &Gpt2Tokenizer) -> u64 {
     let config = serde_json::to_string(tokenizer.config()).expect("options are valid JSON");
     Fingerprint::new()
-        .with(tokenizer.get_vocabulary().to_json().as_bytes())
+        .with(tokenizer.vocabulary().to_json().as_bytes())
         .with(tokenizer.merges().to_text().as_bytes())
         .with(config.as_bytes())
         .finish()
@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn ids_of_a_large_vocabulary_have_32_bits() {
         let small = tokenizer();
-        let tokens = small.get_vocabulary().iter().map(|(token, id)| (token.to_owned(), id));
+        let tokens = small.vocabulary().iter().map(|(token, id)| (token.to_owned(), id));
         let tokens = tokens.chain([("far".to_owned(), 70_000)]);
         let vocabulary = gpt2_tokenizer::Vocabulary::from_pairs(tokens).unwrap();
         let config = Gpt2TokenizerConfig::new().with_unsplittable_tokens(["far"]);

@@ -117,14 +117,14 @@ fn add_tokenizer(
     let special = tokenizer.special_token_ids();
     let (mut tokens, mut types) = (Vec::new(), Vec::new());
     for id in 0..config.vocabulary_size as TokenId {
-        let token = tokenizer.get_vocabulary().token(id);
+        let token = tokenizer.vocabulary().token(id);
         types.push(match token {
             None => token_type::UNUSED,
             Some(_) if special.contains(&id) => token_type::CONTROL,
             Some(token) if unsplittable.contains(token) => token_type::USER_DEFINED,
             Some(_) => token_type::NORMAL,
         });
-        let filler = || filler(tokenizer.get_vocabulary(), id);
+        let filler = || filler(tokenizer.vocabulary(), id);
         tokens.push(token.map_or_else(filler, str::to_owned));
     }
     layout.texts(TOKENS, &tokens);

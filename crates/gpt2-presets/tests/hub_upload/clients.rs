@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use gpt2_presets::upload_preset_with;
+use gpt2_test_support::needs;
 use tempfile::TempDir;
 
 use super::fake_hugging_face::FakeHuggingFace;
@@ -12,10 +13,7 @@ use super::{HF, ID, INSTANCE, KAGGLE, keras_preset, transformers_preset};
 
 /// Uploads by Python; false without one.
 fn with_python(client: &str, endpoint: &str, uri: &str, folder: &TempDir) -> bool {
-    let Some(python) = std::env::var_os("GPT2_KERAS_PYTHON") else {
-        println!("skipped: GPT2_KERAS_PYTHON names no Python with KerasHub");
-        return false;
-    };
+    let Some(python) = needs("GPT2_KERAS_PYTHON", "Python with KerasHub") else { return false };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hub_upload/upload.py");
     let arguments = [client, endpoint, uri];
     let output =

@@ -85,7 +85,7 @@ fn tokens_and_ids_map_to_each_other() {
         assert_eq!(GPT2.token_to_id(GPT2.id_to_token(id).unwrap()).unwrap(), id);
     }
     assert_eq!(GPT2.token_to_id("Ġthe").unwrap(), 262);
-    assert_eq!(GPT2.get_vocabulary().iter().count(), GPT2.vocabulary_size());
+    assert_eq!(GPT2.vocabulary().iter().count(), GPT2.vocabulary_size());
     assert_eq!(GPT2.merges().len(), 50_000);
     assert_eq!(GPT2.merges().iter().next(), Some(("Ġ", "t")));
 }

@@ -1,5 +1,7 @@
 //! Every error that needs no file: its variant, and the words that tell the user what to do.
 
+use std::error::Error;
+
 use gpt2_tokenizer::{
     Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, SpecialText, TokenizerError, Vocabulary,
 };
@@ -10,12 +12,13 @@ fn config() -> Gpt2TokenizerConfig {
     Gpt2TokenizerConfig::new()
 }
 
-/// Demands the variant, and that its message contains each of the `words`.
+/// Demands the variant, and that its message or that of its cause contains each of the `words`.
 macro_rules! assert_error {
     ($result:expr, $variant:pat, $($words:literal),+) => {
         let error = $result.unwrap_err();
         assert!(matches!(error, $variant), "{error:?}");
-        let message = error.to_string();
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        let message = format!("{error}{cause}");
         $(assert!(message.contains($words), "{message}");)+
     };
 }

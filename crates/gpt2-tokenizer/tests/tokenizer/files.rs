@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, TokenizerError, Vocabulary};
+use gpt2_tokenizer::{
+    FileError, Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, TokenizerError, Vocabulary,
+};
 
 use crate::airplane::{self, SENTENCE_IDS};
 
@@ -18,7 +20,7 @@ fn assets_round_trip() {
     tokenizer.save_assets(&assets).unwrap();
     tokenizer.save_assets(&assets).unwrap();
     let loaded = Gpt2Tokenizer::from_assets(&assets, config()).unwrap();
-    assert_eq!(loaded.get_vocabulary(), tokenizer.get_vocabulary());
+    assert_eq!(loaded.vocabulary(), tokenizer.vocabulary());
     assert!(loaded.merges().iter().eq(tokenizer.merges().iter()));
     assert_eq!(loaded.tokenize(" airplane at airport<|endoftext|>").unwrap(), SENTENCE_IDS);
     let mut names: Vec<_> =
@@ -62,16 +64,16 @@ fn unreadable_files_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("absent");
     let error = Gpt2Tokenizer::from_assets(&path, config()).unwrap_err();
-    assert!(matches!(error, TokenizerError::Io { action: "read", .. }));
+    assert!(matches!(error, TokenizerError::File(FileError::Read { .. })));
     assert!(error.to_string().contains("absent"), "{error}");
 
     fs::write(&path, b"{\"a\xff\": 0}").unwrap();
     let error = Gpt2Tokenizer::from_files(&path, &path, config()).unwrap_err();
-    assert!(matches!(error, TokenizerError::NotUtf8 { offset: 3, .. }), "{error}");
+    assert!(matches!(error, TokenizerError::File(FileError::NotUtf8 { offset: 3, .. })), "{error}");
 
     // A file where the folder should be.
     let error = airplane::tokenizer(config()).save_assets(&path).unwrap_err();
-    assert!(matches!(error, TokenizerError::Io { action: "create", .. }), "{error}");
+    assert!(matches!(error, TokenizerError::File(FileError::Write { .. })), "{error}");
 }
 
 #[test]
@@ -80,7 +82,10 @@ fn files_too_large_are_refused_unread() {
     let path = folder.path().join("vocabulary.json");
     fs::File::create(&path).unwrap().set_len(65 << 20).unwrap();
     let error = Gpt2Tokenizer::from_assets(folder.path(), config()).unwrap_err();
-    assert!(matches!(error, TokenizerError::FileTooLarge { size: 68_157_440, .. }), "{error}");
+    assert!(
+        matches!(error, TokenizerError::File(FileError::TooLarge { size: 68_157_440, .. })),
+        "{error}"
+    );
 }
 
 #[test]
@@ -88,6 +93,6 @@ fn a_failed_write_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("vocabulary.json/occupied")).unwrap();
     let error = airplane::tokenizer(config()).save_assets(folder.path()).unwrap_err();
-    assert!(matches!(error, TokenizerError::Io { action: "write", .. }), "{error}");
+    assert!(matches!(error, TokenizerError::File(FileError::Write { .. })), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -56,7 +56,7 @@ fn ids_are_laid_out_as_in_gpt2() {
 fn the_order_of_the_texts_does_not_matter() {
     let again = Gpt2Tokenizer::train(["the hat", "the cat sat on the mat"], 270).unwrap();
     assert_eq!(rules(&again), rules(&small()));
-    assert_eq!(again.get_vocabulary(), small().get_vocabulary());
+    assert_eq!(again.vocabulary(), small().vocabulary());
 }
 
 #[test]

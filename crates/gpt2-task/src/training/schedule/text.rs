@@ -33,12 +33,30 @@ impl LearningRate {
     /// [`TaskError::InvalidTrainingArgument`] for an unknown name or argument, and for what
     /// [`validate`](Self::validate) refuses.
     pub fn from_text(text: &str, learning_rate: f64) -> Result<Self, TaskError> {
-        let rate = match text.trim().parse::<f64>() {
-            Ok(constant) => constant.into(),
-            Err(_) => parse(text, learning_rate).map_err(|reason| invalid(text, &reason))?,
-        };
-        rate.validate()?;
-        Ok(rate)
+        read(text, learning_rate, None)
+    }
+
+    /// As [`from_text`](Self::from_text), for a training of `steps` steps: `cosine`, `linear` and
+    /// `polynomial` decay from the end of the warmup to the end of the training, unless the text
+    /// has `decay_steps`.
+    ///
+    /// ```
+    /// use gpt2_task::{CosineDecay, LearningRate};
+    ///
+    /// let found = LearningRate::from_text_for_steps("cosine:warmup_steps=100", 3e-4, 1100)?;
+    /// assert_eq!(found, CosineDecay::new(0.0, 1000).with_warmup(3e-4, 100).into());
+    /// # Ok::<(), gpt2_task::TaskError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`from_text`](Self::from_text).
+    pub fn from_text_for_steps(
+        text: &str,
+        learning_rate: f64,
+        steps: usize,
+    ) -> Result<Self, TaskError> {
+        read(text, learning_rate, Some(steps as u64))
     }
 }
 
@@ -49,6 +67,15 @@ impl FromStr for LearningRate {
     fn from_str(text: &str) -> Result<Self, TaskError> {
         Self::from_text(text, 0.001)
     }
+}
+
+fn read(text: &str, learning_rate: f64, steps: Option<u64>) -> Result<LearningRate, TaskError> {
+    let rate = match text.trim().parse::<f64>() {
+        Ok(constant) => constant.into(),
+        Err(_) => parse(text, learning_rate, steps).map_err(|reason| invalid(text, &reason))?,
+    };
+    rate.validate()?;
+    Ok(rate)
 }
 
 fn invalid(text: &str, reason: &str) -> TaskError {
@@ -63,7 +90,7 @@ fn invalid(text: &str, reason: &str) -> TaskError {
 }
 
 /// A schedule, or what is wrong with the text.
-fn parse(text: &str, learning_rate: f64) -> Result<LearningRate, String> {
+fn parse(text: &str, learning_rate: f64, steps: Option<u64>) -> Result<LearningRate, String> {
     let (name, arguments) = text.split_once(':').unwrap_or((text, ""));
     let mut object = Map::from_iter([("name".to_owned(), Value::from(name.trim()))]);
     let arguments = split(arguments).filter(|argument| !argument.trim().is_empty());
@@ -72,6 +99,9 @@ fn parse(text: &str, learning_rate: f64) -> Result<LearningRate, String> {
         return Err("`linear` has the power 1; take `polynomial` for another".to_owned());
     }
     complete(&mut object, learning_rate);
+    if let Some(steps) = steps {
+        decay_to_the_end(&mut object, steps);
+    }
     serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())
 }
 
@@ -101,6 +131,16 @@ fn complete(object: &mut Map<String, Value>, learning_rate: f64) {
     };
     for &(name, value) in defaults {
         object.entry(name).or_insert_with(|| value.into());
+    }
+}
+
+/// Adds the number of steps to decay over, unless it is given.
+fn decay_to_the_end(object: &mut Map<String, Value>, steps: u64) {
+    if matches!(object["name"].as_str(), Some("cosine" | "linear" | "polynomial")) {
+        // Another value is refused when the schedule is read.
+        let warmup = object.get("warmup_steps").and_then(Value::as_u64).unwrap_or_default();
+        let steps = steps.saturating_sub(warmup).max(1);
+        object.entry("decay_steps").or_insert_with(|| steps.into());
     }
 }
 
@@ -140,6 +180,24 @@ mod tests {
         ] {
             assert_eq!(text.parse::<LearningRate>().unwrap(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_schedule_without_steps_ends_with_the_training() {
+        let cosine = CosineDecay::new(0.0, 7).with_warmup(0.1, 3);
+        for (text, expected) in [
+            ("constant", 0.1.into()),
+            ("cosine", CosineDecay::new(0.1, 10).into()),
+            ("cosine:warmup_steps=3", cosine.clone().into()),
+            ("cosine:warmup_steps=3,decay_steps=7", cosine.into()),
+            ("cosine:warmup_steps=30", CosineDecay::new(0.0, 1).with_warmup(0.1, 30).into()),
+            ("linear:end_learning_rate=0.01", {
+                PolynomialDecay::new(0.1, 10).with_end_learning_rate(0.01).into()
+            }),
+        ] {
+            assert_eq!(LearningRate::from_text_for_steps(text, 0.1, 10).unwrap(), expected);
+        }
+        assert!(LearningRate::from_text_for_steps("cosine:warmup_steps=x", 0.1, 10).is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What contestants find on the disk: one model in the format of each, a text, the scripts.
+//! Files that the runners need: one model in the format of each, a text, the scripts.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,64 +10,64 @@ use gpt2_task::TokenId;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 
-use super::contest::{Absence, Contestant};
+use super::compute_device::ComputeDevice;
 use super::dtype::Dtype;
 use super::environments::{self, Environment};
-use super::place::Place;
 use super::rivals::{Rival, SCRIPTS};
+use super::rounds::{Absence, Runner};
 use super::scenario::Work;
 use super::size::Size;
 use super::{process, prose, random_preset};
 
-/// What the first token is asked for.
+/// Prompt of the scenario of the first token.
 const PROMPT: &str = "The quick brown fox jumps over the lazy dog, and";
-/// Runs in front of those that count: kernels are compiled, tuned and recorded in the first ones.
+/// Runs before those that count: kernels are compiled, tuned and recorded in the first ones.
 const GPU_WARM_UPS: u32 = 3;
 /// Bytes of prose for tokenizers.
 const PROSE_BYTES: usize = 1 << 20;
 
-/// A temporary folder with everything, and who takes part where.
-pub struct Stage {
-    place: Place,
-    /// Inside of `folder`.
+/// A temporary folder with all files, and the rivals that take part.
+pub struct Setup {
+    device: ComputeDevice,
+    /// Folder inside `folder`.
     models: TempDir,
     folder: TempDir,
     xtask: PathBuf,
-    rivals: Vec<Entrant>,
+    rivals: Vec<InstalledRival>,
     prompt_ids: Vec<TokenId>,
 }
 
 /// A rival with its Python.
-struct Entrant {
+struct InstalledRival {
     rival: Rival,
     python: PathBuf,
-    /// Why there is no model in its format.
-    setback: Option<Absence>,
+    /// Reason why there is no model in its format.
+    problem: Option<Absence>,
 }
 
-impl Stage {
-    /// Writes everything but the models.
+impl Setup {
+    /// Writes all files but the models.
     pub fn new(
-        place: &Place,
+        device: &ComputeDevice,
         rivals: &[Rival],
         pythons: &environments::Options,
     ) -> anyhow::Result<Self> {
-        let entrant = |&rival: &Rival| {
-            let python = pythons.python(rival.environment(), place.is_cpu)?;
-            Ok(Entrant { rival, python, setback: None })
+        let install = |&rival: &Rival| {
+            let python = pythons.python(rival.environment(), device.is_cpu)?;
+            Ok(InstalledRival { rival, python, problem: None })
         };
-        let rivals = rivals.iter().map(entrant).collect::<anyhow::Result<Vec<_>>>()?;
+        let rivals = rivals.iter().map(install).collect::<anyhow::Result<Vec<_>>>()?;
         let folder = tempfile::tempdir().context("creating a folder for the scripts")?;
         let models = folder_for_models(&folder)?;
         let xtask = std::env::current_exe().context("finding this program")?;
         let tokenizer = random_preset::tokenizer()?;
         let prompt_ids = tokenizer.tokenize(PROMPT)?;
-        let stage = Self { place: place.clone(), models, folder, xtask, rivals, prompt_ids };
+        let setup = Self { device: device.clone(), models, folder, xtask, rivals, prompt_ids };
         for (name, text) in SCRIPTS {
-            stage.write(name, text)?;
+            setup.write(name, text)?;
         }
-        stage.write("prose.txt", &prose::prose(tokenizer.get_vocabulary(), PROSE_BYTES))?;
-        Ok(stage)
+        setup.write("prose.txt", &prose::prose(tokenizer.vocabulary(), PROSE_BYTES))?;
+        Ok(setup)
     }
 
     /// Writes the model that these rivals need in these types, in place of one of another size.
@@ -76,25 +76,30 @@ impl Stage {
         let ours = self.model(None, Dtype::Float32);
         random_preset::write(&ours, &size.config())?;
         let preset = Preset::open(process::utf8(&ours)?)?;
-        let setback = |entrant: &Entrant| {
+        let problem = |installed: &InstalledRival| {
             let mut dtypes = dtypes.iter();
-            let written = dtypes.try_for_each(|&dtype| self.convert(&preset, entrant, dtype));
+            let written = dtypes.try_for_each(|&dtype| self.convert(&preset, installed, dtype));
             written.err().map(Absence::from)
         };
-        let setbacks: Vec<_> = self.rivals.iter().map(setback).collect();
-        for (entrant, setback) in self.rivals.iter_mut().zip(setbacks) {
-            entrant.setback = setback;
+        let problems: Vec<_> = self.rivals.iter().map(problem).collect();
+        for (installed, problem) in self.rivals.iter_mut().zip(problems) {
+            installed.problem = problem;
         }
         Ok(())
     }
 
     /// Writes a rival's model, unless it is there already.
-    fn convert(&self, preset: &Preset, entrant: &Entrant, dtype: Dtype) -> anyhow::Result<()> {
-        let model = self.model(Some(entrant.rival), dtype);
+    fn convert(
+        &self,
+        preset: &Preset,
+        installed: &InstalledRival,
+        dtype: Dtype,
+    ) -> anyhow::Result<()> {
+        let model = self.model(Some(installed.rival), dtype);
         if model.exists() {
             return Ok(());
         }
-        match entrant.rival {
+        match installed.rival {
             Rival::KerasHub => preset.save_to_preset(&model)?,
             Rival::LlamaCpp => {
                 let options = ExportOptions::new().with_dtype(dtype.weights());
@@ -102,7 +107,7 @@ impl Stage {
             }
             Rival::CTranslate2 => {
                 let script = self.path("convert_ctranslate2.py");
-                let mut command = Command::new(&entrant.python);
+                let mut command = Command::new(&installed.python);
                 process::run(command.arg(script).arg(self.model(None, dtype)).arg(model))?;
             }
             Rival::Transformers | Rival::Tiktoken => {}
@@ -110,8 +115,7 @@ impl Stage {
         Ok(())
     }
 
-    /// The work as a contestant's worker reads it, but for the contestant's own model, mode and
-    /// device.
+    /// Work as the runners read it, without model, mode and device, which differ by runner.
     pub fn request(
         &self,
         work: &Work,
@@ -121,7 +125,7 @@ impl Stage {
     ) -> anyhow::Result<Value> {
         let mut request = work.request();
         request["dtype"] = dtype.name().into();
-        request["warm_ups"] = if self.place.is_cpu { 1 } else { GPU_WARM_UPS }.into();
+        request["warm_ups"] = if self.device.is_cpu { 1 } else { GPU_WARM_UPS }.into();
         request["repetitions"] = repetitions.into();
         request["threads"] = threads.into();
         request["text"] = process::utf8(&self.path("prose.txt"))?.into();
@@ -132,68 +136,66 @@ impl Stage {
         Ok(request)
     }
 
-    /// This library, which measures the limits too.
-    pub fn ours(&self) -> Contestant {
-        Contestant {
+    /// Runner of this library, which measures the limits too.
+    pub fn ours(&self) -> Runner {
+        Runner {
             name: "this library".to_owned(),
             mode: "",
             program: self.xtask.clone(),
             arguments: vec!["bench".into(), "worker".into()],
             model: self.model(None, Dtype::Float32),
-            device: self.place.name.clone(),
+            device: self.device.name.clone(),
             forgets: false,
         }
     }
 
-    /// Those who can do this work, each in all its modes, of which the fastest counts.
-    pub fn contestants(&self, work: &Work, dtype: Dtype) -> Vec<Vec<Contestant>> {
-        let mut contestants = Vec::new();
-        if *work == Work::FirstToken && !self.place.is_cpu {
-            contestants.push(vec![Contestant {
-                mode: "nothing kept",
-                forgets: true,
-                ..self.ours()
-            }]);
+    /// Runners of the rivals that can do this work, in all modes of each: the fastest counts.
+    pub fn rival_runners(&self, work: &Work, dtype: Dtype) -> Vec<Vec<Runner>> {
+        let mut runners = Vec::new();
+        if *work == Work::FirstToken && !self.device.is_cpu {
+            runners.push(vec![Runner { mode: "nothing kept", forgets: true, ..self.ours() }]);
         }
-        for Entrant { rival, python, .. } in
-            self.rivals_in(work).filter(|entrant| entrant.cannot(work).is_none())
+        for InstalledRival { rival, python, .. } in
+            self.rivals_in(work).filter(|installed| installed.cannot(work).is_none())
         {
-            let contestant = |&mode| Contestant {
+            let runner = |&mode| Runner {
                 name: rival.name().to_owned(),
                 mode,
                 program: python.clone(),
                 arguments: vec![self.path(rival.script()).into()],
                 model: self.model(Some(*rival), dtype),
-                device: self.place.kind().to_owned(),
+                device: self.device.kind().to_owned(),
                 forgets: false,
             };
-            let modes = rival.modes(work, &self.place).iter().map(contestant);
-            if self.place.is_cpu {
-                contestants.push(modes.collect());
+            let modes = rival.modes(work, &self.device).iter().map(runner);
+            if self.device.is_cpu {
+                runners.push(modes.collect());
             } else {
-                contestants.extend(modes.map(|mode| vec![mode]));
+                runners.extend(modes.map(|mode| vec![mode]));
             }
         }
-        contestants
+        runners
     }
 
-    /// What rivals cannot do of this work.
+    /// Rivals that cannot do this work, with the reason.
     pub fn unable(&self, work: &Work) -> Vec<(&'static str, Absence)> {
-        let unable = |entrant: &Entrant| Some((entrant.rival.name(), entrant.cannot(work)?));
+        let unable =
+            |installed: &InstalledRival| Some((installed.rival.name(), installed.cannot(work)?));
         self.rivals_in(work).filter_map(unable).collect()
     }
 
-    fn rivals_in(&self, work: &Work) -> impl Iterator<Item = &Entrant> {
-        self.rivals.iter().filter(|entrant| entrant.rival.takes_part(work))
+    fn rivals_in(&self, work: &Work) -> impl Iterator<Item = &InstalledRival> {
+        self.rivals.iter().filter(|installed| installed.rival.takes_part(work))
     }
 
-    /// The versions of what is compared with.
+    /// Versions of the libraries that are compared with.
     pub fn versions(&self) -> anyhow::Result<Value> {
         let mut versions = Map::new();
         for environment in [Environment::Keras, Environment::Torch] {
-            let lives_there = |entrant: &&Entrant| entrant.rival.environment() == environment;
-            let Some(entrant) = self.rivals.iter().find(lives_there) else { continue };
-            let mut command = Command::new(&entrant.python);
+            let runs_there =
+                |installed: &&InstalledRival| installed.rival.environment() == environment;
+            let Some(installed) = self.rivals.iter().find(runs_there) else { continue };
+            let mut command = Command::new(&installed.python);
             let printed = process::run(command.arg(self.path("versions.py")))?.json;
             versions.extend(printed.as_object().cloned().unwrap_or_default());
         }
@@ -221,11 +223,11 @@ impl Stage {
     }
 }
 
-impl Entrant {
-    /// What keeps it from doing this work.
+impl InstalledRival {
+    /// Reason why it cannot do this work.
     fn cannot(&self, work: &Work) -> Option<Absence> {
         let cannot = self.rival.cannot(work).map(|reason| Absence::Cannot(reason.to_owned()));
-        cannot.or_else(|| self.setback.clone())
+        cannot.or_else(|| self.problem.clone())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where contestants compute: a device, as a process that has opened it describes it.
+//! Device that all runners compute on, described by a process that has opened it.
 
 use std::process::Command;
 
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 
 use super::process;
 
-/// A device.
+/// A device that a benchmark runs on.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Place {
-    /// What [`parse_device`] takes.
+pub struct ComputeDevice {
+    /// Name that [`parse_device`] takes.
     pub name: String,
-    /// What its driver calls it.
+    /// Name that its driver gives.
     pub hardware: String,
     pub is_cpu: bool,
 }
 
-impl Place {
+impl ComputeDevice {
     /// Asks a process of its own, so that this one keeps nothing of a GPU.
     pub fn find(name: &str) -> anyhow::Result<Self> {
         let xtask = std::env::current_exe().context("finding this program")?;
@@ -30,13 +30,13 @@ impl Place {
         Ok(Self { name: name.to_owned(), hardware: hardware.to_owned(), is_cpu })
     }
 
-    /// The name that the rivals' scripts know.
+    /// Name that the rivals' scripts know.
     pub fn kind(&self) -> &'static str {
         if self.is_cpu { "cpu" } else { "gpu" }
     }
 }
 
-/// What the process prints that [`Place::find`] asks.
+/// Output of the process that [`ComputeDevice::find`] starts.
 pub fn describe(name: &str, device: &Device) -> Value {
     if is_cpu(device) {
         return json!({"hardware": "CPU", "is_cpu": true});

@@ -1,4 +1,4 @@
-//! Contestants take turns at one work, round by round, each time in a process of their own.
+//! Rounds, in which the runners take turns at one work, each time in a process of its own.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -13,9 +13,9 @@ use super::cost::{Cost, Rates};
 use super::process::{self, Finished};
 use super::statistics::median;
 
-/// Has burn keep its kernels and what it has learnt of them in the folder in which it runs.
+/// Setting by which burn keeps compiled and tuned kernels in the current folder.
 const LOCAL_CACHE: &str = "[environment]\npath = \"local\"\n";
-/// Has the drivers of NVIDIA and Mesa keep no kernels on the disk.
+/// Variables by which the drivers of NVIDIA and Mesa keep no kernels on the disk.
 const NO_DRIVER_CACHES: [(&str, &str); 3] = [
     ("__GL_SHADER_DISK_CACHE", "0"),
     ("CUDA_CACHE_DISABLE", "1"),
@@ -23,56 +23,55 @@ const NO_DRIVER_CACHES: [(&str, &str); 3] = [
 ];
 
 /// A library in one of its modes.
-pub struct Contestant {
+pub struct Runner {
     pub name: String,
-    /// Empty where there is one way only.
+    /// Empty for a library of one mode.
     pub mode: &'static str,
     pub program: PathBuf,
-    /// The request comes behind them.
+    /// Arguments before the request.
     pub arguments: Vec<OsString>,
     pub model: PathBuf,
-    /// As the program knows it.
+    /// Name that the program knows.
     pub device: String,
-    /// Whether it compiles and tunes for its device anew each time, as on a machine where it has
-    /// never run.
+    /// Whether kernels are compiled and tuned anew each time, as in the first run on a machine.
     pub forgets: bool,
 }
 
-/// What a contestant has shown, round by round.
+/// Measurements of a runner, round by round.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Series {
-    /// Seconds, or bytes in a second: the medians of each round's repetitions.
+    /// Seconds, or bytes a second: the median of each round's repetitions.
     pub values: Vec<f64>,
-    /// The most memory of each process in bytes, where it is known.
+    /// Most memory of each process in bytes, if it is known.
     pub peaks: Vec<f64>,
 }
 
-/// Why a contestant has no numbers.
+/// Reason why a runner has no numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Absence {
     Cannot(String),
     Failed(String),
 }
 
-/// How a rival has done: its fastest mode, or what went wrong.
+/// Result of a rival: that of its fastest mode.
 #[derive(Debug, PartialEq)]
-pub struct Performance {
+pub struct RivalResult {
     pub name: String,
     pub series: Result<Series, Absence>,
 }
 
-/// All that came of one scenario.
+/// Results of one scenario.
 pub struct Outcome {
     pub ours: Result<Series, Absence>,
-    /// What the machine does in a second, round by round; empty where it bounds nothing.
+    /// Rates of the machine, round by round. Empty for work that they do not limit.
     pub rates: Vec<Rates>,
     /// Seconds that these rates allow.
     pub limits: Vec<f64>,
-    pub rivals: Vec<Performance>,
+    pub rivals: Vec<RivalResult>,
 }
 
 impl Outcome {
-    /// Nobody has played.
+    /// No results, for a reason.
     pub fn none(reason: Absence) -> Self {
         Self { ours: Err(reason), rates: Vec::new(), limits: Vec::new(), rivals: Vec::new() }
     }
@@ -93,9 +92,9 @@ impl fmt::Display for Absence {
     }
 }
 
-impl Contestant {
-    /// Adds a round to what it has shown so far. Who has failed once is not asked again.
-    fn play(&self, request: &Value, result: &mut Result<Series, Absence>) {
+impl Runner {
+    /// Adds a round to the results. A runner that has failed once is left out.
+    fn take_turn(&self, request: &Value, result: &mut Result<Series, Absence>) {
         let Ok(series) = result else { return };
         if let Err(absence) = self.run(request, series) {
             eprintln!("{}, left out from here on: {absence}", self.title());
@@ -110,13 +109,13 @@ impl Contestant {
         }
         let values = finished.json["values"].as_array().context("a worker prints its values")?;
         let values: Vec<f64> = values.iter().filter_map(Value::as_f64).collect();
-        // Without a value of its own, what counts is the time until it has spoken.
+        // A process without values is measured by the time until it answers.
         series.values.push(median(&values).unwrap_or(finished.seconds));
         series.peaks.extend(finished.json["peak_bytes"].as_f64());
         Ok(())
     }
 
-    /// What its worker says to a request.
+    /// Answer of the runner's process to a request.
     fn ask(&self, request: &Value) -> anyhow::Result<Finished> {
         let mut request = request.clone();
         request["mode"] = self.mode.into();
@@ -131,7 +130,7 @@ impl Contestant {
         if !self.forgets {
             return process::run(&mut command);
         }
-        let folder = tempfile::tempdir().context("creating a folder without memories")?;
+        let folder = tempfile::tempdir().context("creating a folder without kept kernels")?;
         let settings = folder.path().join("cubecl.toml");
         fs::write(&settings, LOCAL_CACHE)
             .with_context(|| format!("writing {}", settings.display()))?;
@@ -146,8 +145,8 @@ impl Contestant {
     }
 }
 
-/// What the machine does in a second, just now.
-pub fn rates(ours: &Contestant, request: &Value) -> anyhow::Result<Rates> {
+/// Rates of the machine, measured now.
+pub fn rates(ours: &Runner, request: &Value) -> anyhow::Result<Rates> {
     let mut request = request.clone();
     request["task"] = "limits".into();
     let json = ours.ask(&request)?.json;
@@ -155,17 +154,17 @@ pub fn rates(ours: &Contestant, request: &Value) -> anyhow::Result<Rates> {
     Ok(Rates { bytes: rate(0)?, operations: rate(1)? })
 }
 
-/// Has everyone do the work `rounds` times. Who fails is left out from then on.
-pub fn play(
-    ours: &Contestant,
-    rivals: &[Vec<Contestant>],
+/// Measures all runners `rounds` times. A runner that fails is left out from then on.
+pub fn run(
+    ours: &Runner,
+    rivals: &[Vec<Runner>],
     request: &Value,
     cost: Option<Cost>,
     measure: &dyn Fn() -> anyhow::Result<Rates>,
     rounds: u32,
 ) -> Outcome {
     let (mut our_series, mut measured) = (Ok(Series::default()), Ok(Vec::new()));
-    let mut modes: Vec<(&Contestant, Result<Series, Absence>)> =
+    let mut modes: Vec<(&Runner, Result<Series, Absence>)> =
         rivals.iter().flatten().map(|mode| (mode, Ok(Series::default()))).collect();
     for _ in 0..rounds {
         if let (Some(_), Ok(rates)) = (cost, &mut measured) {
@@ -177,9 +176,9 @@ pub fn play(
                 }
             }
         }
-        ours.play(request, &mut our_series);
-        for (contestant, result) in &mut modes {
-            contestant.play(request, result);
+        ours.take_turn(request, &mut our_series);
+        for (runner, result) in &mut modes {
+            runner.take_turn(request, result);
         }
     }
     let rates: Vec<Rates> = measured.unwrap_or_default();
@@ -193,16 +192,15 @@ pub fn play(
     Outcome { ours: our_series, limits: limits.unwrap_or_default(), rates, rivals }
 }
 
-/// Of some modes, all of which count seconds, the one with the least median; of modes that all
-/// failed, the first.
-fn fastest(modes: Vec<(String, Result<Series, Absence>)>) -> Performance {
+/// The mode with the least median of seconds; the first if all failed.
+fn fastest(modes: Vec<(String, Result<Series, Absence>)>) -> RivalResult {
     let key = |series: &Result<Series, Absence>| match series {
         Ok(series) => median(&series.values).unwrap_or(f64::INFINITY),
         Err(_) => f64::INFINITY,
     };
     let best = modes.into_iter().min_by(|left, right| key(&left.1).total_cmp(&key(&right.1)));
     let (name, series) = best.expect("a rival has a mode");
-    Performance { name, series }
+    RivalResult { name, series }
 }
 
 #[cfg(test)]
@@ -223,10 +221,10 @@ mod tests {
     }
     #[cfg(unix)]
     #[test]
-    fn whoever_fails_is_not_asked_again_and_the_others_go_on() {
+    fn a_runner_that_fails_is_not_asked_again_and_the_others_go_on() {
         let folder = tempfile::tempdir().unwrap();
         let asked = folder.path().join("asked");
-        let contestant = |script: &str| Contestant {
+        let runner = |script: &str| Runner {
             name: "one".to_owned(),
             mode: "",
             program: "sh".into(),
@@ -238,11 +236,11 @@ mod tests {
         let fails = format!("echo >> {}; echo 'out of memory' >&2; exit 1", asked.display());
         let works = "echo '{\"values\": [2, 4], \"peak_bytes\": 5}'";
         let cannot = "echo '{\"cannot\": \"finds no GPU\"}'";
-        let rivals = [works, cannot].map(|script| vec![contestant(script)]);
+        let rivals = [works, cannot].map(|script| vec![runner(script)]);
         let request = serde_json::json!({"threads": 1});
         let cost = Some(Cost { bytes: 6.0, operations: 0.0 });
         let measure = || Ok(Rates { bytes: 3.0, operations: 1.0 });
-        let outcome = play(&contestant(&fails), &rivals, &request, cost, &measure, 2);
+        let outcome = run(&runner(&fails), &rivals, &request, cost, &measure, 2);
         let Err(Absence::Failed(reason)) = outcome.ours else { panic!("it has failed") };
         assert!(reason.ends_with("out of memory"), "{reason}");
         assert_eq!(fs::read_to_string(asked).unwrap().lines().count(), 1);
@@ -253,14 +251,14 @@ mod tests {
         assert_eq!(outcome.limits, [2.0, 2.0]);
 
         let unmeasured = || Err(anyhow::anyhow!("no such type"));
-        let outcome = play(&contestant(works), &[], &request, cost, &unmeasured, 2);
+        let outcome = run(&runner(works), &[], &request, cost, &unmeasured, 2);
         assert!(outcome.ours.is_ok() && outcome.limits.is_empty());
     }
 
     #[cfg(unix)]
     #[test]
-    fn who_forgets_runs_where_nothing_is_kept() {
-        let contestant = Contestant {
+    fn a_runner_that_forgets_keeps_no_kernels() {
+        let runner = Runner {
             name: "one".to_owned(),
             mode: "",
             program: "sh".into(),
@@ -272,7 +270,7 @@ mod tests {
             device: "vulkan".to_owned(),
             forgets: true,
         };
-        let said = contestant.ask(&serde_json::json!({"threads": 1})).unwrap().json;
+        let said = runner.ask(&serde_json::json!({"threads": 1})).unwrap().json;
         assert_eq!(said["files"], "cubecl.toml 1");
     }
 }

@@ -1,0 +1,5 @@
+//! The examples, each as a process.
+
+mod fine_tune;
+mod generate;
+mod support;

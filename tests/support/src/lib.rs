@@ -1,0 +1,13 @@
+//! Helpers of all crates' tests: skips that are seen, and tests in a process of their own.
+#![forbid(unsafe_code)]
+
+mod process;
+mod skip;
+
+pub use process::{as_nobody, in_own_process, test_process};
+pub use skip::{needs, skip};
+
+/// Whether the tests of random damage and kills run for long: `GPT2_LONG_TESTS` is set.
+pub fn is_long() -> bool {
+    std::env::var_os("GPT2_LONG_TESTS").is_some()
+}
