@@ -14,7 +14,7 @@ use gpt2_task::{
     BoxError, CheckpointStore, CompileOptions, FitOptions, Gpt2CausalLm, TaskError,
     TrainingCheckpoint,
 };
-use gpt2_test_support::{as_nobody, test_process};
+use gpt2_test_support::{assert_passed, test_process};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -188,19 +188,14 @@ fn something_in_the_way_is_an_error() {
 #[cfg(unix)]
 #[test]
 fn a_folder_that_may_not_be_written_is_an_error() {
-    use std::os::unix::fs::PermissionsExt;
     let folder = with_checkpoint();
     let before = files(folder.path());
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
-    // To the superuser, nothing is read-only.
-    if fs::write(folder.path().join("probe"), "").is_ok() {
-        as_nobody("checkpoints::a_folder_that_may_not_be_written_is_an_error");
-    } else {
+    let name = "checkpoints::a_folder_that_may_not_be_written_is_an_error";
+    while_read_only(folder.path(), name, || {
         let error = CheckpointFolder::new(folder.path()).save(&checkpoint(2, 5)).unwrap_err();
         assert!(error.to_string().contains(FILE), "{error}");
         assert!(files(folder.path()) == before);
-    }
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    });
 }
 
 /// Trains for two epochs of four batches, or until it is stopped after the third batch.
@@ -292,9 +287,7 @@ fn without_space_the_old_files_stay() {
         .env(FULL, folder.path())
         .output()
         .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    assert_passed(&output);
     for (name, before) in presets {
         assert!(files(&folder.path().join(name)) == before, "{name}");
     }

@@ -3,7 +3,6 @@
 use std::fs;
 
 use gpt2_presets::{ExportToTransformers, FileError, PresetError, PresetFormat, SaveToPreset};
-use gpt2_test_support::as_nobody;
 use gpt2_tokenizer::{Gpt2TokenizerConfig, SpecialText, SplitPattern, UnknownBytes};
 
 use crate::saving::{KERAS_FILES, TRANSFORMERS_FILES, files, model, names, older, save, saved};
@@ -87,16 +86,12 @@ fn a_file_in_place_of_a_folder_is_an_error() {
 #[cfg(unix)]
 #[test]
 fn a_folder_that_may_not_be_written_is_an_error() {
-    use std::os::unix::fs::PermissionsExt;
     let folder = saved(&older(), PresetFormat::Keras);
     let before = files(folder.path());
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
-    // To the superuser, nothing is read-only.
-    if fs::write(folder.path().join("probe"), "").is_ok() {
-        as_nobody("failed_saves::a_folder_that_may_not_be_written_is_an_error");
-    } else {
+    let name = "failed_saves::a_folder_that_may_not_be_written_is_an_error";
+    while_read_only(folder.path(), name, || {
         let error = model(&tiny()).save_to_preset(folder.path()).unwrap_err();
         assert!(matches!(&error, PresetError::File(FileError::Write { .. })), "{error}");
         assert!(files(folder.path()) == before);
-    }
+    });
 }

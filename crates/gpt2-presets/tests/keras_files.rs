@@ -9,7 +9,7 @@ use gpt2_presets::{
     FromPreset, FromPresetOnDevice, ModelWeights, Preset, PresetError, PresetFormat,
 };
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor};
-use gpt2_test_support::{is_long, test_process};
+use gpt2_test_support::{assert_passed, is_long, test_process};
 use gpt2_tokenizer::Gpt2Tokenizer;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -384,7 +384,5 @@ fn the_copy_of_the_weights_goes_with_the_preset() {
         .env("TMPDIR", folder.path())
         .output()
         .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    assert_passed(&output);
 }

@@ -384,3 +384,18 @@ pub fn within_seconds<T: Send + 'static>(
     std::thread::spawn(move || sender.send(work()));
     receiver.recv_timeout(std::time::Duration::from_secs(seconds)).expect("an answer in time")
 }
+
+/// Does the work of the test `name` while nobody may write into a folder. For the superuser, to whom
+/// no permission applies, the test runs again as another user.
+#[cfg(unix)]
+pub fn while_read_only(folder: &Path, name: &str, work: impl FnOnce()) {
+    use std::os::unix::fs::PermissionsExt;
+    let set = |mode| fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+    set(0o555);
+    if fs::write(folder.join("probe"), "").is_ok() {
+        gpt2_test_support::as_nobody(name);
+    } else {
+        work();
+    }
+    set(0o755);
+}

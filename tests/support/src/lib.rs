@@ -4,7 +4,7 @@
 mod process;
 mod skip;
 
-pub use process::{as_nobody, in_own_process, test_process};
+pub use process::{as_nobody, assert_passed, in_own_process, test_process};
 pub use skip::{needs, skip};
 
 /// Whether the tests of random damage and kills run for long: `GPT2_LONG_TESTS` is set.

@@ -64,7 +64,9 @@ fn could_not_start(output: &Output) -> bool {
         && code.is_some_and(|code| SETPRIV_FAILED.contains(&code))
 }
 
-fn assert_passed(output: &Output) {
+/// Checks that a process of [`test_process`] passed its test.
+#[track_caller]
+pub fn assert_passed(output: &Output) {
     let text = [&output.stdout[..], &output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
