@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use gpt2_presets::{FromPresetOnDevice, HubOptions, LoadOptions, WeightDtype, progress_bars};
 use gpt2_task::samplers::SamplerConfig;
 use gpt2_task::{GenerateOptions, Generation, Gpt2CausalLm, StopTokenIds, TokenEvent, TokenId};
@@ -24,9 +24,9 @@ struct Arguments {
     /// cpu, auto, wgpu, vulkan:0, cuda:0, …; others than cpu need their cargo feature
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Float type of weights, activations and cache
+    /// Float type of weights, activations and cache: float32, float16 or bfloat16
     #[arg(long, default_value = "float32")]
-    dtype: Dtype,
+    dtype: WeightDtype,
     /// beam, contrastive, greedy, random, top_k or top_p, with arguments as in `top_p:p=0.9,k=1000`
     #[arg(long, default_value = "top_k")]
     sampler: SamplerConfig,
@@ -49,29 +49,12 @@ struct Arguments {
     prompts: Vec<String>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Dtype {
-    Float32,
-    Float16,
-    Bfloat16,
-}
-
-impl From<Dtype> for WeightDtype {
-    fn from(dtype: Dtype) -> Self {
-        match dtype {
-            Dtype::Float32 => Self::F32,
-            Dtype::Float16 => Self::F16,
-            Dtype::Bfloat16 => Self::Bf16,
-        }
-    }
-}
-
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let prompts = read_prompts(arguments.prompts.clone())?;
     let device = gpt2_backbone::parse_device(&arguments.device)?;
     let options = LoadOptions::new(&device)
-        .with_dtype(arguments.dtype.into())
+        .with_dtype(arguments.dtype)
         .with_on_progress(progress_bars::loading())
         .with_hub(HubOptions::new().with_on_progress(progress_bars::downloading()));
     let mut model = Gpt2CausalLm::from_preset(&arguments.preset, options)?;
@@ -92,7 +75,7 @@ fn run(arguments: &Arguments, model: &mut Gpt2CausalLm, prompts: &[String]) -> a
         max_length: arguments.max_length,
         stop_token_ids: arguments.stop_token_ids.clone(),
         strip_prompt: arguments.strip_prompt,
-        truncate: None,
+        ..GenerateOptions::default()
     };
     let mut out = io::stdout().lock();
     let terminal = out.is_terminal() && !arguments.json;

@@ -1,7 +1,7 @@
 //! Models whose weights, activations and caches have 16 bits.
 
 use burn::tensor::DType;
-use gpt2_backbone::{BackboneError, check_float_type};
+use gpt2_backbone::{BackboneError, DeviceError, check_float_type};
 use gpt2_presets::{LoadOptions, PresetError, SaveToPreset, WeightDtype};
 use gpt2_task::{GenerateOptions, Gpt2CausalLm, StopTokenIds, TaskError, samplers};
 use gpt2_test_support::skip;
@@ -23,7 +23,9 @@ fn model(case: &str, dtype: WeightDtype) -> Option<Gpt2CausalLm> {
     let options = LoadOptions::new(&device()).with_dtype(dtype);
     match preset(&format!("{case}/keras")).causal_lm(options) {
         Ok(model) => Some(model),
-        Err(PresetError::Backbone(BackboneError::UnsupportedFloatType { .. })) => {
+        Err(PresetError::Backbone(BackboneError::Device(DeviceError::UnsupportedFloatType {
+            ..
+        }))) => {
             skip(format!("the device does not compute in {dtype:?}"));
             None
         }

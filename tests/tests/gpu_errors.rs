@@ -2,7 +2,9 @@
 //! `GPT2_TEST_DEVICE`, whose tensors are limited to a size that a test can exceed.
 
 use burn::tensor::{Device, Tensor};
-use gpt2_backbone::{BackboneError, Gpt2Backbone, Gpt2BackboneConfig, devices, read, read_f32};
+use gpt2_backbone::{
+    BackboneError, DeviceError, Gpt2Backbone, Gpt2BackboneConfig, devices, read, read_f32,
+};
 use gpt2_presets::CheckpointFolder;
 use gpt2_task::{
     CheckpointStore, Dataset, FitOptions, Gpt2CausalLm, TaskError, TokenBatch, TrainingBatch,
@@ -43,9 +45,9 @@ fn rows(count: usize) -> TokenBatch {
     TokenBatch::unpadded(vec![vec![3; LENGTH]; count]).unwrap()
 }
 
-fn is_out_of_memory(error: &BackboneError) -> bool {
+fn is_out_of_memory(error: &DeviceError) -> bool {
     println!("{error}");
-    matches!(error, BackboneError::DeviceOutOfMemory { .. })
+    matches!(error, DeviceError::OutOfMemory { .. })
 }
 
 #[test]
@@ -96,7 +98,7 @@ fn a_batch_that_is_too_large_ends_a_training_and_keeps_its_checkpoint() {
     let options = FitOptions::new().with_batch_size(1).with_shuffle(false);
     let options = options.with_backup(&mut store, Some(1));
     let error = model.fit(TrainingData::dataset(data), options).unwrap_err();
-    let TaskError::Backbone(error) = error else { panic!("{error}") };
+    let TaskError::Backbone(BackboneError::Device(error)) = error else { panic!("{error}") };
     assert!(is_out_of_memory(&error));
     let kept = CheckpointStore::load(&mut store, &device()).unwrap().expect("there is one");
     let gamma = kept.tensors["weights/layer_norm.gamma"].clone();
@@ -139,11 +141,12 @@ fn lose_a_device() {
     // A driver that loses a device says so by itself.
     let _ = setup.device.poll(wgpu::PollType::wait_indefinitely());
     // What a read finds first.
-    assert!(matches!(read(x).unwrap_err(), BackboneError::DeviceLost { .. }));
+    assert!(matches!(read(x).unwrap_err(), DeviceError::Lost { .. }));
     for sampler in ["greedy", "top_p", "beam:num_beams=2", "contrastive:k=2"] {
         model.compile(gpt2_task::samplers::get(sampler).unwrap()).unwrap();
         let error = model.generate(&prompts(), &options).unwrap_err();
-        let TaskError::Backbone(error @ BackboneError::DeviceLost { .. }) = error else {
+        let TaskError::Backbone(error @ BackboneError::Device(DeviceError::Lost { .. })) = error
+        else {
             panic!("{error:?}");
         };
         assert!(error.to_string().contains("was lost"), "{sampler}: {error}");

@@ -4,10 +4,10 @@
 use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use gpt2_backbone::{PendingRead, start_read};
 use gpt2_kernels::{
-    AdamStep, AttentionOptions, CachedKeys, CrossEntropy, CrossEntropyGradients, DropoutKey,
-    Repeated, StepPlan, StepState, TokenChoice, adam, attention, cached_attention, choose_tokens,
-    chooses_tokens, counted_random, cross_entropy, dropout, gelu, has_steps, layer_norm, linear,
-    linear_add, linear_gelu, projections, reverse_embedding, top_tokens,
+    AdamStep, AttentionOptions, CachedKeys, Caches, CrossEntropy, CrossEntropyGradients,
+    DropoutKey, Qkv, Repeated, StepPlan, StepState, TokenChoice, adam, attention, cached_attention,
+    choose_tokens, chooses_tokens, counted_random, cross_entropy, dropout, gelu, has_steps,
+    layer_norm, linear, linear_add, linear_gelu, projections, reverse_embedding, top_tokens,
 };
 use gpt2_test_support::skip;
 
@@ -136,7 +136,8 @@ fn attention_and_its_gradients() {
                 let leaf = |seed| tensor(seed, shape, device).autodiff().require_grad();
                 let [query, key, value] = [leaf(1), leaf(2), leaf(3)];
                 let mask = is_masked.then(|| mask(2, tokens, device));
-                let y = attention(query.clone(), key.clone(), value.clone(), mask, options);
+                let qkv = Qkv::from([query.clone(), key.clone(), value.clone()]);
+                let y = attention(qkv, mask, options);
                 let weights = Tensor::from_inner(tensor(4, shape, device));
                 let gradients = (y.clone() * weights).sum().backward();
                 vec![
@@ -160,24 +161,17 @@ fn attention_to_a_cache() {
                 let options = AttentionOptions { num_heads: heads, scale: 0.5, dropout: None };
                 let shape = [3, new, heads * width];
                 // The cache has a row that no sequence writes to.
-                let caches = [5, 6].map(|seed| tensor(seed, [4, heads, room, width], device));
-                let [key_cache, value_cache] = caches;
+                let cache = |seed| tensor(seed, [4, heads, room, width], device);
+                let caches = Caches { keys: cache(5), values: cache(6) };
                 let rows = (variant == "rows").then(|| {
                     let row = |place: usize| ((place * 7 + place / room) % 4) as u32;
                     (0..3 * room).map(row).collect()
                 });
                 let mask = (variant == "mask").then(|| mask(3, start + new, device));
-                let (y, key_cache, value_cache) = cached_attention(
-                    tensor(1, shape, device),
-                    tensor(2, shape, device),
-                    tensor(3, shape, device),
-                    key_cache,
-                    value_cache,
-                    mask,
-                    CachedKeys { start, rows },
-                    options,
-                );
-                vec![values(y), values(key_cache), values(value_cache)]
+                let qkv = Qkv::from([1, 2, 3].map(|seed| tensor(seed, shape, device)));
+                let cached = CachedKeys { start, rows };
+                let (y, caches) = cached_attention(qkv, caches, mask, cached, options);
+                vec![values(y), values(caches.keys), values(caches.values)]
             });
         }
     }
@@ -428,7 +422,7 @@ fn repeated_steps() {
         rows,
     };
     let chosen = |tokens: [i32; 2]| Tensor::<1, Int>::from_data(tokens, (&gpu, DType::I32));
-    let state = StepState::new(3, chosen([50, 100]), vocabulary_size, &plan, &gpu);
+    let mut state = StepState::new(3, chosen([50, 100]), vocabulary_size, &plan, &gpu);
     let always = chosen([70, 71]);
     let mut steps = Repeated::new(&gpu, move || {
         state.advance(always.clone(), vocabulary_size);

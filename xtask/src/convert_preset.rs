@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use burn::tensor::{DType, Device};
+use burn::tensor::{DType, Device, Tensor};
 use clap::ValueEnum;
 use gpt2_backbone::{Gpt2Backbone, update_parameters};
 use gpt2_presets::{
@@ -27,7 +27,7 @@ pub struct Arguments {
     to: Option<Format>,
     /// Element type of the weights
     #[arg(long, default_value = "f32")]
-    dtype: Dtype,
+    dtype: WeightDtype,
     /// Split weights above this size into files of at most that; a larger tensor, or with keras a
     /// larger layer, has a file of its own [default: 50 for transformers, 10.7 for keras]
     #[arg(long, value_name = "GB", value_parser = parse_gigabytes)]
@@ -58,33 +58,18 @@ impl Format {
     }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Dtype {
-    F32,
-    F16,
-    Bf16,
-}
-
-impl Dtype {
-    fn stored(self) -> WeightDtype {
-        match self {
-            Self::F32 => WeightDtype::F32,
-            Self::F16 => WeightDtype::F16,
-            Self::Bf16 => WeightDtype::Bf16,
-        }
+/// The weights as a file of this format and type holds them.
+fn round(backbone: Gpt2Backbone, dtype: WeightDtype, to: Format) -> Gpt2Backbone {
+    if dtype == WeightDtype::F32 {
+        return backbone;
     }
-
-    /// The weights as a file of this format and type holds them.
-    fn round(self, backbone: Gpt2Backbone, to: Format) -> Gpt2Backbone {
-        let dtype = match self {
-            Self::F32 => return backbone,
-            Self::F16 => DType::F16,
-            Self::Bf16 => DType::BF16,
-        };
-        update_parameters(backbone, |path, shape, values| {
-            if to.rounds(path, shape) { values.cast(dtype).cast(DType::F32) } else { values }
-        })
-    }
+    let round = |values: Tensor<1>| values.cast(dtype.tensor()).cast(DType::F32);
+    update_parameters(
+        backbone,
+        |path, shape, values| {
+            if to.rounds(path, shape) { round(values) } else { values }
+        },
+    )
 }
 
 /// Writes beside the destination, compares, and renames.
@@ -135,13 +120,11 @@ fn is_preset(folder: &Path) -> bool {
 
 fn write(preset: &Preset, to: Format, path: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { dtype, max_shard_size, .. } = arguments;
-    let export =
-        ExportOptions::new().with_dtype(dtype.stored()).with_on_progress(progress_bars::saving());
+    let export = ExportOptions::new().with_dtype(*dtype).with_on_progress(progress_bars::saving());
     match to {
         Format::Keras => {
-            let mut options = SaveOptions::new()
-                .with_dtype(dtype.stored())
-                .with_on_progress(progress_bars::saving());
+            let mut options =
+                SaveOptions::new().with_dtype(*dtype).with_on_progress(progress_bars::saving());
             if let Some(size) = max_shard_size {
                 options = options.with_max_shard_size(*size);
             }
@@ -161,11 +144,16 @@ fn write(preset: &Preset, to: Format, path: &Path, arguments: &Arguments) -> any
 
 /// Every format holds the floats that it was given, so that not one bit may differ. Returns the
 /// number of tokens.
-fn compare(source: &Preset, written: &Path, to: Format, dtype: Dtype) -> anyhow::Result<usize> {
+fn compare(
+    source: &Preset,
+    written: &Path,
+    to: Format,
+    dtype: WeightDtype,
+) -> anyhow::Result<usize> {
     let device = gpt2_backbone::parse_device("cpu")?;
     let path = written.to_str().context("the destination's path must be UTF-8 to verify it")?;
     // One model after the other is in memory.
-    let expected = logits(dtype.round(load(source, &device)?, to))?;
+    let expected = logits(round(load(source, &device)?, dtype, to))?;
     let found = logits(load(&Preset::open(path)?, &device)?)?;
     let pairs = || expected.iter().zip(&found);
     if expected.len() != found.len() || pairs().any(|(one, other)| one.to_bits() != other.to_bits())

@@ -1,4 +1,4 @@
-//! The commands of `cargo xtask`, each as a process.
+//! The commands of `cargo xtask` from outside: outputs, exit codes, and what they leave.
 
 mod bench;
 mod convert_preset;

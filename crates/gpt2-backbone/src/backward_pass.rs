@@ -1,31 +1,27 @@
-//! The forward pass in training, and the way back: gradients of every trainable parameter.
+//! Training: the forward pass that is recorded, and gradients of every trainable parameter.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Bool, DType, Int, Tensor};
+use burn::module::{Module, Param};
+use burn::tensor::{Bool, DType, IndexingUpdateOp, Int, Tensor};
+use gpt2_kernels::check_float_type;
 
 use crate::backbone::Gpt2Backbone;
-use crate::device::check_float_type;
-use crate::dropout::DropoutSeed;
+use crate::dropout::{DropoutSeed, Place};
+use crate::error::BackboneError;
 use crate::forward_pass::ForwardPass;
-use crate::trainable::{has_trainable, is_trainable};
-use crate::{BackboneError, Dense};
+use crate::parameter::{ParameterGradients, ParameterVisitor, has_trainable, is_trainable, visit};
 
-/// Gradients by the path of their parameter, each as a flat tensor of 32-bit floats.
-pub type ParameterGradients = BTreeMap<String, Tensor<1>>;
-
-/// How a forward pass in training is computed.
+/// Options of a forward pass in training.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct TrainingOptions {
     /// Drops activations at the config's rate.
     pub dropout: Option<DropoutSeed>,
-    /// Whether only the inputs of the layers are kept, and each layer is computed again on the
-    /// way back: a layer's memory in place of all layers', for a third more time
+    /// Whether only the inputs of the layers are kept, and each layer is computed again in the
+    /// backward pass: a layer's memory in place of all layers', for a third more time
     /// ([Chen et al., 2016](https://arxiv.org/abs/1604.06174)).
     pub gradient_checkpointing: bool,
-    /// The float type of products and activations, where it is not that of the parameters.
+    /// Float type of products and activations. Default: the model's.
     pub compute_dtype: Option<DType>,
 }
 
@@ -37,12 +33,12 @@ pub struct BackwardPass {
     tape: Tape,
 }
 
-/// What was kept of the forward pass.
+/// Part of the forward pass that was kept.
 enum Tape {
     /// All of it.
     Recorded(Box<Segment>),
-    /// The input of each segment.
-    Inputs(Vec<(Range<usize>, Tensor<3>)>),
+    /// The input of each layer.
+    Inputs(Vec<Tensor<3>>),
 }
 
 /// Some layers of the model, computed with everything that their gradients need.
@@ -54,7 +50,7 @@ struct Segment {
 }
 
 impl Gpt2Backbone {
-    /// Hidden states, as [`forward_with`](Self::forward_with) gives them, and the way back.
+    /// Hidden states, as [`forward_with`](Self::forward_with) gives them, and the backward pass.
     ///
     /// The model may be on any device; gradients are computed by burn's automatic differentiation
     /// in there, and the model itself is unchanged.
@@ -77,22 +73,21 @@ impl Gpt2Backbone {
             check_float_type(&self.device(), dtype)?;
         }
         let backbone = self.clone().valid();
-        let mut pass = backbone.begin(None, padding_mask, options.dropout);
-        pass.compute_dtype = options.compute_dtype.filter(|dtype| *dtype != DType::F32);
-        let layers = self.transformer_layers.len();
+        let pass = backbone.begin(None, padding_mask, options.dropout, options.compute_dtype);
+        let layers = 0..self.transformer_layers.len();
         let embedded = backbone.embed(token_ids.clone(), &pass);
         let (output, tape) = if options.gradient_checkpointing {
-            let compute = cast_kernels(backbone.clone(), &pass);
-            let mut segments = Vec::with_capacity(layers);
-            let mut x = embedded;
-            for layer in 0..layers {
-                let range = layer..layer + 1;
-                let output = compute.run_layers(range.clone(), x.clone(), &pass);
-                segments.push((range, std::mem::replace(&mut x, output)));
-            }
-            (x, Tape::Inputs(segments))
+            let mut inputs = vec![embedded.clone()];
+            let mut keep = |x: Tensor<3>, _| {
+                inputs.push(x.clone());
+                x
+            };
+            let output = backbone.run_layers(layers, embedded, &pass, None, &mut keep);
+            // The last layer's output is no layer's input.
+            inputs.pop();
+            (output, Tape::Inputs(inputs))
         } else {
-            let segment = backbone.record(0..layers, embedded, &pass);
+            let segment = backbone.record(layers, embedded, &pass);
             (segment.output.clone().inner(), Tape::Recorded(Box::new(segment)))
         };
         Ok((output.cast(DType::F32), BackwardPass { backbone, token_ids, pass, tape }))
@@ -101,13 +96,48 @@ impl Gpt2Backbone {
     /// Computes some layers on an autodiff device.
     fn record(&self, layers: Range<usize>, input: Tensor<3>, pass: &ForwardPass) -> Segment {
         let leaves = self.clone().train();
-        let compute = cast_kernels(leaves.clone(), pass);
         let mut input = input.autodiff();
         if self.is_trained_before(layers.start) {
             input = input.require_grad();
         }
-        let output = compute.run_layers(layers, input.clone(), pass);
+        let output = leaves.run_layers(layers, input.clone(), pass, None, &mut |x, _| x);
         Segment { leaves, input, output }
+    }
+
+    /// Adds the embeddings' gradients, given that of [`embed`](Self::embed)'s result.
+    ///
+    /// Written out, because automatic differentiation would make a table of zeros for the few rows
+    /// that a batch uses, and add another table to it where the weights are tied.
+    pub(crate) fn embed_backward(
+        &self,
+        token_ids: Tensor<2, Int>,
+        gradient: Tensor<3>,
+        pass: &ForwardPass,
+        gradients: &mut ParameterGradients,
+    ) {
+        // Dropout is its own gradient.
+        let gradient = pass.drop(gradient, Place::Embeddings).cast(DType::F32);
+        let start = pass.cached.start as i64;
+        let [_, length, _] = gradient.dims();
+        let mut add = |path: &str, table: &Param<Tensor<2>>, rows, ids| {
+            if !is_trainable(table) {
+                return;
+            }
+            let shape = table.dims();
+            let sum = match gradients.remove(path) {
+                Some(other) => other.reshape(shape),
+                None => Tensor::zeros(shape, &table.device()),
+            };
+            let sum = sum.select_assign(0, ids, rows, IndexingUpdateOp::Add);
+            gradients.insert(path.to_owned(), sum.reshape([-1]));
+        };
+        let positions = Tensor::arange(start..start + length as i64, &token_ids.device());
+        let by_position = gradient.clone().sum_dim(0).squeeze_dim(0);
+        let table = &self.position_embedding.position_embeddings;
+        add("position_embedding.position_embeddings", table, by_position, positions);
+        let table = &self.token_embedding.embeddings;
+        let by_token = gradient.flatten(0, 1);
+        add("token_embedding.embeddings", table, by_token, token_ids.flatten(0, 1));
     }
 
     /// Whether any parameter is trained that is used before this layer.
@@ -137,9 +167,11 @@ impl BackwardPass {
         let Self { backbone, token_ids, pass, tape } = self;
         let embedded = match tape {
             Tape::Recorded(segment) => segment.backward(hidden_gradient, &mut gradients),
-            Tape::Inputs(segments) => {
-                segments.into_iter().rev().try_fold(hidden_gradient, |gradient, (layers, input)| {
-                    backbone.record(layers, input, &pass).backward(gradient, &mut gradients)
+            Tape::Inputs(inputs) => {
+                let mut layers = inputs.into_iter().enumerate().rev();
+                layers.try_fold(hidden_gradient, |gradient, (layer, input)| {
+                    let segment = backbone.record(layer..layer + 1, input, &pass);
+                    segment.backward(gradient, &mut gradients)
                 })
             }
         };
@@ -164,52 +196,21 @@ impl Segment {
         let gradient = Tensor::from_inner(output_gradient.cast(self.output.dtype()));
         let mut gradients = (self.output * gradient).sum().backward();
         let input = self.input.grad_remove(&mut gradients);
-        let mut collect = Collector { path: Vec::new(), gradients: &mut gradients, collected };
-        self.leaves.visit(&mut collect);
+        visit(&self.leaves, Collector { gradients: &mut gradients, collected });
         input
     }
 }
 
 /// Takes the gradients of a module's parameters out of burn's.
 struct Collector<'a> {
-    path: Vec<String>,
     gradients: &'a mut burn::tensor::Gradients,
     collected: &'a mut ParameterGradients,
 }
 
-impl ModuleVisitor for Collector<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = param.val().grad_remove(self.gradients) {
-            let gradient = gradient.reshape([-1]);
-            self.collected.insert(self.path.join("."), gradient);
+impl ParameterVisitor for Collector<'_> {
+    fn visit<const D: usize>(&mut self, path: &str, parameter: &Param<Tensor<D>>) {
+        if let Some(gradient) = parameter.val().grad_remove(self.gradients) {
+            self.collected.insert(path.to_owned(), gradient.reshape([-1]));
         }
     }
-}
-
-/// The model with kernels and biases in the float type of the pass; gradients flow through the
-/// cast. Embeddings and normalisations stay: their results are cast.
-fn cast_kernels(backbone: Gpt2Backbone, pass: &ForwardPass) -> Gpt2Backbone {
-    struct Cast(DType);
-    impl ModuleMapper for Cast {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            param.map(|tensor| tensor.cast(self.0))
-        }
-    }
-    let Some(dtype) = pass.compute_dtype else { return backbone };
-    let mut backbone = backbone;
-    for layer in &mut backbone.transformer_layers {
-        for dense in layer.dense_layers_mut() {
-            let taken: Dense = dense.clone();
-            *dense = taken.map(&mut Cast(dtype));
-        }
-    }
-    backbone
 }

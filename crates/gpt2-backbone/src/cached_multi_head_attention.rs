@@ -2,9 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use gpt2_kernels::{AttentionOptions, attention};
+use gpt2_kernels::{AttentionOptions, Qkv, attention};
 
-use crate::Gpt2BackboneConfig;
+use crate::config::Gpt2BackboneConfig;
 use crate::dense::Dense;
 use crate::dropout::Place;
 use crate::forward_pass::ForwardPass;
@@ -62,15 +62,15 @@ impl CachedMultiHeadAttention {
         cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
         let projections = [&self.query_dense, &self.key_dense, &self.value_dense];
-        let [query, key, value] = Dense::forward_three(projections, input);
+        let qkv = Qkv::from(Dense::forward_three(projections, input));
         let options = AttentionOptions {
             num_heads: self.num_heads,
             scale: self.query_scale,
             dropout: pass.dropout.map(|dropout| dropout.key(Place::Probabilities(layer))),
         };
         let joined = match cache {
-            Some(cache) => cache.attend([query, key, value], pass, options),
-            None => attention(query, key, value, pass.padding_mask.clone(), options),
+            Some(cache) => cache.attend(qkv, pass, options),
+            None => attention(qkv, pass.padding_mask.clone(), options),
         };
         self.output_dense.add_to(residual, joined, pass, Place::Attention(layer))
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::BackboneError;
+use crate::error::BackboneError;
 
 /// No GPT-2 comes near: 2^38 parameters are a terabyte in 32-bit floats.
 const MAX_PARAMETERS: u128 = 1 << 38;

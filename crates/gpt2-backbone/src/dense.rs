@@ -2,19 +2,19 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use gpt2_kernels::{linear, linear_add, linear_gelu, projections};
 
 use crate::dropout::Place;
 use crate::forward_pass::ForwardPass;
 use crate::lora::Lora;
 use crate::parameter::{Initializer, ParameterReader, ParameterSource};
+use crate::weight;
 
 /// Standard deviation of KerasHub's kernel initialiser for GPT-2 (`gpt2_backbone.py`, `_gpt_2_kernel_initializer`).
 const KERNEL_STDDEV: f64 = 0.02;
 
 /// A kernel and a bias, under Keras' names.
 ///
-/// The kernel is stored as Keras and OpenAI store it, `[input, output]`, so no loader transposes.
+/// The kernel lies as in Keras and in OpenAI's checkpoints, `[input, output]`.
 #[derive(Module, Debug)]
 pub struct Dense {
     /// `[input_dim, output_dim]`.
@@ -23,7 +23,7 @@ pub struct Dense {
     pub bias: Param<Tensor<1>>,
     /// Added to the kernel, once LoRA is enabled.
     pub lora: Option<Lora>,
-    /// Heads that lie side by side in the output; in Keras an axis of the kernel's own.
+    /// Number of heads that lie side by side in the output; in Keras an axis of the kernel.
     groups: usize,
 }
 
@@ -42,7 +42,7 @@ impl Dense {
         })
     }
 
-    /// Says that the output is that of `groups` heads.
+    /// Sets the number of heads that lie side by side in the output. Default: 1.
     pub(crate) fn with_groups(mut self, groups: usize) -> Self {
         self.groups = groups;
         self
@@ -60,7 +60,7 @@ impl Dense {
         }
     }
 
-    /// Heads that lie side by side in the output, or 1.
+    /// Number of heads that lie side by side in the output, or 1.
     pub fn groups(&self) -> usize {
         self.groups
     }
@@ -73,7 +73,7 @@ impl Dense {
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
         let [output] = on_rows(input, |rows| {
             let adapted = self.lora.as_ref().map(|lora| lora.forward(rows.clone()));
-            let output = linear(rows, self.kernel.val(), self.bias.val());
+            let output = weight::dense(rows, &self.kernel, &self.bias);
             match adapted {
                 Some(adapted) => [output + adapted],
                 None => [output],
@@ -87,22 +87,21 @@ impl Dense {
         if layers.iter().any(|layer| layer.lora.is_some()) {
             return layers.map(|layer| layer.forward(input.clone()));
         }
-        let kernels = layers.map(|layer| layer.kernel.val());
-        let biases = layers.map(|layer| layer.bias.val());
-        on_rows(input, |rows| projections(rows, kernels, biases))
+        let (kernels, biases) =
+            (layers.map(|layer| &layer.kernel), layers.map(|layer| &layer.bias));
+        on_rows(input, |rows| weight::dense_three(rows, kernels, biases))
     }
 
-    /// GPT-2's GELU of what the layer computes.
+    /// GPT-2's GELU of the layer's output.
     pub(crate) fn forward_gelu(&self, input: Tensor<3>) -> Tensor<3> {
         if self.lora.is_some() {
             return gpt2_kernels::gelu(self.forward(input));
         }
-        let (kernel, bias) = (self.kernel.val(), self.bias.val());
-        let [output] = on_rows(input, |rows| [linear_gelu(rows, kernel, bias)]);
+        let [output] = on_rows(input, |rows| [weight::dense_gelu(rows, &self.kernel, &self.bias)]);
         output
     }
 
-    /// Adds what the layer computes, and dropout leaves of it, to `residual`.
+    /// Adds the layer's output, after dropout, to `residual`.
     pub(crate) fn add_to(
         &self,
         residual: Tensor<3>,
@@ -113,9 +112,9 @@ impl Dense {
         if self.lora.is_some() || pass.dropout.is_some() {
             return residual + pass.drop(self.forward(input), place);
         }
-        let (kernel, bias) = (self.kernel.val(), self.bias.val());
         let residual = residual.flatten(0, 1);
-        let [output] = on_rows(input, |rows| [linear_add(rows, kernel, bias, residual)]);
+        let [output] =
+            on_rows(input, |rows| [weight::dense_add(residual, rows, &self.kernel, &self.bias)]);
         output
     }
 }

@@ -1,6 +1,8 @@
-//! What can go wrong between token ids and hidden states.
+//! Errors between token ids and hidden states.
 
-/// Everything that this crate refuses, with what was expected, what was found, and the remedy.
+use gpt2_kernels::DeviceError;
+
+/// Error of this crate: the input refused, what was expected, what was found, and the remedy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackboneError {
@@ -88,79 +90,6 @@ pub enum BackboneError {
         found: Vec<usize>,
     },
 
-    /// The text does not name a device.
-    #[error(
-        "`{device}` is not a device: expected one of \"auto\", \"cpu\", \"flex\", \"ndarray\", \"wgpu\", \"vulkan\", \"metal\", \"webgpu\" or \"cuda\", the last five with an optional index such as \"vulkan:0\""
-    )]
-    UnknownDevice {
-        /// The text.
-        device: String,
-    },
-
-    /// The device's backend was not compiled in.
-    #[error(
-        "the device `{device}` needs the cargo feature `{feature}`: build with `--features {feature}`"
-    )]
-    DeviceNotCompiled {
-        /// The device asked for.
-        device: String,
-        /// The feature that brings it.
-        feature: &'static str,
-    },
-
-    /// The backend is compiled in, but this machine has no such device.
-    #[error(
-        "the device `{device}` does not exist on this machine: its backend finds {found} device(s); install the device's driver, or use another device, such as \"cpu\"{}", if device.starts_with("webgpu") { " (WebGPU is the browser's; elsewhere use \"wgpu\")" } else { "" }
-    )]
-    DeviceNotFound {
-        /// The device asked for.
-        device: String,
-        /// How many devices the backend finds.
-        found: usize,
-    },
-
-    /// The device is there, but its driver does not open it.
-    #[error("the device `{device}` cannot be used: {reason}; use another device, such as \"cpu\"")]
-    DeviceUnavailable {
-        /// The device asked for.
-        device: String,
-        /// What its driver says.
-        reason: String,
-    },
-
-    /// The device has no memory left.
-    #[error(
-        "the device {device} has no memory left ({reason}); use a smaller batch, shorter texts, 16-bit floats or gradient checkpointing, or another device"
-    )]
-    DeviceOutOfMemory {
-        /// The device.
-        device: String,
-        /// What its driver says.
-        reason: String,
-    },
-
-    /// The device was reset or taken away; nothing that was on it can be read.
-    #[error(
-        "the device {device} was lost ({reason}); start the program again, or use another device"
-    )]
-    DeviceLost {
-        /// The device.
-        device: String,
-        /// What its driver says.
-        reason: String,
-    },
-
-    /// The device could not compute something.
-    #[error(
-        "the device {device} failed: {reason}; use another device, or report this with the output of `cargo xtask devices`"
-    )]
-    DeviceFailed {
-        /// The device.
-        device: String,
-        /// What it says.
-        reason: String,
-    },
-
     /// A name that no part of the model has.
     #[error(
         "`{name}` names no layer of this model; the names are: {}", known.join(", ")
@@ -187,14 +116,16 @@ pub enum BackboneError {
     )]
     LoraAlreadyEnabled,
 
-    /// The device cannot compute in this float type.
+    /// The text does not name a float type.
     #[error(
-        "the device {device} does not compute in {dtype}; use 32-bit floats, another 16-bit type, or another device"
+        "cannot parse the float type `{found}`, expected float32 (f32), float16 (f16) or bfloat16 (bf16)"
     )]
-    UnsupportedFloatType {
-        /// The device.
-        device: String,
-        /// The float type.
-        dtype: String,
+    UnknownFloatType {
+        /// The text.
+        found: String,
     },
+
+    /// From the device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
 }

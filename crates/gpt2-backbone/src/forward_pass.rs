@@ -1,4 +1,4 @@
-//! What all layers of one forward pass share.
+//! State that all layers of one forward pass share.
 
 use burn::tensor::{Bool, DType, Int, Tensor};
 use gpt2_kernels::CachedKeys;
@@ -10,13 +10,13 @@ use crate::dropout::{Dropout, Place};
 pub(crate) struct ForwardPass {
     /// True where a token may be seen, `[batch_size, tokens in the cache + sequence_length]`.
     pub(crate) padding_mask: Option<Tensor<2, Bool>>,
-    /// The tokens in the cache, behind which the first token is.
+    /// Tokens in the cache, which come before the first token.
     pub(crate) cached: CachedKeys,
     /// Their number, `[1]`, where it is on the device.
     pub(crate) position: Option<Tensor<1, Int>>,
     pub(crate) dropout: Option<Dropout>,
-    /// The float type of activations, where it is not that of the parameters.
-    pub(crate) compute_dtype: Option<DType>,
+    /// Float type of products and activations.
+    pub(crate) compute_dtype: DType,
 }
 
 impl ForwardPass {

@@ -1,28 +1,24 @@
 //! Keys and values of the tokens seen so far, written in place.
 
-use std::sync::Arc;
-
 use burn::tensor::{DType, Device, Tensor, s};
-use gpt2_kernels::{AttentionOptions, CachedKeys, cached_attention, step_attention};
+use gpt2_kernels::{AttentionOptions, CachedKeys, Caches, Qkv, cached_attention, step_attention};
 
+use crate::cached_tokens::CachedTokens;
+use crate::config::Gpt2BackboneConfig;
+use crate::error::BackboneError;
 use crate::forward_pass::ForwardPass;
-use crate::{BackboneError, Gpt2BackboneConfig};
 
 /// The keys and values of every layer, with room for `max_length` tokens.
 ///
 /// The buffers are allocated once. A cache belongs to one batch of sequences of equal length;
-/// [`select_rows`](Self::select_rows) reorders or repeats the sequences without a copy: what moves
-/// is a table that says in which row of the buffers each token of each sequence is.
+/// [`select_rows`](Self::select_rows) reorders or repeats the sequences without a copy: a table has
+/// the row of the buffers in which each token of each sequence is.
 #[derive(Debug, Clone)]
 pub struct KeyValueCache {
     layers: Vec<LayerCache>,
     /// Rows of the buffers.
     capacity: usize,
-    /// The row of each token, `[batch_size][max_length]`; none where sequence `i` is in row `i`.
-    rows: Option<Arc<[u32]>>,
-    batch_size: usize,
-    length: usize,
-    max_length: usize,
+    tokens: CachedTokens,
 }
 
 /// One layer's part of a [`KeyValueCache`].
@@ -30,7 +26,7 @@ pub struct KeyValueCache {
 pub(crate) struct LayerCache {
     /// Keys and values, `[capacity, num_heads, max_length, head_dim]` each; absent only while the
     /// attention writes to them.
-    buffers: Option<[Tensor<4>; 2]>,
+    buffers: Option<Caches>,
 }
 
 impl KeyValueCache {
@@ -53,37 +49,36 @@ impl KeyValueCache {
             });
         }
         let shape = [batch_size, config.num_heads, max_length, config.head_dim()];
+        let zeros = || Tensor::zeros(shape, (device, dtype));
         let layers = (0..config.num_layers)
-            .map(|_| LayerCache {
-                buffers: Some([(); 2].map(|()| Tensor::zeros(shape, (device, dtype)))),
-            })
+            .map(|_| LayerCache { buffers: Some(Caches { keys: zeros(), values: zeros() }) })
             .collect();
-        Ok(Self { layers, capacity: batch_size, rows: None, batch_size, length: 0, max_length })
+        Ok(Self { layers, capacity: batch_size, tokens: CachedTokens::new(batch_size, max_length) })
     }
 
     /// Number of tokens a row that the cache holds.
     pub fn len(&self) -> usize {
-        self.length
+        self.tokens.length()
     }
 
     /// Whether the cache holds no token.
     pub fn is_empty(&self) -> bool {
-        self.length == 0
+        self.len() == 0
     }
 
     /// Number of tokens a row that the cache has room for.
     pub fn max_length(&self) -> usize {
-        self.max_length
+        self.tokens.max_length()
     }
 
     /// Number of rows.
     pub fn batch_size(&self) -> usize {
-        self.batch_size
+        self.tokens.batch_size()
     }
 
     /// Forgets the tokens from `length` on; a longer `length` than the present one has no effect.
     pub fn truncate(&mut self, length: usize) {
-        self.length = self.length.min(length);
+        self.tokens.truncate(length);
     }
 
     /// Makes row `i` a copy of the former row `rows[i]`, so that rows can be reordered, repeated
@@ -93,46 +88,22 @@ impl KeyValueCache {
     ///
     /// If a row does not exist.
     pub fn select_rows(&mut self, rows: &[usize]) {
-        assert!(rows.iter().all(|&row| row < self.batch_size), "no such row in {rows:?}");
-        if rows.iter().copied().eq(0..self.batch_size) {
-            return;
-        }
-        let mut moved = vec![0; rows.len() * self.max_length];
-        for (&row, moved) in rows.iter().zip(moved.chunks_exact_mut(self.max_length)) {
-            match &self.rows {
-                Some(rows) => moved.copy_from_slice(&rows[row * self.max_length..][..moved.len()]),
-                None => moved.fill(row as u32),
-            }
-        }
-        self.rows = Some(moved.into());
-        self.batch_size = rows.len();
-        if self.batch_size > self.capacity {
-            self.capacity = self.batch_size;
-            self.layers.iter_mut().for_each(|layer| layer.grow(self.batch_size));
+        self.tokens.select(rows);
+        let batch_size = self.tokens.batch_size();
+        if batch_size > self.capacity {
+            self.capacity = batch_size;
+            self.layers.iter_mut().for_each(|layer| layer.grow(batch_size));
         }
     }
 
-    pub(crate) fn reserve(&self, batch_size: usize, new: usize) -> Result<(), BackboneError> {
-        if batch_size != self.batch_size {
-            return Err(BackboneError::ShapeMismatch {
-                name: "token_ids",
-                expected: vec![self.batch_size, new],
-                found: vec![batch_size, new],
-            });
-        }
-        if self.length + new > self.max_length {
-            return Err(BackboneError::CacheFull {
-                length: self.length,
-                max_length: self.max_length,
-                new,
-            });
-        }
-        Ok(())
+    /// Refuses new tokens for which there is no row or no room.
+    pub(crate) fn check_room(&self, batch_size: usize, new: usize) -> Result<(), BackboneError> {
+        self.tokens.check_room(batch_size, new)
     }
 
-    /// Where the keys and values of the tokens are.
+    /// Location of the keys and values of the tokens.
     pub(crate) fn cached(&self) -> CachedKeys {
-        CachedKeys { start: self.length, rows: self.rows.clone() }
+        self.tokens.location()
     }
 
     pub(crate) fn layer(&mut self, index: usize) -> &mut LayerCache {
@@ -141,57 +112,44 @@ impl KeyValueCache {
 
     /// Counts tokens that every sequence has written to its own row.
     pub(crate) fn advance(&mut self, new: usize) {
-        if let Some(rows) = &mut self.rows {
-            let sequences = Arc::make_mut(rows).chunks_exact_mut(self.max_length);
-            for (row, places) in sequences.enumerate() {
-                places[self.length..self.length + new].fill(row as u32);
-            }
-        }
-        self.length += new;
+        self.tokens.advance(new);
     }
 }
 
 impl LayerCache {
-    /// Writes keys and values behind the tokens that are there, and attends to all.
+    /// Writes keys and values after the tokens that are there, and attends to all.
     ///
     /// # Shapes
     ///
     /// `[batch_size, new, hidden_dim]` for query, key, value and the result.
     pub(crate) fn attend(
         &mut self,
-        [query, key, value]: [Tensor<3>; 3],
+        qkv: Qkv,
         pass: &ForwardPass,
         options: AttentionOptions,
     ) -> Tensor<3> {
         let free = "no attention is under way";
         if let Some(position) = &pass.position {
             let buffers = self.buffers.as_ref().expect(free);
-            return step_attention([query, key, value], buffers, position.clone(), options);
+            return step_attention(qkv, buffers, position.clone(), options);
         }
         // Moved in and out: a sole owner is written in place.
-        let [keys, values] = self.buffers.take().expect(free);
-        let (output, keys, values) = cached_attention(
-            query,
-            key,
-            value,
-            keys,
-            values,
-            pass.padding_mask.clone(),
-            pass.cached.clone(),
-            options,
-        );
-        self.buffers = Some([keys, values]);
+        let buffers = self.buffers.take().expect(free);
+        let (mask, cached) = (pass.padding_mask.clone(), pass.cached.clone());
+        let (output, buffers) = cached_attention(qkv, buffers, mask, cached, options);
+        self.buffers = Some(buffers);
         output
     }
 
-    /// Makes room for more rows behind those that are there.
+    /// Makes room for more rows after those that are there.
     fn grow(&mut self, capacity: usize) {
-        let buffers = self.buffers.take().expect("no attention is under way");
-        self.buffers = Some(buffers.map(|buffer| {
+        let Caches { keys, values } = self.buffers.take().expect("no attention is under way");
+        let grown = |buffer: Tensor<4>| {
             let [rows, num_heads, max_length, head_dim] = buffer.dims();
             let shape = [capacity, num_heads, max_length, head_dim];
             let larger = Tensor::zeros(shape, (&buffer.device(), buffer.dtype()));
             larger.slice_assign(s![0..rows, .., .., ..], buffer)
-        }));
+        };
+        self.buffers = Some(Caches { keys: grown(keys), values: grown(values) });
     }
 }

@@ -4,39 +4,46 @@
 mod backbone;
 mod backward_pass;
 mod cached_multi_head_attention;
+mod cached_tokens;
 mod config;
 mod dense;
-mod device;
 mod dropout;
+mod dtype;
 mod error;
+mod forward;
 mod forward_pass;
 mod key_value_cache;
 mod layer_normalization;
 mod lora;
 mod parameter;
 mod position_embedding;
-mod read;
 mod reversible_embedding;
 mod trainable;
 mod transformer_decoder;
+mod weight;
 
-pub use backbone::{ForwardOptions, Gpt2Backbone, InterceptPoint, LayerIntercept};
-pub use backward_pass::{BackwardPass, ParameterGradients, TrainingOptions};
+pub use gpt2_kernels::{
+    BACKENDS, DeviceError, DeviceInfo, PendingRead, check_float_type, devices, is_compiled,
+    parse_device, read, read_f32, start_read,
+};
+
+pub use backbone::Gpt2Backbone;
+pub use backward_pass::{BackwardPass, TrainingOptions};
 pub use cached_multi_head_attention::CachedMultiHeadAttention;
 pub use config::{Activation, Gpt2BackboneConfig};
 pub use dense::Dense;
-pub use device::{BACKENDS, DeviceInfo, check_float_type, devices, is_compiled, parse_device};
 pub use dropout::DropoutSeed;
+pub use dtype::WeightDtype;
 pub use error::BackboneError;
+pub use forward::{ForwardOptions, InterceptPoint, LayerIntercept};
 pub use key_value_cache::KeyValueCache;
 pub use layer_normalization::LayerNormalization;
 pub use lora::Lora;
 pub use parameter::{
-    Initializer, ParameterSource, ParameterSpec, ParameterView, RandomParameters,
-    update_parameters, visit_parameters, visit_tensors,
+    Initializer, ParameterGradients, ParameterSource, ParameterSpec, ParameterView,
+    RandomParameters, try_update_parameters, update_parameters, visit_parameters, visit_tensors,
 };
 pub use position_embedding::PositionEmbedding;
-pub use read::{PendingRead, read, read_f32, start_read};
-pub use reversible_embedding::ReversibleEmbedding;
+pub use reversible_embedding::{OutputWeights, ReversibleEmbedding};
 pub use trainable::{KERAS_LORA_TARGETS, keras_shape};
 pub use transformer_decoder::TransformerDecoder;

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 
 use crate::parameter::uniform;
+use crate::weight;
 
 /// Two narrow kernels `A` and `B`, so that a layer computes `x W + (x A) B`
 /// ([Hu et al., 2021](https://arxiv.org/abs/2106.09685); `keras/src/layers/core/einsum_dense.py`).
@@ -50,7 +51,7 @@ impl Lora {
     /// `[rows, input_dim] -> [rows, output_dim]`
     pub(crate) fn forward(&self, input: Tensor<2>) -> Tensor<2> {
         let [rows, _] = input.dims();
-        let narrow = input.matmul(self.lora_kernel_a.val());
+        let narrow = weight::product(input, &self.lora_kernel_a);
         self.widen(narrow).reshape([rows as i64, -1])
     }
 
@@ -64,6 +65,6 @@ impl Lora {
     /// Every group of `rank` numbers times `B`.
     fn widen(&self, narrow: Tensor<2>) -> Tensor<2> {
         let rank = self.rank();
-        narrow.reshape([-1, rank as i64]).matmul(self.lora_kernel_b.val())
+        weight::product(narrow.reshape([-1, rank as i64]), &self.lora_kernel_b)
     }
 }

@@ -1,10 +1,10 @@
 //! The token embedding, used forward for inputs and in reverse for logits.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor, module::embedding};
-use gpt2_kernels::reverse_embedding;
+use burn::tensor::{Int, Tensor};
 
 use crate::parameter::{Initializer, ParameterReader, ParameterSource};
+use crate::weight;
 
 /// One vector for each token, with which the logits are computed too
 /// (`keras/src/layers/core/reversible_embedding.py`).
@@ -40,7 +40,7 @@ impl ReversibleEmbedding {
     ///
     /// `[batch_size, sequence_length] -> [batch_size, sequence_length, hidden_dim]`
     pub fn forward(&self, token_ids: Tensor<2, Int>) -> Tensor<3> {
-        embedding(self.embeddings.val(), token_ids)
+        weight::rows(&self.embeddings, token_ids)
     }
 
     /// The logits of hidden states: `hidden @ embeddings^T`.
@@ -52,10 +52,37 @@ impl ReversibleEmbedding {
         let [batch_size, sequence_length, _] = hidden_states.dims();
         let rows = hidden_states.flatten(0, 1);
         let logits: Tensor<2> = match &self.reverse_embeddings {
-            Some(reverse_embeddings) => rows.matmul(reverse_embeddings.val()),
-            None => reverse_embedding(rows, self.embeddings.val()),
+            Some(reverse_embeddings) => weight::product(rows, reverse_embeddings),
+            None => weight::head(rows, &self.embeddings),
         };
         let [_, vocabulary_size] = logits.dims();
         logits.reshape([batch_size, sequence_length, vocabulary_size])
     }
+
+    /// The weights of the logits.
+    pub fn output_weights(&self) -> OutputWeights {
+        match &self.reverse_embeddings {
+            Some(reverse_embeddings) => OutputWeights {
+                path: "token_embedding.reverse_embeddings",
+                values: reverse_embeddings.val(),
+                tied: false,
+            },
+            None => OutputWeights {
+                path: "token_embedding.embeddings",
+                values: self.embeddings.val(),
+                tied: true,
+            },
+        }
+    }
+}
+
+/// Weights with which logits are computed.
+#[derive(Debug, Clone)]
+pub struct OutputWeights {
+    /// Path of the parameter in the model.
+    pub path: &'static str,
+    /// Its values: `[vocabulary_size, hidden_dim]` if tied, else `[hidden_dim, vocabulary_size]`.
+    pub values: Tensor<2>,
+    /// Whether they are the token embeddings.
+    pub tied: bool,
 }

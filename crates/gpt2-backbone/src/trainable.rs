@@ -1,12 +1,15 @@
-//! Which parameters are trained: layers by name, and LoRA.
+//! Trainable parameters: layers by name, and LoRA.
 
 use std::collections::BTreeSet;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::Param;
 use burn::tensor::Tensor;
 
-use crate::parameter::visit_tensors;
-use crate::{BackboneError, Dense, Gpt2Backbone, Gpt2BackboneConfig};
+use crate::backbone::Gpt2Backbone;
+use crate::config::Gpt2BackboneConfig;
+use crate::dense::Dense;
+use crate::error::BackboneError;
+use crate::parameter::{ParameterMapper, is_trainable, map, visit_tensors};
 
 /// The layers to which KerasHub adds LoRA unless told otherwise: queries and values.
 pub const KERAS_LORA_TARGETS: [&str; 2] = ["query", "value"];
@@ -142,36 +145,19 @@ impl Gpt2Backbone {
     }
 
     fn map_trainable(&mut self, choose: impl FnMut(&str, bool) -> bool) {
-        struct Choose<F> {
-            path: Vec<String>,
-            choose: F,
-        }
-        impl<F: FnMut(&str, bool) -> bool> ModuleMapper for Choose<F> {
-            fn enter_module(&mut self, name: &str, _container_type: &str) {
-                self.path.push(name.to_owned());
-            }
-            fn exit_module(&mut self, _name: &str, _container_type: &str) {
-                self.path.pop();
-            }
-            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-                let before = is_trainable(&param);
-                param.set_require_grad((self.choose)(&self.path.join("."), before))
+        struct Choose<F>(F);
+        impl<F: FnMut(&str, bool) -> bool> ParameterMapper for Choose<F> {
+            fn map<const D: usize>(
+                &mut self,
+                path: &str,
+                parameter: Param<Tensor<D>>,
+            ) -> Param<Tensor<D>> {
+                let before = is_trainable(&parameter);
+                parameter.set_require_grad((self.0)(path, before))
             }
         }
-        *self = self.clone().map(&mut Choose { path: Vec::new(), choose });
+        *self = map(self.clone(), Choose(choose));
     }
-}
-
-/// Whether a parameter is trained. On a device without autodiff burn tells only by turning it on.
-pub(crate) fn is_trainable<const D: usize>(param: &Param<Tensor<D>>) -> bool {
-    param.clone().train().val().is_require_grad()
-}
-
-/// Whether any parameter of a module is trained.
-pub(crate) fn has_trainable<M: Module>(module: &M) -> bool {
-    let mut found = false;
-    visit_tensors(module, |_, parameter| found |= parameter.trainable);
-    found
 }
 
 /// A parameter's shape in Keras, where the heads of queries, keys and values, and of the

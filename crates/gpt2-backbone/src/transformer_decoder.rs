@@ -4,13 +4,13 @@ use burn::module::Module;
 use burn::tensor::{Tensor, activation};
 
 use crate::cached_multi_head_attention::CachedMultiHeadAttention;
+use crate::config::{Activation, Gpt2BackboneConfig};
 use crate::dense::Dense;
 use crate::dropout::Place;
 use crate::forward_pass::ForwardPass;
 use crate::key_value_cache::LayerCache;
 use crate::layer_normalization::LayerNormalization;
 use crate::parameter::{ParameterReader, ParameterSource};
-use crate::{Activation, Gpt2BackboneConfig};
 
 /// A pre-norm decoder layer without cross-attention
 /// (`keras_hub/src/layers/modeling/transformer_decoder.py`, `normalize_first=True`).

@@ -1,38 +1,42 @@
 #![doc = include_str!("../README.md")]
 
-mod adam;
-mod attention;
-mod backward;
-mod composed;
+mod backends;
+mod cores;
 #[cfg(feature = "flex")]
 mod cpu;
-mod cross_entropy;
+mod device;
 #[cfg(all(feature = "gpu", not(feature = "fusion")))]
 mod gpu;
-mod kernels;
 mod memory;
-mod operations;
+mod op;
+mod random;
 mod reading;
-mod repeated;
 mod setting;
 #[cfg(feature = "wgpu")]
 mod shaders;
-mod step_state;
-mod token_choice;
+mod step;
 
-pub use adam::{AdamStep, Moments};
-pub use attention::{AttentionOptions, CachedKeys, DropoutKey, counted_random};
-pub use cross_entropy::{CrossEntropy, CrossEntropyGradients};
-pub use memory::reuse_memory;
-pub use operations::{
-    CrossEntropyOutput, adam, attention, cached_attention, choose_tokens, chooses_tokens,
-    cross_entropy, dropout, gelu, has_steps, layer_norm, linear, linear_add, linear_gelu,
-    projections, reverse_embedding, run_on_cores, scale, square_sum, step_attention,
-    step_embedding, top_tokens, weight_decay,
+pub use cores::run_on_cores;
+pub use device::{
+    BACKENDS, DeviceError, DeviceInfo, PendingRead, check_float_type, devices, is_compiled,
+    parse_device, read, read_f32, start_read,
 };
+pub use memory::reuse_memory;
+pub use op::adam::{AdamStep, adam, scale, square_sum, weight_decay};
+pub use op::attention::{
+    AttentionOptions, CachedKeys, Caches, Qkv, attention, cached_attention, step_attention,
+};
+pub use op::choice::{TokenChoice, choose_tokens, chooses_tokens, top_tokens};
+pub use op::cross_entropy::{
+    CrossEntropy, CrossEntropyGradients, CrossEntropyOutput, cross_entropy,
+};
+pub use op::dropout::{DropoutKey, dropout};
+pub use op::gelu::gelu;
+pub use op::layer_norm::layer_norm;
+pub use op::linear::{linear, linear_add, linear_gelu, projections};
+pub use op::reverse_embedding::reverse_embedding;
+pub use random::counted_random;
 pub use reading::Reading;
-pub use repeated::Repeated;
 #[cfg(feature = "wgpu")]
 pub use shaders::has_valid_shaders;
-pub use step_state::{StepPlan, StepState};
-pub use token_choice::TokenChoice;
+pub use step::{Repeated, StepPlan, StepState, has_steps, step_embedding};

@@ -1,9 +1,10 @@
-//! Which kernels are used.
+//! The selection of kernels.
 
 use std::sync::LazyLock;
 
-/// The variable `GPT2_KERNELS`: `composed` for burn's own operations, `scalar` or `avx2` for less
-/// than the processor has, `unrecorded` as if no [`Repeated`](crate::Repeated) could be recorded.
+/// The variable `GPT2_KERNELS`: `composed` for burn's own operations, `scalar` or `avx2` for fewer
+/// instructions than the processor has, `unrecorded` for no recording of [`Repeated`](crate::Repeated)
+/// computations.
 pub(crate) fn setting() -> Option<&'static str> {
     static SETTING: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("GPT2_KERNELS").ok());
     SETTING.as_deref()

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use gpt2_backbone::BackboneError;
+use gpt2_backbone::{BackboneError, DeviceError};
 use gpt2_files::FileError;
+use gpt2_hub::HubError;
 use gpt2_task::TaskError;
 use gpt2_tokenizer::TokenizerError;
 
@@ -27,15 +28,6 @@ pub enum PresetError {
         received: String,
         /// The built-in names.
         builtin: Vec<&'static str>,
-    },
-
-    /// The handle names a hub, and no model of it.
-    #[error("{expected}. Received: preset={handle}")]
-    InvalidHandle {
-        /// The handle.
-        handle: String,
-        /// What would have been accepted.
-        expected: &'static str,
     },
 
     /// The preset would have to be downloaded, and the library was compiled without that.
@@ -364,81 +356,6 @@ pub enum PresetError {
         detail: String,
     },
 
-    /// A file of the folder cannot be uploaded.
-    #[error("`{}` cannot be uploaded: {why}", path.display())]
-    NotUploadable {
-        /// The file.
-        path: PathBuf,
-        /// Why, and what to do about it.
-        why: &'static str,
-    },
-
-    /// A file was written to while it was uploaded.
-    #[error(
-        "`{}` has changed while it was uploaded, and nothing was published: upload again when the \
-         folder is complete",
-        path.display()
-    )]
-    ChangedDuringUpload {
-        /// The file.
-        path: PathBuf,
-    },
-
-    /// The place to upload to is on no hub that takes presets.
-    #[error(
-        "Unknown URI. An URI must be a one of:\n1) a Kaggle Model handle like \
-         `'kaggle://<KAGGLE_USERNAME>/<MODEL>/<FRAMEWORK>/<VARIATION>'`\n2) a Hugging Face handle \
-         like `'hf://[<HF_USERNAME>/]<MODEL>'`\nReceived: uri='{uri}'."
-    )]
-    UnknownUri {
-        /// The place.
-        uri: String,
-    },
-
-    /// The place to upload to names a hub, and no model of it that could be written.
-    #[error("{expected}. Received: URI={uri}.")]
-    InvalidUri {
-        /// The place.
-        uri: String,
-        /// What would have been accepted.
-        expected: &'static str,
-    },
-
-    /// Something would have to be uploaded, and that was forbidden.
-    #[error("cannot upload to `{uri}`, as {flag} forbids to ask any hub: allow it")]
-    UploadOffline {
-        /// The place.
-        uri: String,
-        /// The variable or option that forbids it.
-        flag: &'static str,
-    },
-
-    /// An upload needs to know who uploads.
-    #[error(
-        "{hub} takes uploads from users that it knows only, and no token was found in any of: {looked_for}"
-    )]
-    MissingCredentials {
-        /// The hub.
-        hub: &'static str,
-        /// Where a token was looked for.
-        looked_for: &'static str,
-    },
-
-    /// A hub does not take an upload.
-    #[error("{host} refuses the upload to `{place}` (status {status}): {detail}; {remedy}")]
-    UploadRefused {
-        /// The model, or the file of it.
-        place: String,
-        /// Who refuses.
-        host: String,
-        /// The status of HTTP, or the hub's code for it.
-        status: u16,
-        /// What the hub says.
-        detail: String,
-        /// What to do about it.
-        remedy: &'static str,
-    },
-
     // LoRA and training.
     //
     /// The model has no LoRA to save.
@@ -529,226 +446,9 @@ pub enum PresetError {
         source: Box<PresetError>,
     },
 
-    // Hubs.
-    //
-    /// Nothing says where downloads are to be kept.
-    #[error(
-        "no folder to keep the files of `{preset}` in: set {variables}, or pass one in `HubOptions`"
-    )]
-    NoCacheFolder {
-        /// The preset.
-        preset: String,
-        /// The variables of the environment, any of which would do.
-        variables: &'static str,
-    },
-
-    /// An option, or a variable of the environment, cannot be used.
-    #[error("{option} must be {expected}, found {found}; see `HubOptions`")]
-    InvalidHubOption {
-        /// The option.
-        option: &'static str,
-        /// What would have been accepted.
-        expected: &'static str,
-        /// What was given; no secret.
-        found: String,
-    },
-
-    /// A file would have to be downloaded, and that was forbidden.
-    #[error(
-        "`{file}` is not in the cache, and {flag} forbids to ask the hub: allow it, or download \
-         the file first"
-    )]
-    Offline {
-        /// The file.
-        file: String,
-        /// The variable or option that forbids it.
-        flag: &'static str,
-    },
-
-    /// None of the places that have a preset gives it.
-    #[error("the preset `{preset}` cannot be had from any of its places:{}", each(failures))]
-    NoSource {
-        /// The preset.
-        preset: String,
-        /// Why, for each place in their order.
-        failures: Vec<PresetError>,
-    },
-
-    /// A hub wants to know who asks, or does not know the token. Status 401.
-    #[error(
-        "`{host}` wants a valid token for `{file}` (status 401): pass one in `HubOptions` or in \
-         the environment, or correct the one that is there"
-    )]
-    HubUnauthorized {
-        /// The file or question.
-        file: String,
-        /// The host.
-        host: String,
-    },
-
-    /// A hub refuses. Status 403.
-    #[error(
-        "`{host}` refuses `{file}` (status 403): accept the terms on the model's page, if it has \
-         any, and check that the token gives access to the model"
-    )]
-    HubForbidden {
-        /// The file or question.
-        file: String,
-        /// The host.
-        host: String,
-    },
-
-    /// A model is open only to who has accepted its terms.
-    #[error(
-        "access to `{model}` is restricted: accept the terms at {page}, and pass the token of the \
-         account that did, in `HubOptions` or in HF_TOKEN"
-    )]
-    GatedModel {
-        /// The model.
-        model: String,
-        /// Where its terms are.
-        page: String,
-    },
-
-    /// Kaggle refuses a file, or hides it. Status 403.
-    #[error(
-        "`{file}` is not accessible in preset directory `{preset}`. If this model is gated, accept \
-         its terms on kaggle.com and retry; if it is private, pass a token that gives access to \
-         it, in `HubOptions` or in KAGGLE_API_TOKEN"
-    )]
-    KaggleForbidden {
-        /// The file.
-        file: String,
-        /// The preset.
-        preset: String,
-    },
-
-    /// A hub does not have a file. Status 404.
-    #[error("`{host}` does not have `{file}` (status 404): check its name and the endpoint")]
-    HubNotFound {
-        /// The file or question.
-        file: String,
-        /// The host.
-        host: String,
-    },
-
-    /// A hub does not have a model, or does not admit it to this user.
-    #[error(
-        "`{host}` has no model `{model}`: check its name, and if it is private, pass a token that \
-         gives access to it, in `HubOptions` or in the environment"
-    )]
-    ModelNotFound {
-        /// The handle.
-        model: String,
-        /// The host.
-        host: String,
-    },
-
-    /// A model has no such branch, tag or commit.
-    #[error("`{host}` has no such revision of the model: `{model}`; check the part after the `@`")]
-    RevisionNotFound {
-        /// The handle.
-        model: String,
-        /// The host.
-        host: String,
-    },
-
-    /// A hub was asked too often. Status 429.
-    #[error(
-        "`{host}` was asked too often and refuses `{file}` for now (status 429); try again {}",
-        retry_after.map_or("later".to_owned(), |seconds| format!("in {seconds} seconds"))
-    )]
-    HubRateLimited {
-        /// The file or question.
-        file: String,
-        /// The host.
-        host: String,
-        /// For how many seconds, if the hub says.
-        retry_after: Option<u64>,
-    },
-
-    /// A hub is out of order. Statuses from 500 on.
-    #[error("`{host}` fails to answer for `{file}` (status {status}); try again later")]
-    HubUnavailable {
-        /// The file or question.
-        file: String,
-        /// The host.
-        host: String,
-        /// The status.
-        status: u16,
-    },
-
-    /// A hub has answered with a status that has no meaning here.
-    #[error("`{host}` answers for `{file}` with the status {status}; check the endpoint")]
-    HubStatus {
-        /// The file or question.
-        file: String,
-        /// The host.
-        host: String,
-        /// The status.
-        status: u16,
-    },
-
-    /// No connection, one that broke, or one that stood still.
-    #[error(
-        "no connection to `{host}` that lasts, for `{file}`: {cause}; check the network and try \
-         again. What has arrived is kept"
-    )]
-    HubConnection {
-        /// The file or question.
-        file: String,
-        /// The host.
-        host: String,
-        /// What happened last.
-        cause: String,
-    },
-
-    /// A redirect is not followed.
-    #[error("`{host}` redirects `{file}`, and {detail}; check the endpoint")]
-    HubRedirect {
-        /// The file or question.
-        file: String,
-        /// The host.
-        host: String,
-        /// What is wrong with where it leads.
-        detail: &'static str,
-    },
-
-    /// A hub does not keep to its protocol.
-    #[error("`{host}` gives for `{file}` {found}; check the endpoint, and try again later")]
-    UnexpectedHubAnswer {
-        /// The file or question.
-        file: String,
-        /// The host.
-        host: String,
-        /// What it gives.
-        found: String,
-    },
-
-    /// A file has another content than was promised, or than the user has pinned.
-    #[error(
-        "`{file}` has the {algorithm} {found}, expected {expected}; it is not used. Try again, or \
-         check the pin if you have set one"
-    )]
-    ChecksumMismatch {
-        /// The file.
-        file: String,
-        /// How it was computed.
-        algorithm: &'static str,
-        /// What was promised.
-        expected: String,
-        /// What the content gives.
-        found: String,
-    },
-
-    /// The name of a file could lead out of its folder, on some system.
-    #[error("{name:?} is no name for a file of a preset: {why}; use another source")]
-    UnsafeFileName {
-        /// The name.
-        name: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
+    /// A handle that is none, or a hub.
+    #[error(transparent)]
+    Hub(#[from] HubError),
 
     /// A file or folder cannot be read or written.
     #[error(transparent)]
@@ -767,19 +467,10 @@ pub enum PresetError {
     Task(#[from] TaskError),
 }
 
-impl PresetError {
-    /// Whether no answer came from a hub, so that what is in the cache has to do.
-    pub(crate) fn is_out_of_reach(&self) -> bool {
-        use PresetError::{HubConnection, HubRateLimited, HubUnavailable, Offline};
-        matches!(
-            self,
-            Offline { .. } | HubConnection { .. } | HubUnavailable { .. } | HubRateLimited { .. }
-        )
+impl From<DeviceError> for PresetError {
+    fn from(error: DeviceError) -> Self {
+        Self::Backbone(error.into())
     }
-}
-
-fn each(failures: &[PresetError]) -> String {
-    failures.iter().map(|failure| format!("\n- {failure}")).collect()
 }
 
 fn first_few(names: &[String]) -> String {

@@ -1,92 +1,53 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+mod api;
 mod builtin;
-#[cfg(feature = "bundled")]
-mod bundled;
-mod checkpoint;
-mod date;
-mod error;
-mod export_options;
-mod export_to_transformers;
-mod expressible;
-mod files;
-mod float_reader;
-mod float_writer;
-mod format;
-mod from_preset;
-mod gguf;
-mod handle;
-mod hdf5_file;
-mod hdf5_writer;
 #[cfg(feature = "hub")]
-mod hub;
-mod keras_archive;
-mod keras_config;
-mod keras_objects;
-mod keras_shards;
-mod keras_weight_map;
-mod load;
-mod load_options;
-mod lora_file;
-mod lora_format;
-mod lora_weights;
-mod model_checkpoint;
-mod model_weights;
-mod named_tensor;
-mod named_tensors_writer;
-mod on_progress;
-mod part;
-mod pickle;
-mod placed_checkpoint;
-mod placed_parameters;
+mod cached_files;
+mod error;
+mod formats;
+mod locate;
+mod open;
 mod preset;
-mod preset_tokenizer;
 #[cfg(feature = "progress")]
 pub mod progress_bars;
-mod pytorch_file;
-mod safetensors_file;
-mod safetensors_header;
-mod safetensors_layout;
-mod safetensors_writer;
-mod save_options;
-mod save_to_preset;
-mod shards;
-mod training_checkpoint;
-mod transformers_config;
-mod transformers_objects;
-mod transformers_shards;
-mod transformers_weight_map;
-mod weight_dtype;
-mod weight_map;
-mod zip_members;
+#[cfg(feature = "hub")]
+mod publish;
+mod source;
+mod tensors;
+mod training;
+mod weights;
 
+pub use api::export_options::ExportOptions;
+pub use api::export_to_gguf::ExportToGguf;
+pub use api::export_to_transformers::ExportToTransformers;
+pub use api::from_preset::{FromPreset, FromPresetOnDevice};
+pub use api::load_options::LoadOptions;
+pub use api::model_weights::ModelWeights;
+pub use api::save_options::SaveOptions;
+pub use api::save_to_preset::SaveToPreset;
 pub use builtin::{PresetInfo, presets};
+#[cfg(feature = "hub")]
+pub use cached_files::cached_files;
 pub use error::PresetError;
-pub use export_options::ExportOptions;
-pub use export_to_transformers::ExportToTransformers;
-pub use format::PresetFormat;
-pub use from_preset::{FromPreset, FromPresetOnDevice};
-pub use gguf::export::ExportToGguf;
+pub use formats::format::PresetFormat;
+pub use gpt2_backbone::WeightDtype;
 pub use gpt2_data::{
     Corpus, DataError, PackedDataset, TokenShards, TokenizeOptions, TrainingDataOptions,
     open_training_data,
 };
 pub use gpt2_files::FileError;
 #[cfg(feature = "hub")]
-pub use hub::{
-    CachedFiles, DownloadProgress, HubOptions, cached_files, upload_preset, upload_preset_with,
-};
-pub use load::LoadReport;
-pub use load_options::LoadOptions;
-pub use lora_weights::LoraWeights;
-pub use model_checkpoint::ModelCheckpoint;
-pub use model_weights::ModelWeights;
+pub use gpt2_hub::{CachedFiles, DownloadProgress, HubOptions};
+pub use gpt2_hub::{HubError, ModelErrorKind, RequestErrorKind};
 pub use preset::Preset;
-pub use save_options::SaveOptions;
-pub use save_to_preset::SaveToPreset;
-pub use training_checkpoint::CheckpointFolder;
-pub use weight_dtype::WeightDtype;
+#[cfg(feature = "hub")]
+pub use publish::{upload_preset, upload_preset_with};
+pub use training::lora_weights::LoraWeights;
+pub use training::model_checkpoint::ModelCheckpoint;
+pub use training::training_checkpoint::CheckpointFolder;
+pub use weights::load::LoadReport;
 
 /// Compiles the program in the workspace's README.
 #[cfg(all(doctest, feature = "bundled"))]

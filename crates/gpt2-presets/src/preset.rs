@@ -4,16 +4,19 @@ use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::Gpt2Tokenizer;
 
-use crate::checkpoint::Checkpoint;
-use crate::files::{HubAccess, PresetFiles};
-use crate::format::{CONFIG_FILE, PresetFormat, read_object};
-use crate::gguf;
-use crate::keras_config::{self, TaskPreprocessor};
-use crate::load::{LoadReport, initialize, load};
-use crate::placed_checkpoint::PlacedCheckpoint;
-use crate::preset_tokenizer::{self, check_vocabulary};
-use crate::transformers_config;
-use crate::{LoadOptions, PresetError};
+use crate::api::load_options::LoadOptions;
+use crate::error::PresetError;
+use crate::formats::format::{CONFIG_FILE, PresetFormat, read_object};
+use crate::formats::gguf;
+use crate::formats::keras::config as keras_config;
+use crate::formats::keras::config::TaskPreprocessor;
+use crate::formats::tokenizer as preset_tokenizer;
+use crate::formats::tokenizer::check_vocabulary;
+use crate::formats::transformers::config as transformers_config;
+use crate::source::files::{HubAccess, PresetFiles};
+use crate::weights::checkpoint::Checkpoint;
+use crate::weights::load::{LoadReport, initialize, load};
+use crate::weights::placed_checkpoint::PlacedCheckpoint;
 
 /// A GPT-2 on the disk, or in this library, of which the config has been read and checked.
 ///
@@ -55,8 +58,8 @@ impl Preset {
     ///
     /// # Errors
     ///
-    /// [`PresetError::UnknownPreset`], [`PresetError::InvalidHandle`], why a hub does not give the
-    /// file, and what is wrong with `config.json`, or with the metadata of a GGUF file.
+    /// [`PresetError::UnknownPreset`], [`PresetError::Hub`] for what is no handle and why a hub does not
+    /// give the file, and what is wrong with `config.json`, or with the metadata of a GGUF file.
     pub fn open(preset: &str) -> Result<Self, PresetError> {
         Self::open_through(preset, &HubAccess::default())
     }

@@ -14,30 +14,6 @@ mod hostile_gguf;
 mod hostile_hdf5;
 mod hostile_safetensors;
 mod hostile_shards;
-#[cfg(feature = "hub")]
-mod hub_clients;
-#[cfg(feature = "hub")]
-mod hub_hugging_face;
-#[cfg(feature = "hub")]
-mod hub_kaggle;
-#[cfg(feature = "hub")]
-mod hub_kaggle_refusals;
-#[cfg(feature = "hub")]
-mod hub_model_scope;
-#[cfg(feature = "hub")]
-mod hub_offline;
-#[cfg(feature = "hub")]
-mod hub_processes;
-#[cfg(feature = "hub")]
-mod hub_refusals;
-#[cfg(feature = "hub")]
-mod hub_server;
-#[cfg(feature = "hub")]
-mod hub_sources;
-#[cfg(feature = "hub")]
-mod hub_transfer;
-#[cfg(feature = "hub")]
-mod hub_upload;
 #[cfg(feature = "bundled")]
 mod interop;
 #[cfg(feature = "bundled")]

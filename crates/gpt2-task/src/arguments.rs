@@ -1,8 +1,10 @@
-//! Arguments written as text, `name=value`: of samplers, optimizers and schedules.
+//! Arguments of samplers, optimizers, schedules and `fit`: parsed from text and checked.
 
 use serde_json::{Map, Value};
 
-/// Adds arguments to an object, or says what is wrong with one.
+use crate::error::TaskError;
+
+/// Adds arguments of the form `name=value` to an object. An error says what is wrong with one.
 pub(crate) fn read_arguments<'a>(
     arguments: impl Iterator<Item = &'a str>,
     object: &mut Map<String, Value>,
@@ -19,4 +21,85 @@ pub(crate) fn read_arguments<'a>(
         }
     }
     Ok(())
+}
+
+/// The error for an argument that is out of range.
+pub(crate) fn invalid(
+    owner: &str,
+    argument: &'static str,
+    expected: &str,
+    found: impl ToString,
+) -> TaskError {
+    TaskError::InvalidTrainingArgument {
+        owner: owner.to_owned(),
+        argument,
+        expected: expected.to_owned(),
+        found: found.to_string(),
+    }
+}
+
+/// Refuses an argument unless `valid`.
+pub(crate) fn check(
+    valid: bool,
+    owner: &str,
+    argument: &'static str,
+    expected: &str,
+    found: impl ToString,
+) -> Result<(), TaskError> {
+    if valid {
+        return Ok(());
+    }
+    Err(invalid(owner, argument, expected, found))
+}
+
+/// Refuses a number that is negative, or not finite in the floats that schedules compute with.
+pub(crate) fn check_number(
+    owner: &str,
+    argument: &'static str,
+    value: f64,
+) -> Result<(), TaskError> {
+    let valid = (value as f32).is_finite() && value >= 0.0;
+    check(valid, owner, argument, "a finite number that is not negative", value)
+}
+
+/// Refuses a number of steps of 0.
+pub(crate) fn check_steps(
+    owner: &str,
+    argument: &'static str,
+    steps: u64,
+) -> Result<(), TaskError> {
+    check(steps > 0, owner, argument, "at least 1", steps)
+}
+
+/// Refuses a number outside of `0 <= x < 1`.
+pub(crate) fn check_fraction(
+    owner: &str,
+    argument: &'static str,
+    found: f64,
+) -> Result<(), TaskError> {
+    if (0.0..1.0).contains(&found) {
+        return Ok(());
+    }
+    Err(invalid(owner, argument, "at least 0 and below 1", found))
+}
+
+/// Refuses a number that is not above 0.
+pub(crate) fn check_positive(
+    owner: &str,
+    argument: &'static str,
+    found: f64,
+) -> Result<(), TaskError> {
+    if found > 0.0 && found.is_finite() {
+        return Ok(());
+    }
+    Err(invalid(owner, argument, "a positive number", found))
+}
+
+/// Refuses a count of 0.
+pub(crate) fn check_count(
+    owner: &str,
+    argument: &'static str,
+    found: usize,
+) -> Result<(), TaskError> {
+    if found == 0 { Err(invalid(owner, argument, "at least 1", found)) } else { Ok(()) }
 }

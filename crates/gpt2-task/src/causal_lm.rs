@@ -6,13 +6,16 @@ use burn::tensor::Tensor;
 use gpt2_backbone::{Gpt2Backbone, ParameterGradients};
 use serde_json::Value;
 
-use crate::decoding::DrawSource;
-use crate::optimizers::Optimizer;
-use crate::samplers::SearchStrategy;
+use crate::arguments::check_count;
+use crate::causal_lm_preprocessor::Gpt2CausalLmPreprocessor;
+use crate::error::TaskError;
+use crate::generation::draw::DrawSource;
+use crate::generation::samplers::sampler::SearchStrategy;
 use crate::training::batches::{BatchPlan, Batches};
-use crate::training::compile::TrainingSetup;
-use crate::training::fit::check_count;
-use crate::{CompileOptions, Gpt2CausalLmPreprocessor, TaskError, TrainingBatch, TrainingData};
+use crate::training::compile::{CompileOptions, TrainingSetup};
+use crate::training::dataset::TrainingData;
+use crate::training::optimizers::optimizer::Optimizer;
+use crate::training_batch::TrainingBatch;
 
 /// GPT-2 as a causal language model (`keras_hub/src/models/gpt2/gpt2_causal_lm.py`).
 ///

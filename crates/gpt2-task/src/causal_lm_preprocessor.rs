@@ -3,9 +3,10 @@
 use gpt2_tokenizer::{Gpt2Tokenizer, TokenId};
 use serde::{Deserialize, Serialize};
 
+use crate::error::TaskError;
 use crate::start_end_packer::{MAX_SEQUENCE_LENGTH, StartEndPacker, check_length};
-use crate::training::dataset::weights_of_mask;
-use crate::{TaskError, TokenBatch, TrainingBatch};
+use crate::token_batch::TokenBatch;
+use crate::training_batch::{TrainingBatch, weights_of_mask};
 use std::ops::Range;
 
 /// Settings of a [`Gpt2CausalLmPreprocessor`], under KerasHub's keys and with its defaults.

@@ -1,7 +1,10 @@
 //! What can go wrong between text in and text out.
 
-use gpt2_backbone::BackboneError;
+use gpt2_backbone::{BackboneError, DeviceError};
 use gpt2_tokenizer::{TokenId, TokenizerError};
+
+/// Any error of a callback or a store that this crate does not know.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Everything that this crate refuses, with what was expected, what was found, and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -195,6 +198,17 @@ pub enum TaskError {
         position: usize,
     },
 
+    /// Logits processors left a row without a token, or with logits that are none.
+    #[error(
+        "the logits processors allow no token for position {position} of row {row}, expected at least one finite logit and none that is NaN or infinity"
+    )]
+    NoTokenAllowed {
+        /// The row.
+        row: usize,
+        /// The position that was to be filled.
+        position: usize,
+    },
+
     /// A weight of a training example that cannot be one.
     #[error(
         "`sample_weight` must hold finite numbers that are not negative, found {found} (row {row}, position {position})"
@@ -274,11 +288,11 @@ pub enum TaskError {
 
     /// A checkpoint cannot be written, read or removed.
     #[error("the checkpoint of the training failed: {0}")]
-    Checkpoint(#[source] crate::BoxError),
+    Checkpoint(#[source] BoxError),
 
     /// The training data cannot be read.
     #[error("the training data cannot be read: {0}")]
-    Data(#[source] crate::BoxError),
+    Data(#[source] BoxError),
 
     /// A callback failed, and ended the training.
     #[error("the callback `{name}` ended the training: {source}")]
@@ -286,7 +300,7 @@ pub enum TaskError {
         /// The callback's name.
         name: String,
         /// What went wrong.
-        source: crate::BoxError,
+        source: BoxError,
     },
 
     /// From the tokenizer.
@@ -296,4 +310,10 @@ pub enum TaskError {
     /// From the model.
     #[error(transparent)]
     Backbone(#[from] BackboneError),
+}
+
+impl From<DeviceError> for TaskError {
+    fn from(error: DeviceError) -> Self {
+        Self::Backbone(error.into())
+    }
 }

@@ -2,19 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
-mod cached_model;
-pub mod callbacks;
 mod causal_lm;
 mod causal_lm_preprocessor;
-mod decoding;
-mod draw;
 mod error;
 mod fingerprint;
-mod generate;
-mod next_token;
-pub mod optimizers;
-mod probabilities;
-pub mod samplers;
+mod generation;
 mod score;
 mod start_end_packer;
 mod summary;
@@ -23,33 +15,43 @@ mod summary;
 pub mod testing;
 mod token_batch;
 mod training;
+mod training_batch;
 
-pub use callbacks::{BoxError, Callback};
-pub use causal_lm::Gpt2CausalLm;
-pub use causal_lm_preprocessor::{Gpt2CausalLmPreprocessor, PreprocessorConfig, Truncate};
-pub use decoding::{Beam, Decoded, Decoding, DrawSource, OnToken, TokenEvent};
-pub use draw::Draw;
-pub use error::TaskError;
-pub use fingerprint::Fingerprint;
-pub use generate::{GenerateInput, GenerateOptions, GeneratedBeam, Generation, StopTokenIds};
 pub use gpt2_kernels::{TokenChoice, reuse_memory};
 pub use gpt2_tokenizer::TokenId;
-pub use next_token::{Matrix, NextToken, TokenProbability, TokenRequest};
-pub use probabilities::{argmax, softmax, top_k};
-pub use samplers::{Sampler, SearchStrategy};
+
+pub use causal_lm::Gpt2CausalLm;
+pub use causal_lm_preprocessor::{Gpt2CausalLmPreprocessor, PreprocessorConfig, Truncate};
+pub use error::{BoxError, TaskError};
+pub use fingerprint::Fingerprint;
+pub use generation::decoding::{Beam, Decoded, Decoding};
+pub use generation::device_step::model::{DeviceModel, TokenRequest};
+pub use generation::draw::{Draw, DrawSource};
+pub use generation::generate::{GenerateInput, GeneratedBeam, Generation};
+pub use generation::logits::{LogitsProcessor, LogitsProcessors};
+pub use generation::matrix::Matrix;
+pub use generation::next_token::NextToken;
+pub use generation::options::{GenerateOptions, StopTokenIds};
+pub use generation::probabilities::{argmax, softmax, top_k};
+pub use generation::rows::{OnToken, TokenEvent};
+pub use generation::samplers::{self, Sampler, SearchStrategy};
+pub use generation::top_tokens::TokenProbability;
 pub use start_end_packer::{PaddingSide, StartEndPacker};
 pub use token_batch::TokenBatch;
+pub use training::callbacks::{self, Callback};
 pub use training::checkpoint::{CheckpointStore, TrainingCheckpoint};
 pub use training::compile::{CompileOptions, Precision};
-pub use training::dataset::{BatchIterator, Dataset, TrainingBatch, TrainingData};
+pub use training::dataset::{BatchIterator, Dataset, TrainingData};
 pub use training::fit_options::{FitOptions, ValidationFreq};
 pub use training::history::History;
 pub use training::logs::Logs;
 pub use training::loss::{Reduction, SparseCategoricalCrossentropy};
 pub use training::metrics::Metric;
+pub use training::optimizers;
 pub use training::plot::plot;
 pub use training::schedule::{
     CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, LearningRate,
     PiecewiseConstantDecay, PolynomialDecay,
 };
 pub use training::trainer::Trainer;
+pub use training_batch::TrainingBatch;

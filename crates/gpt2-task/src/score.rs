@@ -6,8 +6,8 @@ use gpt2_backbone::{ForwardOptions, LayerIntercept};
 use gpt2_tokenizer::TokenId;
 
 use crate::causal_lm::Gpt2CausalLm;
-use crate::token_batch::{check_rows, ids_to_tensor};
-use crate::{TaskError, TokenBatch};
+use crate::error::TaskError;
+use crate::token_batch::{TokenBatch, check_rows, ids_to_tensor};
 
 impl Gpt2CausalLm {
     /// The logits at every position: KerasHub's `score(scoring_mode="logits")`.

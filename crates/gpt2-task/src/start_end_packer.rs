@@ -2,7 +2,8 @@
 
 use gpt2_tokenizer::TokenId;
 
-use crate::{TaskError, TokenBatch};
+use crate::error::TaskError;
+use crate::token_batch::TokenBatch;
 
 /// Longer rows than any model sees: a length beyond it is a mistake, not a wish.
 pub(crate) const MAX_SEQUENCE_LENGTH: usize = 1 << 24;

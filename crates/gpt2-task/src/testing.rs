@@ -4,7 +4,8 @@ use burn::tensor::Device;
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Vocabulary};
 
-use crate::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
+use crate::causal_lm::Gpt2CausalLm;
+use crate::causal_lm_preprocessor::{Gpt2CausalLmPreprocessor, PreprocessorConfig};
 
 /// The merges of `gpt2_causal_lm_test.py`.
 const MERGES: [&str; 17] = [

@@ -3,7 +3,7 @@
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use gpt2_tokenizer::TokenId;
 
-use crate::TaskError;
+use crate::error::TaskError;
 
 /// KerasHub's `{"token_ids", "padding_mask"}`: rows of equal length, and which entries are real.
 ///

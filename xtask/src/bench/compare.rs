@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use std::thread;
 
 use anyhow::Context;
+use gpt2_backbone::WeightDtype;
 use serde_json::Value;
 
 use super::compute_device::ComputeDevice;
 use super::cost::{Cost, Rates};
-use super::dtype::Dtype;
 use super::machine::{self, Protocol};
 use super::record::{self, Record, Setting};
 use super::rivals::Rival;
@@ -34,10 +34,10 @@ pub struct Arguments {
     device: String,
     /// Float types, each compared by itself
     #[arg(
-        long, value_enum, value_name = "TYPE", value_delimiter = ',',
-        default_values_t = [Dtype::Float32]
+        long, value_name = "TYPE", value_delimiter = ',',
+        default_values_t = [WeightDtype::F32]
     )]
-    dtype: Vec<Dtype>,
+    dtype: Vec<WeightDtype>,
     /// Sizes of the model, which has random weights
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Size::Base])]
     size: Vec<Size>,

@@ -1,8 +1,7 @@
 //! Least cost of a scenario: bytes that must be read and operations that must be made.
 
-use gpt2_backbone::Gpt2BackboneConfig;
+use gpt2_backbone::{Gpt2BackboneConfig, WeightDtype};
 
-use super::dtype::Dtype;
 use super::scenario::Work;
 
 /// Bytes from memory and floating-point operations, of a prefill, or of a step.
@@ -38,7 +37,7 @@ impl Cost {
     /// Bytes are those of all parameters but the position embedding, once a prefill or a step,
     /// and in decoding keys and values of the context, `2 L C t` numbers a row, all in the type
     /// that is asked for. A step of training is not bounded by them.
-    pub fn of(work: &Work, config: &Gpt2BackboneConfig, dtype: Dtype) -> Option<Self> {
+    pub fn of(work: &Work, config: &Gpt2BackboneConfig, dtype: WeightDtype) -> Option<Self> {
         let number = dtype.size() as f64;
         let (layers, hidden) = (config.num_layers as f64, config.hidden_dim as f64);
         let head = config.vocabulary_size as f64 * hidden;
@@ -94,7 +93,7 @@ mod tests {
     fn costs_follow_the_formulas() {
         let generate = |lengths: &[usize], steps, search| {
             let work = Work::Generate { lengths: lengths.to_vec(), steps, search };
-            Cost::of(&work, &config(), Dtype::Float32)
+            Cost::of(&work, &config(), WeightDtype::F32)
         };
         let weights = 4.0 * (config().parameter_count() as f64 - 2.0);
         let prefill = Cost { bytes: weights, operations: 2.0 * 8.0 * 3.0 + 10.0 + 2.0 * 9.0 };
@@ -104,19 +103,19 @@ mod tests {
         let beams = Cost { bytes: weights + 8.0 * 20.0, operations: 26.0 * 5.0 + 4.0 * 20.0 };
         assert_eq!(generate(&[3], 2, Search::Beam), Some(beams));
         let train = |lora| {
-            Cost::of(&Work::Train { batch_size: 2, length: 3, lora }, &config(), Dtype::Float32)
+            Cost::of(&Work::Train { batch_size: 2, length: 3, lora }, &config(), WeightDtype::F32)
         };
         let forward = 26.0 * 6.0 + 2.0 * 18.0;
         assert_eq!(train(false).unwrap().operations, 3.0 * forward);
         assert_eq!(train(true).unwrap().operations, 2.0 * forward);
-        assert_eq!(Cost::of(&Work::Load, &config(), Dtype::Float32), None);
+        assert_eq!(Cost::of(&Work::Load, &config(), WeightDtype::F32), None);
     }
 
     #[test]
     fn half_of_the_bits_are_half_of_the_bytes() {
         let work = Work::Generate { lengths: vec![3], steps: 2, search: Search::Greedy };
         let of = |dtype| Cost::of(&work, &config(), dtype).unwrap();
-        let (full, half) = (of(Dtype::Float32), of(Dtype::Float16));
+        let (full, half) = (of(WeightDtype::F32), of(WeightDtype::F16));
         assert_eq!(half, Cost { bytes: full.bytes / 2.0, operations: full.operations });
     }
 

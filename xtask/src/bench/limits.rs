@@ -4,11 +4,10 @@ use std::hint::black_box;
 use std::thread;
 use std::time::Instant;
 
-use burn::tensor::{Device, Distribution, FloatDType, Tensor};
-use gpt2_backbone::{BackboneError, read};
+use burn::tensor::{Device, Distribution, Tensor};
+use gpt2_backbone::{DeviceError, WeightDtype, read};
 
 use super::cost::Rates;
-use super::dtype::Dtype;
 
 /// Bytes that are read: far above any cache.
 const BYTES: usize = 512 << 20;
@@ -27,7 +26,7 @@ const READS: usize = 16;
 const TRIES: usize = 4;
 
 /// Rates of the processors.
-pub fn of_cpu(device: &Device, dtype: Dtype, threads: usize) -> anyhow::Result<Rates> {
+pub fn of_cpu(device: &Device, dtype: WeightDtype, threads: usize) -> anyhow::Result<Rates> {
     Ok(Rates {
         bytes: read_rate(threads)?,
         operations: product_rate(device, dtype, PRODUCT, |product| {
@@ -38,7 +37,7 @@ pub fn of_cpu(device: &Device, dtype: Dtype, threads: usize) -> anyhow::Result<R
 }
 
 /// Rates of a GPU, on large tensors that are read and written, and multiplied.
-pub fn of_gpu(device: &Device, dtype: Dtype) -> anyhow::Result<Rates> {
+pub fn of_gpu(device: &Device, dtype: WeightDtype) -> anyhow::Result<Rates> {
     let mut operations: f64 = 0.0;
     for side in SIDES {
         let rate = product_rate(device, dtype, [side; 3], |product| queue(device, product))?;
@@ -79,7 +78,7 @@ fn sum(floats: &[f32]) -> f32 {
 
 /// Bytes read and written in a second where one is added to every number of a tensor, which is as
 /// large as the device lets it be.
-fn copy_rate(device: &Device, dtype: Dtype) -> anyhow::Result<f64> {
+fn copy_rate(device: &Device, dtype: WeightDtype) -> anyhow::Result<f64> {
     let mut bytes = BYTES;
     loop {
         let options = (device, dtype.tensor());
@@ -93,19 +92,19 @@ fn copy_rate(device: &Device, dtype: Dtype) -> anyhow::Result<f64> {
 }
 
 fn is_out_of_memory(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(BackboneError::DeviceOutOfMemory { .. }))
+    matches!(error.downcast_ref(), Some(DeviceError::OutOfMemory { .. }))
 }
 
 /// Floating-point operations in a second of burn's product of large matrices, which `run` runs.
 fn product_rate(
     device: &Device,
-    dtype: Dtype,
+    dtype: WeightDtype,
     [rows, common, columns]: [usize; 3],
     run: impl Fn(&dyn Fn() -> Tensor<2>) -> anyhow::Result<usize>,
 ) -> anyhow::Result<f64> {
     let random = |shape| {
         let floats = Tensor::<2>::random(shape, Distribution::Default, device);
-        floats.cast(FloatDType::from(dtype))
+        floats.cast(dtype.tensor())
     };
     let (left, right) = (random([rows, common]), random([common, columns]));
     let seconds = best(TRIES, || run(&|| left.clone().matmul(right.clone())))?;

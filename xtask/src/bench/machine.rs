@@ -3,17 +3,17 @@
 use std::fs;
 use std::process::Command;
 
+use gpt2_backbone::WeightDtype;
 use serde_json::{Value, json};
 
 use super::compute_device::ComputeDevice;
-use super::dtype::Dtype;
 use super::size::Size;
 
 /// Settings of all measurements of a record.
 pub struct Protocol<'a> {
     pub device: &'a ComputeDevice,
     pub sizes: &'a [Size],
-    pub dtypes: &'a [Dtype],
+    pub dtypes: &'a [WeightDtype],
     pub rounds: u32,
     pub repetitions: u32,
     pub threads: usize,

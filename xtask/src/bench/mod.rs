@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: this library beside the ones that it is measured against.
 //!
-//! A [`scenario`] has a work and a [`cost`]; a [`compute_device`], a [`dtype`] and a [`size`] are its
+//! A [`scenario`] has a work and a [`cost`]; a [`compute_device`], a float type and a [`size`] are its
 //! setting. [`setup`] writes the files that the runners need, in [`rounds`] the runners take turns,
 //! and [`record`]s keep the results. The [`worker`] is this library's runner; those of the [`rivals`]
 //! are scripts, each in one of the [`environments`].
@@ -8,7 +8,6 @@
 mod compare;
 mod compute_device;
 mod cost;
-mod dtype;
 mod environments;
 mod limits;
 mod load;

@@ -1,10 +1,10 @@
 //! Records of a scenario: one for each metric and rival.
 
+use gpt2_backbone::WeightDtype;
 use serde_json::{Value, json};
 
 use super::compute_device::ComputeDevice;
 use super::cost::Rates;
-use super::dtype::Dtype;
 use super::rounds::{Absence, Outcome, Series};
 use super::scenario::{Metric, Scenario};
 use super::size::Size;
@@ -18,7 +18,7 @@ const PEAK: Metric =
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
     pub device: ComputeDevice,
-    pub dtype: Dtype,
+    pub dtype: WeightDtype,
     pub size: Size,
 }
 
@@ -185,7 +185,7 @@ mod tests {
     fn setting() -> Setting {
         let device =
             ComputeDevice { name: "vulkan".into(), hardware: "a GPU".into(), is_cpu: false };
-        Setting { device, dtype: Dtype::Bfloat16, size: Size::Medium }
+        Setting { device, dtype: WeightDtype::Bf16, size: Size::Medium }
     }
 
     fn outcome(name: &str) -> (Scenario, Outcome) {

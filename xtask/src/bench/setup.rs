@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
+use gpt2_backbone::WeightDtype;
 use gpt2_presets::{ExportOptions, ExportToGguf, Preset, SaveToPreset};
 use gpt2_task::TokenId;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 
 use super::compute_device::ComputeDevice;
-use super::dtype::Dtype;
 use super::environments::{self, Environment};
 use super::rivals::{Rival, SCRIPTS};
 use super::rounds::{Absence, Runner};
@@ -71,9 +71,9 @@ impl Setup {
     }
 
     /// Writes the model that these rivals need in these types, in place of one of another size.
-    pub fn set_size(&mut self, size: Size, dtypes: &[Dtype]) -> anyhow::Result<()> {
+    pub fn set_size(&mut self, size: Size, dtypes: &[WeightDtype]) -> anyhow::Result<()> {
         self.models = folder_for_models(&self.folder)?;
-        let ours = self.model(None, Dtype::Float32);
+        let ours = self.model(None, WeightDtype::F32);
         random_preset::write(&ours, &size.config())?;
         let preset = Preset::open(process::utf8(&ours)?)?;
         let problem = |installed: &InstalledRival| {
@@ -93,7 +93,7 @@ impl Setup {
         &self,
         preset: &Preset,
         installed: &InstalledRival,
-        dtype: Dtype,
+        dtype: WeightDtype,
     ) -> anyhow::Result<()> {
         let model = self.model(Some(installed.rival), dtype);
         if model.exists() {
@@ -102,7 +102,7 @@ impl Setup {
         match installed.rival {
             Rival::KerasHub => preset.save_to_preset(&model)?,
             Rival::LlamaCpp => {
-                let options = ExportOptions::new().with_dtype(dtype.weights());
+                let options = ExportOptions::new().with_dtype(dtype);
                 preset.export_to_gguf_with(&model, &options)?;
             }
             Rival::CTranslate2 => {
@@ -119,7 +119,7 @@ impl Setup {
     pub fn request(
         &self,
         work: &Work,
-        dtype: Dtype,
+        dtype: WeightDtype,
         repetitions: u32,
         threads: usize,
     ) -> anyhow::Result<Value> {
@@ -143,14 +143,14 @@ impl Setup {
             mode: "",
             program: self.xtask.clone(),
             arguments: vec!["bench".into(), "worker".into()],
-            model: self.model(None, Dtype::Float32),
+            model: self.model(None, WeightDtype::F32),
             device: self.device.name.clone(),
             forgets: false,
         }
     }
 
     /// Runners of the rivals that can do this work, in all modes of each: the fastest counts.
-    pub fn rival_runners(&self, work: &Work, dtype: Dtype) -> Vec<Vec<Runner>> {
+    pub fn rival_runners(&self, work: &Work, dtype: WeightDtype) -> Vec<Vec<Runner>> {
         let mut runners = Vec::new();
         if *work == Work::FirstToken && !self.device.is_cpu {
             runners.push(vec![Runner { mode: "nothing kept", forgets: true, ..self.ours() }]);
@@ -204,7 +204,7 @@ impl Setup {
 
     /// The model as this library or a rival reads it: in 32-bit floats, but for llama.cpp, which
     /// computes in the file's type.
-    fn model(&self, rival: Option<Rival>, dtype: Dtype) -> PathBuf {
+    fn model(&self, rival: Option<Rival>, dtype: WeightDtype) -> PathBuf {
         self.models.path().join(match rival {
             None | Some(Rival::Transformers | Rival::Tiktoken) => "transformers".to_owned(),
             Some(Rival::KerasHub) => "keras".to_owned(),

@@ -5,19 +5,17 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use burn::tensor::Device;
-use clap::ValueEnum;
-use gpt2_backbone::{check_float_type, parse_device};
+use gpt2_backbone::{WeightDtype, check_float_type, parse_device};
 use gpt2_presets::{FromPreset, LoadOptions, Preset};
 use gpt2_task::{
-    CompileOptions, GenerateOptions, Gpt2CausalLm, StopTokenIds, TokenBatch, TokenId,
+    CompileOptions, GenerateOptions, Gpt2CausalLm, Precision, StopTokenIds, TokenBatch, TokenId,
     TrainingBatch, samplers,
 };
 use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Value, json};
 
-use super::dtype::Dtype;
 use super::prose::Random;
 use super::{compute_device, limits, process};
 
@@ -80,9 +78,8 @@ impl Request {
         self.0[key].as_bool().with_context(|| format!("the request has `{key}`, true or false"))
     }
 
-    fn dtype(&self) -> anyhow::Result<Dtype> {
-        let dtype = Dtype::from_str(self.text("dtype")?, false);
-        dtype.map_err(|_| anyhow!("the request has a `dtype`, float32, float16 or bfloat16"))
+    fn dtype(&self) -> anyhow::Result<WeightDtype> {
+        Ok(self.text("dtype")?.parse()?)
     }
 
     fn model(&self, options: LoadOptions) -> anyhow::Result<Gpt2CausalLm> {
@@ -91,7 +88,7 @@ impl Request {
 
     /// In the type that is asked for, to generate.
     fn options(&self, device: &Device) -> anyhow::Result<LoadOptions> {
-        Ok(LoadOptions::new(device).with_dtype(self.dtype()?.weights()))
+        Ok(LoadOptions::new(device).with_dtype(self.dtype()?))
     }
 
     /// Values of all repetitions, after some that are thrown away.
@@ -165,7 +162,7 @@ fn generate(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
 /// Keras' Adam with its defaults, dropout as the config says. The weights are 32-bit floats.
 fn train(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
     let mut model = request.model(LoadOptions::new(device))?;
-    model.compile(CompileOptions::new().with_precision(request.dtype()?.precision()))?;
+    model.compile(CompileOptions::new().with_precision(Precision::mixed(request.dtype()?)))?;
     if request.flag("lora")? {
         model.enable_lora(4, None, 0)?;
     }

@@ -1,10 +1,10 @@
-//! What a softmax is made of: the largest of some numbers, and the powers of their distances from it.
+//! The parts of a softmax: the maximum, and the exponentials of the distances from it.
 
 use pulp::Simd;
 
 use super::simd::{exp, load, store};
 
-/// The largest of some numbers, whatever those are that are not a number.
+/// Maximum of the numbers. NaNs are unspecified.
 #[inline(always)]
 pub(crate) fn largest<S: Simd>(simd: S, values: &[f32]) -> f32 {
     let lanes = S::F32_LANES;

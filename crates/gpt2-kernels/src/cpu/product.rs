@@ -14,7 +14,7 @@ pub(crate) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// Rows that lie one behind the other.
+    /// Rows without gaps between them.
     pub(crate) fn rows(values: &'a [f32], columns: usize) -> Self {
         Self::strided_rows(values, columns, columns)
     }
@@ -30,7 +30,7 @@ impl<'a> Matrix<'a> {
         Self { row_stride, column_stride, columns: rows, ..self }
     }
 
-    /// Whether the slice holds so many rows.
+    /// Whether the slice holds this number of rows.
     fn holds(&self, rows: usize) -> bool {
         (rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride < self.values.len()
     }
@@ -50,17 +50,17 @@ impl<'a> Product<'a> {
         Self { left, right, parallelism: Parallelism::None }
     }
 
-    /// The same on all cores; the numbers do not depend on it.
+    /// The product on all cores; the numbers do not depend on it.
     pub(crate) fn on_all_cores(self) -> Self {
         Self { parallelism: Parallelism::Rayon(0), ..self }
     }
 
-    /// Writes the first `rows` rows.
+    /// Writes the first `rows` rows of the product.
     pub(crate) fn write(self, rows: usize, output: &mut [f32]) {
         self.run(rows, output, false);
     }
 
-    /// Adds the first `rows` rows to what is there.
+    /// Adds the first `rows` rows of the product to the output.
     pub(crate) fn add_to(self, rows: usize, output: &mut [f32]) {
         self.run(rows, output, true);
     }

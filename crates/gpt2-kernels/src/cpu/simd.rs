@@ -19,7 +19,7 @@ pub(crate) fn dispatch<K: WithSimd>(kernel: K) -> K::Output {
     ARCH.dispatch(kernel)
 }
 
-/// A vector from `slice[at..]`, for loops so tight that a check would double their time.
+/// A vector from `slice[at..]`, for loops whose time a check would double.
 ///
 /// # Safety
 ///
@@ -50,11 +50,10 @@ pub(crate) fn store<S: Simd>(simd: S, slice: &mut [f32], at: usize, value: S::f3
     unsafe { slice.as_mut_ptr().add(at).cast::<S::f32s>().write_unaligned(value) };
 }
 
-/// `e^x` to about one unit in the last place; 0 below -87.3, where 32-bit floats end. What is not a
-/// number stays so.
+/// `e^x` to about one unit in the last place; 0 below -87.3, where 32-bit floats end. NaNs stay NaNs.
 ///
-/// Without closures, as all code on vectors: one that is not inlined at once loses the
-/// instructions of the function around it.
+/// No closures, as in all code on vectors: one that is not inlined at once loses the instructions of
+/// the function around it.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let lowest = simd.splat_f32s(-87.336_54);
@@ -87,8 +86,7 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.select_f32s(is_number, value, given)
 }
 
-/// Tells the processor that `count` numbers from `slice[at]` on, which may lie beyond the end, are
-/// needed soon.
+/// Asks the processor for `count` numbers from `slice[at]` on, which may lie beyond the end.
 #[inline(always)]
 pub(crate) fn prefetch(slice: &[f32], at: usize, count: usize) {
     #[cfg(target_arch = "x86_64")]

@@ -1,8 +1,8 @@
-//! Work that is split the same way whatever the number of threads, so that results are too.
+//! Work in fixed pieces: results do not depend on the number of threads.
 
 use rayon::prelude::*;
 
-/// Elements of an elementwise pass that one task takes: 64 KiB of 32-bit floats.
+/// Elements of a task in an elementwise pass: 64 KiB of 32-bit floats.
 pub(crate) const CHUNK: usize = 1 << 14;
 
 /// Multiplications below which a second thread costs more than it gives.
@@ -17,8 +17,8 @@ pub(crate) fn for_each(count: usize, multiplications: usize, task: impl Fn(usize
     }
 }
 
-/// Calls `change` with pieces of a slice and where each begins, on all cores. A number takes as long
-/// as `products` multiplications.
+/// Calls `change` with the start and the numbers of each piece of a slice, on all cores. A number takes
+/// as long as `products` multiplications.
 pub(crate) fn in_chunks(
     x: &mut [f32],
     products: usize,
@@ -33,14 +33,14 @@ pub(crate) fn in_chunks(
     });
 }
 
-/// Cores that share work.
+/// Number of cores that share work.
 pub(crate) fn number_of_cores() -> usize {
     rayon::current_num_threads()
 }
 
-/// Numbers that `write` writes, every one of them.
+/// A vector whose numbers `write` writes, every one of them.
 ///
-/// They are not set to zero first, which would take as long as some of the operations do.
+/// It is not filled with zeros first, which would take as long as some of the operations do.
 pub(crate) fn write_all(length: usize, write: impl FnOnce(Shared<'_>)) -> Vec<f32> {
     let mut values: Vec<f32> = Vec::with_capacity(length);
     let pointer = values.as_mut_ptr();

@@ -1,8 +1,9 @@
-//! What every launch needs: types, sizes, and where results go.
+//! The arguments of a launch: cubes, types, sizes and results.
 
 use burn::backend::cubecl::dtype_to_elem_type;
 use burn::backend::{DType, TensorMetadata};
 use burn::tensor::Shape;
+use burn_cubecl::cubecl::calculate_cube_count_elemwise;
 use burn_cubecl::cubecl::ir::ElemType;
 use burn_cubecl::cubecl::prelude::{BufferArg, CubeCount, CubeDim};
 use burn_cubecl::kernel::into_contiguous;
@@ -10,55 +11,66 @@ use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
 /// Units of a cube, in every kernel: a power of two, and the most that WebGPU promises.
-pub(super) const UNITS: usize = 256;
+pub(crate) const UNITS: usize = 256;
 
-/// Most cubes along an axis that every device has.
+/// Most cubes along an axis that every device allows.
 const MAX_CUBES: usize = 65_535;
 
 /// The dimensions of every cube.
-pub(super) fn cube_dim() -> CubeDim {
+pub(crate) fn cube_dim() -> CubeDim {
     CubeDim::new_1d(UNITS as u32)
 }
 
 /// At least `count` cubes, numbered by `CUBE_POS`; a kernel ends those beyond.
-pub(super) fn cubes(count: usize) -> CubeCount {
+pub(crate) fn cubes(count: usize) -> CubeCount {
     let rows = count.div_ceil(MAX_CUBES).max(1);
     CubeCount::Static(count.div_ceil(rows) as u32, rows as u32, 1)
 }
 
+/// Cubes for one unit a vector.
+pub(crate) fn elementwise(tensor: &CubeTensor, vector_size: usize) -> CubeCount {
+    let units = tensor.shape().num_elements() / vector_size;
+    calculate_cube_count_elemwise(&tensor.client, units, cube_dim())
+}
+
 /// The type of a tensor's elements in a kernel.
-pub(super) fn elem(tensor: &CubeTensor) -> ElemType {
+pub(crate) fn elem(tensor: &CubeTensor) -> ElemType {
     dtype_to_elem_type(tensor.dtype)
 }
 
 /// Elements that are read together, where rows of `width` elements allow it.
-pub(super) fn vector_size(width: usize) -> usize {
+pub(crate) fn vector_size(width: usize) -> usize {
     if width.is_multiple_of(4) { 4 } else { 1 }
 }
 
+/// Elements that are read together, of tensors that are flat to the kernel.
+pub(crate) fn flat_vector_size(tensor: &CubeTensor) -> usize {
+    vector_size(tensor.shape().num_elements())
+}
+
 /// The elements in row-major order without gaps.
-pub(super) fn contiguous(tensor: CubeTensor) -> CubeTensor {
+pub(crate) fn contiguous(tensor: CubeTensor) -> CubeTensor {
     into_contiguous(tensor)
 }
 
 /// A tensor whose elements are yet to be written.
-pub(super) fn empty(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
+pub(crate) fn empty(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
     empty_device_dtype(like.client.clone(), like.device.clone(), shape.into(), dtype)
 }
 
-/// The tensor itself if nobody else refers to it, else a copy of it: to be written to.
-pub(super) fn owned(tensor: CubeTensor) -> CubeTensor {
+/// A tensor to write to: itself if nothing else refers to it, else a copy.
+pub(crate) fn owned(tensor: CubeTensor) -> CubeTensor {
     let tensor = contiguous(tensor);
     if tensor.can_mut() { tensor } else { tensor.copy() }
 }
 
 /// A contiguous tensor as a kernel's argument.
-pub(super) fn buffer(tensor: &CubeTensor) -> BufferArg {
+pub(crate) fn buffer(tensor: &CubeTensor) -> BufferArg {
     tensor.clone().into_buffer_arg()
 }
 
-/// Its last axis, and how many rows that makes.
-pub(super) fn rows_and_width(tensor: &CubeTensor) -> (usize, usize) {
+/// The number of rows of a tensor, and the last axis: `(rows, width)`.
+pub(crate) fn rows_and_width(tensor: &CubeTensor) -> (usize, usize) {
     let shape = tensor.shape();
     let width = shape[shape.num_dims() - 1];
     (shape.num_elements() / width.max(1), width)

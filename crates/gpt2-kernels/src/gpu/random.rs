@@ -1,12 +1,12 @@
-//! The random numbers of [`counted_random`](crate::counted_random), of which shaders have no 64-bit
-//! integers: the same ones, in halves.
+//! The random numbers of [`counted_random`](crate::counted_random), computed in halves: shaders have
+//! no 64-bit integers.
 
 use burn_cubecl::cubecl::{self, prelude::*};
 
-/// What the number at a place is multiplied by: 0, or `factor` if its random number, the upper
-/// half, is below the threshold.
+/// Factor of the number at a place: 0, or `factor` if the high half of its random number is below
+/// the threshold.
 #[cube]
-pub(super) fn dropout_factor(
+pub(crate) fn dropout_factor(
     index: u32,
     key_low: u32,
     key_high: u32,

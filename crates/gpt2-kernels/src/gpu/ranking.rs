@@ -11,7 +11,7 @@ const LOWEST: f32 = f32::MIN;
 /// Bits of a depth that a pass over the logits finds.
 const BITS: u32 = 3;
 
-/// The values that they may have.
+/// Number of values of these bits.
 const BINS: usize = 1 << BITS;
 
 /// Passes until all bits of a depth are found.
@@ -20,32 +20,32 @@ const PASSES: u32 = u32::BITS.div_ceil(BITS);
 /// A row of logits. A column's depth is its distance from the largest logit, and its weight the
 /// exponential of the depth over the temperature, negated; so it is at most 1.
 #[derive(Clone, Copy, CubeType)]
-pub(super) struct Row {
-    /// Where its logits begin.
-    pub(super) start: usize,
-    /// Their number.
-    pub(super) width: usize,
-    /// The largest of them.
-    pub(super) largest: f32,
-    /// What they are divided by.
-    pub(super) temperature: f32,
+pub(crate) struct Row {
+    /// Start of its logits.
+    pub(crate) start: usize,
+    /// Number of logits.
+    pub(crate) width: usize,
+    /// Largest logit.
+    pub(crate) largest: f32,
+    /// Divisor of the logits.
+    pub(crate) temperature: f32,
 }
 
-/// What a cube of kernels needs to share.
+/// Memory that the units of a cube share for a search in [`Row`]s.
 #[derive(CubeType)]
-pub(super) struct Exchange {
+pub(crate) struct Exchange {
     /// A value of each unit.
-    pub(super) values: Shared<[f32]>,
+    pub(crate) values: Shared<[f32]>,
     /// A place of each unit.
-    pub(super) places: Shared<[u32]>,
+    pub(crate) places: Shared<[u32]>,
     bins: Shared<[f32]>,
     weights: Shared<[f32]>,
     counts: Shared<[f32]>,
 }
 
-/// What the units share for a search in [`Row`]s.
+/// The memory for a search.
 #[cube]
-pub(super) fn exchange() -> Exchange {
+pub(crate) fn exchange() -> Exchange {
     Exchange {
         values: Shared::new_slice(UNITS),
         places: Shared::new_slice(UNITS),
@@ -57,15 +57,15 @@ pub(super) fn exchange() -> Exchange {
 
 /// A place in the descending order of a row's weights; of equal ones the first column is the first.
 #[derive(Clone, Copy, CubeType)]
-pub(super) struct Cut {
+pub(crate) struct Cut {
     /// The leading bits of the depth there.
     prefix: u32,
     /// How many bits follow them.
     shift: u32,
     /// How many columns with these bits are before it.
-    pub(super) ordinal: f32,
+    pub(crate) ordinal: f32,
     /// The sum of the weights up to it, its own included.
-    pub(super) weight: f32,
+    pub(crate) weight: f32,
 }
 
 /// 1 for what is infinite or no number, by its bits: a compiler may assume that there is none.
@@ -78,7 +78,7 @@ fn is_damaged(value: f32) -> f32 {
 /// A row, the first column with its largest logit, and the number of columns that are infinite or
 /// no numbers.
 #[cube]
-pub(super) fn row_at<X: Float>(
+pub(crate) fn row_at<X: Float>(
     logits: &[X],
     start: usize,
     width: usize,
@@ -103,19 +103,19 @@ pub(super) fn row_at<X: Float>(
 
 /// A column's depth: negative for none.
 #[cube]
-pub(super) fn depth_of<X: Float>(logits: &[X], row: &Row, column: usize) -> f32 {
+pub(crate) fn depth_of<X: Float>(logits: &[X], row: &Row, column: usize) -> f32 {
     row.largest - f32::cast_from(logits[row.start + column])
 }
 
 /// The weight at a depth.
 #[cube]
-pub(super) fn weight_of(depth: f32, row: &Row) -> f32 {
+pub(crate) fn weight_of(depth: f32, row: &Row) -> f32 {
     (-depth / row.temperature).exp()
 }
 
 /// The sum of a row's weights.
 #[cube]
-pub(super) fn total_weight<X: Float>(logits: &[X], row: &Row, exchange: &mut Exchange) -> f32 {
+pub(crate) fn total_weight<X: Float>(logits: &[X], row: &Row, exchange: &mut Exchange) -> f32 {
     let mut sum = 0.0f32;
     for column in range_stepped(UNIT_POS as usize, row.width, UNITS) {
         sum += weight_of(depth_of(logits, row, column), row);
@@ -156,13 +156,13 @@ fn sum_bins(
     sync_cube();
 }
 
-/// The first place at which what is summed exceeds the target, or the last: weights, or with
-/// `counts` columns.
+/// The first place at which a sum exceeds the target, or the last place. The sum is of weights, or with
+/// `counts` of columns.
 ///
 /// Each pass finds some more bits of the depth there, until one column has them. As barriers must
 /// be passed by all units, later passes are empty.
 #[cube]
-pub(super) fn cut_at<X: Float>(
+pub(crate) fn cut_at<X: Float>(
     logits: &[X],
     row: &Row,
     target: f32,
@@ -244,13 +244,13 @@ pub(super) fn cut_at<X: Float>(
 
 /// A place behind all others, where the weights have this sum.
 #[cube]
-pub(super) fn end_of(weight: f32) -> Cut {
+pub(crate) fn end_of(weight: f32) -> Cut {
     Cut { prefix: u32::MAX.runtime(), shift: 0u32.runtime(), ordinal: 0.0f32.runtime(), weight }
 }
 
 /// The place that comes first.
 #[cube]
-pub(super) fn first_of(a: Cut, b: Cut) -> Cut {
+pub(crate) fn first_of(a: Cut, b: Cut) -> Cut {
     let (a_bits, b_bits) = (a.prefix << a.shift, b.prefix << b.shift);
     let is_a = a_bits < b_bits || (a_bits == b_bits && a.ordinal < b.ordinal);
     Cut {
@@ -263,20 +263,20 @@ pub(super) fn first_of(a: Cut, b: Cut) -> Cut {
 
 /// Whether a column has the cut's leading bits, and whether it is before all that have.
 #[cube]
-pub(super) fn compare<X: Float>(logits: &[X], row: &Row, column: usize, cut: &Cut) -> (bool, bool) {
+pub(crate) fn compare<X: Float>(logits: &[X], row: &Row, column: usize, cut: &Cut) -> (bool, bool) {
     let bits = u32::reinterpret(depth_of(logits, row, column)) >> cut.shift;
     (bits == cut.prefix, bits < cut.prefix)
 }
 
 /// The columns of a unit where each has as many side by side.
 #[cube]
-pub(super) fn own_columns(width: usize) -> (usize, usize) {
+pub(crate) fn own_columns(width: usize) -> (usize, usize) {
     let share = (width + comptime!(UNITS - 1)) / UNITS;
     let from = min(UNIT_POS as usize * share, width);
     (from, min(from + share, width))
 }
 
-/// What a column counts for [`column_at`].
+/// The share of a column in the sum of [`column_at`].
 #[cube]
 fn share_of<X: Float>(
     logits: &[X],
@@ -293,9 +293,9 @@ fn share_of<X: Float>(
     }
 }
 
-/// The first column at which the sum of what the columns count, in their order, exceeds the target,
-/// or the last that counts: their weights, or with `weights` false 1 where they have the cut's bits.
-/// Only the first unit's answer is right.
+/// The first column at which the sum of shares, in the columns' order, exceeds the target, or the last
+/// that has a share. A share is the weight, or with `weights` false 1 where a column has the cut's
+/// bits. Only the first unit's answer is valid.
 #[cube]
 fn column_at<X: Float>(
     logits: &[X],
@@ -343,10 +343,10 @@ fn column_at<X: Float>(
     found
 }
 
-/// The column that a number of `[0, 1)` draws, where its chance is its weight. Only the first unit's
-/// answer is right.
+/// The column that a number of `[0, 1)` draws in proportion to the weights. Only the first unit's
+/// answer is valid.
 #[cube]
-pub(super) fn draw_of_all<X: Float>(
+pub(crate) fn draw_of_all<X: Float>(
     logits: &[X],
     row: &Row,
     number: f32,
@@ -360,7 +360,7 @@ pub(super) fn draw_of_all<X: Float>(
 /// The same among those that come first, up to the place `last`. The columns are drawn in descending
 /// order, as they are where they are sorted.
 #[cube]
-pub(super) fn draw_of_first<X: Float>(
+pub(crate) fn draw_of_first<X: Float>(
     logits: &[X],
     row: &Row,
     last: Cut,

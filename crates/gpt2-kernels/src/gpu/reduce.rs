@@ -1,12 +1,12 @@
-//! Sums and largest of what the units of a cube have.
+//! Sums and maxima over the units of a cube.
 //!
-//! As loops: a barrier costs a driver for CPUs far more to compile than to pass.
+//! Loops, not unrolled: a barrier costs a driver for CPUs far more to compile than to pass.
 
 use burn_cubecl::cubecl::{self, prelude::*};
 
 /// The sum over all units, for all units. `shared` has a place for each.
 #[cube]
-pub(super) fn cube_sum(value: f32, shared: &mut Shared<[f32]>) -> f32 {
+pub(crate) fn cube_sum(value: f32, shared: &mut Shared<[f32]>) -> f32 {
     let unit = UNIT_POS as usize;
     shared[unit] = value;
     sync_cube();
@@ -20,15 +20,35 @@ pub(super) fn cube_sum(value: f32, shared: &mut Shared<[f32]>) -> f32 {
         half /= 2;
     }
     let sum = shared[0];
-    // Nobody writes again before all have read.
+    // No unit writes again before all have read.
     sync_cube();
     sum
+}
+
+/// The largest value of all units, for all units. `shared` has a place for each.
+#[cube]
+pub(crate) fn cube_max(value: f32, shared: &mut Shared<[f32]>) -> f32 {
+    let unit = UNIT_POS as usize;
+    shared[unit] = value;
+    sync_cube();
+    let mut half = CUBE_DIM as usize / 2;
+    while half > 0 {
+        if unit < half {
+            shared[unit] = max(shared[unit], shared[unit + half]);
+        }
+        sync_cube();
+        half /= 2;
+    }
+    let most = shared[0];
+    // No unit writes again before all have read.
+    sync_cube();
+    most
 }
 
 /// As [`cube_sum`], of vectors, over the units that differ by a multiple of `lanes`; the result is
 /// with the first `lanes` units, in `shared`.
 #[cube]
-pub(super) fn sum_slices<N: Size>(
+pub(crate) fn sum_slices<N: Size>(
     value: Vector<f32, N>,
     shared: &mut Shared<[Vector<f32, N>]>,
     #[comptime] lanes: usize,
@@ -49,7 +69,7 @@ pub(super) fn sum_slices<N: Size>(
 
 /// The largest value of all units and its place, for all units; of equal values the lowest place.
 #[cube]
-pub(super) fn cube_best(
+pub(crate) fn cube_best(
     value: f32,
     place: u32,
     values: &mut Shared<[f32]>,
@@ -73,7 +93,7 @@ pub(super) fn cube_best(
         half /= 2;
     }
     let best = (values[0], places[0]);
-    // Nobody writes again before all have read.
+    // No unit writes again before all have read.
     sync_cube();
     best
 }
@@ -81,7 +101,7 @@ pub(super) fn cube_best(
 /// The sum of what the units have that differ by a multiple of `stride`, in the order of their
 /// numbers; the result is with the first `stride` units, and zero elsewhere.
 #[cube]
-pub(super) fn sum_in_order<N: Size>(
+pub(crate) fn sum_in_order<N: Size>(
     value: Vector<f32, N>,
     shared: &mut Shared<[Vector<f32, N>]>,
     #[comptime] stride: usize,
@@ -97,7 +117,7 @@ pub(super) fn sum_in_order<N: Size>(
             sum += shared[unit + slice * stride];
         }
     }
-    // Nobody writes again before all have read.
+    // No unit writes again before all have read.
     sync_cube();
     sum
 }

@@ -6,7 +6,9 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::{BatchIterator, Dataset, TaskError, TrainingBatch, TrainingData};
+use super::dataset::{BatchIterator, Dataset, TrainingData};
+use crate::error::TaskError;
+use crate::training_batch::TrainingBatch;
 
 /// How data are cut into batches and epochs.
 #[derive(Debug, Clone, Copy)]
@@ -148,7 +150,7 @@ fn order(examples: usize, seed: Option<u64>, pass: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TokenBatch;
+    use crate::token_batch::TokenBatch;
 
     fn batch(ids: &[u32]) -> TrainingBatch {
         let rows: Vec<Vec<u32>> = ids.iter().map(|&id| vec![id]).collect();

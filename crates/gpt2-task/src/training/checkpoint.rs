@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
-use gpt2_backbone::{Gpt2Backbone, update_parameters, visit_tensors};
+use gpt2_backbone::{Gpt2Backbone, try_update_parameters, visit_tensors};
 use serde_json::{Value, json};
 
-use super::fit::FitState;
-use crate::callbacks::{BoxError, Callback, CallbackState};
-use crate::{Gpt2CausalLm, TaskError};
+use super::callbacks::callback::{Callback, CallbackState};
+use super::state::FitState;
+use crate::causal_lm::Gpt2CausalLm;
+use crate::error::{BoxError, TaskError};
 
 /// The state of a training between two steps.
 #[derive(Debug, Clone, Default)]
@@ -148,22 +149,14 @@ impl TrainingCheckpoint {
 
     /// The model with the tensors under a prefix.
     fn weights(&mut self, prefix: &str, like: &Gpt2Backbone) -> Result<Gpt2Backbone, TaskError> {
-        let mut problem = None;
-        let backbone = update_parameters(like.clone(), |path, _, old| {
+        try_update_parameters(like.clone(), |path, _, old| {
             let name = format!("{prefix}/{path}");
             match self.tensors.remove(&name) {
-                Some(tensor) if tensor.dims() == old.dims() => tensor,
-                Some(_) => {
-                    problem = Some(format!("the size of `{name}`"));
-                    old
-                }
-                None => {
-                    problem = Some(format!("the tensor `{name}`, which is missing"));
-                    old
-                }
+                Some(tensor) if tensor.dims() == old.dims() => Ok(tensor),
+                Some(_) => Err(mismatch(format!("the size of `{name}`"))),
+                None => Err(mismatch(format!("the tensor `{name}`, which is missing"))),
             }
-        });
-        problem.map_or(Ok(backbone), |what| Err(mismatch(what)))
+        })
     }
 }
 

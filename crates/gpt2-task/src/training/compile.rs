@@ -1,12 +1,15 @@
 //! What `compile` sets: how a model generates, and how it is trained.
 
 use burn::tensor::DType;
+use gpt2_backbone::WeightDtype;
 use serde::{Deserialize, Serialize};
 
 use super::loss::SparseCategoricalCrossentropy;
 use super::metrics::Metric;
-use crate::optimizers::{LossScale, Optimizer};
-use crate::samplers::{SearchStrategy, TopKSampler};
+use super::optimizers::loss_scale::LossScale;
+use super::optimizers::optimizer::Optimizer;
+use crate::generation::samplers::sampler::SearchStrategy;
+use crate::generation::samplers::top_k::TopKSampler;
 
 /// The float type of products and activations; weights stay 32-bit floats.
 ///
@@ -25,6 +28,15 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// The precision whose products and activations have this float type.
+    pub fn mixed(dtype: WeightDtype) -> Self {
+        match dtype {
+            WeightDtype::F32 => Self::Float32,
+            WeightDtype::F16 => Self::MixedFloat16,
+            WeightDtype::Bf16 => Self::MixedBfloat16,
+        }
+    }
+
     pub(crate) fn compute_dtype(self) -> Option<DType> {
         match self {
             Self::Float32 => None,

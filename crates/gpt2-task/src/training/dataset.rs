@@ -2,82 +2,10 @@
 
 use std::sync::Arc;
 
-use gpt2_tokenizer::TokenId;
-
+use crate::causal_lm_preprocessor::Gpt2CausalLmPreprocessor;
+use crate::error::TaskError;
 use crate::fingerprint::Fingerprint;
-use crate::token_batch::check_rows;
-use crate::{Gpt2CausalLmPreprocessor, TaskError, TokenBatch};
-
-/// KerasHub's `(x, y, sample_weight)`: inputs, the token that follows each one, and its weight.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrainingBatch {
-    /// The model's input.
-    pub x: TokenBatch,
-    /// The token that follows each one of `x`, `[batch_size][sequence_length]`.
-    pub y: Vec<Vec<TokenId>>,
-    /// How much each target counts, `[batch_size][sequence_length]`; 0 where `y` is padding.
-    pub sample_weight: Vec<Vec<f32>>,
-}
-
-impl TrainingBatch {
-    /// Checks that targets and weights fit the inputs. Without weights every real token of `x`
-    /// counts as 1 and padding as 0.
-    ///
-    /// # Errors
-    ///
-    /// [`TaskError::BatchSize`], [`TaskError::RowLength`], or [`TaskError::InvalidSampleWeight`]
-    /// for a weight that is negative or not finite.
-    pub fn new(
-        x: TokenBatch,
-        y: Vec<Vec<TokenId>>,
-        sample_weight: Option<Vec<Vec<f32>>>,
-    ) -> Result<Self, TaskError> {
-        let sample_weight = sample_weight.unwrap_or_else(|| weights_of_mask(x.padding_mask()));
-        let batch = Self { x, y, sample_weight };
-        batch.check()?;
-        Ok(batch)
-    }
-
-    /// Checks what [`new`](Self::new) does: the fields may have been changed since.
-    pub(crate) fn check(&self) -> Result<(), TaskError> {
-        let (batch_size, length) = (self.x.batch_size(), self.x.sequence_length());
-        check_rows("y", &self.y, batch_size, length)?;
-        check_rows("sample_weight", &self.sample_weight, batch_size, length)?;
-        for (row, weights) in self.sample_weight.iter().enumerate() {
-            let bad = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0));
-            if let Some(position) = bad {
-                let found = weights[position];
-                return Err(TaskError::InvalidSampleWeight { row, position, found });
-            }
-        }
-        Ok(())
-    }
-
-    /// Number of rows.
-    pub fn batch_size(&self) -> usize {
-        self.x.batch_size()
-    }
-
-    /// The rows with these indices.
-    fn rows(&self, indices: &[usize]) -> Result<Self, TaskError> {
-        let ids = pick(self.x.token_ids(), indices);
-        Ok(Self {
-            x: TokenBatch::new(ids, pick(self.x.padding_mask(), indices))?,
-            y: pick(&self.y, indices),
-            sample_weight: pick(&self.sample_weight, indices),
-        })
-    }
-}
-
-/// 1 where the mask is true.
-pub(crate) fn weights_of_mask(mask: &[Vec<bool>]) -> Vec<Vec<f32>> {
-    let weights = |row: &Vec<bool>| row.iter().map(|&real| f32::from(u8::from(real))).collect();
-    mask.iter().map(weights).collect()
-}
-
-fn pick<T: Clone>(rows: &[T], indices: &[usize]) -> Vec<T> {
-    indices.iter().map(|&index| rows[index].clone()).collect()
-}
+use crate::training_batch::{TrainingBatch, pick};
 
 /// Examples that can be asked for in any order, so that they can be shuffled, split and resumed.
 ///

@@ -7,29 +7,22 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use gpt2_backbone::{read_f32, visit_tensors};
 use gpt2_tokenizer::TokenId;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::batches::{BatchPlan, Batches};
-use super::dataset::Subset;
+use super::callbacks::callback::Callback;
+use super::checkpoint::TrainingCheckpoint;
+use super::dataset::{Subset, TrainingData};
 use super::fit_options::{Backup, FitOptions, ValidationFreq};
+use super::history::History;
+use super::logs::Logs;
 use super::metrics::MetricSums;
+use super::state::FitState;
 use super::trainer::Trainer;
-use crate::callbacks::{BoxError, Callback};
-use crate::optimizers::invalid;
-use crate::{Gpt2CausalLm, History, Logs, TaskError, TrainingBatch, TrainingData};
-
-/// How far a training is, and what its epoch has given so far.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct FitState {
-    pub(crate) seed: u64,
-    /// The epoch and the batch that come next.
-    pub(crate) epoch: usize,
-    pub(crate) batch: usize,
-    pub(crate) sums: MetricSums,
-    pub(crate) history: History,
-    pub(crate) stopped: bool,
-}
+use crate::arguments::{check_count, invalid};
+use crate::causal_lm::Gpt2CausalLm;
+use crate::error::{BoxError, TaskError};
+use crate::training_batch::TrainingBatch;
 
 /// What is evaluated after an epoch.
 struct Validation<'a> {
@@ -324,7 +317,7 @@ impl<'m, 'a> Run<'m, 'a> {
         }
         self.check_weights()?;
         let Some(backup) = &mut self.backup else { return Ok(()) };
-        let checkpoint = crate::TrainingCheckpoint::of(
+        let checkpoint = TrainingCheckpoint::of(
             self.trainer.model,
             &self.settings,
             &self.state,
@@ -424,12 +417,4 @@ fn check_examples(data: &TrainingData<'_>, name: &'static str) -> Result<(), Tas
         }
         _ => Ok(()),
     }
-}
-
-pub(crate) fn check_count(
-    owner: &str,
-    argument: &'static str,
-    found: usize,
-) -> Result<(), TaskError> {
-    if found == 0 { Err(invalid(owner, argument, "at least 1", found)) } else { Ok(()) }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use gpt2_tokenizer::TokenId;
 
-use crate::callbacks::Callback;
-use crate::{CheckpointStore, TrainingData};
+use super::callbacks::callback::Callback;
+use super::checkpoint::CheckpointStore;
+use super::dataset::TrainingData;
 
 /// Keras' arguments of `fit`, with its defaults (`keras/src/trainers/trainer.py`).
 pub struct FitOptions<'a> {

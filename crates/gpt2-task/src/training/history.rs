@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::Logs;
+use super::logs::Logs;
 
 /// The numbers of every epoch, as Keras' `History`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use gpt2_kernels::{CrossEntropy, CrossEntropyGradients, cross_entropy};
 use gpt2_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
 
-use crate::TaskError;
+use crate::error::TaskError;
 
 /// The cross-entropy of the next token, from logits
 /// (`keras/src/losses/losses.py`, `SparseCategoricalCrossentropy(from_logits=True)`).

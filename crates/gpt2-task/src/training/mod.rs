@@ -1,16 +1,19 @@
 //! Training: data to batches, batches to gradients, gradients to better weights.
 
 pub(crate) mod batches;
+pub mod callbacks;
 pub(crate) mod checkpoint;
 pub(crate) mod compile;
 pub(crate) mod dataset;
-pub(crate) mod fit;
+mod fit;
 pub(crate) mod fit_options;
 pub(crate) mod history;
 pub(crate) mod logs;
 pub(crate) mod loss;
 pub(crate) mod metrics;
+pub mod optimizers;
 pub(crate) mod plot;
 pub(crate) mod schedule;
-pub(crate) mod train_step;
+mod state;
+mod train_step;
 pub(crate) mod trainer;

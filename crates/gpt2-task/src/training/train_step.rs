@@ -4,10 +4,14 @@ use burn::tensor::DType;
 use gpt2_backbone::{DropoutSeed, ForwardOptions, ParameterGradients, TrainingOptions};
 use gpt2_tokenizer::TokenId;
 
+use super::dataset::TrainingData;
+use super::logs::Logs;
 use super::loss::{GradientRequest, Losses, PendingLosses, Targets, head};
 use super::metrics::{BatchOutcome, MetricSums};
+use crate::causal_lm::Gpt2CausalLm;
+use crate::error::TaskError;
 use crate::token_batch::check_ids;
-use crate::{Gpt2CausalLm, Logs, TaskError, TrainingBatch, TrainingData};
+use crate::training_batch::TrainingBatch;
 
 impl Gpt2CausalLm {
     /// Trains on one batch, texts or a [`TrainingBatch`], and returns its loss and metrics: Keras'

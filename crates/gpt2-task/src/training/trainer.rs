@@ -1,6 +1,6 @@
 //! A training under way, as its callbacks see it.
 
-use crate::Gpt2CausalLm;
+use crate::causal_lm::Gpt2CausalLm;
 
 /// A training under way: the model, how far it is, and how to stop it.
 pub struct Trainer<'a> {

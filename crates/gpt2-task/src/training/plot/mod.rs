@@ -1,12 +1,14 @@
 //! The curves of a training, as a picture.
 
 mod axis;
+mod panel;
 mod svg;
 
 use axis::Axis;
+use panel::{Curve, Kind, LEARNING_RATE, Panel};
 
-use crate::History;
-use crate::callbacks::{StepHistory, StepPoint};
+use crate::training::callbacks::step_history::{StepHistory, StepPoint};
+use crate::training::history::History;
 
 /// A picture of a training in the format SVG, without scripts or fonts of its own.
 ///
@@ -35,36 +37,6 @@ impl History {
     pub fn to_svg(&self) -> String {
         plot(self, None)
     }
-}
-
-/// What callbacks call the learning rate, whose panel is the last.
-const LEARNING_RATE: &str = "learning_rate";
-
-/// A metric's curves, which share an axis.
-#[derive(Debug, PartialEq)]
-struct Panel {
-    title: String,
-    curves: Vec<Curve>,
-}
-
-#[derive(Debug, PartialEq)]
-struct Curve {
-    kind: Kind,
-    /// Epochs, counted from 1, with their values.
-    points: Vec<(f64, f64)>,
-}
-
-/// What a curve shows, and so how it looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Steps,
-    Training,
-    Validation,
-}
-
-/// Whether a number can be drawn; those near the largest float have no distances.
-fn is_drawable(value: f64) -> bool {
-    value.abs() < 1e300
 }
 
 fn panels(history: &History, steps: Option<&StepHistory>) -> Vec<Panel> {
@@ -150,6 +122,7 @@ fn epochs(panels: &[Panel]) -> Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::callbacks::callback::{Callback, CallbackState};
 
     fn history(epochs: usize, curves: &[(&str, &[f64])]) -> History {
         let curves = curves.iter().map(|&(name, values)| (name.to_owned(), values.to_vec()));
@@ -173,8 +146,8 @@ mod tests {
         );
         let json = serde_json::from_str(&json).unwrap();
         let mut steps = StepHistory::new();
-        let state = crate::callbacks::CallbackState { json, weights: None };
-        crate::Callback::restore(&mut steps, state).unwrap();
+        let state = CallbackState { json, weights: None };
+        Callback::restore(&mut steps, state).unwrap();
         steps
     }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{Axis, Curve, Kind, LEARNING_RATE, Panel, is_drawable};
+use super::axis::Axis;
+use super::panel::{Curve, Kind, LEARNING_RATE, Panel, is_drawable};
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 72.0;

@@ -4,8 +4,8 @@ use std::f32::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::{check, check_number, check_steps};
-use crate::TaskError;
+use crate::arguments::{check, check_number, check_steps};
+use crate::error::TaskError;
 
 /// Rises linearly to `warmup_target`, then falls along a cosine
 /// (`CosineDecay` in `keras/src/optimizers/schedules/learning_rate_schedule.py`).

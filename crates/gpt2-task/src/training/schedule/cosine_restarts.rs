@@ -4,8 +4,8 @@ use std::f32::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::{check, check_number, check_steps};
-use crate::TaskError;
+use crate::arguments::{check, check_number, check_steps};
+use crate::error::TaskError;
 
 /// Falls along a cosine, jumps up, and falls again
 /// ([Loshchilov & Hutter, 2016](https://arxiv.org/abs/1608.03983); `CosineDecayRestarts` in

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{check_number, check_steps};
-use crate::TaskError;
+use crate::arguments::{check_number, check_steps};
+use crate::error::TaskError;
 
 /// `initial_learning_rate * decay_rate ^ (step / decay_steps)`
 /// (`ExponentialDecay` in `keras/src/optimizers/schedules/learning_rate_schedule.py`).

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{check, check_number};
-use crate::TaskError;
+use crate::arguments::{check, check_number};
+use crate::error::TaskError;
 
 /// `values[0]` up to and including step `boundaries[0]`, then `values[1]`, and so on
 /// (`PiecewiseConstantDecay` in `keras/src/optimizers/schedules/learning_rate_schedule.py`).

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{check_number, check_steps};
-use crate::TaskError;
+use crate::arguments::{check_number, check_steps};
+use crate::error::TaskError;
 
 /// Falls to `end_learning_rate` by a power of the steps that are left, linearly by default
 /// (`PolynomialDecay` in `keras/src/optimizers/schedules/learning_rate_schedule.py`).

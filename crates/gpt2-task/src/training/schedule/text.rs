@@ -4,9 +4,9 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use super::LearningRate;
-use crate::TaskError;
+use super::learning_rate::LearningRate;
 use crate::arguments::read_arguments;
+use crate::error::TaskError;
 
 impl LearningRate {
     /// A number, or the name of a schedule and its arguments, such as
@@ -147,9 +147,11 @@ fn decay_to_the_end(object: &mut Map<String, Value>, steps: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, PolynomialDecay,
-    };
+    use crate::training::schedule::cosine::CosineDecay;
+    use crate::training::schedule::cosine_restarts::CosineDecayRestarts;
+    use crate::training::schedule::exponential::ExponentialDecay;
+    use crate::training::schedule::inverse_time::InverseTimeDecay;
+    use crate::training::schedule::polynomial::PolynomialDecay;
 
     #[test]
     fn every_schedule_can_be_given_as_text() {

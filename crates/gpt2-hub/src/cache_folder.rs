@@ -1,0 +1,28 @@
+//! Files in the folder of a cache.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Size in bytes of all files together.
+pub(crate) fn total_size(files: &[PathBuf]) -> u64 {
+    files.iter().filter_map(|file| fs::metadata(file).ok()).map(|found| found.len()).sum()
+}
+
+/// All whole files in a folder and the folders in it, sorted; none if it cannot be read.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let is_partial = path.extension().is_some_and(|it| it == "incomplete" || it == "etag");
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+            } else if !is_partial && path.is_file() {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}

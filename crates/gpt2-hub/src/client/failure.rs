@@ -1,0 +1,58 @@
+//! Errors for answers that are failures, and for questions without an answer.
+
+use std::time::Duration;
+
+use crate::client::url::Url;
+use crate::error::HubError;
+use crate::request_error::RequestErrorKind;
+
+/// Failure of the request for `display`.
+pub(crate) fn request_error(display: &str, host: String, kind: RequestErrorKind) -> HubError {
+    HubError::Request { host, file: display.to_owned(), kind }
+}
+
+/// Failure that a status stands for, other than success.
+pub(crate) fn failure(
+    status: u16,
+    display: &str,
+    host: String,
+    retry_after: Option<Duration>,
+) -> HubError {
+    let retry_after = retry_after.map(|pause| pause.as_secs());
+    request_error(display, host, RequestErrorKind::of_status(status, retry_after))
+}
+
+/// Failure for an answer that the hub's protocol does not know.
+pub(crate) fn unexpected(display: &str, url: &Url, found: String) -> HubError {
+    request_error(display, url.host(), RequestErrorKind::Unexpected { found })
+}
+
+/// Failure for a question without an answer, or without a whole one.
+pub(crate) fn connection_error(display: &str, url: &Url, error: &ureq::Error) -> HubError {
+    let cause = match error {
+        // Its text holds the address.
+        ureq::Error::BadUri(_) => return invalid_address(display),
+        // For example a token with characters that no header may have.
+        ureq::Error::Http(_) => {
+            return HubError::InvalidOption {
+                option: "a token",
+                expected: "one line of ASCII",
+                found: format!("other characters, for `{display}`"),
+            };
+        }
+        ureq::Error::Timeout(timeout) => format!("no answer within the time limit ({timeout})"),
+        ureq::Error::HostNotFound => "the host is not known".to_owned(),
+        ureq::Error::Io(error) => error.to_string(),
+        error => error.to_string(),
+    };
+    request_error(display, url.host(), RequestErrorKind::Connection { cause })
+}
+
+/// Error for an endpoint that is no address.
+pub(crate) fn invalid_address(display: &str) -> HubError {
+    HubError::InvalidOption {
+        option: "the endpoint",
+        expected: "an address that begins with http:// or https://",
+        found: format!("none, for `{display}`"),
+    }
+}

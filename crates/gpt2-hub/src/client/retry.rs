@@ -1,0 +1,139 @@
+//! Pauses before a request is made again.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::options::HubOptions;
+
+/// A hub that wants a longer pause than this gets no further request.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// No wait of our own choice is longer.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
+
+/// The attempts that are left for one request.
+pub(crate) struct Retries {
+    allowed: u32,
+    used: u32,
+    delay: Duration,
+}
+
+impl Retries {
+    pub(crate) fn new(options: &HubOptions) -> Self {
+        Self { allowed: options.retries, used: 0, delay: options.retry_delay }
+    }
+
+    /// The last attempt has brought something: begin to count anew.
+    pub(crate) fn reset(&mut self) {
+        self.used = 0;
+    }
+
+    /// Waits, and says whether to try again. `retry_after` is what the hub asked for.
+    pub(crate) fn wait(&mut self, retry_after: Option<Duration>) -> bool {
+        if self.used == self.allowed || retry_after.is_some_and(|wait| wait > LONGEST_WAIT) {
+            return false;
+        }
+        let factor = 1_u32.checked_shl(self.used).unwrap_or(u32::MAX);
+        let back_off = self.delay.saturating_mul(factor).min(LONGEST_BACK_OFF);
+        let jitter = back_off.mul_f64(0.5 * random());
+        thread::sleep(retry_after.unwrap_or(back_off).saturating_add(jitter));
+        self.used += 1;
+        true
+    }
+}
+
+/// The header `Retry-After`: seconds, or a date as HTTP writes it.
+pub(crate) fn retry_after(value: &str) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Some(Duration::from_secs(http_date(value)?).saturating_sub(now))
+}
+
+/// The header `RateLimit` where nothing is left: `"api";r=0;t=55` (the IETF's draft 9 of
+/// `ratelimit-headers`, as `huggingface_hub/utils/_http.py` reads it).
+pub(crate) fn rate_limit(value: &str) -> Option<Duration> {
+    let number = |name: &str| {
+        let mut fields = value.split(';').skip(1).filter_map(|field| field.split_once('='));
+        fields.find(|(found, _)| found.trim() == name)?.1.trim().parse::<u64>().ok()
+    };
+    (number("r")? == 0).then(|| number("t").map(Duration::from_secs))?
+}
+
+/// Seconds since 1970 of a date like `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (_, date) = text.split_once(", ")?;
+    let [day, month, year, time, "GMT"] = date.split(' ').collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    let number = |text: &str, range: std::ops::RangeInclusive<u64>| {
+        text.parse().ok().filter(|number| range.contains(number))
+    };
+    let [hour, minute, second] = time.split(':').collect::<Vec<_>>()[..] else { return None };
+    let seconds = number(hour, 0..=23)? * 3600 + number(minute, 0..=59)? * 60;
+    let seconds = seconds + number(second, 0..=60)?;
+    let month = MONTHS.iter().position(|name| *name == month)? as u64;
+    let (day, year) = (number(day, 1..=31)?, number(year, 1970..=9999)?);
+    // Howard Hinnant's `days_from_civil`, as in `date.rs`, the other way round.
+    let (march_year, march_month) =
+        if month >= 2 { (year, month - 2) } else { (year - 1, month + 10) };
+    let day_of_year = (153 * march_month + 2) / 5 + day - 1;
+    let days =
+        march_year * 365 + march_year / 4 - march_year / 100 + march_year / 400 + day_of_year;
+    Some(days.checked_sub(719_468)? * 86_400 + seconds)
+}
+
+/// From 0 to 1, from the random keys that the standard library gives each hash map.
+fn random() -> f64 {
+    RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_seconds_or_dates() {
+        assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        assert_eq!(http_date("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
+        assert_eq!(http_date("Thu, 29 Feb 2024 23:59:59 GMT"), Some(1_709_251_199));
+        assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert!(retry_after("Fri, 31 Dec 9999 23:59:59 GMT").unwrap() > LONGEST_WAIT);
+        for text in [
+            "",
+            "soon",
+            "-1",
+            "Sun, 06 Nov 1994",
+            "Sun, 40 Nov 1994 08:49:37 GMT",
+            "Sun, 06 ovD 1994 08:49:37 GMT",
+            "Sun, 06 Nov 99999 08:49:37 GMT",
+        ] {
+            assert_eq!(retry_after(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_are_seconds_until_more_is_allowed() {
+        for text in ["\"api\";r=0;t=55", "\"pages\" ; r = 0 ; t = 55"] {
+            assert_eq!(rate_limit(text), Some(Duration::from_secs(55)), "{text}");
+        }
+        for text in ["", "\"api\";r=7;t=55", "\"api\";r=0", "\"api\";t=5", "\"api\";r=0;t=x"] {
+            assert_eq!(rate_limit(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn attempts_end() {
+        let options = HubOptions::from_variables(&|_| None);
+        let options = options.with_retries(2).with_retry_delay(Duration::ZERO);
+        let mut retries = Retries::new(&options);
+        assert!(retries.wait(None) && retries.wait(Some(Duration::ZERO)) && !retries.wait(None));
+        retries.reset();
+        assert!(!retries.wait(Some(Duration::from_secs(301))) && retries.wait(None));
+    }
+}

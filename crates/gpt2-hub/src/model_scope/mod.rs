@@ -1,0 +1,7 @@
+//! Models on ModelScope.
+
+mod cache;
+mod cookie_jar;
+pub(crate) mod folder;
+mod listing;
+pub(crate) mod options;

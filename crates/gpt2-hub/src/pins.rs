@@ -1,0 +1,52 @@
+//! Digests that the user demands of files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::HubError;
+use crate::options::HubOptions;
+use crate::transfer::digest::{Digest, is_hex};
+
+/// The pins of a preset's files, and which of them were found to hold.
+#[derive(Debug)]
+pub(crate) struct Pins {
+    /// By name.
+    sha256: BTreeMap<String, String>,
+    checked: Mutex<BTreeSet<String>>,
+}
+
+impl Pins {
+    pub(crate) fn new(options: &HubOptions) -> Self {
+        Self { sha256: options.sha256.clone(), checked: Mutex::default() }
+    }
+
+    /// What a file's content must come to, if the user says so.
+    pub(crate) fn digest(&self, name: &str) -> Option<Digest> {
+        self.sha256.get(name).cloned().map(Digest::Sha256)
+    }
+
+    /// Checks a file of a cache, the first time that it is asked for. `display` is what messages
+    /// call it.
+    pub(crate) fn check(&self, name: &str, path: &Path, display: &str) -> Result<(), HubError> {
+        let Some(digest) = self.digest(name) else { return Ok(()) };
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if !checked.contains(name) {
+            digest.check(path, display)?;
+            checked.insert(name.to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Refuses what can be no digest.
+pub(crate) fn check_pins(options: &HubOptions) -> Result<(), HubError> {
+    match options.sha256.iter().find(|(_, sha256)| !is_hex(sha256, 64)) {
+        None => Ok(()),
+        Some((file, sha256)) => Err(HubError::InvalidOption {
+            option: "the SHA-256 of a file",
+            expected: "64 hexadecimal digits",
+            found: format!("{sha256:?} for `{file}`"),
+        }),
+    }
+}

@@ -1,0 +1,308 @@
+//! Download of a file: whole and verified, or not at all.
+//!
+//! Bytes go to a file that this process alone writes (`partial.rs`), which gets its name when its
+//! size and content are those that the hub has promised. A connection that breaks is made again
+//! for the rest, of the same version only. A lock keeps two processes from downloading the same
+//! file twice; where locks do not work both download it, and the first or the second, which are
+//! equal, stays.
+
+use std::fmt::Display;
+use std::fs::{self, File, TryLockError};
+use std::io::Read;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gpt2_files::{FileError, sync_folder, write_error};
+use ureq::http::{HeaderMap, Method};
+
+use crate::client::agent::Client;
+use crate::client::failure::{connection_error, request_error, unexpected};
+use crate::client::request::{Header, Request};
+use crate::client::response::Response;
+use crate::client::retry::Retries;
+use crate::error::HubError;
+use crate::request_error::RequestErrorKind;
+use crate::transfer::digest::Digest;
+use crate::transfer::partial::{Partial, bytes_so_far};
+use crate::transfer::progress::Progress;
+
+/// Bytes above which a file whose size nobody says is refused. GPT-2 XL has 6.2 GB.
+const MAX_UNKNOWN_SIZE: u64 = 32 << 30;
+
+/// A file to be downloaded.
+pub(crate) struct Download<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) headers: &'a [Header],
+    /// What messages call it.
+    pub(crate) display: &'a str,
+    /// Where it goes; what stands there is replaced when the new one is whole.
+    pub(crate) target: &'a Path,
+    /// The file that is locked meanwhile.
+    pub(crate) lock: &'a Path,
+    /// Its size in bytes, where the hub has said it already.
+    pub(crate) size: Option<u64>,
+    /// What its content must come to.
+    pub(crate) digests: &'a [Digest],
+    /// What the answer's headers say about that.
+    pub(crate) promised: fn(&HeaderMap) -> Option<Digest>,
+    /// Whether another process has brought it meanwhile.
+    pub(crate) is_done: &'a dyn Fn() -> bool,
+    /// What `is_done` needs besides the file in its place, while the lock is held.
+    pub(crate) finish: &'a dyn Fn() -> Result<(), HubError>,
+}
+
+/// Downloads a file, unless another process does so just now.
+///
+/// A file that the hub does not have is [`RequestErrorKind::NotFound`].
+pub(crate) fn download(client: &Client, download: &Download<'_>) -> Result<(), HubError> {
+    let folder = download.target.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(write_error(folder))?;
+    let lock = wait_for_lock(client, download);
+    let mut attempts = 0;
+    while !(download.is_done)() {
+        attempts += 1;
+        // After a wrong content, once more without what others have left.
+        let partial = match attempts {
+            1 => Partial::continued(download.target, lock.is_some())?,
+            _ => Partial::create(download.target)?,
+        };
+        match attempt(client, download, partial) {
+            Ok(true) => {
+                (download.finish)()?;
+                break;
+            }
+            // Another process has finished it and removed ours; or someone tidies up too much.
+            Ok(false) if attempts < 3 => {}
+            Ok(false) => {
+                return Err(
+                    write_error(download.target)(std::io::ErrorKind::NotFound.into()).into()
+                );
+            }
+            Err(HubError::ChecksumMismatch { .. }) if attempts == 1 => {}
+            Err(error) => return Err(error),
+        }
+    }
+    sync_folder(folder);
+    Ok(())
+}
+
+/// Receives, checks and names the file. False if another process has removed it.
+fn attempt(
+    client: &Client,
+    download: &Download<'_>,
+    mut partial: Partial<'_>,
+) -> Result<bool, HubError> {
+    let progress = Progress::new(client.options(), download.display);
+    let checked = receive(client, download, &mut partial, &progress).and_then(|promised| {
+        partial.check(download.digests.iter().chain(&promised), download.display)
+    });
+    match checked {
+        Ok(()) => {
+            let size = partial.size;
+            let finished = partial.finish()?;
+            if finished {
+                progress.report(size, Some(size));
+            }
+            Ok(finished)
+        }
+        // What has come so far is of use to the next attempt, unless it is wrong or fills the disk.
+        Err(
+            error @ (HubError::ChecksumMismatch { .. } | HubError::File(FileError::Write { .. })),
+        ) => {
+            partial.remove();
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Receives bytes until the file is whole, in as many answers as it takes.
+fn receive(
+    client: &Client,
+    download: &Download<'_>,
+    partial: &mut Partial<'_>,
+    progress: &Progress,
+) -> Result<Option<Digest>, HubError> {
+    let mut retries = Retries::new(client.options());
+    if download.size.is_some_and(|size| partial.size > size) {
+        partial.restart()?;
+    }
+    let mut furthest = partial.size;
+    let mut promised = None;
+    progress.report(partial.size, download.size);
+    while download.size.is_none_or(|size| partial.size < size) || partial.size == 0 {
+        let (failure, pause) = match request(client, download, partial) {
+            Ok(response) if response.is_temporary() => {
+                (response.refusal(download.display), response.retry_after())
+            }
+            Ok(response) => {
+                promised = (download.promised)(&response.headers).or(promised);
+                match read(response, download, partial, progress) {
+                    Ok(()) => return Ok(promised),
+                    Err(failure) => (failure, None),
+                }
+            }
+            Err(failure) => (failure, None),
+        };
+        if partial.size > furthest {
+            furthest = partial.size;
+            retries.reset();
+        }
+        let is_transient = failure.request_kind().is_some_and(RequestErrorKind::is_transient);
+        if !is_transient || !retries.wait(pause) {
+            return Err(failure);
+        }
+    }
+    Ok(promised)
+}
+
+/// Asks for the bytes that are missing, and makes `partial` fit the answer.
+fn request(
+    client: &Client,
+    download: &Download<'_>,
+    partial: &mut Partial<'_>,
+) -> Result<Response, HubError> {
+    let mut headers = download.headers.to_vec();
+    if partial.size > 0 && partial.etag.is_none() && download.digests.is_empty() {
+        // Nothing would show whether the next part belongs to this one.
+        partial.restart()?;
+    }
+    if partial.size > 0 {
+        headers.push(("range", format!("bytes={}-", partial.size)));
+        // Without, the digest shows it at the end.
+        headers.extend(partial.etag.clone().map(|etag| ("if-range", etag)));
+    }
+    let request = Request::new(Method::GET, download.url, download.display);
+    let response = client.send_once(&Request { headers: &headers, ..request })?;
+    match response.status {
+        // The whole of it: the hub cannot send parts, or has another version now.
+        200 => {
+            if partial.size > 0 {
+                partial.restart()?;
+            }
+            partial.set_etag(response.header("etag"))?;
+        }
+        206 if continues(&response, partial) => {}
+        206 => {
+            partial.restart()?;
+            let range = response.header("content-range").unwrap_or("none").to_owned();
+            let found = format!("another part than was asked for (content-range: {range:?})");
+            return Err(unexpected(download.display, &response.url, found));
+        }
+        416 if partial.size > 0 => {
+            partial.restart()?;
+            return Err(response.refusal(download.display));
+        }
+        _ if response.is_temporary() => {}
+        _ => return Err(permanent(response.refusal(download.display))),
+    }
+    Ok(response)
+}
+
+/// 416 for the whole file is no matter of ranges.
+fn permanent(refusal: HubError) -> HubError {
+    match refusal {
+        HubError::Request { host, file, kind: RequestErrorKind::Status { status: 416 } } => {
+            let found = "the status 416, although the whole file was asked for".to_owned();
+            HubError::Request { host, file, kind: RequestErrorKind::Unexpected { found } }
+        }
+        refusal => refusal,
+    }
+}
+
+/// Whether a part is the one that comes next, of the same version.
+fn continues(response: &Response, partial: &Partial<'_>) -> bool {
+    let same = match (response.header("etag"), &partial.etag) {
+        (Some(theirs), Some(ours)) => theirs == ours,
+        _ => true,
+    };
+    same && content_range(response).is_some_and(|(first, _)| first == partial.size)
+}
+
+/// First byte, and bytes of the whole, of `bytes 10-99/100`.
+fn content_range(response: &Response) -> Option<(u64, u64)> {
+    let range = response.header("content-range")?.strip_prefix("bytes ")?;
+    let (range, total) = range.split_once('/')?;
+    Some((range.split_once('-')?.0.parse().ok()?, total.parse().ok()?))
+}
+
+/// Appends a body. An error if it is not all that was missing.
+fn read(
+    response: Response,
+    download: &Download<'_>,
+    partial: &mut Partial<'_>,
+    progress: &Progress,
+) -> Result<(), HubError> {
+    let (display, url) = (download.display, response.url.clone());
+    let announced = match response.status {
+        206 => content_range(&response).map(|(_, total)| total),
+        _ => response.header("content-length").and_then(|length| length.parse().ok()),
+    };
+    let fits = |announced: u64| match download.size {
+        Some(size) => announced == size,
+        None => announced <= MAX_UNKNOWN_SIZE,
+    };
+    let total = download.size.or(announced);
+    let limit = total.unwrap_or(MAX_UNKNOWN_SIZE);
+    let wrong = |size: &dyn Display| {
+        let expected = download.size.unwrap_or(limit);
+        unexpected(display, &url, format!("a file of {size} bytes, expected {expected}"))
+    };
+    if let Some(announced) = announced.filter(|announced| !fits(*announced)) {
+        return Err(wrong(&announced));
+    }
+    let shows_its_end = response.header("transfer-encoding").is_some()
+        || !download.digests.is_empty()
+        || (download.promised)(&response.headers).is_some();
+    if total.is_none() && !shows_its_end {
+        let found = "a file with neither a size nor a checksum, which may end anywhere".to_owned();
+        return Err(unexpected(display, &url, found));
+    }
+    let mut body = response.into_reader();
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        let count = body.read(&mut buffer);
+        let count = count.map_err(|error| connection_error(display, &url, &error.into()))?;
+        if count == 0 {
+            break;
+        }
+        if partial.size + count as u64 > limit {
+            partial.restart()?;
+            return Err(wrong(&format_args!("more than {limit}")));
+        }
+        partial.append(&buffer[..count])?;
+        progress.tell(partial.size, total);
+    }
+    match total {
+        Some(total) if partial.size < total => {
+            let cause = format!("the connection ended after {} of {total} bytes", partial.size);
+            Err(request_error(display, url.host(), RequestErrorKind::Connection { cause }))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The lock of a download; none where there are no locks, or where whoever holds it does not get
+/// on. Nothing depends on it but the number of downloads.
+fn wait_for_lock(client: &Client, download: &Download<'_>) -> Option<File> {
+    fs::create_dir_all(download.lock.parent()?).ok()?;
+    let file = File::options().write(true).create(true).truncate(false).open(download.lock).ok()?;
+    let patience = 2 * client.options().stall_timeout;
+    let (mut bytes, mut since) = (0, Instant::now());
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Some(file),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(_)) => return None,
+        }
+        let now = bytes_so_far(download.target);
+        if now != bytes {
+            (bytes, since) = (now, Instant::now());
+        }
+        if (download.is_done)() || since.elapsed() > patience {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,6 @@
+//! Files from a hub to the disk: whole and verified, or not at all.
+
+pub(crate) mod digest;
+pub(crate) mod download;
+mod partial;
+pub(crate) mod progress;

@@ -1,0 +1,90 @@
+//! Errors of devices.
+
+/// Error of a device: its name, what happened, and the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The text does not name a device.
+    #[error(
+        "`{device}` is not a device: expected one of \"auto\", \"cpu\", \"flex\", \"ndarray\", \"wgpu\", \"vulkan\", \"metal\", \"webgpu\" or \"cuda\", the last five with an optional index such as \"vulkan:0\""
+    )]
+    Unknown {
+        /// The text.
+        device: String,
+    },
+
+    /// The device's backend was not compiled in.
+    #[error(
+        "the device `{device}` needs the cargo feature `{feature}`: build with `--features {feature}`"
+    )]
+    NotCompiled {
+        /// The device asked for.
+        device: String,
+        /// Feature that brings it.
+        feature: &'static str,
+    },
+
+    /// The backend is compiled in, but this machine has no such device.
+    #[error(
+        "the device `{device}` does not exist on this machine: its backend finds {found} device(s); install the device's driver, or use another device, such as \"cpu\"{}", if device.starts_with("webgpu") { " (WebGPU is the browser's; elsewhere use \"wgpu\")" } else { "" }
+    )]
+    NotFound {
+        /// The device asked for.
+        device: String,
+        /// Number of devices that the backend finds.
+        found: usize,
+    },
+
+    /// The device is there, but its driver does not open it.
+    #[error("the device `{device}` cannot be used: {reason}; use another device, such as \"cpu\"")]
+    Unavailable {
+        /// The device asked for.
+        device: String,
+        /// Reason that its driver gives.
+        reason: String,
+    },
+
+    /// The device has no memory left.
+    #[error(
+        "the device {device} has no memory left ({reason}); use a smaller batch, shorter texts, 16-bit floats or gradient checkpointing, or another device"
+    )]
+    OutOfMemory {
+        /// The device.
+        device: String,
+        /// Reason that its driver gives.
+        reason: String,
+    },
+
+    /// The device was reset or taken away; nothing that was on it can be read.
+    #[error(
+        "the device {device} was lost ({reason}); start the program again, or use another device"
+    )]
+    Lost {
+        /// The device.
+        device: String,
+        /// Reason that its driver gives.
+        reason: String,
+    },
+
+    /// The device could not compute something.
+    #[error(
+        "the device {device} failed: {reason}; use another device, or report this with the output of `cargo xtask devices`"
+    )]
+    Failed {
+        /// The device.
+        device: String,
+        /// Reason that it gives.
+        reason: String,
+    },
+
+    /// The device cannot compute in this float type.
+    #[error(
+        "the device {device} does not compute in {dtype}; use 32-bit floats, another 16-bit type, or another device"
+    )]
+    UnsupportedFloatType {
+        /// The device.
+        device: String,
+        /// The float type.
+        dtype: String,
+    },
+}

@@ -1,0 +1,50 @@
+//! Dropout from burn's own operations: for every device and float type.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::Distribution;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+use burn::tensor::TensorData;
+
+#[cfg(feature = "ndarray")]
+use super::DropoutOps;
+use super::key::DropoutKey;
+
+#[cfg(feature = "ndarray")]
+#[allow(deprecated, reason = "burn deprecates the backend; users may still ask for it")]
+impl DropoutOps for burn::backend::NdArray {
+    fn fused_dropout(x: FloatTensor<Self>, key: DropoutKey) -> FloatTensor<Self> {
+        counted_dropout::<Self>(x, key)
+    }
+}
+
+/// Dropout by the device's own random numbers: to send others over would take longer than the layer
+/// does.
+pub(super) fn dropout<B: Backend>(x: FloatTensor<B>, key: DropoutKey) -> FloatTensor<B> {
+    let factors = factors::<B>(&x, key);
+    B::float_mul(x, factors)
+}
+
+/// Zero where a number is dropped, elsewhere the inverse of the probability that it is kept.
+pub(super) fn factors<B: Backend>(like: &FloatTensor<B>, key: DropoutKey) -> FloatTensor<B> {
+    let (device, keep) = (like.device(), 1.0 - key.rate);
+    if keep <= 0.0 {
+        // There is no expected value to keep.
+        return B::float_zeros(like.shape(), &device, like.dtype().into());
+    }
+    B::seed(&device, key.key);
+    let distribution = Distribution::Bernoulli(keep);
+    let kept = B::float_random(like.shape(), distribution, &device, like.dtype().into());
+    B::float_div_scalar(kept, keep.into())
+}
+
+/// Dropout by the key's numbers, the same ones on every CPU backend.
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+pub(super) fn counted_dropout<B: Backend>(x: FloatTensor<B>, key: DropoutKey) -> FloatTensor<B> {
+    let shape = x.shape();
+    let factors: Vec<f32> =
+        (0..shape.num_elements()).map(|index| key.factor(index as u64)).collect();
+    let factors = B::float_from_data(TensorData::new(factors, shape), &x.device());
+    let factors = B::float_cast(factors, x.dtype().into());
+    B::float_mul(x, factors)
+}

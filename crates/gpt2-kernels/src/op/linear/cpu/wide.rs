@@ -1,0 +1,253 @@
+//! Products with many rows, as of a prompt: weights are laid out for the processor's registers once,
+//! some of them at a time, and used for all rows.
+//!
+//! Every sum is made in the order of [`narrow_product`](super::narrow::narrow_product): a row is the same
+//! bit for bit alone and among others.
+
+use std::cell::RefCell;
+use std::hint::black_box;
+
+use pulp::{Simd, WithSimd};
+
+use super::finish::Finish;
+use super::narrow::DEPTH;
+use crate::cpu::simd::{dispatch, load, load_unchecked, prefetch, store};
+use crate::cpu::threads::{Shared, for_each, number_of_cores};
+
+/// Outputs of a task, at most: with [`DEPTH`] inputs 300 KB of weights, which stay near a core.
+const WIDTH: usize = 384;
+/// Vectors of a tile's row.
+const VECTORS: usize = 3;
+/// The widest tile, of the widest vectors.
+const WIDEST: usize = VECTORS * 16;
+
+thread_local! {
+    /// Weights as they are laid out.
+    static PACKED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes `x [rows, inputs]` times `kernel [inputs, outputs]`, and what follows it.
+pub(super) fn wide_product(
+    x: &[f32],
+    kernel: &[f32],
+    rows: usize,
+    finish: Finish<'_>,
+    output: Shared<'_>,
+) {
+    let (inputs, outputs) = (x.len() / rows, kernel.len() * rows / x.len());
+    // As wide as lets every core have work; the sums do not depend on it.
+    let share = outputs.div_ceil(number_of_cores()).next_multiple_of(WIDEST);
+    let width = share.min(WIDTH);
+    for_each(outputs.div_ceil(width), rows * inputs * outputs, |task| {
+        let start = task * width;
+        let width = width.min(outputs - start);
+        PACKED.with_borrow_mut(|packed| {
+            packed.resize(DEPTH * WIDTH, 0.0);
+            for first in (0..inputs).step_by(DEPTH) {
+                let depth = DEPTH.min(inputs - first);
+                // The next block of this task, or the first of the next task.
+                let last = first + DEPTH >= inputs;
+                let next = if last { start + width } else { (first + DEPTH) * outputs + start };
+                dispatch(Panel {
+                    x: &x[first..],
+                    inputs,
+                    rows,
+                    depth,
+                    kernel: &kernel[first * outputs + start..],
+                    outputs,
+                    width,
+                    next: kernel.get(next..).unwrap_or_default(),
+                    packed: &mut *packed,
+                    output,
+                    start,
+                    is_first: first == 0,
+                });
+            }
+        });
+        for row in 0..rows {
+            // SAFETY: these outputs belong to this task alone.
+            finish.part(row * outputs + start, start, unsafe {
+                output.part(row * outputs + start, width)
+            });
+        }
+    });
+}
+
+/// Some outputs of all rows from some inputs.
+struct Panel<'a> {
+    /// From the first of the inputs on.
+    x: &'a [f32],
+    inputs: usize,
+    rows: usize,
+    depth: usize,
+    /// From the first of the inputs and outputs on.
+    kernel: &'a [f32],
+    outputs: usize,
+    width: usize,
+    /// The kernel from the block on that is probably the next.
+    next: &'a [f32],
+    packed: &'a mut [f32],
+    output: Shared<'a>,
+    start: usize,
+    /// Whether what is in the output is to be replaced.
+    is_first: bool,
+}
+
+impl WithSimd for Panel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let mut row = 0;
+        // 24 of 32 registers hold sums, or 12 of 16.
+        if S::REGISTER_COUNT >= 32 {
+            while row + 8 <= self.rows {
+                self.tiles::<S, 8>(simd, row);
+                row += 8;
+            }
+        }
+        while row + 4 <= self.rows {
+            self.tiles::<S, 4>(simd, row);
+            row += 4;
+        }
+        for row in row..self.rows {
+            self.tiles::<S, 1>(simd, row);
+        }
+    }
+}
+
+impl Panel<'_> {
+    /// `M` rows of all tiles.
+    #[inline(always)]
+    fn tiles<S: Simd, const M: usize>(&mut self, simd: S, row: usize) {
+        let (tile, depth) = (VECTORS * S::F32_LANES, self.depth);
+        let x: [&[f32]; M] = std::array::from_fn(|m| &self.x[(row + m) * self.inputs..][..depth]);
+        // All rows together ask for the weights of the next block, each tile for its columns.
+        let asked = row * depth / self.rows;
+        let share = (row + M) * depth / self.rows - asked;
+        for (index, column) in (0..self.width).step_by(tile).enumerate() {
+            let packed = &mut self.packed[index * depth * tile..][..depth * tile];
+            let width = tile.min(self.width - column);
+            let ahead = Ahead {
+                weights: self.next,
+                at: asked * self.outputs + column,
+                stride: self.outputs,
+                count: share,
+            };
+            let kernel = (&self.kernel[column..], self.outputs);
+            // Both write for themselves: sums that come from either are not kept in registers.
+            if row == 0 && width == tile {
+                let sums = sums::<S, M, true>(simd, &x, kernel, packed, ahead);
+                self.write(simd, &sums, row, column, width);
+            } else {
+                if row == 0 {
+                    pack_edge(kernel, width, packed, tile);
+                }
+                let sums = sums::<S, M, false>(simd, &x, (packed, tile), &mut [], ahead);
+                self.write(simd, &sums, row, column, width);
+            }
+        }
+    }
+
+    /// Writes the sums of a tile, or adds them to those of the inputs before.
+    #[inline(always)]
+    fn write<S: Simd, const M: usize>(
+        &self,
+        simd: S,
+        sums: &[[S::f32s; VECTORS]; M],
+        row: usize,
+        column: usize,
+        width: usize,
+    ) {
+        let lanes = S::F32_LANES;
+        for m in 0..M {
+            let at = (row + m) * self.outputs + self.start + column;
+            // SAFETY: these outputs belong to this task alone.
+            let output = unsafe { self.output.part(at, width) };
+            if width == VECTORS * lanes {
+                for v in 0..VECTORS {
+                    let mut sum = sums[m][v];
+                    if !self.is_first {
+                        sum = simd.add_f32s(load(simd, output, v * lanes), sum);
+                    }
+                    store(simd, output, v * lanes, sum);
+                }
+            } else {
+                let mut edge = [0f32; WIDEST];
+                for v in 0..VECTORS {
+                    store(simd, &mut edge, v * lanes, sums[m][v]);
+                }
+                for (output, sum) in output.iter_mut().zip(edge) {
+                    *output = if self.is_first { sum } else { *output + sum };
+                }
+            }
+        }
+    }
+}
+
+/// Weights that are asked for from memory while others are used: a tile's columns of some inputs.
+#[derive(Clone, Copy)]
+struct Ahead<'a> {
+    weights: &'a [f32],
+    /// Of the first input.
+    at: usize,
+    /// From an input to the next.
+    stride: usize,
+    count: usize,
+}
+
+/// Lays the weights of a tile out that is not whole; what is missing is zero.
+fn pack_edge((kernel, stride): (&[f32], usize), width: usize, packed: &mut [f32], tile: usize) {
+    for (k, target) in packed.chunks_exact_mut(tile).enumerate() {
+        target[..width].copy_from_slice(&kernel[k * stride..][..width]);
+        target[width..].fill(0.0);
+    }
+}
+
+/// The sums of a tile over all inputs of `x`. The weights of an input are `stride` numbers behind
+/// those of the one before it; `LAY` has them laid out in `packed`.
+#[inline(always)]
+fn sums<S: Simd, const M: usize, const LAY: bool>(
+    simd: S,
+    x: &[&[f32]; M],
+    (weights, stride): (&[f32], usize),
+    packed: &mut [f32],
+    ahead: Ahead<'_>,
+) -> [[S::f32s; VECTORS]; M] {
+    let (tile, depth, lanes) = (VECTORS * S::F32_LANES, x[0].len(), S::F32_LANES);
+    assert!(x.iter().all(|x| x.len() == depth) && (depth - 1) * stride + tile <= weights.len());
+    assert!(!LAY || packed.len() == depth * tile);
+    // A zero that the compiler does not know; one that it does, it fills in by a call.
+    let mut sums = [[simd.splat_f32s(black_box(0.0)); VECTORS]; M];
+    let interval = depth.checked_div(ahead.count).unwrap_or(usize::MAX);
+    let (mut due, mut asked) = (interval - 1, ahead.at);
+    for k in 0..depth {
+        if k == due {
+            prefetch(ahead.weights, asked, tile);
+            (due, asked) = (due + interval, asked + ahead.stride);
+        }
+        let at = k * stride;
+        // SAFETY: the weights of every input are a tile.
+        let [a, b, c] = unsafe {
+            [
+                load_unchecked(simd, weights, at),
+                load_unchecked(simd, weights, at + lanes),
+                load_unchecked(simd, weights, at + 2 * lanes),
+            ]
+        };
+        if LAY {
+            let packed = &mut packed[k * tile..][..tile];
+            store(simd, packed, 0, a);
+            store(simd, packed, lanes, b);
+            store(simd, packed, 2 * lanes, c);
+        }
+        for m in 0..M {
+            // SAFETY: every row has `depth` numbers.
+            let x = simd.splat_f32s(unsafe { *x[m].get_unchecked(k) });
+            sums[m][0] = simd.mul_add_e_f32s(x, a, sums[m][0]);
+            sums[m][1] = simd.mul_add_e_f32s(x, b, sums[m][1]);
+            sums[m][2] = simd.mul_add_e_f32s(x, c, sums[m][2]);
+        }
+    }
+    sums
+}

@@ -1,0 +1,96 @@
+//! A step's state on a GPU: it advances in place.
+
+use burn::backend::DType;
+use burn::backend::ops::IntTensorOps;
+use burn::backend::tensor::IntTensor;
+use burn_cubecl::CubeBackend;
+use burn_cubecl::cubecl::ir::ElemType;
+use burn_cubecl::cubecl::{self, prelude::*};
+use burn_cubecl::tensor::CubeTensor;
+
+use super::tensors::StepTensors;
+use super::{AdvanceOps, composed};
+use crate::gpu::launch::{UNITS, buffer, cube_dim, cubes, elem, rows_and_width};
+
+impl AdvanceOps for CubeBackend {
+    fn fused_advance(
+        state: StepTensors<Self>,
+        chosen: IntTensor<Self>,
+        vocabulary_size: usize,
+    ) -> StepTensors<Self> {
+        // A kernel reads and writes them as they lie, whoever else refers to them.
+        let integers = [&state.position, &state.tokens, &state.forced];
+        let floats = [&state.numbers, &state.all_numbers];
+        if integers.iter().any(|tensor| tensor.dtype != DType::I32)
+            || floats.iter().any(|tensor| tensor.dtype != DType::F32)
+        {
+            return composed::advance::<Self>(state, chosen, vocabulary_size);
+        }
+        let chosen = match chosen.dtype {
+            DType::I32 => chosen,
+            _ => Self::int_cast(chosen, DType::I32.into()),
+        };
+        advance(&state, &chosen, vocabulary_size);
+        state
+    }
+}
+
+/// Sizes of the tensors.
+#[derive(Debug, Clone, Copy, CubeLaunch, CubeType)]
+struct Sizes {
+    rows: usize,
+    positions: usize,
+    /// Largest id.
+    last_token: usize,
+}
+
+/// One cube for all rows.
+#[cube(launch_unchecked)]
+fn advance_kernel<I: Int>(
+    position: &mut [I],
+    tokens: &mut [I],
+    numbers: &mut [f32],
+    chosen: &[I],
+    all_numbers: &[f32],
+    forced: &[I],
+    sizes: Sizes,
+    #[define(I)] _i_type: ElemType,
+) {
+    // Signed: the position before the first is -1.
+    let next = i32::cast_from(position[0]) + 1;
+    for row in range_stepped(UNIT_POS as usize, sizes.rows, UNITS) {
+        let here = min(next as usize, sizes.positions - 1) * sizes.rows + row;
+        let after = min(next as usize + 1, sizes.positions - 1) * sizes.rows + row;
+        let own = i32::cast_from(forced[here]);
+        let other = min(i32::cast_from(chosen[row]), sizes.last_token as i32);
+        tokens[row] = I::cast_from(select(own < 0i32, other, own));
+        numbers[row] = all_numbers[after];
+    }
+    // Written after every unit has read it.
+    sync_cube();
+    if UNIT_POS == 0 {
+        position[0] = I::cast_from(next);
+    }
+}
+
+/// Takes position, tokens and numbers to the next position, in place.
+fn advance(state: &StepTensors<CubeBackend>, chosen: &CubeTensor, vocabulary_size: usize) {
+    let (positions, rows) = rows_and_width(&state.forced);
+    // SAFETY: the kernel reads and writes an entry for each row of the position, and of none beyond
+    // the last.
+    unsafe {
+        advance_kernel::launch_unchecked(
+            &chosen.client,
+            cubes(1),
+            cube_dim(),
+            buffer(&state.position),
+            buffer(&state.tokens),
+            buffer(&state.numbers),
+            buffer(chosen),
+            buffer(&state.all_numbers),
+            buffer(&state.forced),
+            SizesLaunch::new(rows, positions, vocabulary_size - 1),
+            elem(chosen),
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! Stage 12d: Keras' `save_weights` and `load_weights` on the types themselves.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gpt2_backbone::Gpt2Backbone;
+use gpt2_task::Gpt2CausalLm;
+
+use crate::api::save_options::SaveOptions;
+use crate::error::PresetError;
+use crate::formats::keras::archive::KerasArchive;
+use crate::formats::keras::shards::{Storage, WHOLE};
+use crate::formats::keras::weight_map::INSIDE_TASK;
+use crate::source::files::PresetFiles;
+use crate::tensors::hdf5::writer as hdf5_writer;
+use crate::weights::checkpoint::Checkpoint;
+use crate::weights::load;
+use crate::weights::placed_parameters::{Counted, merged};
+use crate::weights::shard_index::shard_names;
+use gpt2_files::Staging;
+
+/// What has weights that Keras keeps in files of their own, without a config beside them.
+///
+/// ```
+/// # #[cfg(feature = "bundled")] {
+/// use burn::tensor::Device;
+/// use gpt2_presets::{FromPresetOnDevice, ModelWeights};
+/// use gpt2_task::Gpt2CausalLm;
+///
+/// let mut model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &Device::flex())?;
+/// let folder = tempfile::tempdir()?;
+/// model.save_weights(folder.path().join("model.weights.h5"))?;
+/// model.load_weights(folder.path().join("model.weights.h5"))?;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait ModelWeights {
+    /// Writes what Keras' `save_weights` writes, without the state of an optimizer.
+    ///
+    /// # Errors
+    ///
+    /// As [`save_weights_with`](Self::save_weights_with).
+    fn save_weights(&self, path: impl AsRef<Path>) -> Result<(), PresetError> {
+        self.save_weights_with(path, &SaveOptions::default())
+    }
+
+    /// Writes the parameters to one file, if the path ends in `.weights.h5`; if it ends in
+    /// `.weights.json`, to files of at most [`SaveOptions::with_max_shard_size`] beside it, which it
+    /// lists. All are written under temporary names first. A LoRA is added to the kernels, and the
+    /// model keeps it.
+    ///
+    /// # Errors
+    ///
+    /// [`PresetError::WeightsFileName`], [`FileError::Write`](gpt2_files::FileError::Write), and [`PresetError::Overflow`] for a
+    /// weight that the float type does not have. What stood there is unchanged then.
+    fn save_weights_with(
+        &self,
+        path: impl AsRef<Path>,
+        options: &SaveOptions,
+    ) -> Result<(), PresetError>;
+
+    /// Takes all parameters from a file: one of a task or of a backbone, also of older versions,
+    /// also with the state of an optimizer, which is left out. A LoRA of the model begins anew.
+    ///
+    /// The path ends in `.weights.h5`, `.weights.json` or `.keras`. The old parameters are freed when all new
+    /// ones are in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`PresetError::WeightsFileName`], [`PresetError::IncompleteWeights`] and
+    /// [`PresetError::TensorShape`] for weights of another model, [`PresetError::NonFiniteWeight`],
+    /// and what a file may have against being read. The model is unchanged then.
+    fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), PresetError>;
+}
+
+impl ModelWeights for Gpt2Backbone {
+    fn save_weights_with(
+        &self,
+        path: impl AsRef<Path>,
+        options: &SaveOptions,
+    ) -> Result<(), PresetError> {
+        save(self, path.as_ref(), "", options)
+    }
+
+    fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), PresetError> {
+        *self = loaded(self, path.as_ref())?;
+        Ok(())
+    }
+}
+
+impl ModelWeights for Gpt2CausalLm {
+    fn save_weights_with(
+        &self,
+        path: impl AsRef<Path>,
+        options: &SaveOptions,
+    ) -> Result<(), PresetError> {
+        save(self.backbone(), path.as_ref(), INSIDE_TASK, options)
+    }
+
+    fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), PresetError> {
+        let loaded = loaded(self.backbone(), path.as_ref())?;
+        Ok(self.set_backbone(loaded)?)
+    }
+}
+
+/// One file, or a list of files, by the end of its name.
+enum Files<'a> {
+    /// What stands before `.weights.h5`.
+    Whole(&'a str),
+    /// What stands before `.weights.json`.
+    Split(&'a str),
+}
+
+/// The folder, the file's name there, and what the name says.
+fn files_at(path: &Path) -> Result<(&Path, &str, Files<'_>), PresetError> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = parent.unwrap_or(Path::new("."));
+    if let Some(stem) = name.strip_suffix(".weights.h5") {
+        Ok((folder, name, Files::Whole(stem)))
+    } else if let Some(stem) = name.strip_suffix(".weights.json") {
+        Ok((folder, name, Files::Split(stem)))
+    } else {
+        Err(PresetError::WeightsFileName { path: path.into() })
+    }
+}
+
+fn save(
+    backbone: &Gpt2Backbone,
+    path: &Path,
+    within: &'static str,
+    options: &SaveOptions,
+) -> Result<(), PresetError> {
+    let (folder, name, kind) = files_at(path)?;
+    let (Files::Whole(stem) | Files::Split(stem)) = kind;
+    let storage = Storage { within, ..Storage::new(stem, options) };
+    let shards = match kind {
+        Files::Whole(_) => vec![storage.whole(backbone.config())],
+        Files::Split(_) => storage.split(backbone.config()),
+    };
+    let mut files = Staging::new(folder)?;
+    let mut merged = merged(backbone);
+    let mut parameters = Counted::new(&mut merged, &options.on_progress);
+    for shard in &shards {
+        let target = files.target(&shard.name);
+        files.fallible_file(&shard.name, |path, _| {
+            hdf5_writer::write(&target, path, &mut parameters, &storage, shard)
+        })?;
+    }
+    if let Files::Split(_) = kind {
+        files.json(name, &storage.index(&shards))?;
+    }
+    Ok(files.commit()?)
+}
+
+/// The model with the parameters of a file.
+fn loaded(backbone: &Gpt2Backbone, path: &Path) -> Result<Gpt2Backbone, PresetError> {
+    if KerasArchive::is_at(path) {
+        let files = PresetFiles::Archive(Arc::new(KerasArchive::open(path)?));
+        return load::replace(backbone, Checkpoint::open_keras(&files, &[WHOLE.to_owned()])?);
+    }
+    let (folder, name, kind) = files_at(path)?;
+    let files = PresetFiles::Folder(folder.into());
+    let names = match kind {
+        Files::Whole(_) => vec![name.to_owned()],
+        Files::Split(_) => shard_names(&files, name, &folder.display().to_string())?,
+    };
+    load::replace(backbone, Checkpoint::open_keras(&files, &names)?)
+}

@@ -1,0 +1,119 @@
+//! Stage 6e: the bytes in front of the tensors, read forward, none before it is known to exist.
+
+use std::ops::Range;
+use std::path::Path;
+
+use crate::error::PresetError;
+use crate::source::files::Blob;
+use gpt2_files::read_error;
+
+/// Longest header accepted, in bytes: GPT-2's vocabulary and merges have two megabytes.
+const MAX_HEADER: u64 = 64 * 1024 * 1024;
+/// Longest name accepted, in bytes: the format's own limit for keys.
+const MAX_NAME: usize = 65_535;
+/// How much is read at once, at least.
+const PIECE: usize = 64 * 1024;
+
+/// A place in a header.
+pub(crate) struct Cursor<'a> {
+    blob: &'a mut Blob,
+    /// What messages call the file.
+    file: &'a str,
+    /// Bytes of the file, or the most that a header may have.
+    limit: u64,
+    /// What has been read, a little more than has been taken.
+    bytes: Vec<u8>,
+    position: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// The beginning of a file of `size` bytes.
+    pub(crate) fn new(blob: &'a mut Blob, size: u64, file: &'a str) -> Self {
+        Self { blob, file, limit: size.min(MAX_HEADER), bytes: Vec::new(), position: 0 }
+    }
+
+    /// Takes `count` values of `size` bytes; `field` is what they are.
+    pub(crate) fn take(
+        &mut self,
+        count: u64,
+        size: u64,
+        field: &str,
+    ) -> Result<Range<usize>, PresetError> {
+        let start = self.position;
+        let rest = self.limit - start as u64;
+        let Some(bytes) = count.checked_mul(size).filter(|bytes| *bytes <= rest) else {
+            let detail = format!(
+                "expected {count} times {size} bytes from byte {start} on, found {rest} (a header \
+                 may have {MAX_HEADER})"
+            );
+            return Err(self.invalid(field, detail));
+        };
+        // Not above the limit, which is small.
+        let end = start + bytes as usize;
+        self.fill(end)?;
+        self.position = end;
+        Ok(start..end)
+    }
+
+    /// Reads on until at least `end`, in pieces that grow, so that no byte is copied often.
+    fn fill(&mut self, end: usize) -> Result<(), PresetError> {
+        let start = self.bytes.len();
+        if end <= start {
+            return Ok(());
+        }
+        let wanted = end.max(start + PIECE.max(start / 4)).min(self.limit as usize);
+        self.bytes.reserve_exact(wanted - start);
+        self.bytes.resize(wanted, 0);
+        let read = self.blob.read_at(start as u64, &mut self.bytes[start..]);
+        Ok(read.map_err(read_error(Path::new(self.file)))?)
+    }
+
+    /// An array of bytes.
+    pub(crate) fn array<const N: usize>(&mut self, field: &str) -> Result<[u8; N], PresetError> {
+        let range = self.take(N as u64, 1, field)?;
+        Ok(self.bytes[range].try_into().expect("as many as were taken"))
+    }
+
+    pub(crate) fn u32(&mut self, field: &str) -> Result<u32, PresetError> {
+        self.array(field).map(u32::from_le_bytes)
+    }
+
+    pub(crate) fn u64(&mut self, field: &str) -> Result<u64, PresetError> {
+        self.array(field).map(u64::from_le_bytes)
+    }
+
+    /// The bytes of a string, which its length precedes.
+    pub(crate) fn string(&mut self, field: &str) -> Result<Range<usize>, PresetError> {
+        let length = self.u64(field)?;
+        self.take(length, 1, field)
+    }
+
+    /// A string that is a name, and so is kept.
+    pub(crate) fn name(&mut self, field: &str) -> Result<String, PresetError> {
+        let range = self.string(field)?;
+        if range.len() > MAX_NAME {
+            let detail = format!("expected at most {MAX_NAME} bytes, found {}", range.len());
+            return Err(self.invalid(field, detail));
+        }
+        let text = std::str::from_utf8(&self.bytes[range]);
+        text.map(str::to_owned).map_err(|error| {
+            self.invalid(field, format!("invalid UTF-8 at byte {}", error.valid_up_to()))
+        })
+    }
+
+    /// How far the header goes that was taken.
+    pub(crate) fn position(&self) -> u64 {
+        self.position as u64
+    }
+
+    /// All that was taken.
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.position);
+        self.bytes
+    }
+
+    pub(crate) fn invalid(&self, field: &str, detail: String) -> PresetError {
+        let (file, field) = (self.file.to_owned(), field.to_owned());
+        PresetError::InvalidGguf { file, field, detail }
+    }
+}

@@ -1,0 +1,104 @@
+//! Stage 10d: which file of the transformers library gets which tensors.
+
+use std::collections::HashSet;
+
+use gpt2_backbone::Gpt2BackboneConfig;
+use serde_json::{Map, Value, json};
+
+use crate::formats::transformers::weight_map::{TRANSFORMERS, follows_layers};
+use crate::weights::shard_index::is_shard_number;
+use gpt2_backbone::WeightDtype;
+
+/// The one file with the weights.
+pub(crate) const WHOLE: &str = "model.safetensors";
+/// The list of files, where there are more.
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
+
+/// A file of weights.
+pub(crate) struct Shard {
+    pub(crate) name: String,
+    /// The tensors in it.
+    pub(crate) tensors: Vec<Tensor>,
+    /// Bytes of their elements.
+    size: u64,
+}
+
+/// A tensor of a file.
+pub(crate) struct Tensor {
+    /// The canonical name.
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+}
+
+/// The files that `save_pretrained(max_shard_size=…)` of transformers 5.23 makes
+/// (`huggingface_hub/serialization/_base.py`): full ones, in the order of the model's tensors,
+/// and one for each tensor that is larger alone.
+pub(crate) fn plan(config: &Gpt2BackboneConfig, dtype: WeightDtype, max_size: u64) -> Vec<Shard> {
+    let mut shards: Vec<Shard> = Vec::new();
+    let mut current = Shard { name: String::new(), tensors: Vec::new(), size: 0 };
+    for tensor in tensors(config) {
+        let size = tensor.shape.iter().product::<usize>() as u64 * dtype.size() as u64;
+        let alone = Shard { name: String::new(), tensors: vec![tensor], size };
+        if size > max_size {
+            // In front of the one that is being filled, as there.
+            shards.push(alone);
+        } else if current.size + size > max_size {
+            shards.push(std::mem::replace(&mut current, alone));
+        } else {
+            current.tensors.extend(alone.tensors);
+            current.size += size;
+        }
+    }
+    if !current.tensors.is_empty() {
+        shards.push(current);
+    }
+    let count = shards.len();
+    for (index, shard) in shards.iter_mut().enumerate() {
+        shard.name = match count {
+            1 => WHOLE.to_owned(),
+            _ => format!("model-{:05}-of-{count:05}.safetensors", index + 1),
+        };
+    }
+    shards
+}
+
+/// All tensors, in the order of `GPT2LMHeadModel.state_dict()`.
+fn tensors(config: &Gpt2BackboneConfig) -> Vec<Tensor> {
+    let mut seen = HashSet::new();
+    let mut tensors: Vec<_> = TRANSFORMERS
+        .placements(config)
+        // Queries, keys and values are one tensor.
+        .filter(|placement| seen.insert(placement.tensor.clone()))
+        .map(|placement| Tensor { name: placement.tensor, shape: placement.shape })
+        .collect();
+    tensors.sort_by_key(|tensor| follows_layers(&tensor.name));
+    tensors
+}
+
+/// The content of `model.safetensors.index.json`.
+pub(crate) fn index(config: &Gpt2BackboneConfig, shards: &[Shard]) -> Value {
+    let mut places: Vec<_> = shards
+        .iter()
+        .flat_map(|Shard { name, tensors, .. }| {
+            tensors.iter().map(move |tensor| ((TRANSFORMERS.file_name)(&tensor.name), json!(name)))
+        })
+        .collect();
+    places.sort_by(|(first, _), (second, _)| first.cmp(second));
+    let total: u64 = shards.iter().map(|shard| shard.size).sum();
+    json!({
+        "metadata": {
+            // A valid config counts at most 2^38.
+            "total_parameters": config.parameter_count() as u64,
+            "total_size": total,
+        },
+        "weight_map": Map::from_iter(places),
+    })
+}
+
+/// Whether a file has the name of one of several.
+pub(crate) fn is_shard(name: &str) -> bool {
+    let numbers = name.strip_prefix("model-").and_then(|name| name.strip_suffix(".safetensors"));
+    numbers
+        .and_then(|numbers| numbers.split_once("-of-"))
+        .is_some_and(|(number, count)| is_shard_number(number) && is_shard_number(count))
+}

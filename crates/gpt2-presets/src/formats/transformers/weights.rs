@@ -1,0 +1,54 @@
+//! Stage 10h: a model's parameters to a safetensors file.
+//!
+//! The header follows from the config, so each parameter goes to its place in the file when the
+//! model gives it: queries, keys and values into the columns of one tensor, row by row.
+
+use std::collections::HashMap;
+use std::io::{Seek, Write};
+use std::path::Path;
+
+use crate::error::PresetError;
+use crate::formats::transformers::shards::Tensor;
+use crate::formats::transformers::weight_map::TRANSFORMERS;
+use crate::tensors::float_writer::FloatWriter;
+use crate::tensors::safetensors::layout::Layout;
+use crate::tensors::weight_dtype::StoredFloats;
+use crate::weights::placed_parameters::{Parameters, each_placed_parameter};
+use gpt2_backbone::WeightDtype;
+use gpt2_files::write_error;
+
+/// Writes the parameters that these tensors hold as floats of one type. `target` is what errors
+/// call the file.
+pub(crate) fn write(
+    target: &Path,
+    file: &mut (impl Write + Seek),
+    parameters: &mut dyn Parameters,
+    tensors: &[Tensor],
+    dtype: WeightDtype,
+) -> Result<(), PresetError> {
+    let (header, offsets) = layout(tensors, dtype);
+    file.write_all(&header).map_err(write_error(target))?;
+    let mut floats = FloatWriter { file, dtype };
+    each_placed_parameter(
+        parameters,
+        &TRANSFORMERS,
+        |placement| offsets.contains_key(placement.tensor.as_str()),
+        |placement, values| {
+            dtype.check_range(&TRANSFORMERS, placement, values)?;
+            let start = header.len() as u64 + offsets[placement.tensor.as_str()];
+            Ok(floats.write_part(start, placement, values).map_err(write_error(target))?)
+        },
+    )
+}
+
+/// The header, and where each tensor begins behind it.
+fn layout(tensors: &[Tensor], dtype: WeightDtype) -> (Vec<u8>, HashMap<&str, u64>) {
+    // Without it, transformers refuses the file.
+    let mut layout = Layout::new(&[("format", "pt".to_owned())]);
+    let mut offsets = HashMap::new();
+    for Tensor { name, shape } in tensors {
+        let file_name = (TRANSFORMERS.file_name)(name);
+        offsets.insert(name.as_str(), layout.add(&file_name, dtype.safetensors(), shape));
+    }
+    (layout.into_bytes(), offsets)
+}

@@ -1,0 +1,4 @@
+//! Sources of a preset's files.
+
+pub(crate) mod files;
+pub(crate) mod zip_members;

@@ -1,0 +1,123 @@
+//! Stage 10f: parameters to their places in a file, as floats of one type.
+
+use std::io::{self, Seek, SeekFrom, Write};
+
+use crate::tensors::part::Block;
+use crate::tensors::weight_dtype::StoredFloats;
+use crate::weights::weight_map::Placement;
+use gpt2_backbone::WeightDtype;
+
+/// Elements that are written at once: a MiB of 32-bit floats. No second copy of a tensor is made, and
+/// larger writes are several times slower on Linux, which then looks for larger pages.
+pub(crate) const PIECE: usize = 262_144;
+
+/// Writes floats to places in a file.
+pub(crate) struct FloatWriter<'a, F> {
+    pub(crate) file: &'a mut F,
+    pub(crate) dtype: WeightDtype,
+}
+
+impl<F: Write + Seek> FloatWriter<'_, F> {
+    /// Writes what a parameter is of the tensor that begins at `start`, row by row of the tensor.
+    pub(crate) fn write_part(
+        &mut self,
+        start: u64,
+        placement: &Placement,
+        values: &[f32],
+    ) -> io::Result<()> {
+        let block = placement.part.block(&placement.shape);
+        if !placement.part.transposed {
+            return self.write_rows(start, &block, 0, values);
+        }
+        // Some rows at a time: no second copy.
+        const HEIGHT: usize = 64;
+        for top in (0..block.rows).step_by(HEIGHT) {
+            let height = HEIGHT.min(block.rows - top);
+            let mut rows = vec![0.0; height * block.columns];
+            for column in 0..block.columns {
+                let values = &values[column * block.rows + top..][..height];
+                for (row, value) in values.iter().enumerate() {
+                    rows[row * block.columns + column] = *value;
+                }
+            }
+            self.write_rows(start, &block, top, &rows)?;
+        }
+        Ok(())
+    }
+
+    /// Writes rows of a block, from row `top` on.
+    fn write_rows(
+        &mut self,
+        start: u64,
+        block: &Block,
+        top: usize,
+        values: &[f32],
+    ) -> io::Result<()> {
+        let run = block.run().max(1);
+        for (index, values) in values.chunks(run).enumerate() {
+            let row = top + index * run / block.columns.max(1);
+            self.write_at(start, block.start(row), values)?;
+        }
+        Ok(())
+    }
+
+    /// Writes values from element `first` of the tensor that begins at `start`.
+    fn write_at(&mut self, start: u64, first: usize, values: &[f32]) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(start + (first * self.dtype.size()) as u64))?;
+        let mut bits = Vec::new();
+        for values in values.chunks(PIECE) {
+            if self.dtype == WeightDtype::F32 {
+                self.file.write_all(bytemuck::cast_slice(values))?;
+            } else {
+                bits.resize(values.len(), 0u16);
+                self.dtype.round(values, &mut bits);
+                self.file.write_all(bytemuck::cast_slice(&bits))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::tensors::part::Part;
+
+    /// A tensor of this shape, of which each element is its own index, put together from parts.
+    fn written(shape: &[usize], parts: &[Part]) -> Vec<f32> {
+        let mut file = Cursor::new(Vec::new());
+        for part in parts {
+            let (parameter, tensor) = (String::new(), String::new());
+            let placement = Placement { parameter, tensor, shape: shape.to_vec(), part: *part };
+            let elements = 0..part.block(shape).elements();
+            let values: Vec<_> =
+                elements.map(|index| part.index_in_tensor(index, shape) as f32).collect();
+            let mut floats = FloatWriter { file: &mut file, dtype: WeightDtype::F32 };
+            floats.write_part(8, &placement, &values).unwrap();
+        }
+        bytemuck::pod_collect_to_vec(&file.into_inner()[8..])
+    }
+
+    #[test]
+    fn parts_make_up_their_tensor() {
+        let thirds = [0, 1, 2];
+        let columns = thirds.map(Part::columns);
+        let rows = thirds.map(Part::rows);
+        // More rows than a block that is transposed.
+        for (shape, parts) in [
+            (&[130, 3][..], &[Part::WHOLE][..]),
+            (&[130, 3], &[Part::WHOLE.transposed()]),
+            (&[4, 6], &columns),
+            (&[4, 6], &columns.map(Part::transposed)),
+            (&[6], &columns),
+            (&[390, 3], &rows),
+            (&[390, 3], &rows.map(Part::transposed)),
+        ] {
+            let count: usize = shape.iter().product();
+            let expected: Vec<_> = (0..count).map(|index| index as f32).collect();
+            assert_eq!(written(shape, parts), expected, "{shape:?} {parts:?}");
+        }
+    }
+}

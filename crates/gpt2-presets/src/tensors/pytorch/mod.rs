@@ -1,0 +1,4 @@
+//! The containers that PyTorch writes.
+
+pub(crate) mod file;
+mod pickle;

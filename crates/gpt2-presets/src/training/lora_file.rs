@@ -1,0 +1,116 @@
+//! Stage 18b: a file of LoRA weights to the layers that it has, and their tensors, checked.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use gpt2_backbone::{Gpt2Backbone, keras_shape};
+
+use crate::error::PresetError;
+use crate::source::files::PresetFiles;
+use crate::tensors::hdf5::file::Hdf5File;
+use crate::tensors::part::Part;
+use crate::tensors::safetensors::file::SafetensorsFile;
+use crate::training::lora_format::{KERAS_RANK, LoraFormat};
+use crate::weights::checkpoint::WeightsFile;
+use crate::weights::load::first_non_finite;
+
+/// What the metadata of our own files say under `format`.
+pub(crate) const FORMAT_NAME: &str = "gpt2_lora";
+
+/// An open file of LoRA weights for some model.
+pub(crate) struct LoraFile {
+    path: PathBuf,
+    format: LoraFormat,
+    file: Box<dyn WeightsFile>,
+    names: BTreeSet<String>,
+    /// The rank.
+    pub(crate) rank: usize,
+    /// The paths of the dense layers that it has weights for.
+    pub(crate) layers: BTreeSet<String>,
+}
+
+impl LoraFile {
+    /// Opens the file and checks that its layers are layers of the model; reads no tensor.
+    pub(crate) fn open(path: &Path, backbone: &Gpt2Backbone) -> Result<Self, PresetError> {
+        let format = LoraFormat::of(path)?;
+        let folder = PresetFiles::Folder(path.parent().unwrap_or(Path::new("")).into());
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let (rank, file): (_, Box<dyn WeightsFile>) = match format {
+            LoraFormat::Keras => {
+                let file = Hdf5File::open(&folder, &name, false)?;
+                (file.read_integer(KERAS_RANK)?.to_string(), Box::new(file))
+            }
+            LoraFormat::Safetensors => {
+                let file = SafetensorsFile::open(&folder, &name, false)?;
+                let found = file.metadata("format").unwrap_or("nothing");
+                if found != FORMAT_NAME {
+                    return Err(invalid(path, "format", format!("`{FORMAT_NAME}`"), found));
+                }
+                (file.metadata("rank").unwrap_or("nothing").to_owned(), Box::new(file))
+            }
+        };
+        let limit = backbone.config().hidden_dim;
+        let parsed = rank.parse().ok().filter(|rank| (1..=limit).contains(rank));
+        let rank =
+            parsed.ok_or_else(|| invalid(path, "rank", format!("from 1 to {limit}"), &rank))?;
+        let names = file.names().into_iter().filter(|name| name != KERAS_RANK).collect();
+        let layers = BTreeSet::new();
+        let mut opened = Self { path: path.into(), format, file, names, rank, layers };
+        opened.layers = opened.list_layers(backbone)?;
+        Ok(opened)
+    }
+
+    /// The values of a parameter of a model that has a LoRA of this rank in these layers; none if
+    /// the file has no place for it.
+    pub(crate) fn parameter(
+        &mut self,
+        backbone: &Gpt2Backbone,
+        parameter: &str,
+        shape: &[usize],
+    ) -> Result<Option<Vec<f32>>, PresetError> {
+        let Some(tensor) = self.format.tensor(parameter) else { return Ok(None) };
+        if !self.format.layer_of(&tensor).is_some_and(|layer| self.layers.contains(&layer)) {
+            return Ok(None);
+        }
+        let expected = keras_shape(backbone.config(), parameter, shape);
+        let expected = format!("a tensor of shape {expected:?}");
+        if !self.names.contains(&tensor) {
+            return Err(invalid(&self.path, &tensor, expected, "nothing"));
+        }
+        let found = format!("a tensor of shape {:?}", self.file.inspect(&tensor)?);
+        if found != expected {
+            return Err(invalid(&self.path, &tensor, expected, &found));
+        }
+        let values = self.file.read(&tensor, Part::WHOLE, false)?.as_slice().to_vec();
+        if let Some(index) = first_non_finite(&values) {
+            let found = format!("{} at element {index}", values[index]);
+            return Err(invalid(&self.path, &tensor, "finite numbers".to_owned(), &found));
+        }
+        Ok(Some(values))
+    }
+
+    /// The layers that the names of the tensors lead to; all must be the model's.
+    fn list_layers(&self, backbone: &Gpt2Backbone) -> Result<BTreeSet<String>, PresetError> {
+        let known: BTreeSet<String> = backbone.dense_layers().map(|(path, _)| path).collect();
+        let mut layers = BTreeSet::new();
+        for name in &self.names {
+            match self.format.layer_of(name).filter(|layer| known.contains(layer)) {
+                Some(layer) => layers.insert(layer),
+                None => {
+                    let decoders = backbone.config().num_layers;
+                    let expected = format!("a factor of a dense layer of its {decoders} layers");
+                    return Err(invalid(&self.path, name, expected, "something else"));
+                }
+            };
+        }
+        if layers.is_empty() {
+            return Err(invalid(&self.path, "/", "at least one layer".to_owned(), "none"));
+        }
+        Ok(layers)
+    }
+}
+
+fn invalid(path: &Path, object: &str, expected: String, found: &str) -> PresetError {
+    let (path, object, found) = (path.into(), object.to_owned(), found.to_owned());
+    PresetError::InvalidLoraFile { path, object, expected, found }
+}

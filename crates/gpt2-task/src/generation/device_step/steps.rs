@@ -1,0 +1,137 @@
+//! The device's side: each step feeds the tokens that the one before it chose.
+
+use burn::tensor::{DType, Int, Tensor, TensorData};
+use gpt2_backbone::{BackboneError, ForwardOptions, Gpt2Backbone, KeyValueCache, read};
+use gpt2_kernels::{Repeated, StepState, TokenChoice, choose_tokens, has_steps};
+use gpt2_tokenizer::TokenId;
+
+use super::model::TokenRequest;
+use crate::error::TaskError;
+
+/// The steps of one generation after its first one.
+pub(crate) struct DeviceSteps {
+    /// Tokens chosen last, `[rows]`.
+    chosen: Tensor<1, Int>,
+    progress: Progress,
+}
+
+enum Progress {
+    /// A computation that the device repeats. It has the state and the cache, position included.
+    Repeated(Box<Repeated<Tensor<1, Int>>>),
+    /// Step by step, with a position on the host: the cache's.
+    Told(StepState),
+}
+
+impl DeviceSteps {
+    /// The steps after tokens were `chosen` for `position`, where the cache ends. They are repeated
+    /// where the device has steps, unless `told`.
+    pub(crate) fn new(
+        backbone: &Gpt2Backbone,
+        cache: &KeyValueCache,
+        chosen: Tensor<1, Int>,
+        position: usize,
+        request: &TokenRequest,
+        told: bool,
+    ) -> Self {
+        let state = state_after(backbone, chosen.clone(), position, request);
+        let has_steps = has_steps(&backbone.device(), backbone.config().head_dim());
+        let progress = match has_steps && !told {
+            true => {
+                Progress::Repeated(Box::new(repeated(backbone, cache, state, request.choice())))
+            }
+            false => Progress::Told(state),
+        };
+        Self { chosen, progress }
+    }
+
+    /// Chooses the next tokens. None if the device could not record the step: the cache is lost
+    /// then.
+    pub(crate) fn run(
+        &mut self,
+        backbone: &Gpt2Backbone,
+        cache: &mut KeyValueCache,
+        choice: TokenChoice,
+    ) -> Result<Option<Tensor<1, Int>>, TaskError> {
+        let chosen = match &mut self.progress {
+            Progress::Told(state) => step(backbone, cache, state, None, choice)?,
+            Progress::Repeated(repeated) => match repeated.run() {
+                Ok(chosen) => chosen,
+                Err(_) => return Ok(None),
+            },
+        };
+        self.chosen = chosen.clone();
+        Ok(Some(chosen))
+    }
+
+    /// Ids that the lost step was to feed at `position`; frees what it was recorded with.
+    pub(crate) fn into_fed(
+        self,
+        backbone: &Gpt2Backbone,
+        position: usize,
+        request: &TokenRequest,
+    ) -> Result<Vec<TokenId>, TaskError> {
+        let Self { chosen, progress } = self;
+        drop(progress);
+        let state = state_after(backbone, chosen, position, request);
+        Ok(read(state.tokens)?.iter::<TokenId>().collect())
+    }
+}
+
+/// Tokens chosen of logits, `[rows, vocabulary_size]`, for a position.
+pub(crate) fn choose_first(
+    logits: Tensor<2>,
+    position: usize,
+    request: &TokenRequest,
+) -> Tensor<1, Int> {
+    let numbers = request.numbers(position);
+    let numbers = TensorData::new(numbers.to_vec(), [numbers.len()]);
+    let numbers = Tensor::from_data(numbers, (&logits.device(), DType::F32));
+    choose(logits, numbers, request.choice())
+}
+
+fn choose(logits: Tensor<2>, numbers: Tensor<1>, choice: TokenChoice) -> Tensor<1, Int> {
+    choose_tokens(logits, numbers, choice).expect("the device has the kernel")
+}
+
+/// The state in which tokens have been chosen for `position`.
+fn state_after(
+    backbone: &Gpt2Backbone,
+    chosen: Tensor<1, Int>,
+    position: usize,
+    request: &TokenRequest,
+) -> StepState {
+    let vocabulary_size = backbone.config().vocabulary_size;
+    StepState::new(position, chosen, vocabulary_size, request.plan(), &backbone.device())
+}
+
+/// Feeds the state's tokens, chooses the next ones, and takes the state there.
+fn step(
+    backbone: &Gpt2Backbone,
+    cache: &mut KeyValueCache,
+    state: &mut StepState,
+    position: Option<Tensor<1, Int>>,
+    choice: TokenChoice,
+) -> Result<Tensor<1, Int>, BackboneError> {
+    let token_ids = state.tokens.clone().unsqueeze_dim(1);
+    let options = ForwardOptions { cache: Some(cache), position, ..Default::default() };
+    let hidden_states = backbone.forward_with(token_ids, options)?;
+    let logits = backbone.logits(hidden_states).flatten(0, 1);
+    let chosen = choose(logits, state.numbers.clone(), choice);
+    state.advance(chosen.clone(), backbone.config().vocabulary_size);
+    Ok(chosen)
+}
+
+/// All steps from a state on, with the same operations in each: the position is on the device.
+fn repeated(
+    backbone: &Gpt2Backbone,
+    cache: &KeyValueCache,
+    mut state: StepState,
+    choice: TokenChoice,
+) -> Repeated<Tensor<1, Int>> {
+    let (backbone, mut cache) = (backbone.clone(), cache.clone());
+    Repeated::new(&backbone.device(), move || {
+        let position = Some(state.position.clone());
+        let chosen = step(&backbone, &mut cache, &mut state, position, choice);
+        chosen.expect("the cache has room for every position")
+    })
+}

@@ -1,0 +1,15 @@
+//! Generation: from a prompt's tokens, through the model and a search, to the answer's.
+
+mod cached_model;
+pub(crate) mod decoding;
+pub(crate) mod device_step;
+pub(crate) mod draw;
+pub(crate) mod generate;
+pub(crate) mod logits;
+pub(crate) mod matrix;
+pub(crate) mod next_token;
+pub(crate) mod options;
+pub(crate) mod probabilities;
+pub(crate) mod rows;
+pub mod samplers;
+pub(crate) mod top_tokens;

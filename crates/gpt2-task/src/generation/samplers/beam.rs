@@ -1,0 +1,166 @@
+//! The most probable whole text among several kept at a time.
+
+use gpt2_tokenizer::TokenId;
+use serde::{Deserialize, Serialize};
+
+use super::check::{MAX_BRANCHES, check_count, check_temperature};
+use super::sampler::SearchStrategy;
+use crate::error::TaskError;
+use crate::generation::decoding::{Beam, Decoding};
+use crate::generation::probabilities::top_k;
+use crate::generation::top_tokens::TokenProbability;
+
+/// Keeps the `num_beams` most probable continuations at every step
+/// (`keras_hub/src/samplers/beam_sampler.py`).
+///
+/// As in KerasHub, a beam's score is the sum of its log probabilities without a length penalty,
+/// and a beam that reaches a stop token goes on competing with what follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BeamSampler {
+    /// Continuations kept of every row. Default: 5.
+    pub num_beams: usize,
+    /// Whether all beams and their scores are returned, and not the best alone. Default: no.
+    pub return_all_beams: bool,
+    /// Divisor of the logits. Default: 1.
+    pub temperature: f32,
+    /// Treatment of a row whose prompt is longer than the batch's shortest.
+    pub ragged: RaggedBeams,
+}
+
+/// Scores of a beam search while it feeds the rest of a longer prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RaggedBeams {
+    /// As KerasHub: the scores of tokens that the prompt then overwrites are kept, and all beams
+    /// become equal. The row's answer depends on the other rows of the batch.
+    #[default]
+    KerasHub,
+    /// The search starts where the row's own prompt ends: its answer is the one it has alone.
+    Independent,
+}
+
+impl Default for BeamSampler {
+    fn default() -> Self {
+        let ragged = RaggedBeams::default();
+        Self { num_beams: 5, return_all_beams: false, temperature: 1.0, ragged }
+    }
+}
+
+impl BeamSampler {
+    /// A search that keeps `num_beams` continuations.
+    pub fn new(num_beams: usize) -> Self {
+        Self { num_beams, ..Self::default() }
+    }
+
+    /// Sets whether all beams are returned.
+    pub fn with_return_all_beams(mut self, return_all_beams: bool) -> Self {
+        self.return_all_beams = return_all_beams;
+        self
+    }
+
+    /// Sets the divisor of the logits.
+    pub fn with_temperature(mut self, temperature: f32) -> Self {
+        self.temperature = temperature;
+        self
+    }
+
+    /// Sets the treatment of prompts of different lengths.
+    pub fn with_ragged(mut self, ragged: RaggedBeams) -> Self {
+        self.ragged = ragged;
+        self
+    }
+
+    /// One step of all rows, from the scores of every row's beams to the new ones.
+    fn step(
+        &self,
+        decoding: &mut Decoding<'_>,
+        scores: Vec<Vec<f32>>,
+    ) -> Result<Vec<Vec<f32>>, TaskError> {
+        // A row keeps at most `num_beams` continuations of one beam.
+        let candidates = decoding.top_tokens(self.num_beams, self.temperature)?;
+        let mut kept: Vec<Vec<Candidate>> = Vec::with_capacity(scores.len());
+        let mut place = 0;
+        for scores in scores {
+            let waits = self.ragged == RaggedBeams::Independent && decoding.is_forced(place);
+            let mut of_row = Vec::new();
+            for score in scores {
+                if waits {
+                    // The prompt's own token overwrites this one.
+                    of_row.push(Candidate { score, place, token_id: 0 });
+                } else {
+                    let candidate = |token: &TokenProbability| Candidate {
+                        score: token.probability.ln() + score,
+                        place,
+                        token_id: token.token_id,
+                    };
+                    of_row.extend(candidates[place].iter().map(candidate));
+                }
+                place += 1;
+            }
+            kept.push(self.keep(of_row));
+        }
+        let flat = kept.iter().flatten();
+        decoding.select_rows(&flat.clone().map(|candidate| candidate.place).collect::<Vec<_>>());
+        decoding.write(&flat.map(|candidate| candidate.token_id).collect::<Vec<_>>())?;
+        decoding.advance();
+        let scores = |row: Vec<Candidate>| row.into_iter().map(|c| c.score).collect();
+        Ok(kept.into_iter().map(scores).collect())
+    }
+
+    /// The `num_beams` candidates with the highest scores, the highest first.
+    fn keep(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+        candidates.sort_by(|a, b| {
+            let first = (a.place, a.token_id).cmp(&(b.place, b.token_id));
+            b.score.total_cmp(&a.score).then(first)
+        });
+        candidates.truncate(self.num_beams);
+        candidates
+    }
+}
+
+/// A beam of the batch, and a token that might continue it.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    score: f32,
+    place: usize,
+    token_id: TokenId,
+}
+
+impl SearchStrategy for BeamSampler {
+    fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
+        // Every row starts with one beam, so that the prompts are computed once.
+        let mut scores = vec![vec![0.0]; decoding.rows().len()];
+        while !decoding.is_done() {
+            scores = self.step(decoding, scores)?;
+        }
+        let ranked = rank(decoding, &scores);
+        let best: Vec<usize> = ranked.iter().map(|row| row[0].0).collect();
+        decoding.select_rows(&best);
+        decoding.announce_all();
+        let beams = |row: Vec<(usize, Beam)>| row.into_iter().map(|(_, beam)| beam).collect();
+        Ok(self.return_all_beams.then(|| ranked.into_iter().map(beams).collect()))
+    }
+
+    fn validate(&self, vocabulary_size: usize) -> Result<(), TaskError> {
+        check_count("beam", "num_beams", self.num_beams, MAX_BRANCHES.min(vocabulary_size))?;
+        check_temperature("beam", self.temperature)
+    }
+}
+
+/// Every row's beams with their places in the batch, the best first.
+fn rank(decoding: &Decoding<'_>, scores: &[Vec<f32>]) -> Vec<Vec<(usize, Beam)>> {
+    let mut first = 0;
+    let mut ranked = Vec::with_capacity(scores.len());
+    for scores in scores {
+        let beam = |beam: usize| {
+            let place = first + beam;
+            let token_ids = decoding.rows()[place].clone();
+            let log_probability = scores[beam];
+            (place, Beam { token_ids, length: decoding.length(place), log_probability })
+        };
+        ranked.push(top_k(scores, scores.len()).into_iter().map(beam).collect());
+        first += scores.len();
+    }
+    ranked
+}

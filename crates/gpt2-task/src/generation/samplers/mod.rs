@@ -1,0 +1,20 @@
+//! How the next token is chosen: KerasHub's samplers, and a trait for one's own.
+
+pub(crate) mod beam;
+mod check;
+mod config;
+pub(crate) mod contrastive;
+pub(crate) mod greedy;
+pub(crate) mod random;
+pub(crate) mod sampler;
+pub(crate) mod top_k;
+pub(crate) mod top_p;
+
+pub use beam::{BeamSampler, RaggedBeams};
+pub use config::{SamplerConfig, get};
+pub use contrastive::ContrastiveSampler;
+pub use greedy::GreedySampler;
+pub use random::RandomSampler;
+pub use sampler::{Sampler, SearchStrategy};
+pub use top_k::TopKSampler;
+pub use top_p::TopPSampler;

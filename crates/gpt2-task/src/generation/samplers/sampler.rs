@@ -1,0 +1,143 @@
+//! The traits of samplers and searches.
+
+use gpt2_kernels::TokenChoice;
+use gpt2_tokenizer::TokenId;
+
+use crate::error::TaskError;
+use crate::generation::decoding::{Beam, Decoding};
+use crate::generation::draw::Draw;
+use crate::generation::probabilities::softmax;
+
+/// Chooses one token from its distribution (`keras_hub/src/samplers/sampler.py`).
+///
+/// KerasHub's own example, a greedy search with some tokens forbidden:
+///
+/// ```
+/// use gpt2_task::{Draw, Sampler, TokenId, argmax};
+///
+/// struct Forbid(Vec<TokenId>);
+///
+/// impl Sampler for Forbid {
+///     fn get_next_token(&mut self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
+///         for &token in &self.0 {
+///             probabilities[token as usize] = 0.0;
+///         }
+///         argmax(probabilities) as TokenId
+///     }
+/// }
+/// # let mut sampler = Forbid(vec![1]);
+/// # assert_eq!(sampler.get_next_token(&mut [0.1, 0.6, 0.3], &mut Draw::new(0, 0, 0, 0)), 2);
+/// ```
+pub trait Sampler: Send {
+    /// The next token of one row.
+    ///
+    /// `probabilities` has an entry for every token of the vocabulary and may be overwritten.
+    /// Random numbers come from `draw`, so that a seed reproduces them.
+    fn get_next_token(&mut self, probabilities: &mut [f32], draw: &mut Draw) -> TokenId;
+
+    /// The next token of one row, chosen by its logits, which may be overwritten.
+    ///
+    /// Computes the probabilities and asks [`get_next_token`](Self::get_next_token); a sampler that
+    /// needs no probabilities overrides it, and then the search does not ask the other.
+    fn get_next_token_of_logits(&mut self, logits: &mut [f32], draw: &mut Draw) -> TokenId {
+        softmax(logits, self.temperature());
+        self.get_next_token(logits, draw)
+    }
+
+    /// The same choice for a device to make where the logits are. Default: none.
+    ///
+    /// Where a device makes it, the search does not ask the other methods.
+    fn choice(&self) -> Option<TokenChoice> {
+        None
+    }
+
+    /// Divisor of the logits. Default: 1.
+    fn temperature(&self) -> f32 {
+        1.0
+    }
+
+    /// The seed of the random numbers; `None` draws a new one when the model is compiled.
+    fn seed(&self) -> Option<u64> {
+        None
+    }
+
+    /// Checks the arguments that depend on the model, before any token is made.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::InvalidSamplerArgument`], say.
+    fn validate(&self, vocabulary_size: usize) -> Result<(), TaskError> {
+        let _ = vocabulary_size;
+        Ok(())
+    }
+}
+
+/// Fills all rows of a batch; every [`Sampler`] is one that goes token by token.
+///
+/// Implement it for a search that looks further, as beam search does.
+pub trait SearchStrategy: Send {
+    /// Fills the rows until [`Decoding::is_done`]; returns all beams where several are kept.
+    ///
+    /// # Errors
+    ///
+    /// The model's, and what the search itself refuses.
+    fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError>;
+
+    /// The seed of the random numbers; `None` draws a new one when the model is compiled.
+    fn seed(&self) -> Option<u64> {
+        None
+    }
+
+    /// Checks the arguments that depend on the model, before any token is made.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::InvalidSamplerArgument`], say.
+    fn validate(&self, vocabulary_size: usize) -> Result<(), TaskError> {
+        let _ = vocabulary_size;
+        Ok(())
+    }
+}
+
+impl<S: Sampler> SearchStrategy for S {
+    fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
+        if let Some(choice) = self.choice()
+            && decoding.fill_on_device(choice)?
+        {
+            return Ok(None);
+        }
+        while !decoding.is_done() {
+            let mut logits = decoding.next_logits()?;
+            let mut tokens = Vec::with_capacity(logits.rows().len());
+            for (row, logits) in logits.rows_mut().enumerate() {
+                tokens.push(self.get_next_token_of_logits(logits, &mut decoding.draw(row)));
+            }
+            decoding.write(&tokens)?;
+            decoding.advance();
+            decoding.announce();
+        }
+        Ok(None)
+    }
+
+    fn seed(&self) -> Option<u64> {
+        Sampler::seed(self)
+    }
+
+    fn validate(&self, vocabulary_size: usize) -> Result<(), TaskError> {
+        Sampler::validate(self, vocabulary_size)
+    }
+}
+
+impl SearchStrategy for Box<dyn SearchStrategy> {
+    fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
+        self.as_mut().search(decoding)
+    }
+
+    fn seed(&self) -> Option<u64> {
+        self.as_ref().seed()
+    }
+
+    fn validate(&self, vocabulary_size: usize) -> Result<(), TaskError> {
+        self.as_ref().validate(vocabulary_size)
+    }
+}

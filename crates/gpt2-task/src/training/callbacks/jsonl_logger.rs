@@ -1,0 +1,140 @@
+//! The numbers of epochs and batches as lines of JSON.
+
+use std::io::Write;
+
+use serde_json::{Map, Value};
+
+use super::callback::Callback;
+use crate::error::{BoxError, TaskError};
+use crate::training::logs::Logs;
+use crate::training::trainer::Trainer;
+
+/// Writes a JSON object, on a line of its own, behind every epoch, and if asked behind batches.
+///
+/// An epoch's is `{"epoch":0,"loss":3.2,…}`, a batch's `{"epoch":0,"batch":9,"loss":3.4,…}`, both
+/// counted from 0. What is no number, such as a loss of NaN, is `null`. Lines are flushed.
+///
+/// ```
+/// use gpt2_task::callbacks::JsonlLogger;
+///
+/// let mut file = Vec::new();
+/// let callback = JsonlLogger::new(&mut file).with_batches(100);
+/// ```
+#[derive(Debug)]
+pub struct JsonlLogger<W> {
+    writer: W,
+    batches: Option<usize>,
+    epoch: usize,
+}
+
+impl<W: Write> JsonlLogger<W> {
+    /// Writes to `writer`, behind epochs only.
+    pub fn new(writer: W) -> Self {
+        Self { writer, batches: None, epoch: 0 }
+    }
+
+    /// Sets that every so many batches there is a line too.
+    pub fn with_batches(mut self, every: usize) -> Self {
+        self.batches = Some(every);
+        self
+    }
+
+    fn write_line(&mut self, batch: Option<usize>, logs: &Logs) -> Result<(), BoxError> {
+        let mut object = Map::from_iter([("epoch".to_owned(), Value::from(self.epoch))]);
+        object.extend(batch.map(|batch| ("batch".to_owned(), Value::from(batch))));
+        object.extend(logs.iter().map(|(name, number)| (name.to_owned(), Value::from(number))));
+        let line = Value::Object(object).to_string() + "\n";
+        self.writer.write_all(line.as_bytes())?;
+        Ok(self.writer.flush()?)
+    }
+}
+
+impl<W: Write> Callback for JsonlLogger<W> {
+    fn name(&self) -> &str {
+        "JsonlLogger"
+    }
+
+    fn on_train_begin(&mut self, _trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
+        if self.batches == Some(0) {
+            let error = TaskError::InvalidTrainingArgument {
+                owner: self.name().to_owned(),
+                argument: "batches",
+                expected: "at least 1".to_owned(),
+                found: "0".to_owned(),
+            };
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    fn on_epoch_begin(&mut self, epoch: usize, _trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
+        self.epoch = epoch;
+        Ok(())
+    }
+
+    fn on_train_batch_end(
+        &mut self,
+        batch: usize,
+        logs: &Logs,
+        _trainer: &mut Trainer<'_>,
+    ) -> Result<(), BoxError> {
+        match self.batches {
+            Some(every) if (batch + 1).is_multiple_of(every) => self.write_line(Some(batch), logs),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_epoch_end(
+        &mut self,
+        epoch: usize,
+        logs: &mut Logs,
+        _trainer: &mut Trainer<'_>,
+    ) -> Result<(), BoxError> {
+        self.epoch = epoch;
+        self.write_line(None, logs)
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use crate::testing::model;
+    use crate::training::callbacks::testing::{logs, trainer};
+
+    #[test]
+    fn epochs_and_batches_are_lines() {
+        let mut model = model();
+        let mut trainer = trainer(&mut model);
+        let mut file = Vec::new();
+        let mut callback = JsonlLogger::new(&mut file).with_batches(2);
+        callback.on_train_begin(&mut trainer).unwrap();
+        for epoch in 0..2 {
+            callback.on_epoch_begin(epoch, &mut trainer).unwrap();
+            for batch in 0..3 {
+                let logs = logs(&[("loss", batch as f64)]);
+                callback.on_train_batch_end(batch, &logs, &mut trainer).unwrap();
+            }
+            let mut logs = logs(&[("loss", 0.5), ("val_loss", f64::INFINITY)]);
+            callback.on_epoch_end(epoch, &mut logs, &mut trainer).unwrap();
+        }
+        let expected = [
+            r#"{"epoch":0,"batch":1,"loss":1.0}"#,
+            r#"{"epoch":0,"loss":0.5,"val_loss":null}"#,
+            r#"{"epoch":1,"batch":1,"loss":1.0}"#,
+            r#"{"epoch":1,"loss":0.5,"val_loss":null}"#,
+        ];
+        assert_eq!(String::from_utf8(file).unwrap().lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn batches_are_left_out_unless_asked_for() {
+        let mut model = model();
+        let mut trainer = trainer(&mut model);
+        let mut file = Vec::new();
+        let mut callback = JsonlLogger::new(&mut file);
+        callback.on_train_batch_end(0, &logs(&[("loss", 1.0)]), &mut trainer).unwrap();
+        assert!(file.is_empty());
+        let error = JsonlLogger::new(Vec::new()).with_batches(0).on_train_begin(&mut trainer);
+        assert!(error.unwrap_err().to_string().contains("`batches` must be at least 1"));
+    }
+}

@@ -1,0 +1,202 @@
+//! A number that is watched from epoch to epoch, and which way is better.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::TaskError;
+use crate::training::logs::Logs;
+use crate::training::trainer::Trainer;
+
+/// Which numbers are better.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MonitorMode {
+    /// The name decides: small losses and perplexities, large accuracies.
+    #[default]
+    Auto,
+    /// Small ones.
+    Min,
+    /// Large ones.
+    Max,
+}
+
+/// Watches a number of the logs (`keras/src/callbacks/monitor_callback.py`).
+///
+/// ```
+/// use gpt2_task::callbacks::Monitor;
+/// use gpt2_task::Logs;
+///
+/// let monitor = Monitor::new("EarlyStopping", "val_loss").with_min_delta(0.1);
+/// let mut logs = Logs::default();
+/// logs.set("val_loss", 2.95);
+/// let value = monitor.value(&logs)?;
+/// assert!(monitor.improved(value, None)?);
+/// assert!(!monitor.improved(value, Some(3.0))?, "not by more than 0.1");
+/// # Ok::<(), gpt2_task::TaskError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Monitor {
+    owner: String,
+    name: String,
+    mode: MonitorMode,
+    min_delta: f64,
+}
+
+impl Monitor {
+    /// Watches the number `name`; errors say that `owner` does.
+    pub fn new(owner: impl Into<String>, name: impl Into<String>) -> Self {
+        let (owner, name) = (owner.into(), name.into());
+        Self { owner, name, mode: MonitorMode::Auto, min_delta: 0.0 }
+    }
+
+    /// Sets which numbers are better.
+    pub fn with_mode(mut self, mode: MonitorMode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Sets by how much a number must be better to count; the sign does not matter.
+    pub fn with_min_delta(mut self, min_delta: f64) -> Self {
+        self.min_delta = min_delta.abs();
+        self
+    }
+
+    /// What is watched.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Checks the arguments, before an epoch has been paid for.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::InvalidTrainingArgument`] if the name does not say which way is better and
+    /// [`MonitorMode::Auto`] was left, or if `min_delta` is not finite.
+    pub fn validate(&self) -> Result<(), TaskError> {
+        if !self.min_delta.is_finite() {
+            return Err(self.invalid("min_delta", "finite", &self.min_delta.to_string()));
+        }
+        self.less_is_better().map(|_| ())
+    }
+
+    /// The number that is watched.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::InvalidTrainingArgument`], with the names that there are, if it is not among
+    /// them; Keras warns and goes on.
+    pub fn value(&self, logs: &Logs) -> Result<f64, TaskError> {
+        logs.get(&self.name).ok_or_else(|| {
+            let names: Vec<String> = logs.iter().map(|(name, _)| format!("`{name}`")).collect();
+            let expected = format!("one of the epoch's numbers, {}", names.join(", "));
+            self.invalid("monitor", &expected, &format!("`{}`", self.name))
+        })
+    }
+
+    /// The number that is watched; none behind an epoch that is not followed by the validation
+    /// which gives it.
+    ///
+    /// # Errors
+    ///
+    /// As [`value`](Self::value).
+    pub fn observe(&self, logs: &Logs, trainer: &Trainer<'_>) -> Result<Option<f64>, TaskError> {
+        let left_out = self.name.starts_with("val_") && trainer.leaves_validation_out();
+        if left_out { Ok(None) } else { self.value(logs).map(Some) }
+    }
+
+    /// Whether a number is better than an earlier one by more than `min_delta`.
+    ///
+    /// Anything is better than none, but NaN, which Keras accepts as the first and never gets rid
+    /// of, is never better.
+    ///
+    /// # Errors
+    ///
+    /// What [`validate`](Self::validate) refuses.
+    pub fn improved(&self, value: f64, reference: Option<f64>) -> Result<bool, TaskError> {
+        let less_is_better = self.less_is_better()?;
+        let Some(reference) = reference else { return Ok(!value.is_nan()) };
+        Ok(if less_is_better {
+            value + self.min_delta < reference
+        } else {
+            value - self.min_delta > reference
+        })
+    }
+
+    fn less_is_better(&self) -> Result<bool, TaskError> {
+        let metric = self.name.strip_prefix("val_").unwrap_or(&self.name);
+        match self.mode {
+            MonitorMode::Min => Ok(true),
+            MonitorMode::Max => Ok(false),
+            MonitorMode::Auto if matches!(metric, "loss" | "perplexity") => Ok(true),
+            MonitorMode::Auto if metric == "acc" || metric.ends_with("accuracy") => Ok(false),
+            MonitorMode::Auto => {
+                let expected = format!("`Min` or `Max` for `{}`", self.name);
+                Err(self.invalid("mode", &expected, "`Auto`"))
+            }
+        }
+    }
+
+    fn invalid(&self, argument: &'static str, expected: &str, found: &str) -> TaskError {
+        TaskError::InvalidTrainingArgument {
+            owner: self.owner.clone(),
+            argument,
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_says_which_way_is_better() {
+        let improved =
+            |name: &str, value: f64| Monitor::new("test", name).improved(value, Some(0.5)).unwrap();
+        for name in ["loss", "val_loss", "perplexity", "val_perplexity"] {
+            assert!(improved(name, 0.4) && !improved(name, 0.5) && !improved(name, 0.6), "{name}");
+        }
+        for name in ["acc", "accuracy", "val_sparse_categorical_accuracy"] {
+            assert!(improved(name, 0.6) && !improved(name, 0.5) && !improved(name, 0.4), "{name}");
+        }
+        let unknown = Monitor::new("EarlyStopping", "val_bleu");
+        assert_eq!(
+            unknown.validate().unwrap_err().to_string(),
+            "`EarlyStopping`: `mode` must be `Min` or `Max` for `val_bleu`, found `Auto`"
+        );
+        let unknown = unknown.with_mode(MonitorMode::Max);
+        assert!(unknown.validate().is_ok() && unknown.improved(2.0, Some(1.0)).unwrap());
+        let against = Monitor::new("test", "loss").with_mode(MonitorMode::Max);
+        assert!(against.improved(2.0, Some(1.0)).unwrap(), "the mode is stronger than the name");
+    }
+
+    #[test]
+    fn small_changes_do_not_count() {
+        for (name, better, too_little) in [("loss", 0.5, 0.875), ("accuracy", 1.5, 1.125)] {
+            let monitor = Monitor::new("test", name).with_min_delta(-0.25);
+            assert!(monitor.improved(better, Some(1.0)).unwrap(), "{name}");
+            assert!(!monitor.improved(too_little, Some(1.0)).unwrap(), "{name}");
+        }
+        assert!(Monitor::new("test", "loss").with_min_delta(f64::NAN).validate().is_err());
+    }
+
+    #[test]
+    fn nan_is_never_better() {
+        let monitor = Monitor::new("test", "loss");
+        assert!(!monitor.improved(f64::NAN, None).unwrap());
+        assert!(!monitor.improved(f64::NAN, Some(1.0)).unwrap());
+        assert!(monitor.improved(1.0, None).unwrap());
+    }
+
+    #[test]
+    fn a_number_that_is_missing_is_an_error_with_those_that_are_not() {
+        let mut logs = Logs::default();
+        logs.set("loss", 1.0);
+        logs.set("accuracy", 0.5);
+        let error = Monitor::new("EarlyStopping", "val_loss").value(&logs).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`EarlyStopping`: `monitor` must be one of the epoch's numbers, `loss`, `accuracy`, found `val_loss`"
+        );
+    }
+}

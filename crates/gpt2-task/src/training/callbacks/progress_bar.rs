@@ -1,0 +1,289 @@
+//! How far a training is: a bar on a terminal, a line an epoch elsewhere.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar as Bar, ProgressStyle};
+
+use super::callback::Callback;
+use crate::error::BoxError;
+use crate::training::logs::Logs;
+use crate::training::trainer::Trainer;
+
+/// Shows how far the training is (`keras/src/callbacks/progbar_logger.py`).
+///
+/// On a terminal a bar with the step, the numbers so far and the time that is left, replaced at the
+/// end of the epoch by a line with the epoch's numbers; elsewhere only that line:
+/// `epoch 1/2: loss 3.21 - val_loss 3.3 - 1234 tokens/s - 12.3 s`. Tokens per second are those of
+/// the training steps, seconds those of the whole epoch, its validation included.
+///
+/// ```
+/// use gpt2_task::callbacks::ProgressBar;
+///
+/// let callback = ProgressBar::new();
+/// let mut file = Vec::new();
+/// let lines_only = ProgressBar::to(&mut file);
+/// ```
+#[doc(alias = "ProgbarLogger")]
+pub struct ProgressBar<'a> {
+    output: Box<dyn Write + 'a>,
+    terminal: bool,
+    bar: Option<Bar>,
+    /// Steps of an epoch that is over.
+    seen_steps: Option<usize>,
+    begin: Instant,
+    begin_tokens: u64,
+    /// Behind the last training step.
+    last: Instant,
+    last_tokens: u64,
+}
+
+impl ProgressBar<'static> {
+    /// Shows it on standard error: as Keras' `verbose=1` on a terminal, else as its `verbose=2`.
+    pub fn new() -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        Self { terminal, ..Self::to(std::io::stderr()) }
+    }
+}
+
+impl Default for ProgressBar<'static> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> ProgressBar<'a> {
+    /// Writes a line for every epoch to `output`.
+    pub fn to(output: impl Write + 'a) -> Self {
+        let now = Instant::now();
+        Self {
+            output: Box::new(output),
+            terminal: false,
+            bar: None,
+            seen_steps: None,
+            begin: now,
+            begin_tokens: 0,
+            last: now,
+            last_tokens: 0,
+        }
+    }
+
+    fn start_bar(&mut self, epoch: usize, trainer: &Trainer<'_>) {
+        let (length, template) = match trainer.steps_per_epoch().or(self.seen_steps) {
+            Some(steps) => {
+                (Some(steps as u64), "{prefix} {bar:40} {pos}/{len} - {eta} left\n{wide_msg}")
+            }
+            None => (None, "{prefix} {spinner} {pos} - {elapsed}\n{wide_msg}"),
+        };
+        let style = ProgressStyle::with_template(template).expect("the template is well formed");
+        let bar = length.map_or_else(Bar::no_length, Bar::new);
+        bar.set_style(style.progress_chars("━╸ "));
+        bar.set_prefix(format!("epoch {}/{}", epoch + 1, trainer.epochs()));
+        bar.set_position(trainer.first_batch() as u64);
+        bar.reset_eta();
+        self.bar = Some(bar);
+    }
+
+    /// Tokens per second of the training steps of this epoch.
+    fn tokens_per_second(&self) -> Option<f64> {
+        let seconds = (self.last - self.begin).as_secs_f64();
+        (seconds > 0.0).then(|| (self.last_tokens - self.begin_tokens) as f64 / seconds)
+    }
+}
+
+impl Callback for ProgressBar<'_> {
+    fn name(&self) -> &str {
+        "ProgressBar"
+    }
+
+    fn on_epoch_begin(&mut self, epoch: usize, trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
+        self.begin = Instant::now();
+        self.last = self.begin;
+        self.begin_tokens = trainer.tokens();
+        self.last_tokens = self.begin_tokens;
+        if self.terminal {
+            self.start_bar(epoch, trainer);
+        }
+        Ok(())
+    }
+
+    fn on_train_batch_end(
+        &mut self,
+        batch: usize,
+        logs: &Logs,
+        trainer: &mut Trainer<'_>,
+    ) -> Result<(), BoxError> {
+        self.last = Instant::now();
+        self.last_tokens = trainer.tokens();
+        self.seen_steps = Some(self.seen_steps.unwrap_or(0).max(batch + 1));
+        if let Some(bar) = &self.bar {
+            bar.set_message(summary(logs, self.tokens_per_second()));
+            bar.set_position(batch as u64 + 1);
+        }
+        Ok(())
+    }
+
+    fn on_epoch_end(
+        &mut self,
+        epoch: usize,
+        logs: &mut Logs,
+        trainer: &mut Trainer<'_>,
+    ) -> Result<(), BoxError> {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        let numbers = summary(logs, self.tokens_per_second());
+        let line = epoch_line(epoch, trainer.epochs(), &numbers, self.begin.elapsed());
+        // That nobody can read along is no reason to lose a training.
+        let _ = writeln!(self.output, "{line}").and_then(|()| self.output.flush());
+        Ok(())
+    }
+
+    fn on_train_end(&mut self, _trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        Ok(())
+    }
+}
+
+fn epoch_line(epoch: usize, epochs: usize, numbers: &str, elapsed: Duration) -> String {
+    format!("epoch {}/{epochs}: {numbers} - {:.1} s", epoch + 1, elapsed.as_secs_f64())
+}
+
+/// The numbers with their names, then the speed.
+fn summary(logs: &Logs, tokens_per_second: Option<f64>) -> String {
+    let numbers = logs.iter().map(|(name, value)| format!("{name} {}", number(value)));
+    let speed = tokens_per_second.map(|speed| format!("{speed:.0} tokens/s"));
+    numbers.chain(speed).collect::<Vec<_>>().join(" - ")
+}
+
+/// A number with Keras' four decimals, without the zeros at its end.
+fn number(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let trim = |decimals: &str| decimals.trim_end_matches('0').trim_end_matches('.').to_owned();
+    if value.abs() >= 1e-3 {
+        return trim(&format!("{value:.4}"));
+    }
+    let text = format!("{value:.4e}");
+    let (mantissa, exponent) = text.split_once('e').expect("the format has an exponent");
+    format!("{}e{exponent}", trim(mantissa))
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use crate::testing::model;
+    use crate::training::callbacks::testing::{logs, trainer};
+
+    fn example() -> Logs {
+        logs(&[("loss", 3.21), ("sparse_categorical_accuracy", 0.31), ("val_loss", 3.3)])
+    }
+
+    #[test]
+    fn the_line_has_the_numbers_the_speed_and_the_time() {
+        let numbers = summary(&example(), Some(1234.4));
+        assert_eq!(
+            epoch_line(0, 2, &numbers, Duration::from_millis(12_345)),
+            "epoch 1/2: loss 3.21 - sparse_categorical_accuracy 0.31 - val_loss 3.3 - 1234 tokens/s - 12.3 s"
+        );
+        assert_eq!(
+            epoch_line(1, 2, &summary(&logs(&[]), Some(5.0)), Duration::ZERO),
+            "epoch 2/2: 5 tokens/s - 0.0 s"
+        );
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        for (value, expected) in [
+            (3.123_456, "3.1235"),
+            (100.0, "100"),
+            (0.001, "0.001"),
+            (3e-4, "3e-4"),
+            (-1.234_567e-5, "-1.2346e-5"),
+            (0.0, "0"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(number(value), expected);
+        }
+    }
+
+    /// An epoch of which the process runs the last two batches, 50 tokens each.
+    fn run(callback: &mut ProgressBar<'_>, steps_per_epoch: Option<usize>) {
+        let mut model = model();
+        let mut trainer = trainer(&mut model);
+        trainer.steps_per_epoch = steps_per_epoch;
+        trainer.first_batch = 2;
+        callback.on_train_begin(&mut trainer).unwrap();
+        callback.on_epoch_begin(1, &mut trainer).unwrap();
+        for batch in 2..4 {
+            trainer.tokens += 50;
+            std::thread::sleep(Duration::from_millis(1));
+            callback.on_train_batch_end(batch, &example(), &mut trainer).unwrap();
+        }
+        callback.on_epoch_end(1, &mut example(), &mut trainer).unwrap();
+        callback.on_train_end(&mut trainer).unwrap();
+    }
+
+    #[test]
+    fn an_epoch_is_one_line_where_there_is_no_terminal() {
+        let mut output = Vec::new();
+        run(&mut ProgressBar::to(&mut output), Some(4));
+        let output = String::from_utf8(output).unwrap();
+        let parts: Vec<&str> = output.split(" - ").collect();
+        let numbers = ["epoch 2/2: loss 3.21", "sparse_categorical_accuracy 0.31", "val_loss 3.3"];
+        assert_eq!(parts[..3], numbers);
+        let speed: f64 = parts[3].strip_suffix(" tokens/s").unwrap().parse().unwrap();
+        assert!(speed > 0.0 && speed <= 50_000.0, "100 tokens in at least 2 ms: {speed}");
+        assert!(parts[4].ends_with(" s\n") && parts.len() == 5, "{output}");
+    }
+
+    #[test]
+    fn a_bar_is_replaced_by_the_same_line() {
+        for steps_per_epoch in [Some(4), None] {
+            let mut output = Vec::new();
+            let mut callback = ProgressBar { terminal: true, ..ProgressBar::to(&mut output) };
+            run(&mut callback, steps_per_epoch);
+            assert!(callback.bar.is_none());
+            drop(callback);
+            let output = String::from_utf8(output).unwrap();
+            assert!(output.starts_with("epoch 2/2: loss 3.21 - "), "{output}");
+            assert_eq!(output.lines().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_bar_shows_where_the_epoch_is() {
+        let mut model = model();
+        let mut trainer = trainer(&mut model);
+        let mut callback = ProgressBar { terminal: true, ..ProgressBar::to(std::io::sink()) };
+        trainer.first_batch = 2;
+        callback.on_epoch_begin(0, &mut trainer).unwrap();
+        let bar = callback.bar.clone().unwrap();
+        assert_eq!((bar.position(), bar.length(), bar.prefix()), (2, Some(4), "epoch 1/2".into()));
+        callback.on_train_batch_end(2, &example(), &mut trainer).unwrap();
+        assert_eq!(bar.position(), 3);
+        assert!(bar.message().starts_with("loss 3.21 - "), "{}", bar.message());
+    }
+
+    /// A reader that has gone.
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _bytes: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    #[test]
+    fn the_training_goes_on_when_nobody_reads() {
+        run(&mut ProgressBar::to(Closed), Some(4));
+    }
+}

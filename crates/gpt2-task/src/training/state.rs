@@ -1,0 +1,18 @@
+//! Progress of a training.
+
+use serde::{Deserialize, Serialize};
+
+use super::history::History;
+use super::metrics::MetricSums;
+
+/// How far a training is, and what its epoch has given so far.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FitState {
+    pub(crate) seed: u64,
+    /// The epoch and the batch that come next.
+    pub(crate) epoch: usize,
+    pub(crate) batch: usize,
+    pub(crate) sums: MetricSums,
+    pub(crate) history: History,
+    pub(crate) stopped: bool,
+}
