@@ -588,7 +588,7 @@ pub enum PresetError {
         found: usize,
     },
 
-    /// A handle that is none, or a hub.
+    /// A handle of a hub is malformed, or a hub does not give or take a file.
     #[error(transparent)]
     Hub(#[from] HubError),
 
