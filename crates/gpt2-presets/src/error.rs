@@ -98,7 +98,7 @@ pub enum PresetError {
         /// Object at fault in it: a part of the header, a key of the metadata, a tensor or a group.
         /// Empty if it is the whole file.
         object: String,
-        /// What was expected and found.
+        /// Expected and found.
         detail: String,
         /// Remedy.
         remedy: &'static str,

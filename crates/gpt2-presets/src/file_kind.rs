@@ -6,7 +6,7 @@ use crate::error::PresetError;
 pub(crate) struct FileKind {
     /// Name, which follows "is not a valid".
     pub(crate) name: &'static str,
-    /// What to do about a malformed file.
+    /// Remedy for a malformed file.
     pub(crate) remedy: &'static str,
 }
 

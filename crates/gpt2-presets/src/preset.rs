@@ -142,7 +142,7 @@ impl Preset {
     ///
     /// # Errors
     ///
-    /// What is wrong with the files, [`PresetError::IncompleteWeights`],
+    /// Faults of the files, [`PresetError::IncompleteWeights`],
     /// [`PresetError::TensorShape`], [`PresetError::UnsupportedElementType`],
     /// [`PresetError::ConflictingHead`], [`PresetError::NonFiniteWeight`].
     pub fn backbone_with_report(

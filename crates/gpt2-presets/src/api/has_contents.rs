@@ -9,7 +9,7 @@ use crate::formats::contents::Contents;
 use crate::preset::Preset;
 use crate::weights::placed_parameters::merged;
 
-/// What can be written in a format. Outside of this crate nothing implements it.
+/// Models, presets and tokenizers that can be written in a format. Sealed: its module is private.
 pub trait HasContents {
     /// Calls `write` with the contents. A LoRA is added to the kernels.
     fn with_contents(&self, write: &mut Write<'_>) -> Result<(), PresetError>;

@@ -100,7 +100,7 @@ impl LoadOptions {
         self
     }
 
-    /// How `from_preset` downloads what is on a hub; without, as the environment says. (A
+    /// Options of the hubs for `from_preset`. Default: those of the environment. (A
     /// [`Preset`](crate::Preset) that is open keeps to what it was opened with.)
     #[cfg(feature = "hub")]
     #[must_use]

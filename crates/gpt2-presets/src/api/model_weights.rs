@@ -105,9 +105,9 @@ impl ModelWeights for Gpt2CausalLm {
 
 /// One file, or a list of files, by the end of its name.
 enum Files<'a> {
-    /// What stands before `.weights.h5`.
+    /// One file. The text before `.weights.h5`.
     Whole(&'a str),
-    /// What stands before `.weights.json`.
+    /// Several files. The text before `.weights.json`.
     Split(&'a str),
 }
 

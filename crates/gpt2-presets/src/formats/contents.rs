@@ -7,7 +7,7 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 
 use crate::weights::placed_parameters::Parameters;
 
-/// What is written.
+/// Contents of a preset.
 pub enum Contents<'a> {
     /// A causal language model.
     Task {

@@ -86,7 +86,7 @@ pub(crate) trait OpenedPreset: fmt::Debug + Send + Sync {
         true
     }
 
-    /// What an upload needs to know. None if presets of this format are not uploaded.
+    /// Data for an upload. None if presets of this format are not uploaded.
     fn publishing(&self) -> Option<&'static Publishing> {
         None
     }

@@ -1,4 +1,4 @@
-//! What an upload needs to know of a format.
+//! Data of a format for uploads.
 
 use crate::weights::weights_names::WeightsNames;
 

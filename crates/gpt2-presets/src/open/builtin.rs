@@ -1,17 +1,17 @@
 //! Presets that have a name.
 
-/// What is known about a built-in preset without opening it
+/// A built-in preset, as far as it is known without opening it
 /// (`keras_hub/src/models/gpt2/gpt2_presets.py`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PresetInfo {
-    /// What to pass to `from_preset`.
+    /// Name for `from_preset`.
     pub name: &'static str,
-    /// What the model is and what it was trained on.
+    /// Description of the model and its training data.
     pub description: &'static str,
     /// Number of parameters, the tied output layer counted once.
     pub parameter_count: u64,
-    /// Where it is published, the first place to look first; empty for a preset that is part of
+    /// Handles of the hubs that have it, the preferred one first; empty for a preset that is part of
     /// this library.
     pub sources: &'static [&'static str],
 }

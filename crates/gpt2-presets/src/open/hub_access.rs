@@ -1,6 +1,6 @@
 //! Access to hubs.
 
-/// How hubs are asked; as the environment says if none.
+/// Options of the hubs. None: those of the environment.
 #[cfg(feature = "hub")]
 pub(crate) type HubAccess = Option<gpt2_hub::HubOptions>;
 /// This library was compiled without hubs.

@@ -54,7 +54,7 @@ impl ZipMembers {
         self.members.keys().map(String::as_str)
     }
 
-    /// How many bytes a wanted member is said to have; none where there is no such member.
+    /// Size in bytes that a wanted member is said to have; none if there is no such member.
     pub(crate) fn size(&self, name: &str) -> Option<u64> {
         self.members.get(name).map(ZipFileEntry::size)
     }

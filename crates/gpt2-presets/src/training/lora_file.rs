@@ -14,7 +14,7 @@ use crate::tensors::tensor_part::TensorPart;
 use crate::tensors::weights_file::WeightsFile;
 use crate::training::lora_format::{KERAS_RANK, LoraFormat};
 
-/// What the metadata of our own files say under `format`.
+/// Value of `format` in the metadata of our own files.
 pub(crate) const FORMAT_NAME: &str = "gpt2_lora";
 
 /// An open file of LoRA weights for some model.
@@ -25,7 +25,7 @@ pub(crate) struct LoraFile {
     names: BTreeSet<String>,
     /// The rank.
     pub(crate) rank: usize,
-    /// The paths of the dense layers that it has weights for.
+    /// Paths of the dense layers that it has weights for.
     pub(crate) layers: BTreeSet<String>,
 }
 

@@ -27,7 +27,7 @@ const DENSE_LAYERS: [(usize, &str); 6] = [
 /// The dataset with the rank in Keras' format.
 pub(crate) const KERAS_RANK: &str = "lora/vars/rank";
 
-/// What a file of LoRA weights looks like.
+/// Format of a file of LoRA weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LoraFormat {
     /// KerasHub's `.lora.h5`, where layers have numbers.

@@ -15,7 +15,7 @@ use crate::training::lora_file::{FORMAT_NAME, LoraFile};
 use crate::training::lora_format::{KERAS_RANK, LoraFormat};
 use gpt2_files::{Staging, write_error};
 
-/// What has a LoRA that can be saved apart from the model.
+/// Saving and loading of a LoRA apart from its model.
 ///
 /// Two formats, by the end of the file's name:
 ///

@@ -27,7 +27,7 @@ const TRAINING_CHECKPOINT: FileKind =
 const FILE: &str = "training.checkpoint.safetensors";
 /// The tensor with the bytes of the state as JSON: the format's header is limited, the state is not.
 const STATE: &str = "state.json";
-/// What the metadata say under `format`; with another version if what is kept changes.
+/// Value of `format` in the metadata; with another version if the content changes.
 const FORMAT_NAME: &str = "gpt2_training_checkpoint_1";
 
 /// Keeps the last checkpoint of a training in a folder, in one file.

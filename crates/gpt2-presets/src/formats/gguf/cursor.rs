@@ -17,7 +17,7 @@ pub(crate) const GGUF: FileKind =
 const MAX_HEADER: u64 = 64 * 1024 * 1024;
 /// Longest name accepted, in bytes: the format's own limit for keys.
 const MAX_NAME: usize = 65_535;
-/// How much is read at once, at least.
+/// Bytes that are read at once, at least.
 const PIECE: usize = 64 * 1024;
 
 /// A place in a header.
@@ -27,7 +27,7 @@ pub(crate) struct Cursor<'a> {
     file: &'a str,
     /// Bytes of the file, or the most that a header may have.
     limit: u64,
-    /// What has been read, a little more than has been taken.
+    /// Bytes that were read, a little more than were taken.
     bytes: Vec<u8>,
     position: usize,
 }
@@ -107,7 +107,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// How far the header goes that was taken.
+    /// Number of bytes that were taken.
     pub(crate) fn position(&self) -> u64 {
         self.position as u64
     }

@@ -1,8 +1,8 @@
 //! Names in the metadata of a GGUF file.
 
-/// How every file begins.
+/// First bytes of every file.
 pub(crate) const MAGIC: &[u8; 4] = b"GGUF";
-/// What tensors begin at multiples of, in bytes, where a file does not say.
+/// Alignment of the tensors in bytes, if a file does not name another.
 pub(crate) const DEFAULT_ALIGNMENT: u64 = 32;
 
 pub(crate) const ALIGNMENT: &str = "general.alignment";

@@ -24,9 +24,9 @@ pub(crate) struct Metadata {
 pub(crate) struct Value {
     /// The value's type, or that of the array's elements.
     pub(crate) value_type: ValueType,
-    /// Where it is in the header.
+    /// Place in the header.
     pub(crate) range: Range<usize>,
-    /// How many elements the array has.
+    /// Number of elements, if it is an array.
     pub(crate) count: Option<u64>,
 }
 

@@ -126,7 +126,7 @@ fn object(module: &str, class: &str, config: Value) -> Value {
     })
 }
 
-/// What the config of every Keras layer begins with.
+/// First keys of the config of every Keras layer.
 fn layer(name: &str, dtype: &str) -> Value {
     json!({
         "name": name,

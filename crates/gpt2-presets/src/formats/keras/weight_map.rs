@@ -78,7 +78,7 @@ fn canonical(name: &str) -> String {
     name
 }
 
-/// What KerasHub 0.32 writes.
+/// Name that KerasHub 0.32 writes.
 fn file_name(tensor: &str) -> String {
     format!("layers/{tensor}")
 }

@@ -13,7 +13,7 @@ use crate::tensors::pytorch::pickle::{MAX_PICKLE_SIZE, checked_length};
 /// Checks the container of a file that begins with `start`, and returns which it is: the one for which
 /// `detect_format` of `pytorch-reader` (`src/reader.rs`) takes the file too.
 pub(crate) fn check_container(file: File, start: &[u8]) -> Result<FileFormat, String> {
-    /// Where a header of TAR has its magic.
+    /// Offset of the magic in a header of TAR.
     const TAR_MAGIC: usize = 257;
     if start.get(TAR_MAGIC..).is_some_and(|rest| rest.starts_with(b"ustar")) {
         return Err("it is a TAR archive, which PyTorch has not written since 0.1.10".to_owned());

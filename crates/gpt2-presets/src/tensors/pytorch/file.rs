@@ -30,7 +30,7 @@ const PYTORCH: FileKind = FileKind {
              `save_pretrained(folder, safe_serialization=True)`, and load `model.safetensors`",
 };
 
-/// How many tensors are kept for the rest of their parts: a layer's kernel and bias of queries, keys
+/// Number of tensors that are kept for the rest of their parts: a layer's kernel and bias of queries, keys
 /// and values are read in turns, and so are two that are compared.
 const KEPT: usize = 2;
 

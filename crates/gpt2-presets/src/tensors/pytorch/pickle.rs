@@ -8,7 +8,7 @@
 /// More than the names of the largest GPT-2 take, seven times.
 pub(crate) const MAX_PICKLE_SIZE: usize = 1024 * 1024;
 
-/// What the state dict of a model is made of; with `torch.*Storage`, below.
+/// Callables in the state dict of a model, beside the storages below.
 const CALLABLES: [(&[u8], &[u8]); 3] = [
     (b"collections", b"OrderedDict"),
     (b"torch._utils", b"_rebuild_tensor_v2"),
@@ -31,7 +31,7 @@ const STORAGES: [&[u8]; 10] = [
 ///
 /// # Errors
 ///
-/// What is in it that no state dict has.
+/// Instructions that no state dict has, and a pickle without an end.
 pub(crate) fn checked_length(bytes: &[u8]) -> Result<usize, String> {
     let mut rest = bytes;
     loop {
@@ -69,7 +69,7 @@ fn check_callable(module: &[u8], name: &[u8]) -> Result<(), String> {
     Err(format!("it calls `{}.{}`", shown(module), shown(name)))
 }
 
-/// How many bytes an instruction's argument has.
+/// Number of bytes of an instruction's argument.
 enum Argument {
     Length(usize),
     /// The pickle ends in it.
