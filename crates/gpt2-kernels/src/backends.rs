@@ -13,7 +13,6 @@ macro_rules! composed_on {
     };
     (@ NdArray $ops:ident) => {
         #[cfg(feature = "ndarray")]
-        #[allow(deprecated, reason = "burn deprecates the backend; users may still ask for it")]
         impl $ops for burn::backend::NdArray {}
     };
     (@ FusedCube $ops:ident) => {

@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    feature = "ndarray",
+    allow(deprecated, reason = "burn deprecates the backend; users may still ask for it")
+)]
 
 mod backends;
 mod cores;

@@ -11,7 +11,6 @@ use super::DropoutOps;
 use super::key::DropoutKey;
 
 #[cfg(feature = "ndarray")]
-#[allow(deprecated, reason = "burn deprecates the backend; users may still ask for it")]
 impl DropoutOps for burn::backend::NdArray {
     fn fused_dropout(x: FloatTensor<Self>, key: DropoutKey) -> FloatTensor<Self> {
         counted_dropout::<Self>(x, key)
