@@ -13,8 +13,17 @@ use super::rule::{RuleState, elements};
 use crate::error::TaskError;
 use crate::training::schedule::learning_rate::LearningRate;
 
-/// In front of the names of what a rule keeps besides its slots. No path begins like this.
+/// Prefix of the names of state that a rule keeps besides its slots. No path begins like this.
 const RULE: &str = "~rule/";
+
+/// Counters of a checkpoint.
+#[derive(Deserialize)]
+struct Counters {
+    iterations: u64,
+    loss_scale: Option<LossScale>,
+    learning_rate: LearningRate,
+    rule: Value,
+}
 
 impl Optimizer {
     /// Settings and counters, for a checkpoint.
@@ -30,12 +39,12 @@ impl Optimizer {
         })
     }
 
-    /// What the rule keeps besides its slots.
+    /// State that the rule keeps besides its slots.
     pub(crate) fn rule_state(&self, device: &Device) -> RuleState {
         self.rule.state(device)
     }
 
-    /// What changes from step to step, besides the tensors.
+    /// State that changes from step to step, besides the tensors.
     pub(crate) fn counters(&self, rule: &RuleState) -> Value {
         json!({
             "iterations": self.iterations,
@@ -68,7 +77,7 @@ impl Optimizer {
         tensors
     }
 
-    /// Takes what [`counters`](Self::counters) and [`tensors`](Self::tensors) gave.
+    /// Restores what [`counters`](Self::counters) and [`tensors`](Self::tensors) gave.
     ///
     /// # Errors
     ///
@@ -79,14 +88,6 @@ impl Optimizer {
         mut tensors: BTreeMap<String, Tensor<1>>,
         backbone: &Gpt2Backbone,
     ) -> Result<(), TaskError> {
-        #[derive(Deserialize)]
-        struct Counters {
-            iterations: u64,
-            loss_scale: Option<LossScale>,
-            learning_rate: LearningRate,
-            rule: Value,
-        }
-        let mismatch = |what: String| TaskError::ResumeMismatch { what };
         let counters: Counters = serde_json::from_value(counters.clone())
             .map_err(|error| mismatch(format!("the optimizer's counters ({error})")))?;
         let mut variables = BTreeMap::new();
@@ -112,10 +113,7 @@ impl Optimizer {
             let state = VariableState { size, slots, accumulated, average };
             variables.insert(path.to_owned(), state);
         });
-        let own = tensors.split_off(RULE).into_iter();
-        let own =
-            own.filter_map(|(name, tensor)| Some((name.strip_prefix(RULE)?.to_owned(), tensor)));
-        let own = RuleState { tensors: own.collect(), json: counters.rule };
+        let own = RuleState { tensors: split_off_rule(&mut tensors), json: counters.rule };
         if let Some(name) = tensors.keys().next() {
             problem = Some(format!("the tensor `{name}`, which the model does not have"));
         }
@@ -133,4 +131,14 @@ impl Optimizer {
             }
         }
     }
+}
+
+/// Tensors that the rule keeps besides its slots, by their own names.
+fn split_off_rule(tensors: &mut BTreeMap<String, Tensor<1>>) -> BTreeMap<String, Tensor<1>> {
+    let own = tensors.split_off(RULE).into_iter();
+    own.filter_map(|(name, tensor)| Some((name.strip_prefix(RULE)?.to_owned(), tensor))).collect()
+}
+
+fn mismatch(what: String) -> TaskError {
+    TaskError::ResumeMismatch { what }
 }
