@@ -19,7 +19,7 @@ enum Progress {
     /// A computation that the device repeats. It has the state and the cache, position included.
     Repeated(Box<Repeated<Tensor<1, Int>>>),
     /// Step by step, with a position on the host: the cache's.
-    Told(StepState),
+    Told(Box<StepState>),
 }
 
 impl DeviceSteps {
@@ -39,7 +39,7 @@ impl DeviceSteps {
             true => {
                 Progress::Repeated(Box::new(repeated(backbone, cache, state, request.choice())))
             }
-            false => Progress::Told(state),
+            false => Progress::Told(Box::new(state)),
         };
         Self { chosen, progress }
     }
