@@ -91,7 +91,8 @@ pub enum PresetError {
     #[error("`{file}` is not a valid {format}: {}; {remedy}", at(object, detail))]
     Malformed {
         /// Format that the file should have: `safetensors file`, `GGUF file`, `Keras weights file`,
-        /// `Keras file`, `JSON file of a preset`, `training checkpoint`, or `checkpoint of PyTorch …`.
+        /// `Keras file`, `JSON file of a preset`, `training checkpoint`, `LoRA file for this model`, or
+        /// `checkpoint of PyTorch …`.
         format: &'static str,
         /// File.
         file: String,
@@ -359,23 +360,6 @@ pub enum PresetError {
         in_file: Vec<String>,
         /// Layers that only the model has.
         in_model: Vec<String>,
-    },
-
-    /// A file holds no LoRA, or one of another model.
-    #[error(
-        "`{}` holds no LoRA for this model: `{object}` must be {expected}, found {found}; load a \
-         file that was saved from a model of this size",
-        path.display()
-    )]
-    InvalidLoraFile {
-        /// File.
-        path: PathBuf,
-        /// Tensor or setting at fault.
-        object: String,
-        /// Accepted values.
-        expected: String,
-        /// Value found.
-        found: String,
     },
 
     /// A callback cannot save the model.

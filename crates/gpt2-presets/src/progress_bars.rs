@@ -18,10 +18,9 @@ use std::borrow::Cow;
 #[cfg(feature = "hub")]
 use std::sync::{Mutex, PoisonError};
 
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
-
 #[cfg(feature = "hub")]
 use gpt2_hub::DownloadProgress;
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 /// For [`LoadOptions::with_on_progress`](crate::LoadOptions::with_on_progress).
 pub fn loading() -> impl Fn(u64, u64) + Send + Sync + 'static {

@@ -257,9 +257,10 @@ fn a_file_of_another_model_is_refused() {
     let refused = |rank, change: &dyn Fn(&mut Tensors), object: &str, found: &str| {
         let (_folder, path) = keras_file(rank, change);
         let error = refused(&mut plain(), &path);
-        let PresetError::InvalidLoraFile { object: at, found: actual, .. } = &error else {
+        let PresetError::Malformed { format: LORA, object: at, detail, .. } = &error else {
             panic!("{error}")
         };
+        let (_, actual) = detail.rsplit_once(", found ").unwrap();
         assert_eq!(at, object, "{error}");
         assert!(actual.contains(found), "{error}");
     };
@@ -352,7 +353,7 @@ fn other_safetensors_files_are_no_lora() {
         fs::write(&path, with_header(&header, b"")).unwrap();
         let error = refused(&mut plain(), &path);
         assert!(
-            matches!(&error, PresetError::InvalidLoraFile { object: found, .. } if found == object),
+            matches!(&error, PresetError::Malformed { format: LORA, object: found, .. } if found == object),
             "{error}"
         );
     }

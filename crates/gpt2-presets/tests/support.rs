@@ -21,6 +21,7 @@ use tempfile::TempDir;
 pub const SAFETENSORS: &str = "safetensors file";
 pub const KERAS_WEIGHTS: &str = "Keras weights file";
 pub const JSON: &str = "JSON file of a preset";
+pub const LORA: &str = "LoRA file for this model";
 
 /// Values and shape of every tensor, by name.
 pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;

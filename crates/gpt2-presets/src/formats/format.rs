@@ -87,6 +87,7 @@ pub(crate) trait OpenedPreset: fmt::Debug + Send + Sync {
     }
 
     /// Data for an upload. None if presets of this format are not uploaded.
+    #[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "nothing is uploaded then"))]
     fn publishing(&self) -> Option<&'static Publishing> {
         None
     }

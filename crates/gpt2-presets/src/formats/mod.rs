@@ -10,6 +10,7 @@ pub(crate) mod format;
 pub(crate) mod gguf;
 pub(crate) mod keras;
 pub(crate) mod preset_format;
+#[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "nothing is uploaded then"))]
 pub(crate) mod publishing;
 pub(crate) mod tables;
 pub(crate) mod transformers;

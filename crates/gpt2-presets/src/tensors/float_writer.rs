@@ -2,9 +2,10 @@
 
 use std::io::{self, Seek, SeekFrom, Write};
 
+use gpt2_backbone::WeightDtype;
+
 use crate::tensors::rounding::round;
 use crate::tensors::tensor_part::{Rectangle, TensorPart};
-use gpt2_backbone::WeightDtype;
 
 /// Elements that are written at once: a MiB of 32-bit floats. No second copy of a tensor is made, and
 /// larger writes are several times slower on Linux, which then looks for larger pages.

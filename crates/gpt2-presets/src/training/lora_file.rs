@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use gpt2_backbone::{Gpt2Backbone, keras_shape};
 
 use crate::error::PresetError;
+use crate::file_kind::FileKind;
 use crate::source::local_folder::LocalFolder;
 use crate::tensors::hdf5::file::Hdf5File;
 use crate::tensors::safetensors::file::SafetensorsFile;
@@ -13,6 +14,12 @@ use crate::tensors::search::first_non_finite;
 use crate::tensors::tensor_part::TensorPart;
 use crate::tensors::weights_file::WeightsFile;
 use crate::training::lora_format::{KERAS_RANK, LoraFormat};
+
+/// The format, in messages.
+const LORA: FileKind = FileKind {
+    name: "LoRA file for this model",
+    remedy: "load a file that was saved from a model of this size",
+};
 
 /// Value of `format` in the metadata of our own files.
 pub(crate) const FORMAT_NAME: &str = "gpt2_lora";
@@ -110,6 +117,6 @@ impl LoraFile {
 }
 
 fn invalid(path: &Path, object: &str, expected: String, found: &str) -> PresetError {
-    let (path, object, found) = (path.into(), object.to_owned(), found.to_owned());
-    PresetError::InvalidLoraFile { path, object, expected, found }
+    let detail = format!("expected {expected}, found {found}");
+    LORA.malformed(path.display().to_string(), object, detail)
 }

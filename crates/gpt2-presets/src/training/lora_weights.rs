@@ -5,6 +5,7 @@ use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
 use gpt2_backbone::{Dense, Gpt2Backbone, keras_shape, try_update_parameters};
+use gpt2_files::{Staging, write_error};
 use gpt2_task::Gpt2CausalLm;
 
 use crate::error::PresetError;
@@ -13,7 +14,6 @@ use crate::tensors::named_tensor::NamedTensor;
 use crate::tensors::safetensors::named_writer as named_tensors_writer;
 use crate::training::lora_file::{FORMAT_NAME, LoraFile};
 use crate::training::lora_format::{KERAS_RANK, LoraFormat};
-use gpt2_files::{Staging, write_error};
 
 /// Saving and loading of a LoRA apart from its model.
 ///
@@ -64,7 +64,7 @@ pub trait LoraWeights {
     /// # Errors
     ///
     /// [`PresetError::LoraFileName`], [`PresetError::LoraRankMismatch`],
-    /// [`PresetError::LoraLayerMismatch`], [`PresetError::InvalidLoraFile`] for a file of another
+    /// [`PresetError::LoraLayerMismatch`], [`PresetError::Malformed`] for a file of another
     /// model, and what a file may have against being read. The model is unchanged then.
     fn load_lora_weights(&mut self, path: impl AsRef<Path>) -> Result<(), PresetError>;
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use gpt2_backbone::WeightDtype;
+use gpt2_files::Staging;
 use gpt2_task::callbacks::{CallbackState, Monitor, MonitorMode};
 use gpt2_task::{BoxError, Callback, Gpt2CausalLm, Logs, TaskError, Trainer};
 use serde_json::{Value, json};
@@ -9,8 +11,6 @@ use serde_json::{Value, json};
 use crate::api::save_to_preset::SaveToPreset;
 use crate::error::PresetError;
 use crate::formats::keras::objects as keras_objects;
-use gpt2_backbone::WeightDtype;
-use gpt2_files::Staging;
 
 /// The callback's name.
 const NAME: &str = "ModelCheckpoint";

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
+use gpt2_files::{Staging, read_error, remove_abandoned, sync_folder, write_error};
 use gpt2_task::{BoxError, CheckpointStore, TrainingCheckpoint};
 
 use crate::error::PresetError;
@@ -17,7 +18,6 @@ use crate::tensors::safetensors::header::SAFETENSORS;
 use crate::tensors::safetensors::named_writer as named_tensors_writer;
 use crate::tensors::tensor_part::TensorPart;
 use crate::tensors::weights_file::WeightsFile;
-use gpt2_files::{Staging, read_error, remove_abandoned, sync_folder, write_error};
 
 /// The format, in messages. Damage cannot come from a process that was killed while it saved.
 const TRAINING_CHECKPOINT: FileKind =

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, read_f32, visit_tensors};
+use gpt2_files::OnProgress;
 
 use crate::error::PresetError;
 use crate::weights::parameter_count::ParameterCount;
 use crate::weights::weight_map::{Placement, WeightMap};
-use gpt2_files::OnProgress;
 
 /// Takes the path and the values of a parameter.
 pub type Visit<'a> = dyn FnMut(&str, &[f32]) -> Result<(), PresetError> + 'a;

@@ -8,6 +8,8 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
 use gpt2_backbone::Gpt2BackboneConfig;
+use gpt2_backbone::WeightDtype;
+use gpt2_files::write_error;
 use gpt2_tokenizer::{Gpt2Tokenizer, TokenId, Vocabulary};
 
 use crate::error::PresetError;
@@ -24,8 +26,6 @@ use crate::tensors::float_writer::FloatWriter;
 use crate::weights::overflow::check_range;
 use crate::weights::placed_parameters::{Parameters, each_placed_parameter};
 use crate::weights::weight_map::Placement;
-use gpt2_backbone::WeightDtype;
-use gpt2_files::write_error;
 
 /// Writes all parameters. `target` is what errors call the file; its name is the model's.
 pub(crate) fn write(
@@ -42,17 +42,7 @@ pub(crate) fn write(
     layout.text(NAME, &target.file_stem().unwrap_or_default().to_string_lossy());
     add_config(&mut layout, config, dtype);
     add_tokenizer(&mut layout, config, tokenizer);
-    let mut offsets = HashMap::new();
-    for placement in GGUF.placements(config) {
-        let Placement { tensor, shape, .. } = &placement;
-        // Once, also where several parameters share it.
-        if !offsets.contains_key(tensor) {
-            let dtype = stored_dtype(&placement, dtype);
-            let size = shape.iter().product::<usize>() * dtype.size();
-            let offset = layout.tensor(tensor, shape, TensorType::of(dtype).id, size as u64);
-            offsets.insert(tensor.clone(), offset);
-        }
-    }
+    let offsets = add_tensors(&mut layout, config, dtype);
     let data_size = layout.data_size();
     let header = layout.into_bytes();
     write_frame(file, &header, data_size).map_err(write_error(target))?;
@@ -69,6 +59,26 @@ pub(crate) fn write(
             Ok(floats.write_part(start, *part, shape, values).map_err(write_error(target))?)
         },
     )
+}
+
+/// Adds all tensors; returns their offsets after the header.
+fn add_tensors(
+    layout: &mut Layout,
+    config: &Gpt2BackboneConfig,
+    dtype: WeightDtype,
+) -> HashMap<String, u64> {
+    let mut offsets = HashMap::new();
+    for placement in GGUF.placements(config) {
+        let Placement { tensor, shape, .. } = &placement;
+        // Once, also where several parameters share it.
+        if !offsets.contains_key(tensor) {
+            let dtype = stored_dtype(&placement, dtype);
+            let size = shape.iter().product::<usize>() * dtype.size();
+            let offset = layout.tensor(tensor, shape, TensorType::of(dtype).id, size as u64);
+            offsets.insert(tensor.clone(), offset);
+        }
+    }
+    offsets
 }
 
 /// Writes the header and the last byte, which may belong to no tensor.

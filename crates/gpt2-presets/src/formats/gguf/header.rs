@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use gpt2_files::read_error;
+
 use crate::error::PresetError;
 use crate::formats::gguf::cursor::Cursor;
 use crate::formats::gguf::keys::{ALIGNMENT, DEFAULT_ALIGNMENT, MAGIC};
@@ -13,7 +15,6 @@ use crate::formats::gguf::metadata::{Metadata, Value};
 use crate::formats::gguf::tensor_type::TensorType;
 use crate::formats::gguf::value_type::ValueType;
 use crate::source::blob::Blob;
-use gpt2_files::read_error;
 
 /// Most tensors accepted: a GPT-2 XL has 580. Each takes more memory than its entry in the file.
 const MAX_TENSORS: u64 = 8192;

@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gpt2_backbone::Gpt2BackboneConfig;
+use gpt2_backbone::WeightDtype;
 use gpt2_task::Gpt2CausalLmPreprocessor;
 use gpt2_tokenizer::{Gpt2Tokenizer, Merges};
 use serde_json::{Value, json};
@@ -11,7 +12,6 @@ use crate::error::PresetError;
 use crate::formats::keras::date::date;
 use crate::formats::keras::limits::{check_backbone, check_tokenizer};
 use crate::formats::keras::names::{PREPROCESSOR_CONFIG_FILE, TOKENIZER_CONFIG_FILE};
-use gpt2_backbone::WeightDtype;
 
 /// `config.json` of a backbone with weights of this type.
 ///

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use gpt2_backbone::Gpt2BackboneConfig;
+use gpt2_backbone::WeightDtype;
 use serde_json::{Map, Value, json};
 
 use crate::formats::contents::WriteOptions;
 use crate::formats::keras::weight_map::KERAS;
 use crate::weights::weight_map::Placement;
 use crate::weights::weights_names::is_shard_number;
-use gpt2_backbone::WeightDtype;
 
 /// Files, names and float type of weights that are written.
 pub(crate) struct Storage<'a> {

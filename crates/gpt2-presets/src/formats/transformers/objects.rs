@@ -1,10 +1,9 @@
 //! A model or a tokenizer to the JSON files of the transformers library.
 
 use gpt2_backbone::Gpt2BackboneConfig;
+use gpt2_backbone::WeightDtype;
 use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Value, json};
-
-use gpt2_backbone::WeightDtype;
 
 /// `config.json`.
 ///

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use gpt2_backbone::Gpt2BackboneConfig;
+use gpt2_backbone::WeightDtype;
 use serde_json::{Map, Value, json};
 
 use crate::formats::transformers::names::SAFETENSORS;
 use crate::formats::transformers::weight_map::{TRANSFORMERS, follows_layers};
 use crate::weights::weights_names::is_shard_number;
-use gpt2_backbone::WeightDtype;
 
 /// A file of weights.
 pub(crate) struct Shard {

@@ -7,6 +7,9 @@ use std::collections::HashMap;
 use std::io::{Seek, Write};
 use std::path::Path;
 
+use gpt2_backbone::WeightDtype;
+use gpt2_files::write_error;
+
 use crate::error::PresetError;
 use crate::formats::transformers::shards::Tensor;
 use crate::formats::transformers::weight_map::TRANSFORMERS;
@@ -15,8 +18,6 @@ use crate::tensors::safetensors::layout::{Layout, float_type};
 use crate::weights::overflow::check_range;
 use crate::weights::placed_parameters::{Parameters, each_placed_parameter};
 use crate::weights::weight_map::Placement;
-use gpt2_backbone::WeightDtype;
-use gpt2_files::write_error;
 
 /// Writes the parameters that these tensors hold as floats of one type. `target` is what errors
 /// call the file.
