@@ -115,6 +115,10 @@ impl<'a> Names<'a> {
             name => self.look_up(module, name, seen),
         };
         for name in rest {
+            // A path goes on through a module, not through a function of the same name.
+            if found.iter().any(|entity| matches!(entity, Entity::Module(_))) {
+                found.retain(|entity| matches!(entity, Entity::Module(_)));
+            }
             let next = found.into_iter().flat_map(|entity| match entity {
                 Entity::Module(module) if name == "super" => {
                     self.modules.modules[module].parent.map(Entity::Module).into_iter().collect()

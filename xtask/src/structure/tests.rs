@@ -78,6 +78,18 @@ fn a_folder_and_its_rooms_are_no_circle() {
 }
 
 #[test]
+fn a_function_of_a_folders_name_makes_no_circle() {
+    let found = circles(&[
+        ("lib.rs", "mod hub;\nmod upload;\npub use upload::upload;"),
+        ("upload/mod.rs", "mod publish;\npub(crate) mod sending;\npub use publish::upload;"),
+        ("upload/publish.rs", "pub fn upload() { crate::hub::send() }"),
+        ("upload/sending.rs", "pub fn accepted() {}"),
+        ("hub.rs", "use crate::upload::sending::accepted;\npub fn send() { accepted() }"),
+    ]);
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
 fn a_circle_of_rooms_through_an_item_of_their_folder_is_found() {
     let found = circles(&[
         ("lib.rs", "mod a;\nmod b;\npub fn middle() { b::b() }"),
