@@ -61,7 +61,7 @@ impl Gpt2Backbone {
     ///
     /// # Errors
     ///
-    /// As [`forward_with`](Self::forward_with), and [`BackboneError::UnsupportedFloatType`].
+    /// As [`forward_with`](Self::forward_with), and [`DeviceError::UnsupportedFloatType`](gpt2_kernels::DeviceError::UnsupportedFloatType).
     pub fn forward_for_training(
         &self,
         token_ids: Tensor<2, Int>,

@@ -16,8 +16,6 @@ use crate::fakes::server::*;
 use crate::fakes::{clients, files_of};
 use crate::support::*;
 
-/// Set for a run with 200 kills.
-const LONG: &str = "GPT2_LONG_TESTS";
 const WEIGHTS: &str = "model.safetensors";
 
 /// A model with weights of half a megabyte.
@@ -125,7 +123,7 @@ fn without_locks_sixteen_processes_make_one_good_file() {
 
 #[test]
 fn processes_that_are_killed_leave_good_files_or_none() {
-    let kills = if std::env::var_os(LONG).is_some() { 200 } else { 10 };
+    let kills = if gpt2_test_support::is_long() { 200 } else { 10 };
     let hub = slow_hub(Duration::from_millis(1));
     let files = large_preset();
     let mut random = ChaCha8Rng::seed_from_u64(8);

@@ -5,15 +5,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use gpt2_test_support::needs;
+
 use super::hugging_face::Hub;
 
-/// The Python that a variable names; none without the variable.
+/// Python that a variable names; a skip without the variable.
+#[track_caller]
 pub fn python(variable: &str) -> Option<OsString> {
-    let python = std::env::var_os(variable);
-    if python.is_none() {
-        println!("skipped: {variable} names no Python");
-    }
-    python
+    needs(variable, "Python with the hub's client")
 }
 
 /// Runs `clients.py` without the user's own settings, and gives what it finds.
