@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use burn::tensor::{DType, Device, Tensor};
 use clap::ValueEnum;
 use gpt2_backbone::{Gpt2Backbone, update_parameters};
@@ -90,7 +90,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let tokens = compare(&preset, staged.path(), to, *dtype)?;
         println!("verified: the logits of {tokens} tokens differ by 0");
     }
-    staged.commit()?;
+    staged.commit().map_err(with_flag)?;
     println!("{source} -> {}", arguments.destination.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -100,11 +100,16 @@ fn writable(path: &Path, force: bool) -> anyhow::Result<Destination<'_>> {
     if force {
         return Ok(Destination::replacing(path, is_preset, "a preset of GPT-2")?);
     }
-    match Destination::new(path) {
-        Err(FileError::Exists { .. }) => {
-            bail!("{} exists already; pass --force to replace it", path.display())
+    Destination::new(path).map_err(with_flag)
+}
+
+/// The error with this command's remedy.
+fn with_flag(error: FileError) -> anyhow::Error {
+    match error {
+        FileError::Exists { path } => {
+            anyhow!("{} exists already; pass --force to replace it", path.display())
         }
-        destination => Ok(destination?),
+        error => error.into(),
     }
 }
 

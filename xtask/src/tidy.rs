@@ -58,8 +58,7 @@ const FILES: &[&str] = &[
     "crates/gpt2-presets/",
     "crates/gpt2-tokenizer/tests/",
 ];
-const UNSAFE: &[&str] =
-    &["crates/gpt2-presets/src/source/blob.rs", "crates/gpt2-kernels/"];
+const UNSAFE: &[&str] = &["crates/gpt2-presets/src/source/blob.rs", "crates/gpt2-kernels/"];
 
 /// Reads every Rust file of the workspace.
 pub fn check() -> anyhow::Result<()> {

@@ -1,7 +1,6 @@
 //! One file or folder of any content that gets its name when it is whole.
 
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{FileError, write_error};
@@ -153,7 +152,12 @@ impl StagedPath<'_> {
         let folder = self.destination.create_beside(OLD_SUFFIX)?;
         let old = folder.join(path.file_name().unwrap_or_default());
         let moved = fs::rename(path, &old).map_err(write_error(path)).and_then(|()| {
-            put().or_else(|error| fs::rename(&old, path).map_err(aside(path, &old)).and(Err(error)))
+            put().map_err(|failure| match fs::rename(&old, path) {
+                Ok(()) => failure,
+                Err(source) => {
+                    FileError::MovedAside { failure: failure.into(), aside: old.clone(), source }
+                }
+            })
         });
         if let Err(error) = moved {
             // It is not empty if the old content could not be moved back: then it stays.
@@ -169,11 +173,6 @@ impl Drop for StagedPath<'_> {
         // If that fails, the next process that writes there removes it.
         let _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-fn aside(path: &Path, old: &Path) -> impl FnOnce(io::Error) -> FileError {
-    let (path, aside) = (path.to_owned(), old.to_owned());
-    move |source| FileError::MovedAside { path, aside, source }
 }
 
 fn is_empty(folder: &Path) -> bool {

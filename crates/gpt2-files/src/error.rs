@@ -1,5 +1,6 @@
 //! Reasons why a file cannot be read or written.
 
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -92,16 +93,24 @@ pub enum FileError {
         expected: &'static str,
     },
 
-    /// The old content of the destination could be moved aside, but not back.
-    #[error("cannot put `{}` back in its place; it is now at `{}`", path.display(), aside.display())]
+    /// The old content of the destination was moved aside, the new one could not be named, and the
+    /// old one not be moved back.
+    #[error(
+        "{}; and cannot put the old content back: it is now at `{}`",
+        with_cause(failure), aside.display()
+    )]
     MovedAside {
-        /// Destination.
-        path: PathBuf,
+        /// The first failure.
+        failure: Box<FileError>,
         /// Place of the old content.
         aside: PathBuf,
-        /// Answer of the operating system.
+        /// Answer of the operating system to the move back.
         source: io::Error,
     },
+}
+
+fn with_cause(error: &FileError) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 /// Adds a path to an error of the operating system while reading.

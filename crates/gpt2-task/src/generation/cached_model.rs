@@ -69,9 +69,7 @@ impl CachedModel {
     ) -> Result<Tensor<1, Int>, TaskError> {
         let logits = self.forward(self.unseen(rows, index)?)?;
         let chosen = choose_first(logits, index, request);
-        let Self { backbone, cache, .. } = self;
-        let steps = DeviceSteps::new(backbone, cache, chosen.clone(), index, request, told);
-        self.steps = Some(steps);
+        self.steps = Some(DeviceSteps::new(chosen.clone(), index, told));
         Ok(chosen)
     }
 
@@ -159,7 +157,7 @@ impl DeviceModel for CachedModel {
         let Some(mut steps) = self.steps.take() else {
             return Ok(start_read(self.first_step(rows, index, request, false)?));
         };
-        let chosen = steps.run(&self.backbone, &mut self.cache, request.choice())?;
+        let chosen = steps.run(&self.backbone, &mut self.cache, request)?;
         let chosen = match chosen {
             Some(chosen) => {
                 self.steps = Some(steps);

@@ -1,6 +1,6 @@
 //! Dropout.
 
-pub(crate) mod composed;
+mod composed;
 #[cfg(feature = "flex")]
 mod cpu;
 #[cfg(all(feature = "gpu", not(feature = "fusion")))]

@@ -8,8 +8,8 @@ use burn_cubecl::cubecl::ir::ElemType;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
+use super::AdvanceOps;
 use super::tensors::StepTensors;
-use super::{AdvanceOps, composed};
 use crate::gpu::launch::{UNITS, buffer, cube_dim, cubes, elem, rows_and_width};
 
 impl AdvanceOps for CubeBackend {
@@ -21,11 +21,11 @@ impl AdvanceOps for CubeBackend {
         // A kernel reads and writes them as they lie, whoever else refers to them.
         let integers = [&state.position, &state.tokens, &state.forced];
         let floats = [&state.numbers, &state.all_numbers];
-        if integers.iter().any(|tensor| tensor.dtype != DType::I32)
-            || floats.iter().any(|tensor| tensor.dtype != DType::F32)
-        {
-            return composed::advance::<Self>(state, chosen, vocabulary_size);
-        }
+        assert!(
+            integers.iter().all(|tensor| tensor.dtype == DType::I32)
+                && floats.iter().all(|tensor| tensor.dtype == DType::F32),
+            "the state of a step has 32-bit numbers"
+        );
         let chosen = match chosen.dtype {
             DType::I32 => chosen,
             _ => Self::int_cast(chosen, DType::I32.into()),

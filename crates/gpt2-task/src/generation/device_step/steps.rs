@@ -16,6 +16,9 @@ pub(crate) struct DeviceSteps {
 }
 
 enum Progress {
+    /// No step yet: tokens were chosen for this position, where the cache ends. The steps are
+    /// repeated where the device has steps, unless `told`.
+    Chosen { position: usize, told: bool },
     /// A computation that the device repeats. It has the state and the cache, position included.
     Repeated(Box<Repeated<Tensor<1, Int>>>),
     /// Step by step, with a position on the host: the cache's.
@@ -25,23 +28,8 @@ enum Progress {
 impl DeviceSteps {
     /// The steps after tokens were `chosen` for `position`, where the cache ends. They are repeated
     /// where the device has steps, unless `told`.
-    pub(crate) fn new(
-        backbone: &Gpt2Backbone,
-        cache: &KeyValueCache,
-        chosen: Tensor<1, Int>,
-        position: usize,
-        request: &TokenRequest,
-        told: bool,
-    ) -> Self {
-        let state = state_after(backbone, chosen.clone(), position, request);
-        let has_steps = has_steps(&backbone.device(), backbone.config().head_dim());
-        let progress = match has_steps && !told {
-            true => {
-                Progress::Repeated(Box::new(repeated(backbone, cache, state, request.choice())))
-            }
-            false => Progress::Told(Box::new(state)),
-        };
-        Self { chosen, progress }
+    pub(crate) fn new(chosen: Tensor<1, Int>, position: usize, told: bool) -> Self {
+        Self { chosen, progress: Progress::Chosen { position, told } }
     }
 
     /// Chooses the next tokens. None if the device could not record the step: the cache is lost
@@ -50,10 +38,15 @@ impl DeviceSteps {
         &mut self,
         backbone: &Gpt2Backbone,
         cache: &mut KeyValueCache,
-        choice: TokenChoice,
+        request: &TokenRequest,
     ) -> Result<Option<Tensor<1, Int>>, TaskError> {
+        if let Progress::Chosen { position, told } = self.progress {
+            let state = state_after(backbone, self.chosen.clone(), position, request);
+            self.progress = Progress::new(backbone, cache, state, request.choice(), told);
+        }
         let chosen = match &mut self.progress {
-            Progress::Told(state) => step(backbone, cache, state, None, choice)?,
+            Progress::Chosen { .. } => unreachable!("the steps have begun"),
+            Progress::Told(state) => step(backbone, cache, state, None, request.choice())?,
             Progress::Repeated(repeated) => match repeated.run() {
                 Ok(chosen) => chosen,
                 Err(_) => return Ok(None),
@@ -74,6 +67,21 @@ impl DeviceSteps {
         drop(progress);
         let state = state_after(backbone, chosen, position, request);
         Ok(read(state.tokens)?.iter::<TokenId>().collect())
+    }
+}
+
+impl Progress {
+    fn new(
+        backbone: &Gpt2Backbone,
+        cache: &KeyValueCache,
+        state: StepState,
+        choice: TokenChoice,
+        told: bool,
+    ) -> Self {
+        if told || !has_steps(&backbone.device(), backbone.config().head_dim()) {
+            return Self::Told(Box::new(state));
+        }
+        Self::Repeated(Box::new(repeated(backbone, cache, state, choice)))
     }
 }
 

@@ -10,17 +10,23 @@ use crate::generation::probabilities::{argmax, argmax_of_softmax, token};
 
 /// Chooses the most probable token, of several the first (`keras_hub/src/samplers/greedy_sampler.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(from = "NoArguments")]
+#[serde(from = "NoArguments", into = "NoArguments")]
 pub struct GreedySampler;
 
-/// A unit struct would name no field that it does not know.
-#[derive(Deserialize)]
+/// A map without entries: a unit struct would name no field that it does not know.
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NoArguments {}
 
 impl From<NoArguments> for GreedySampler {
     fn from(NoArguments {}: NoArguments) -> Self {
         Self
+    }
+}
+
+impl From<GreedySampler> for NoArguments {
+    fn from(GreedySampler: GreedySampler) -> Self {
+        Self {}
     }
 }
 
@@ -42,5 +48,18 @@ impl Sampler for GreedySampler {
 
     fn choice(&self) -> Option<TokenChoice> {
         Some(TokenChoice::Greedy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_stored_as_a_map_without_entries() {
+        let stored = serde_json::to_string(&GreedySampler).unwrap();
+        assert_eq!(stored, "{}");
+        assert_eq!(serde_json::from_str::<GreedySampler>(&stored).unwrap(), GreedySampler);
+        assert!(serde_json::from_str::<GreedySampler>(r#"{"k":1}"#).is_err());
     }
 }
