@@ -11,7 +11,7 @@ mod temporary;
 pub use destination::{Destination, StagedPath};
 pub use error::{FileError, read_error, write_error};
 pub use progress::{Listener, OnProgress};
-pub use read::{read_bounded, read_text, regular_file, utf8};
+pub use read::{read_bounded, read_text, read_text_or_pipe, regular_file, utf8};
 pub use staging::Staging;
 pub use temporary::{
     is_temporary, remove_abandoned, sync_folder, temporary_name, temporary_prefix,

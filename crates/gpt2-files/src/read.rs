@@ -42,6 +42,15 @@ pub fn read_bounded(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, File
 /// As [`regular_file`] and [`read_bounded`], and [`FileError::NotUtf8`].
 pub fn read_text(path: &Path, limit: u64) -> Result<String, FileError> {
     regular_file(path)?;
+    read_text_or_pipe(path, limit)
+}
+
+/// Text of a file of at most `limit` bytes, or of a pipe or device, whose end this waits for.
+///
+/// # Errors
+///
+/// As [`read_bounded`], and [`FileError::NotUtf8`].
+pub fn read_text_or_pipe(path: &Path, limit: u64) -> Result<String, FileError> {
     let file = File::open(path).map_err(read_error(path))?;
     utf8(read_bounded(file, path, limit)?, path)
 }
@@ -73,6 +82,11 @@ mod tests {
         fs::write(&path, b"ab\xff").unwrap();
         let error = read_text(&path, 4).unwrap_err();
         assert!(matches!(error, FileError::NotUtf8 { offset: 2, .. }), "{error}");
+        let null = Path::new("/dev/null");
+        if null.exists() {
+            assert_eq!(read_text_or_pipe(null, 4).unwrap(), "");
+            assert!(matches!(read_text(null, 4), Err(FileError::NotAFile { .. })));
+        }
         let error = read_text(folder.path(), 4).unwrap_err();
         assert!(matches!(error, FileError::NotAFile { .. }), "{error}");
     }

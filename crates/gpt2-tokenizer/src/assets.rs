@@ -1,9 +1,8 @@
 //! Files of a vocabulary and its merges: read within bounds, written whole.
 
-use std::fs::File;
 use std::path::Path;
 
-use gpt2_files::{Staging, read_bounded, read_error, utf8};
+use gpt2_files::{Staging, read_text_or_pipe};
 
 use crate::config::Gpt2TokenizerConfig;
 use crate::error::Result;
@@ -31,8 +30,9 @@ impl Gpt2Tokenizer {
         merges_path: impl AsRef<Path>,
         config: Gpt2TokenizerConfig,
     ) -> Result<Self> {
-        let vocabulary = Vocabulary::from_json(&read_text(vocabulary_path.as_ref())?)?;
-        let merges = Merges::parse(&read_text(merges_path.as_ref())?)?;
+        let vocabulary =
+            Vocabulary::from_json(&read_text_or_pipe(vocabulary_path.as_ref(), MAX_FILE_SIZE)?)?;
+        let merges = Merges::parse(&read_text_or_pipe(merges_path.as_ref(), MAX_FILE_SIZE)?)?;
         Self::new(vocabulary, merges, config)
     }
 
@@ -60,10 +60,4 @@ impl Gpt2Tokenizer {
         files.text(MERGES_FILE, &self.merges().to_text())?;
         Ok(files.commit()?)
     }
-}
-
-/// Text of a file, or of a pipe that the caller names.
-fn read_text(path: &Path) -> Result<String> {
-    let file = File::open(path).map_err(read_error(path))?;
-    Ok(utf8(read_bounded(file, path, MAX_FILE_SIZE)?, path)?)
 }
