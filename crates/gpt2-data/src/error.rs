@@ -61,7 +61,7 @@ pub enum DataError {
         line: u64,
         /// Key of the text.
         key: String,
-        /// What stands in the line.
+        /// Content found in the line.
         found: String,
     },
 

@@ -61,7 +61,7 @@ impl Hubs {
     }
 }
 
-/// Where nothing listens.
+/// Address at which nothing listens.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
 #[test]

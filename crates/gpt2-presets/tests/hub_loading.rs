@@ -18,7 +18,7 @@ use crate::support::*;
 
 const NAME: &str = "gpt2_base_en";
 const HANDLE: &str = "keras/gpt2/keras/gpt2_base_en/3";
-/// Where nothing listens.
+/// Address at which nothing listens.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// A whole preset, and the parameters that it has.

@@ -12,7 +12,7 @@ pub struct TrainingBatch {
     pub x: TokenBatch,
     /// The token that follows each one of `x`, `[batch_size][sequence_length]`.
     pub y: Vec<Vec<TokenId>>,
-    /// How much each target counts, `[batch_size][sequence_length]`; 0 where `y` is padding.
+    /// Weight of each target, `[batch_size][sequence_length]`; 0 where `y` is padding.
     pub sample_weight: Vec<Vec<f32>>,
 }
 

@@ -17,11 +17,11 @@ pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 pub struct Model {
     pub commit: String,
     pub files: BTreeMap<String, Vec<u8>>,
-    /// Where files of the large kind are; they are not redirected where none.
+    /// Address of the large files. Default: none, and they are not redirected.
     pub cdn: Option<String>,
 }
 
-/// What the hub names a file: git's SHA-1 of text, SHA-256 of what is large.
+/// Name that the hub gives a file: git's SHA-1 of a text, SHA-256 of a large file.
 pub fn etag(name: &str, bytes: &[u8]) -> String {
     let digest = match is_large(name) {
         true => Sha256::digest(bytes).to_vec(),

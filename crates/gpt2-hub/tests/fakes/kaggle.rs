@@ -18,7 +18,7 @@ const FOLDER: &str = "models/keras/gpt2/keras/gpt2_base_en";
 
 type Answer = dyn Fn(&Request) -> Option<Response> + Send;
 
-/// What the servers have, which a test may change.
+/// Files and settings of the servers, which a test may change.
 pub struct Model {
     pub versions: BTreeMap<u64, Files>,
     /// Answers instead of Kaggle, where it gives something.
@@ -60,7 +60,7 @@ impl Kaggle {
         self.cache.path().join(FOLDER).join(name)
     }
 
-    /// What was asked since the last time, of both servers.
+    /// Requests to both servers since the last call.
     pub fn take_log(&self) -> Vec<String> {
         self.server.take_log().into_iter().chain(self.storage.take_log()).collect()
     }

@@ -18,10 +18,10 @@ const FOLDER: &str = "models/ann--gpt2.small/snapshots";
 
 type Answer = dyn Fn(&Request) -> Option<Response> + Send;
 
-/// What the hub has, which a test may change.
+/// Files and settings of the hub, which a test may change.
 pub struct Model {
     pub files: Files,
-    /// How many files the list has at most.
+    /// Most files of a list.
     pub listed: usize,
     /// Answers instead of the hub, where it gives something.
     pub hub: Box<Answer>,
@@ -60,7 +60,7 @@ impl ModelScope {
         self.cache.path().join(FOLDER).join(name)
     }
 
-    /// What was asked since the last time, of both servers.
+    /// Requests to both servers since the last call.
     pub fn take_log(&self) -> Vec<String> {
         self.server.take_log().into_iter().chain(self.storage.take_log()).collect()
     }

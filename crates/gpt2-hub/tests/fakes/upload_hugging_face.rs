@@ -93,7 +93,7 @@ impl FakeHuggingFace {
         String::from_utf8(self.main()["README.md"].clone()).unwrap()
     }
 
-    /// How often anything was put into the storage.
+    /// Number of uploads to the storage.
     pub fn puts(&self) -> usize {
         self.storage.requests().iter().filter(|it| it.method == "PUT").count()
     }

@@ -1,4 +1,4 @@
-//! What is uploaded is what is downloaded, and what fails leaves the hub as it was.
+//! Uploads: a download gives the same files, and a failure leaves the hub as it was.
 //!
 //! The hubs are servers of this test that keep what they are given; their own Python clients upload
 //! to them too, with `GPT2_KERAS_PYTHON`.

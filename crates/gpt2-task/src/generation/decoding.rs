@@ -27,7 +27,7 @@ pub struct Decoded {
     pub rows: Vec<Vec<TokenId>>,
     /// Real tokens of every row: up to its stop token, or all.
     pub lengths: Vec<usize>,
-    /// Where the search keeps several answers, all of them, the best first.
+    /// All answers of a search that keeps several, the best first. Default: none.
     pub beams: Option<Vec<Vec<Beam>>>,
 }
 

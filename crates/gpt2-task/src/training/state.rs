@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::history::History;
 use super::metrics::MetricSums;
 
-/// How far a training is, and what its epoch has given so far.
+/// Progress of a training, and the results of its epoch so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FitState {
     pub(crate) seed: u64,

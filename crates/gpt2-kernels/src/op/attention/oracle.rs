@@ -75,7 +75,7 @@ impl Problem {
         })
     }
 
-    /// Where the numbers of a token's head begin, of `tokens` a sequence.
+    /// Index of the first number of a token's head, of `tokens` a sequence.
     fn at(&self, query: &Query, token: usize, tokens: usize) -> usize {
         (query.sequence * tokens + token) * self.hidden_dim + query.head * self.head_dim()
     }

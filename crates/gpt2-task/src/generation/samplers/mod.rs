@@ -1,4 +1,4 @@
-//! How the next token is chosen: KerasHub's samplers, and a trait for one's own.
+//! Choice of the next token: KerasHub's samplers, and a trait for one's own.
 
 pub(crate) mod beam;
 mod check;

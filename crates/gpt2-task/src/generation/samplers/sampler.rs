@@ -46,7 +46,7 @@ pub trait Sampler: Send {
 
     /// The same choice for a device to make where the logits are. Default: none.
     ///
-    /// Where a device makes it, the search does not ask the other methods.
+    /// If a device makes it, the search does not ask the other methods.
     fn choice(&self) -> Option<TokenChoice> {
         None
     }

@@ -1,4 +1,4 @@
-//! What happens between the steps of a training: watching, saving, stopping.
+//! Actions between the steps of a training: watching, saving, stopping.
 
 pub(crate) mod callback;
 mod csv_logger;

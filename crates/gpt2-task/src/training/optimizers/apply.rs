@@ -183,7 +183,7 @@ mod tests {
     use crate::testing::model;
     use crate::training::optimizers::adam::AdamW;
 
-    /// Where the values of every tensor of a training are.
+    /// Addresses of the values of every tensor of a training.
     fn addresses(backbone: &Gpt2Backbone, optimizer: &Optimizer) -> Vec<*const u8> {
         let mut addresses = Vec::new();
         let mut add = |tensor: Tensor<1>| {

@@ -1,6 +1,6 @@
 //! Panels and curves of a picture.
 
-/// What callbacks call the learning rate, whose panel is the last.
+/// Name of the learning rate in logs. Its panel is the last.
 pub(super) const LEARNING_RATE: &str = "learning_rate";
 
 /// A metric's curves, which share an axis.
@@ -17,7 +17,7 @@ pub(super) struct Curve {
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// What a curve shows, and so how it looks.
+/// Kind of a curve, which decides its look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Steps,

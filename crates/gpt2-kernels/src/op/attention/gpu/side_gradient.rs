@@ -42,9 +42,9 @@ struct Pair {
 /// The products of a token of the other side with each token of the tile, by lanes.
 #[derive(CubeType)]
 struct Products<N: Size> {
-    /// Of first vectors: scores.
+    /// Products of first vectors: scores.
     firsts: Array<Vector<f32, N>>,
-    /// Of second vectors: slopes of probabilities.
+    /// Products of second vectors: slopes of probabilities.
     seconds: Array<Vector<f32, N>>,
 }
 

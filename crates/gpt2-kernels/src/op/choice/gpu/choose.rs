@@ -21,7 +21,7 @@ const NEAR: f32 = 1.0 / (1 << 20) as f32;
 enum Kind {
     Greedy,
     Random,
-    /// Of the most probable tokens: a number of them, or those with a share of the probability.
+    /// Choice of the most probable tokens: a number of them, or those with a share of the probability.
     First {
         by_count: bool,
         by_probability: bool,
