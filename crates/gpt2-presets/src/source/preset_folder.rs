@@ -72,6 +72,13 @@ pub(crate) trait PresetFolder: fmt::Debug + Send + Sync {
         Ok(utf8(bytes, &path)?)
     }
 
+    /// Whether the preset has any of these files. Fetches the first that it has, as
+    /// [`fetch_first_of`](Self::fetch_first_of) does.
+    fn fetch_any(&self, names: &[&str]) -> Result<bool, PresetError> {
+        let choices: Vec<_> = names.iter().map(std::slice::from_ref).collect();
+        Ok(self.fetch_first_of(&choices)?.is_some())
+    }
+
     /// Fetches the files of the first choice that the preset has all files of; returns its index.
     ///
     /// If the hub cannot be asked, a choice in the cache goes before one that may be on the hub. If

@@ -109,9 +109,7 @@ impl OpenedPreset for KerasPreset {
     }
 
     fn has_tokenizer(&self) -> Result<bool, PresetError> {
-        let choices = tokenizer::FILES.map(|file| [file]);
-        let choices: Vec<&[&str]> = choices.iter().map(|choice| &choice[..]).collect();
-        Ok(self.folder.fetch_first_of(&choices)?.is_some())
+        self.folder.fetch_any(&tokenizer::FILES)
     }
 
     fn tokenizer(&self) -> Result<Gpt2Tokenizer, PresetError> {
