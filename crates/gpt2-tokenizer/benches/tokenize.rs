@@ -7,9 +7,8 @@ mod common;
 mod prose;
 
 use std::hint::black_box;
-use std::time::Duration;
+use std::time::Instant;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use gpt2_tokenizer::{Gpt2TokenizerConfig, SplitPattern};
 use prose::{Random, prose};
 
@@ -25,7 +24,21 @@ fn letters(length: usize) -> String {
     (0..length).map(|_| char::from(b'a' + random.below(26) as u8)).collect()
 }
 
-fn tokenize(criterion: &mut Criterion) {
+/// Megabytes a second: median of ten runs, after one that is not counted.
+fn megabytes_per_second(bytes: usize, run: &dyn Fn() -> usize) -> f64 {
+    black_box(run());
+    let mut rates: Vec<f64> = (0..10)
+        .map(|_| {
+            let start = Instant::now();
+            black_box(run());
+            bytes as f64 / 1e6 / start.elapsed().as_secs_f64()
+        })
+        .collect();
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+fn main() {
     let openai = common::gpt2(Gpt2TokenizerConfig::new());
     let keras_hub = openai
         .with_config(Gpt2TokenizerConfig::new().with_split(SplitPattern::KerasHub))
@@ -36,24 +49,18 @@ fn tokenize(criterion: &mut Criterion) {
         inputs.extend([("a", "a".repeat(length)), ("spaces", " ".repeat(length))]);
     }
     inputs.extend(LETTERS.map(|length| ("letters", letters(length))));
+    println!("{:8} {:>9}  {:>9} {:>14} {:>9} {:>10}  MB/s", "input", "bytes", "ours", "KerasHub split", "tiktoken", "tokenizers");
     for (name, text) in &inputs {
-        let mut group = criterion.benchmark_group(*name);
-        group.sample_size(10).throughput(Throughput::Bytes(text.len() as u64));
-        group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(2));
-        let mut measure = |who: &str, run: &dyn Fn() -> usize| {
-            group.bench_function(BenchmarkId::new(who, text.len()), |bencher| {
-                bencher.iter(|| black_box(run()));
-            });
-        };
-        measure("ours", &|| openai.tokenize(text).expect("all bytes known").len());
-        measure("ours_keras_hub_split", &|| keras_hub.tokenize(text).expect("all known").len());
-        measure("tiktoken", &|| common::oracle().encode_ordinary(text).len());
-        measure("tokenizers", &|| {
+        let rate = |run: &dyn Fn() -> usize| megabytes_per_second(text.len(), run);
+        let ours = rate(&|| openai.tokenize(text).expect("all bytes known").len());
+        let keras_hub = rate(&|| keras_hub.tokenize(text).expect("all known").len());
+        let tiktoken = rate(&|| common::oracle().encode_ordinary(text).len());
+        let tokenizers = rate(&|| {
             plain.encode_fast(text.as_str(), false).expect("no unknown token").len()
         });
-        group.finish();
+        println!(
+            "{name:8} {:>9}  {ours:>9.2} {keras_hub:>14.2} {tiktoken:>9.2} {tokenizers:>10.2}",
+            text.len()
+        );
     }
 }
-
-criterion_group!(benches, tokenize);
-criterion_main!(benches);
