@@ -282,8 +282,7 @@ fn beams_have_texts() {
 fn a_greedy_row_does_not_depend_on_its_batch() {
     for name in CASES {
         let case = Case::read(name);
-        let mut model = case.model("keras");
-        model.compile(GreedySampler::new()).unwrap();
+        let mut model = case.greedy_model();
         for prompts in [case.ragged_prompts(), case.equal_prompts()] {
             let together = generate(&mut model, &prompts, None);
             for index in 0..prompts.batch_size() {
@@ -327,8 +326,7 @@ fn a_stop_id_equal_to_the_pad_id_ends_a_row_where_it_is_made() {
     let zero = json!([0]);
     for name in CASES {
         let case = Case::read(name);
-        let mut model = case.model("keras");
-        model.compile(GreedySampler::new()).unwrap();
+        let mut model = case.greedy_model();
         let prompts = case.ragged_prompts();
         let expected = case.tensors.batch("greedy.ids", "greedy.mask");
         let lengths = prompts.row_lengths().unwrap();
@@ -375,8 +373,7 @@ fn a_full_row_keeps_its_prompt_while_others_go_on() {
 fn without_start_token_a_text_continues_from_its_own_tokens() {
     for name in CASES {
         let case = Case::read(name);
-        let mut model = case.model("keras");
-        model.compile(GreedySampler::new()).unwrap();
+        let mut model = case.greedy_model();
         let tokenizer = model.preprocessor().unwrap().tokenizer().clone();
         let config = PreprocessorConfig {
             sequence_length: case.max_length(),
@@ -413,8 +410,7 @@ fn without_start_token_a_text_continues_from_its_own_tokens() {
 fn a_prompt_that_is_too_long_is_an_error_unless_it_may_be_cut() {
     for name in CASES {
         let case = Case::read(name);
-        let mut model = case.model("keras");
-        model.compile(GreedySampler::new()).unwrap();
+        let mut model = case.greedy_model();
         let quirks = &case.json["quirks"];
         let prompt = quirks["long_prompt"].as_str().unwrap();
         let max_length = quirks["long_prompt_max_length"].as_u64().unwrap() as usize;
@@ -450,8 +446,7 @@ fn a_prompt_that_is_too_long_is_an_error_unless_it_may_be_cut() {
 fn special_tokens_of_the_prompt_do_not_stop_and_are_not_in_the_text() {
     for name in CASES {
         let case = Case::read(name);
-        let mut model = case.model("keras");
-        model.compile(GreedySampler::new()).unwrap();
+        let mut model = case.greedy_model();
         let quirks = &case.json["quirks"];
         let prompt = quirks["special_prompt"].as_str().unwrap();
         let options = GenerateOptions::new().with_max_length(case.max_length());
@@ -466,8 +461,7 @@ fn special_tokens_of_the_prompt_do_not_stop_and_are_not_in_the_text() {
 #[test]
 fn the_answer_has_the_shape_of_the_question() {
     let case = Case::read("air_small");
-    let mut model = case.model("keras");
-    model.compile(GreedySampler::new()).unwrap();
+    let mut model = case.greedy_model();
     let options = GenerateOptions::new().with_stop_token_ids(StopTokenIds::None);
     let prompts = case.prompts();
     let expected = strings(&case.json["generation"]["greedy"]["texts"]);

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use gpt2_backbone::{Gpt2Backbone, parse_device};
 use gpt2_presets::Preset;
+use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -109,6 +110,13 @@ impl Case {
     pub fn model(&self, format: &str) -> Gpt2CausalLm {
         let loaded = preset(&format!("{}/{format}", self.name)).causal_lm(&device());
         loaded.unwrap_or_else(|error| panic!("{}/{format}: {error}", self.name))
+    }
+
+    /// The model with its preprocessor and a greedy search.
+    pub fn greedy_model(&self) -> Gpt2CausalLm {
+        let mut model = self.model("keras");
+        model.compile(GreedySampler::new()).expect("a greedy search has no arguments");
+        model
     }
 
     /// `token_ids` and `padding_mask`: the batch of the forward pass.

@@ -9,8 +9,8 @@ use gpt2_kernels::check_float_type;
 use crate::backbone::Gpt2Backbone;
 use crate::dropout::{DropoutSeed, Place};
 use crate::error::BackboneError;
-use crate::forward_pass::ForwardPass;
 use crate::parameter::{ParameterGradients, ParameterVisitor, has_trainable, is_trainable, visit};
+use crate::pass_state::PassState;
 
 /// Options of a forward pass in training.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -29,7 +29,7 @@ pub struct TrainingOptions {
 pub struct BackwardPass {
     backbone: Gpt2Backbone,
     token_ids: Tensor<2, Int>,
-    pass: ForwardPass,
+    pass: PassState,
     tape: Tape,
 }
 
@@ -94,7 +94,7 @@ impl Gpt2Backbone {
     }
 
     /// Computes some layers on an autodiff device.
-    fn record(&self, layers: Range<usize>, input: Tensor<3>, pass: &ForwardPass) -> Segment {
+    fn record(&self, layers: Range<usize>, input: Tensor<3>, pass: &PassState) -> Segment {
         let leaves = self.clone().train();
         let mut input = input.autodiff();
         if self.is_trained_before(layers.start) {
@@ -112,7 +112,7 @@ impl Gpt2Backbone {
         &self,
         token_ids: Tensor<2, Int>,
         gradient: Tensor<3>,
-        pass: &ForwardPass,
+        pass: &PassState,
         gradients: &mut ParameterGradients,
     ) {
         // Dropout is its own gradient.

@@ -7,9 +7,9 @@ use gpt2_kernels::{AttentionOptions, Qkv, attention};
 use crate::config::Gpt2BackboneConfig;
 use crate::dense::Dense;
 use crate::dropout::Place;
-use crate::forward_pass::ForwardPass;
 use crate::key_value_cache::LayerCache;
 use crate::parameter::{ParameterReader, ParameterSource};
+use crate::pass_state::PassState;
 
 /// `softmax(Q K^T / sqrt(head_dim)) V` in every head
 /// ([Vaswani et al., 2017](https://arxiv.org/abs/1706.03762);
@@ -58,7 +58,7 @@ impl CachedMultiHeadAttention {
         residual: Tensor<3>,
         input: Tensor<3>,
         layer: usize,
-        pass: &ForwardPass,
+        pass: &PassState,
         cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
         let projections = [&self.query_dense, &self.key_dense, &self.value_dense];

@@ -4,9 +4,9 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use crate::dropout::Place;
-use crate::forward_pass::ForwardPass;
 use crate::lora::Lora;
 use crate::parameter::{Initializer, ParameterReader, ParameterSource};
+use crate::pass_state::PassState;
 use crate::weight;
 
 /// Standard deviation of KerasHub's kernel initialiser for GPT-2 (`gpt2_backbone.py`, `_gpt_2_kernel_initializer`).
@@ -106,7 +106,7 @@ impl Dense {
         &self,
         residual: Tensor<3>,
         input: Tensor<3>,
-        pass: &ForwardPass,
+        pass: &PassState,
         place: Place,
     ) -> Tensor<3> {
         if self.lora.is_some() || pass.dropout.is_some() {

@@ -8,8 +8,8 @@ use gpt2_kernels::{CachedKeys, has_steps};
 use crate::backbone::Gpt2Backbone;
 use crate::dropout::{Dropout, DropoutSeed, Place};
 use crate::error::BackboneError;
-use crate::forward_pass::ForwardPass;
 use crate::key_value_cache::KeyValueCache;
+use crate::pass_state::PassState;
 use crate::weight;
 
 /// Place in the forward pass where an intercept is called.
@@ -90,7 +90,7 @@ impl Gpt2Backbone {
             self.check_step(sequence_length, padding_mask.is_some(), cache.as_deref())?;
         }
         let cached = cache.as_ref().map(|cache| cache.cached());
-        let pass = ForwardPass { position, ..self.begin(cached, padding_mask, dropout, None) };
+        let pass = PassState { position, ..self.begin(cached, padding_mask, dropout, None) };
         let mut call = |x, point| match &mut intercept {
             Some(intercept) => intercept(x, point),
             None => x,
@@ -111,8 +111,8 @@ impl Gpt2Backbone {
         padding_mask: Option<Tensor<2, Bool>>,
         dropout: Option<DropoutSeed>,
         compute_dtype: Option<DType>,
-    ) -> ForwardPass {
-        ForwardPass {
+    ) -> PassState {
+        PassState {
             padding_mask,
             cached: cached.unwrap_or_default(),
             dropout: Dropout::new(self.config().dropout, dropout),
@@ -122,7 +122,7 @@ impl Gpt2Backbone {
     }
 
     /// The first stage: token ids to the sum of their embeddings.
-    pub(crate) fn embed(&self, token_ids: Tensor<2, Int>, pass: &ForwardPass) -> Tensor<3> {
+    pub(crate) fn embed(&self, token_ids: Tensor<2, Int>, pass: &PassState) -> Tensor<3> {
         let [_, sequence_length] = token_ids.dims();
         let x = match &pass.position {
             Some(position) => {
@@ -147,7 +147,7 @@ impl Gpt2Backbone {
         &self,
         layers: Range<usize>,
         input: Tensor<3>,
-        pass: &ForwardPass,
+        pass: &PassState,
         mut cache: Option<&mut KeyValueCache>,
         each: &mut LayerIntercept<'_>,
     ) -> Tensor<3> {

@@ -6,7 +6,7 @@ use gpt2_kernels::{AttentionOptions, CachedKeys, Caches, Qkv, cached_attention, 
 use crate::cached_tokens::CachedTokens;
 use crate::config::Gpt2BackboneConfig;
 use crate::error::BackboneError;
-use crate::forward_pass::ForwardPass;
+use crate::pass_state::PassState;
 
 /// The keys and values of every layer, with room for `max_length` tokens.
 ///
@@ -125,7 +125,7 @@ impl LayerCache {
     pub(crate) fn attend(
         &mut self,
         qkv: Qkv,
-        pass: &ForwardPass,
+        pass: &PassState,
         options: AttentionOptions,
     ) -> Tensor<3> {
         let free = "no attention is under way";

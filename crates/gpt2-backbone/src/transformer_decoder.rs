@@ -7,10 +7,10 @@ use crate::cached_multi_head_attention::CachedMultiHeadAttention;
 use crate::config::{Activation, Gpt2BackboneConfig};
 use crate::dense::Dense;
 use crate::dropout::Place;
-use crate::forward_pass::ForwardPass;
 use crate::key_value_cache::LayerCache;
 use crate::layer_normalization::LayerNormalization;
 use crate::parameter::{ParameterReader, ParameterSource};
+use crate::pass_state::PassState;
 
 /// A pre-norm decoder layer without cross-attention
 /// (`keras_hub/src/layers/modeling/transformer_decoder.py`, `normalize_first=True`).
@@ -77,7 +77,7 @@ impl TransformerDecoder {
         &self,
         input: Tensor<3>,
         layer: usize,
-        pass: &ForwardPass,
+        pass: &PassState,
         cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
         let normalized = self.self_attention_layer_norm.forward(input.clone());

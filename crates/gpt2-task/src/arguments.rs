@@ -77,10 +77,8 @@ pub(crate) fn check_fraction(
     argument: &'static str,
     found: f64,
 ) -> Result<(), TaskError> {
-    if (0.0..1.0).contains(&found) {
-        return Ok(());
-    }
-    Err(invalid(owner, argument, "at least 0 and below 1", found))
+    let valid = (0.0..1.0).contains(&found);
+    check(valid, owner, argument, "at least 0 and below 1", found)
 }
 
 /// Refuses a number that is not above 0.
@@ -89,10 +87,7 @@ pub(crate) fn check_positive(
     argument: &'static str,
     found: f64,
 ) -> Result<(), TaskError> {
-    if found > 0.0 && found.is_finite() {
-        return Ok(());
-    }
-    Err(invalid(owner, argument, "a positive number", found))
+    check(found > 0.0 && found.is_finite(), owner, argument, "a positive number", found)
 }
 
 /// Refuses a count of 0.
@@ -101,5 +96,5 @@ pub(crate) fn check_count(
     argument: &'static str,
     found: usize,
 ) -> Result<(), TaskError> {
-    if found == 0 { Err(invalid(owner, argument, "at least 1", found)) } else { Ok(()) }
+    check(found > 0, owner, argument, "at least 1", found)
 }

@@ -29,7 +29,7 @@ pub use generation::decoding::{Beam, Decoded, Decoding};
 pub use generation::device_step::model::{DeviceModel, TokenRequest};
 pub use generation::draw::{Draw, DrawSource};
 pub use generation::generate::{GenerateInput, GeneratedBeam, Generation};
-pub use generation::logits::{LogitsProcessor, LogitsProcessors};
+pub use generation::logits_processor::{LogitsProcessor, LogitsProcessors};
 pub use generation::matrix::Matrix;
 pub use generation::next_token::NextToken;
 pub use generation::options::{GenerateOptions, StopTokenIds};

@@ -10,6 +10,17 @@ use crate::random::counted_random;
 /// Both sides round each of some thousand sums, whose order differs.
 pub(crate) const ROUNDING: f32 = 2e-6;
 
+/// Rows, inputs and outputs of products that fill vectors, blocks and tasks, and of others.
+pub(crate) const PRODUCTS: [[usize; 3]; 7] = [
+    [1, 768, 768],
+    [1, 7, 5],
+    [3, 193, 771],
+    [8, 384, 1540],
+    [9, 200, 40],
+    [16, 33, 17],
+    [40, 96, 130],
+];
+
 /// Numbers between -1 and 1.
 pub(crate) fn numbers(seed: u64, shape: impl Into<Shape>) -> FlexTensor {
     let shape = shape.into();
@@ -35,6 +46,17 @@ pub(crate) fn difference(found: &FlexTensor, expected: &FlexTensor) -> f32 {
     let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
     let pairs = found.iter().zip(&expected);
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest.max(1e-30)
+}
+
+/// Checks that each row of `x [rows, inputs]` gives the same, bit for bit, alone and among the others.
+pub(crate) fn check_rows(x: &FlexTensor, compute: impl Fn(FlexTensor) -> FlexTensor) {
+    let [rows, inputs] = x.shape().dims();
+    let all = values(&compute(x.clone()));
+    let outputs = all.len() / rows;
+    for (row, numbers) in values(x).chunks_exact(inputs).enumerate() {
+        let alone = FlexTensor::from_data(TensorData::new(numbers.to_vec(), [1, inputs]));
+        assert_eq!(values(&compute(alone)), all[row * outputs..][..outputs], "row {row}");
+    }
 }
 
 /// Checks that results are the same, bit for bit, with any number of threads.

@@ -5,7 +5,7 @@ use gpt2_tokenizer::TokenId;
 
 use super::device_step::fill::fill_on_device;
 use super::draw::{Draw, DrawSource};
-use super::logits::LogitsProcessors;
+use super::logits_processor::LogitsProcessors;
 use super::matrix::Matrix;
 use super::next_token::NextToken;
 use super::rows::{OnToken, Rows};

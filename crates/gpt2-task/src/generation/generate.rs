@@ -6,7 +6,7 @@ use gpt2_tokenizer::TokenId;
 
 use super::cached_model::CachedModel;
 use super::decoding::{Decoded, Decoding};
-use super::logits::LogitsProcessors;
+use super::logits_processor::LogitsProcessors;
 use super::options::{GenerateOptions, StopTokenIds};
 use super::rows::{OnToken, TokenEvent};
 use crate::causal_lm::Gpt2CausalLm;

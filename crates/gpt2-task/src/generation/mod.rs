@@ -5,7 +5,7 @@ pub(crate) mod decoding;
 pub(crate) mod device_step;
 pub(crate) mod draw;
 pub(crate) mod generate;
-pub(crate) mod logits;
+pub(crate) mod logits_processor;
 pub(crate) mod matrix;
 pub(crate) mod next_token;
 pub(crate) mod options;

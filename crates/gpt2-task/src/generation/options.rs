@@ -2,7 +2,7 @@
 
 use gpt2_tokenizer::TokenId;
 
-use super::logits::LogitsProcessors;
+use super::logits_processor::LogitsProcessors;
 use crate::causal_lm_preprocessor::Truncate;
 
 /// Options of [`Gpt2CausalLm::generate`](crate::Gpt2CausalLm::generate), with KerasHub's defaults.

@@ -1,28 +1,15 @@
-//! Products beside the composed ones, on shapes that fill vectors, blocks and tasks, and on others.
+//! Products beside the composed ones.
 
 use burn::backend::Flex;
-use burn::backend::flex::FlexTensor;
-use burn::tensor::TensorData;
 
 use super::epilogue::Epilogue;
 use super::{LinearOps, composed};
-use crate::cpu::testing::{ROUNDING, check_threads, difference, numbers, values};
+use crate::cpu::testing::{PRODUCTS, ROUNDING, check_rows, check_threads, difference, numbers};
 use crate::op::gelu::composed::gelu;
 
 #[test]
 fn products_of_any_size() {
-    for (seed, (rows, inputs, outputs)) in [
-        (1, 768, 768),
-        (1, 7, 5),
-        (3, 193, 771),
-        (8, 384, 1540),
-        (9, 200, 40),
-        (16, 33, 17),
-        (40, 96, 130),
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    for (seed, [rows, inputs, outputs]) in PRODUCTS.into_iter().enumerate() {
         let seed = 10 * seed as u64;
         let x = numbers(seed, [rows, inputs]);
         let kernel = numbers(seed + 1, [inputs, outputs]);
@@ -45,14 +32,10 @@ fn products_of_any_size() {
 #[test]
 fn a_row_is_the_same_alone_and_among_others() {
     let (kernel, bias) = (numbers(1, [400, 900]), numbers(2, [900]));
-    let linear = |x| values(&Flex::fused_linear(x, kernel.clone(), bias.clone(), Epilogue::None));
     // More rows than the narrow product takes.
-    let x = numbers(3, [43, 400]);
-    let all = linear(x.clone());
-    for (row, numbers) in values(&x).chunks_exact(400).enumerate() {
-        let alone = FlexTensor::from_data(TensorData::new(numbers.to_vec(), [1, 400]));
-        assert_eq!(linear(alone), all[row * 900..][..900], "row {row}");
-    }
+    check_rows(&numbers(3, [43, 400]), |x| {
+        Flex::fused_linear(x, kernel.clone(), bias.clone(), Epilogue::None)
+    });
 }
 
 #[test]

@@ -2,9 +2,8 @@
 
 use std::io::Write;
 
-use serde_json::json;
-
 use super::callback::{Callback, CallbackState};
+use super::resumable::Resumable;
 use crate::error::BoxError;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
@@ -29,14 +28,14 @@ pub struct CsvLogger<W> {
     writer: W,
     separator: char,
     header: bool,
-    names: Vec<String>,
-    resumed: bool,
+    /// The columns after `epoch`; empty until an epoch has ended.
+    names: Resumable<Vec<String>>,
 }
 
 impl<W: Write> CsvLogger<W> {
     /// Writes to `writer`.
     pub fn new(writer: W) -> Self {
-        Self { writer, separator: ',', header: true, names: Vec::new(), resumed: false }
+        Self { writer, separator: ',', header: true, names: Resumable::default() }
     }
 
     /// Sets what stands between two values: a comma.
@@ -81,9 +80,7 @@ impl<W: Write> Callback for CsvLogger<W> {
     }
 
     fn on_train_begin(&mut self, _trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
-        if !std::mem::take(&mut self.resumed) {
-            self.names.clear();
-        }
+        self.names.begin();
         Ok(())
     }
 
@@ -94,9 +91,9 @@ impl<W: Write> Callback for CsvLogger<W> {
         _trainer: &mut Trainer<'_>,
     ) -> Result<(), BoxError> {
         if self.names.is_empty() {
-            self.names = columns(logs);
+            *self.names = columns(logs);
             if self.header {
-                let names = self.names.clone();
+                let names = Vec::clone(&self.names);
                 self.write_row(["epoch".to_owned()].into_iter().chain(names))?;
             }
         }
@@ -107,13 +104,11 @@ impl<W: Write> Callback for CsvLogger<W> {
     }
 
     fn state(&self) -> CallbackState {
-        CallbackState { json: json!(self.names), weights: None }
+        self.names.to_state()
     }
 
     fn restore(&mut self, state: CallbackState) -> Result<(), BoxError> {
-        self.names = serde_json::from_value(state.json)?;
-        self.resumed = true;
-        Ok(())
+        self.names.restore(state.json)
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::callback::{Callback, CallbackState};
 use super::monitor::{Monitor, MonitorMode};
+use super::resumable::Resumable;
 use crate::error::BoxError;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
@@ -24,9 +25,8 @@ pub struct EarlyStopping {
     baseline: Option<f64>,
     restore_best_weights: bool,
     start_from_epoch: usize,
-    seen: Seen,
+    seen: Resumable<Seen>,
     best_weights: Option<Gpt2Backbone>,
-    resumed: bool,
 }
 
 /// What the epochs so far have shown.
@@ -47,9 +47,8 @@ impl EarlyStopping {
             baseline: None,
             restore_best_weights: false,
             start_from_epoch: 0,
-            seen: Seen::default(),
+            seen: Resumable::default(),
             best_weights: None,
-            resumed: false,
         }
     }
 
@@ -122,9 +121,7 @@ impl Callback for EarlyStopping {
 
     fn on_train_begin(&mut self, _trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
         self.monitor.validate()?;
-        if !std::mem::take(&mut self.resumed) {
-            // The same callback may watch one training after another.
-            self.seen = Seen::default();
+        if self.seen.begin() {
             self.best_weights = None;
         }
         Ok(())
@@ -166,16 +163,12 @@ impl Callback for EarlyStopping {
     }
 
     fn state(&self) -> CallbackState {
-        CallbackState {
-            json: serde_json::to_value(&self.seen).expect("counters and numbers are JSON"),
-            weights: self.best_weights.clone(),
-        }
+        CallbackState { weights: self.best_weights.clone(), ..self.seen.to_state() }
     }
 
     fn restore(&mut self, state: CallbackState) -> Result<(), BoxError> {
-        self.seen = serde_json::from_value(state.json)?;
+        self.seen.restore(state.json)?;
         self.best_weights = state.weights;
-        self.resumed = true;
         Ok(())
     }
 }

@@ -5,7 +5,8 @@ use std::io::Write;
 use serde_json::{Map, Value};
 
 use super::callback::Callback;
-use crate::error::{BoxError, TaskError};
+use crate::arguments::check_count;
+use crate::error::BoxError;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
 
@@ -55,16 +56,8 @@ impl<W: Write> Callback for JsonlLogger<W> {
     }
 
     fn on_train_begin(&mut self, _trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
-        if self.batches == Some(0) {
-            let error = TaskError::InvalidTrainingArgument {
-                owner: self.name().to_owned(),
-                argument: "batches",
-                expected: "at least 1".to_owned(),
-                found: "0".to_owned(),
-            };
-            return Err(error.into());
-        }
-        Ok(())
+        let every = self.batches.unwrap_or(1);
+        Ok(check_count(self.name(), "batches", every)?)
     }
 
     fn on_epoch_begin(&mut self, epoch: usize, _trainer: &mut Trainer<'_>) -> Result<(), BoxError> {

@@ -1,7 +1,8 @@
 //! Sets the learning rate at the beginning of every epoch.
 
 use super::callback::Callback;
-use crate::error::{BoxError, TaskError};
+use crate::arguments::check;
+use crate::error::BoxError;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
 
@@ -39,15 +40,10 @@ impl<F: FnMut(usize, f64) -> f64> Callback for LearningRateScheduler<F> {
             return Ok(());
         }
         let learning_rate = (self.schedule)(epoch, trainer.model().learning_rate());
-        if !(learning_rate.is_finite() && learning_rate >= 0.0) {
-            let error = TaskError::InvalidTrainingArgument {
-                owner: self.name().to_owned(),
-                argument: "schedule",
-                expected: "a function to finite numbers that are not negative".to_owned(),
-                found: format!("{learning_rate} for epoch {epoch}"),
-            };
-            return Err(error.into());
-        }
+        let valid = learning_rate.is_finite() && learning_rate >= 0.0;
+        let expected = "a function to finite numbers that are not negative";
+        let found = format!("{learning_rate} for epoch {epoch}");
+        check(valid, self.name(), "schedule", expected, found)?;
         trainer.model_mut().set_learning_rate(learning_rate)?;
         Ok(())
     }

@@ -10,6 +10,7 @@ pub(crate) mod monitor;
 #[cfg(feature = "progress")]
 mod progress_bar;
 mod reduce_lr_on_plateau;
+mod resumable;
 pub(crate) mod step_history;
 mod terminate_on_nan;
 #[cfg(all(test, feature = "flex"))]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::arguments::invalid;
 use crate::error::TaskError;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
@@ -136,12 +137,7 @@ impl Monitor {
     }
 
     fn invalid(&self, argument: &'static str, expected: &str, found: &str) -> TaskError {
-        TaskError::InvalidTrainingArgument {
-            owner: self.owner.clone(),
-            argument,
-            expected: expected.to_owned(),
-            found: found.to_owned(),
-        }
+        invalid(&self.owner, argument, expected, found)
     }
 }
 

@@ -4,9 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::callback::{Callback, CallbackState};
 use super::monitor::{Monitor, MonitorMode};
+use super::resumable::Resumable;
+use crate::arguments::{check, check_fraction};
 use crate::error::{BoxError, TaskError};
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
+
+/// The callback's name.
+const NAME: &str = "ReduceLrOnPlateau";
 
 /// Lowers the learning rate when a number has not improved for `patience` epochs
 /// (`keras/src/callbacks/reduce_lr_on_plateau.py`).
@@ -26,8 +31,7 @@ pub struct ReduceLrOnPlateau {
     patience: usize,
     cooldown: usize,
     min_lr: f64,
-    seen: Seen,
-    resumed: bool,
+    seen: Resumable<Seen>,
 }
 
 /// What the epochs so far have shown.
@@ -42,13 +46,12 @@ impl ReduceLrOnPlateau {
     /// Watches the number `monitor`, Keras' default being `val_loss`.
     pub fn new(monitor: impl Into<String>) -> Self {
         Self {
-            monitor: Monitor::new("ReduceLrOnPlateau", monitor).with_min_delta(1e-4),
+            monitor: Monitor::new(NAME, monitor).with_min_delta(1e-4),
             factor: 0.1,
             patience: 10,
             cooldown: 0,
             min_lr: 0.0,
-            seen: Seen::default(),
-            resumed: false,
+            seen: Resumable::default(),
         }
     }
 
@@ -90,18 +93,9 @@ impl ReduceLrOnPlateau {
 
     fn validate(&self) -> Result<(), TaskError> {
         self.monitor.validate()?;
-        let invalid = |argument, expected: &str, found: f64| {
-            let (owner, expected) = ("ReduceLrOnPlateau".to_owned(), expected.to_owned());
-            let found = found.to_string();
-            TaskError::InvalidTrainingArgument { owner, argument, expected, found }
-        };
-        if !(0.0..1.0).contains(&self.factor) {
-            return Err(invalid("factor", "at least 0 and below 1", self.factor));
-        }
-        if !(self.min_lr.is_finite() && self.min_lr >= 0.0) {
-            return Err(invalid("min_lr", "a finite number that is not negative", self.min_lr));
-        }
-        Ok(())
+        check_fraction(NAME, "factor", self.factor)?;
+        let valid = self.min_lr.is_finite() && self.min_lr >= 0.0;
+        check(valid, NAME, "min_lr", "a finite number that is not negative", self.min_lr)
     }
 
     fn lower(&mut self, trainer: &mut Trainer<'_>) -> Result<(), TaskError> {
@@ -117,7 +111,7 @@ impl ReduceLrOnPlateau {
 
 impl Callback for ReduceLrOnPlateau {
     fn name(&self) -> &str {
-        "ReduceLrOnPlateau"
+        NAME
     }
 
     fn on_train_begin(&mut self, trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
@@ -125,9 +119,7 @@ impl Callback for ReduceLrOnPlateau {
         // A rate that a schedule drives cannot be set: better to fail now than at a plateau.
         let learning_rate = trainer.model().learning_rate();
         trainer.model_mut().set_learning_rate(learning_rate)?;
-        if !std::mem::take(&mut self.resumed) {
-            self.seen = Seen::default();
-        }
+        self.seen.begin();
         Ok(())
     }
 
@@ -156,14 +148,11 @@ impl Callback for ReduceLrOnPlateau {
     }
 
     fn state(&self) -> CallbackState {
-        let json = serde_json::to_value(&self.seen).expect("counters and numbers are JSON");
-        CallbackState { json, weights: None }
+        self.seen.to_state()
     }
 
     fn restore(&mut self, state: CallbackState) -> Result<(), BoxError> {
-        self.seen = serde_json::from_value(state.json)?;
-        self.resumed = true;
-        Ok(())
+        self.seen.restore(state.json)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::callback::{Callback, CallbackState};
+use super::resumable::Resumable;
 use crate::error::BoxError;
 use crate::training::history::number_or_nan;
 use crate::training::logs::Logs;
@@ -39,9 +40,8 @@ pub struct StepPoint {
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepHistory {
     max_points: usize,
-    recorded: Recorded,
+    recorded: Resumable<Recorded>,
     epoch: usize,
-    resumed: bool,
 }
 
 /// What a resumed training goes on from.
@@ -80,7 +80,7 @@ impl Default for Recorded {
 
 impl Default for StepHistory {
     fn default() -> Self {
-        Self { max_points: 1000, recorded: Recorded::default(), epoch: 0, resumed: false }
+        Self { max_points: 1000, recorded: Resumable::default(), epoch: 0 }
     }
 }
 
@@ -138,9 +138,7 @@ impl Callback for StepHistory {
     }
 
     fn on_train_begin(&mut self, _trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
-        if !std::mem::take(&mut self.resumed) {
-            self.recorded = Recorded::default();
-        }
+        self.recorded.begin();
         Ok(())
     }
 
@@ -158,7 +156,7 @@ impl Callback for StepHistory {
         logs: &Logs,
         trainer: &mut Trainer<'_>,
     ) -> Result<(), BoxError> {
-        let recorded = &mut self.recorded;
+        let recorded = &mut *self.recorded;
         let known = trainer.steps_per_epoch().unwrap_or(0);
         recorded.steps_per_epoch = recorded.steps_per_epoch.max(known).max(batch + 1);
         recorded.step += 1;
@@ -182,14 +180,11 @@ impl Callback for StepHistory {
     }
 
     fn state(&self) -> CallbackState {
-        let json = serde_json::to_value(&self.recorded).expect("points and sums are JSON");
-        CallbackState { json, weights: None }
+        self.recorded.to_state()
     }
 
     fn restore(&mut self, state: CallbackState) -> Result<(), BoxError> {
-        self.recorded = serde_json::from_value(state.json)?;
-        self.resumed = true;
-        Ok(())
+        self.recorded.restore(state.json)
     }
 }
 

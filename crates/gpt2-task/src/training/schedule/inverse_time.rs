@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::periods::periods;
 use crate::arguments::{check_number, check_steps};
 use crate::error::TaskError;
 
@@ -35,8 +36,7 @@ impl InverseTimeDecay {
 
     /// The learning rate of a step, counted from 0.
     pub fn at(&self, step: u64) -> f64 {
-        let periods = step as f32 / self.decay_steps as f32;
-        let periods = if self.staircase { periods.floor() } else { periods };
+        let periods = periods(step, self.decay_steps, self.staircase);
         f64::from(self.initial_learning_rate as f32 / (1.0 + self.decay_rate as f32 * periods))
     }
 

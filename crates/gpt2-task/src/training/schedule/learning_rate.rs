@@ -92,40 +92,24 @@ impl From<f64> for LearningRate {
     }
 }
 
-impl From<CosineDecay> for LearningRate {
-    fn from(schedule: CosineDecay) -> Self {
-        Self::Cosine(schedule)
-    }
+/// Makes each schedule a learning rate.
+macro_rules! from_schedules {
+    ($($schedule:ident => $variant:ident),+ $(,)?) => {$(
+        impl From<$schedule> for LearningRate {
+            fn from(schedule: $schedule) -> Self {
+                Self::$variant(schedule)
+            }
+        }
+    )+};
 }
 
-impl From<CosineDecayRestarts> for LearningRate {
-    fn from(schedule: CosineDecayRestarts) -> Self {
-        Self::CosineRestarts(schedule)
-    }
-}
-
-impl From<ExponentialDecay> for LearningRate {
-    fn from(schedule: ExponentialDecay) -> Self {
-        Self::Exponential(schedule)
-    }
-}
-
-impl From<InverseTimeDecay> for LearningRate {
-    fn from(schedule: InverseTimeDecay) -> Self {
-        Self::InverseTime(schedule)
-    }
-}
-
-impl From<PiecewiseConstantDecay> for LearningRate {
-    fn from(schedule: PiecewiseConstantDecay) -> Self {
-        Self::Piecewise(schedule)
-    }
-}
-
-impl From<PolynomialDecay> for LearningRate {
-    fn from(schedule: PolynomialDecay) -> Self {
-        Self::Polynomial(schedule)
-    }
+from_schedules! {
+    CosineDecay => Cosine,
+    CosineDecayRestarts => CosineRestarts,
+    ExponentialDecay => Exponential,
+    InverseTimeDecay => InverseTime,
+    PiecewiseConstantDecay => Piecewise,
+    PolynomialDecay => Polynomial,
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub(crate) mod cosine_restarts;
 pub(crate) mod exponential;
 pub(crate) mod inverse_time;
 pub(crate) mod learning_rate;
+mod periods;
 pub(crate) mod piecewise;
 pub(crate) mod polynomial;
 mod text;

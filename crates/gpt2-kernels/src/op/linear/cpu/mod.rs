@@ -7,6 +7,7 @@
 
 mod finish;
 pub(crate) mod narrow;
+mod operands;
 mod wide;
 
 use burn::backend::flex::FlexTensor;
@@ -15,6 +16,7 @@ use burn::backend::{Flex, TensorMetadata};
 
 use self::finish::{Finish, SliceEpilogue};
 use self::narrow::{MAX_ROWS, narrow_product};
+use self::operands::Operands;
 use self::wide::wide_product;
 use super::epilogue::Epilogue;
 use super::{LinearOps, composed};
@@ -52,14 +54,14 @@ fn linear(
     epilogue: SliceEpilogue<'_>,
 ) -> FlexTensor {
     let [x, kernel, bias] = [x, kernel, bias].map(in_order);
-    let (rows, outputs) = (x.shape()[0], bias.shape()[0]);
+    let ([rows, inputs], outputs) = (x.shape().dims(), bias.shape()[0]);
     let finish = Finish { bias: slice(&bias), epilogue };
-    let (x, kernel) = (slice(&x), slice(&kernel));
+    let operands = Operands { x: slice(&x), kernel: slice(&kernel), rows, inputs, outputs, finish };
     let values = write_all(rows * outputs, |output: Shared<'_>| {
         if rows <= MAX_ROWS {
-            narrow_product(x, kernel, rows, finish, output);
+            narrow_product(operands, output);
         } else {
-            wide_product(x, kernel, rows, finish, output);
+            wide_product(operands, output);
         }
     });
     tensor(values, [rows, outputs])

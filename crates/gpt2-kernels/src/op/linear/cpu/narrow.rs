@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::finish::Finish;
+use super::operands::Operands;
 use crate::cpu::simd::{dispatch, load, prefetch, store};
 use crate::cpu::threads::{Shared, for_each};
 
@@ -18,19 +18,13 @@ const WIDTH: usize = 768;
 /// Inputs whose weights are read side by side.
 const UNROLL: usize = 8;
 
-/// Writes `x [rows, inputs]` times `kernel [inputs, outputs]`, and what follows it.
+/// Writes the product and what follows it, `[rows, outputs]`.
 ///
 /// Sums are made for every block of [`DEPTH`] inputs and then joined. Each is a contiguous piece of
 /// the kernel, so that memory is read at its full rate, and the split does not depend on the
 /// number of threads.
-pub(super) fn narrow_product(
-    x: &[f32],
-    kernel: &[f32],
-    rows: usize,
-    finish: Finish<'_>,
-    output: Shared<'_>,
-) {
-    let (inputs, outputs) = (x.len() / rows, kernel.len() * rows / x.len());
+pub(super) fn narrow_product(operands: Operands<'_>, output: Shared<'_>) {
+    let Operands { x, kernel, rows, inputs, outputs, finish } = operands;
     let (blocks, panels) = (inputs.div_ceil(DEPTH), outputs.div_ceil(WIDTH));
     let mut sums = vec![0f32; blocks * rows * outputs];
     let shared = Shared::new(&mut sums);

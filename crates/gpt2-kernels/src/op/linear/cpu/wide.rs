@@ -9,8 +9,8 @@ use std::hint::black_box;
 
 use pulp::{Simd, WithSimd};
 
-use super::finish::Finish;
 use super::narrow::DEPTH;
+use super::operands::Operands;
 use crate::cpu::simd::{dispatch, load, load_unchecked, prefetch, store};
 use crate::cpu::threads::{Shared, for_each, number_of_cores};
 
@@ -26,15 +26,9 @@ thread_local! {
     static PACKED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Writes `x [rows, inputs]` times `kernel [inputs, outputs]`, and what follows it.
-pub(super) fn wide_product(
-    x: &[f32],
-    kernel: &[f32],
-    rows: usize,
-    finish: Finish<'_>,
-    output: Shared<'_>,
-) {
-    let (inputs, outputs) = (x.len() / rows, kernel.len() * rows / x.len());
+/// Writes the product and what follows it, `[rows, outputs]`.
+pub(super) fn wide_product(operands: Operands<'_>, output: Shared<'_>) {
+    let Operands { x, kernel, rows, inputs, outputs, finish } = operands;
     // As wide as lets every core have work; the sums do not depend on it.
     let share = outputs.div_ceil(number_of_cores()).next_multiple_of(WIDEST);
     let width = share.min(WIDTH);

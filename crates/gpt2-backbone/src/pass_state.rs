@@ -7,7 +7,7 @@ use crate::dropout::{Dropout, Place};
 
 /// The mask, the dropout and the float type of one forward pass.
 #[derive(Debug, Clone)]
-pub(crate) struct ForwardPass {
+pub(crate) struct PassState {
     /// True where a token may be seen, `[batch_size, tokens in the cache + sequence_length]`.
     pub(crate) padding_mask: Option<Tensor<2, Bool>>,
     /// Tokens in the cache, which come before the first token.
@@ -19,7 +19,7 @@ pub(crate) struct ForwardPass {
     pub(crate) compute_dtype: DType,
 }
 
-impl ForwardPass {
+impl PassState {
     /// Drops numbers in training, and does nothing else.
     pub(crate) fn drop<const D: usize>(&self, input: Tensor<D>, place: Place) -> Tensor<D> {
         match &self.dropout {
