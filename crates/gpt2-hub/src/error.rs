@@ -239,7 +239,8 @@ pub enum ModelErrorKind {
 
 impl HubError {
     /// Whether the failure is the hub's or the network's, so that another hub may do better.
-    pub fn is_of_hub(&self) -> bool {
+    #[cfg(feature = "client")]
+    pub(crate) fn is_of_hub(&self) -> bool {
         use HubError::{Model, NoCacheFolder, Offline, Request};
         matches!(self, Offline { .. } | NoCacheFolder { .. } | Request { .. } | Model { .. })
     }

@@ -11,6 +11,7 @@ mod error;
 #[cfg(feature = "client")]
 mod file_names;
 mod handle;
+#[cfg(feature = "client")]
 mod hugging_face;
 #[cfg(feature = "client")]
 mod kaggle;
@@ -26,6 +27,7 @@ mod options;
 mod pins;
 mod remote_folder;
 mod request_error;
+mod snapshot;
 #[cfg(feature = "client")]
 mod transfer;
 #[cfg(feature = "client")]
@@ -33,12 +35,12 @@ mod upload;
 
 pub use error::{HandlePurpose, HubError, ModelErrorKind};
 pub use handle::{HubHandle, KaggleHandle, ModelHandle};
-pub use hugging_face::blobs_of_snapshot;
 #[cfg(feature = "client")]
 pub use open::{CachedFiles, cached_files, open};
 #[cfg(feature = "client")]
 pub use options::{DownloadProgress, HubOptions};
 pub use remote_folder::RemoteFolder;
 pub use request_error::RequestErrorKind;
+pub use snapshot::blobs_of_snapshot;
 #[cfg(feature = "client")]
 pub use upload::{UploadFile, files_to_upload, upload, upload_handle};

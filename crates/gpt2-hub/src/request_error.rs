@@ -65,13 +65,15 @@ impl RequestErrorKind {
     /// Whether a download may go on after another request.
     ///
     /// An unexpected answer is included: another server of the hub may do better.
-    pub fn is_transient(&self) -> bool {
+    #[cfg(feature = "client")]
+    pub(crate) fn is_transient(&self) -> bool {
         self.is_out_of_reach()
             || matches!(self, Self::Unexpected { .. } | Self::Status { status: 408 | 416 })
     }
 
     /// Whether a storage does not accept a signed address, or no longer accepts it.
-    pub fn is_refused_address(&self) -> bool {
+    #[cfg(feature = "client")]
+    pub(crate) fn is_refused_address(&self) -> bool {
         matches!(self, Self::Forbidden | Self::Unauthorized | Self::Status { status: 400 | 410 })
     }
 

@@ -8,9 +8,6 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
 use crate::fakes::hugging_face::{COMMIT, Hub, etag};
 use crate::fakes::server::*;
 use crate::fakes::{clients, files_of};
@@ -126,11 +123,12 @@ fn processes_that_are_killed_leave_good_files_or_none() {
     let kills = if gpt2_test_support::is_long() { 200 } else { 10 };
     let hub = slow_hub(Duration::from_millis(1));
     let files = large_preset();
-    let mut random = ChaCha8Rng::seed_from_u64(8);
     let (mut downloads, mut largest) = (0, 0);
     for kill in 0..kills {
         // Every other time while the weights arrive, else at any moment.
-        let (awaited, longest) = if kill % 2 == 0 { (WEIGHTS, 25_000) } else { ("", 120_000) };
+        let (awaited, longest) = if kill % 2 == 0 { (WEIGHTS, 25.0) } else { ("", 120.0) };
+        // Moments that the golden ratio spreads evenly.
+        let moment = longest * (0.618_034 * f64::from(kill)).fract();
         let asked = hub.server.requests().len();
         let mut process = fetching(&hub).spawn().unwrap();
         let is_asked = || {
@@ -141,7 +139,7 @@ fn processes_that_are_killed_leave_good_files_or_none() {
         while !is_asked() && process.try_wait().unwrap().is_none() {
             thread::sleep(Duration::from_millis(1));
         }
-        thread::sleep(Duration::from_micros(random.random_range(0..longest)));
+        thread::sleep(Duration::from_secs_f64(moment / 1000.0));
         process.kill().unwrap();
         process.wait().unwrap();
         let left = check_cache(&hub.folder(), &files);

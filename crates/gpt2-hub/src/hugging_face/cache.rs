@@ -77,7 +77,7 @@ impl HuggingFaceCache {
     }
 
     pub(crate) fn blob(&self, etag: &str) -> PathBuf {
-        self.repo.blob_path(etag)
+        self.folder.join("blobs").join(etag)
     }
 
     /// Lock file, which Python's client uses too.

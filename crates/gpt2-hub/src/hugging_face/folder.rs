@@ -1,8 +1,8 @@
 //! Folder of a model on Hugging Face.
 //!
-//! Names and addresses come from the crate `hf-hub`. Its transfer is not used: it sends the token
-//! to the host that a redirect names, appends an answer with the whole file to the part that it
-//! has, and checks neither size nor content. Its `create_ref` is not used: it writes in place.
+//! Names in the cache come from the crate `hf-hub`. Its transfer is not used: it sends the token to
+//! the host that a redirect names, appends an answer with the whole file to the part that it has,
+//! and checks neither size nor content. Its `create_ref` is not used: it writes in place.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,10 @@ const INVALID_TOKEN: &str = "Invalid credentials in Authorization header";
 pub(crate) struct HuggingFaceFolder {
     client: Client,
     handle: HubHandle,
-    repo: Repo,
+    /// `owner/model`.
+    id: String,
+    /// Revision, as a part of an address.
+    revision: String,
     cache: HuggingFaceCache,
     pins: Pins,
     /// Commit of all files, known after the first request.
@@ -60,6 +63,7 @@ impl HuggingFaceFolder {
     pub(crate) fn new(handle: &ModelHandle, client: Client) -> Result<Self, HubError> {
         let revision = handle.revision.clone().unwrap_or("main".to_owned());
         let repo = Repo::with_revision(handle.id.clone(), RepoType::Model, revision.clone());
+        let (id, in_url) = (handle.id.clone(), revision.replace('/', "%2F"));
         let handle = HubHandle::HuggingFace(handle.clone());
         let Some(root) = &client.options().hugging_face.cache else {
             let variables = "HOME (USERPROFILE on Windows), HF_HOME or HF_HUB_CACHE";
@@ -68,7 +72,7 @@ impl HuggingFaceFolder {
         let cache = HuggingFaceCache::new(root, &repo);
         let commit = Mutex::new(is_commit(&revision).then_some(revision));
         let (pins, unanswered) = (Pins::new(client.options()), AtomicBool::new(false));
-        Ok(Self { client, handle, repo, cache, pins, commit, unanswered })
+        Ok(Self { client, handle, id, revision: in_url, cache, pins, commit, unanswered })
     }
 
     /// Finds a file, downloaded if need be; none if the hub does not have it.
@@ -86,7 +90,7 @@ impl HuggingFaceFolder {
             Some(Cached::Absent) => Some(None),
             Some(Cached::Unknown) | None => None,
         };
-        match (self.ask(self.repo.url_revision().as_str(), name, fallback.is_none()), fallback) {
+        match (self.ask(&self.revision, name, fallback.is_none()), fallback) {
             (Ok(metadata), _) => {
                 let (path, found) = self.bring(metadata, name)?;
                 if let Some(found) = found {
@@ -238,7 +242,7 @@ impl HuggingFaceFolder {
             Some("RevisionNotFound") => ModelErrorKind::RevisionNotFound { host },
             Some("GatedRepo") => {
                 let endpoint = self.client.options().hugging_face.endpoint.shown();
-                ModelErrorKind::Gated { page: format!("{endpoint}/{}", self.repo.url()) }
+                ModelErrorKind::Gated { page: format!("{endpoint}/{}", self.id) }
             }
             _ => return response.refusal(display),
         };
@@ -247,7 +251,7 @@ impl HuggingFaceFolder {
 
     fn url(&self, revision: &str, name: &str) -> String {
         let endpoint = &*self.client.options().hugging_face.endpoint;
-        format!("{endpoint}/{}/resolve/{revision}/{}", self.repo.url(), encode_path(name))
+        format!("{endpoint}/{}/resolve/{revision}/{}", self.id, encode_path(name))
     }
 
     fn headers(&self) -> Vec<Header> {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gpt2_files::{FileError, read_error};
 
 use crate::error::HubError;
-use crate::hugging_face::snapshot::blobs_of_snapshot;
+use crate::snapshot::blobs_of_snapshot;
 use crate::upload::upload_file::UploadFile;
 
 /// Depth of nested folders. A preset has two: `assets/tokenizer`.
@@ -77,7 +77,7 @@ fn stays_behind(name: &str) -> bool {
 /// Refuses a link that leaves the folder, other than to the blobs of a snapshot.
 fn check_link(root: &Path, path: &Path) -> Result<(), HubError> {
     let target = path.canonicalize().map_err(read_error(path))?;
-    let blobs: Option<PathBuf> = blobs_of_snapshot(root);
+    let blobs = blobs_of_snapshot(root);
     let inside =
         target.starts_with(root) || (blobs.is_some() && target.parent() == blobs.as_deref());
     if inside {

@@ -2,21 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 
 use gpt2_hub::HubOptions;
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::Files;
-use super::server::{HubServer, Request, Response, impatient_options};
+use super::server::{Request, Response, impatient_options};
+use super::with_storage::{Answer, HubWithStorage};
 
 pub const PINNED: &str = "kaggle://keras/gpt2/keras/gpt2_base_en/3";
 pub const UNPINNED: &str = "kaggle://keras/gpt2/keras/gpt2_base_en";
 const FOLDER: &str = "models/keras/gpt2/keras/gpt2_base_en";
-
-type Answer = dyn Fn(&Request) -> Option<Response> + Send;
 
 /// Files and settings of the servers, which a test may change.
 pub struct Model {
@@ -28,26 +25,16 @@ pub struct Model {
 }
 
 /// Kaggle with one model, its storage, and a cache.
-pub struct Kaggle {
-    pub server: HubServer,
-    pub storage: HubServer,
-    pub model: Arc<Mutex<Model>>,
-    pub cache: TempDir,
-}
+pub type Kaggle = HubWithStorage<Model>;
 
 impl Kaggle {
     pub fn new(files: Files) -> Self {
-        let model = Arc::new(Mutex::new(Model {
+        let model = Model {
             versions: BTreeMap::from([(3, files)]),
             kaggle: Box::new(|_| None),
             storage: Box::new(|_| None),
-        }));
-        let shared = model.clone();
-        let storage = HubServer::start(move |request| stored(&shared.lock().unwrap(), request));
-        let (shared, address) = (model.clone(), storage.url());
-        let server =
-            HubServer::start(move |request| answer(&shared.lock().unwrap(), request, &address));
-        Self { server, storage, model, cache: tempfile::tempdir().unwrap() }
+        };
+        Self::start(model, answer, stored)
     }
 
     pub fn options(&self) -> HubOptions {
@@ -58,11 +45,6 @@ impl Kaggle {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.cache.path().join(FOLDER).join(name)
-    }
-
-    /// Requests to both servers since the last call.
-    pub fn take_log(&self) -> Vec<String> {
-        self.server.take_log().into_iter().chain(self.storage.take_log()).collect()
     }
 
     pub fn answer_kaggle(&self, answer: impl Fn(&Request) -> Option<Response> + Send + 'static) {

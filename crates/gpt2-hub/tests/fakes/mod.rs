@@ -8,6 +8,7 @@ pub mod model_scope;
 pub mod server;
 pub mod upload_hugging_face;
 pub mod upload_kaggle;
+pub mod with_storage;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -2,21 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 
 use gpt2_hub::HubOptions;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
 
 use super::Files;
-use super::server::{HubServer, Request, Response, impatient_options};
+use super::server::{Request, Response, impatient_options};
+use super::with_storage::{Answer, HubWithStorage};
 
 pub const HANDLE: &str = "modelscope://ann/gpt2.small";
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const FOLDER: &str = "models/ann--gpt2.small/snapshots";
-
-type Answer = dyn Fn(&Request) -> Option<Response> + Send;
 
 /// Files and settings of the hub, which a test may change.
 pub struct Model {
@@ -28,26 +25,12 @@ pub struct Model {
 }
 
 /// ModelScope with one model, its storage, and a cache.
-pub struct ModelScope {
-    pub server: HubServer,
-    pub storage: HubServer,
-    pub model: Arc<Mutex<Model>>,
-    pub cache: TempDir,
-}
+pub type ModelScope = HubWithStorage<Model>;
 
 impl ModelScope {
     pub fn new(files: Files) -> Self {
         let model = Model { files, listed: usize::MAX, hub: Box::new(|_| None) };
-        let model = Arc::new(Mutex::new(model));
-        let shared = model.clone();
-        let storage = HubServer::start(move |request| {
-            let name = request.path.strip_prefix("/oss/").unwrap();
-            file(request, &shared.lock().unwrap().files[name])
-        });
-        let (shared, address) = (model.clone(), storage.url());
-        let server =
-            HubServer::start(move |request| answer(&shared.lock().unwrap(), request, &address));
-        Self { server, storage, model, cache: tempfile::tempdir().unwrap() }
+        Self::start(model, answer, stored)
     }
 
     pub fn options(&self) -> HubOptions {
@@ -58,11 +41,6 @@ impl ModelScope {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.cache.path().join(FOLDER).join(name)
-    }
-
-    /// Requests to both servers since the last call.
-    pub fn take_log(&self) -> Vec<String> {
-        self.server.take_log().into_iter().chain(self.storage.take_log()).collect()
     }
 
     pub fn answer(&self, answer: impl Fn(&Request) -> Option<Response> + Send + 'static) {
@@ -80,7 +58,9 @@ impl ModelScope {
 pub const LIST: &str = "GET /api/v1/models/ann/gpt2.small/repo/files";
 pub const FILE: &str = "GET /api/v1/models/ann/gpt2.small/repo";
 
-fn file(request: &Request, bytes: &[u8]) -> Response {
+/// As the storage answers for a signed address.
+fn stored(model: &Model, request: &Request) -> Response {
+    let bytes = &model.files[request.path.strip_prefix("/oss/").unwrap()];
     Response::file(request, bytes, &format!("\"{}\"", &sha256(bytes)[..32]))
 }
 

@@ -8,8 +8,7 @@ use gpt2_task::Gpt2CausalLm;
 use crate::api::export_options::ExportOptions;
 use crate::api::has_contents::HasContents;
 use crate::error::PresetError;
-use crate::formats::format::Format;
-use crate::formats::gguf::format::Gguf;
+use crate::formats::gguf::write::write;
 use crate::preset::Preset;
 
 /// Export for llama.cpp.
@@ -30,6 +29,8 @@ use crate::preset::Preset;
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Sealed: no other type can implement it.
 pub trait ExportToGguf: HasContents {
     /// Writes one GGUF file with the model, and its tokenizer if there is one; `path` is the file's,
     /// and its name without extension becomes the model's name. Any extension will do for this
@@ -60,7 +61,7 @@ pub trait ExportToGguf: HasContents {
         path: impl AsRef<Path>,
         options: &ExportOptions,
     ) -> Result<(), PresetError> {
-        self.with_contents(&mut |contents| Gguf.write(contents, path.as_ref(), &options.0))
+        self.with_contents(&mut |contents| write(contents, path.as_ref(), &options.0))
     }
 }
 

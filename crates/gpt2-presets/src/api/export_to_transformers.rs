@@ -9,8 +9,7 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 use crate::api::export_options::ExportOptions;
 use crate::api::has_contents::HasContents;
 use crate::error::PresetError;
-use crate::formats::format::Format;
-use crate::formats::transformers::format::Transformers;
+use crate::formats::transformers::write::write;
 use crate::preset::Preset;
 
 /// Export for the transformers library.
@@ -30,6 +29,8 @@ use crate::preset::Preset;
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Sealed: no other type can implement it.
 pub trait ExportToTransformers: HasContents {
     /// Writes the files of a `GPT2LMHeadModel`, of its tokenizer, or of both.
     ///
@@ -57,9 +58,7 @@ pub trait ExportToTransformers: HasContents {
         folder: impl AsRef<Path>,
         options: &ExportOptions,
     ) -> Result<(), PresetError> {
-        self.with_contents(&mut |contents| {
-            Transformers.write(contents, folder.as_ref(), &options.0)
-        })
+        self.with_contents(&mut |contents| write(contents, folder.as_ref(), &options.0))
     }
 }
 

@@ -9,7 +9,8 @@ use crate::formats::contents::Contents;
 use crate::preset::Preset;
 use crate::weights::placed_parameters::merged;
 
-/// Models, presets and tokenizers that can be written in a format. Sealed: its module is private.
+/// Models, presets and tokenizers that can be written in a format. Its module is private, which
+/// seals the traits that need it.
 pub trait HasContents {
     /// Calls `write` with the contents. A LoRA is added to the kernels.
     fn with_contents(&self, write: &mut Write<'_>) -> Result<(), PresetError>;

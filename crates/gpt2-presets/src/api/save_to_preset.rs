@@ -9,8 +9,7 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 use crate::api::has_contents::HasContents;
 use crate::api::save_options::SaveOptions;
 use crate::error::PresetError;
-use crate::formats::format::Format;
-use crate::formats::keras::format::Keras;
+use crate::formats::keras::write::write;
 use crate::preset::Preset;
 
 /// Saving as a preset of KerasHub.
@@ -30,6 +29,8 @@ use crate::preset::Preset;
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Sealed: no other type can implement it.
 pub trait SaveToPreset: HasContents {
     /// Writes the files that KerasHub 0.32 writes for this, under KerasHub's defaults.
     ///
@@ -60,7 +61,7 @@ pub trait SaveToPreset: HasContents {
         folder: impl AsRef<Path>,
         options: &SaveOptions,
     ) -> Result<(), PresetError> {
-        self.with_contents(&mut |contents| Keras.write(contents, folder.as_ref(), &options.0))
+        self.with_contents(&mut |contents| write(contents, folder.as_ref(), &options.0))
     }
 }
 

@@ -10,14 +10,13 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Map, Value};
 
 use crate::error::PresetError;
-use crate::formats::contents::{Contents, WriteOptions};
 use crate::formats::preset_format::PresetFormat;
 use crate::formats::publishing::Publishing;
 use crate::source::preset_folder::PresetFolder;
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::weight_map::WeightMap;
 
-/// A format of presets. `formats/mod.rs` lists all; nothing else depends on which there are.
+/// A format of presets. `formats/mod.rs` lists those that are recognised.
 pub(crate) trait Format: fmt::Debug + Sync {
     /// Names of the tensors.
     fn weight_map(&self) -> &'static WeightMap;
@@ -36,7 +35,7 @@ pub(crate) trait Format: fmt::Debug + Sync {
     /// Opens a preset, whose `config.json` is `config` if there is one. None if it has another
     /// format. `preset` is its name in messages.
     fn open(
-        &self,
+        &'static self,
         folder: &Arc<dyn PresetFolder>,
         preset: &str,
         config: Option<&Map<String, Value>>,
@@ -46,17 +45,10 @@ pub(crate) trait Format: fmt::Debug + Sync {
     fn lone_tokenizer(&self) -> Option<LoneTokenizer> {
         None
     }
-
-    /// Writes a folder, or a file if the format has one. All is written under temporary names first.
-    fn write(
-        &self,
-        contents: Contents<'_>,
-        path: &Path,
-        options: &WriteOptions,
-    ) -> Result<(), PresetError>;
 }
 
 /// Files of a tokenizer that was saved without a model.
+#[derive(Clone, Copy)]
 pub(crate) struct LoneTokenizer {
     /// Files by which it is recognised, in any of these choices.
     pub(crate) recognised_by: &'static [&'static [&'static str]],

@@ -1,11 +1,12 @@
 //! Formats of presets, a folder each.
 //!
-//! A format implements [`Format`](format::Format) and is listed in [`FORMATS`]. To add one, see the
-//! crate's README.
+//! A format implements [`Format`](format::Format) and is listed in [`FORMATS`]. To add one, see
+//! `ARCHITECTURE.md`.
 
 pub(crate) mod config_file;
 pub(crate) mod contents;
 pub(crate) mod expressible;
+pub(crate) mod folder_format;
 pub(crate) mod format;
 pub(crate) mod gguf;
 pub(crate) mod keras;
@@ -18,7 +19,7 @@ pub(crate) mod transformers;
 /// All formats, in the order in which a preset is recognised: first by a file's content, then by the
 /// keys of `config.json`, as KerasHub's `get_preset_loader` does (`utils/preset_utils.py`).
 pub(crate) const FORMATS: &[&dyn format::Format] =
-    &[&gguf::format::Gguf, &keras::format::Keras, &transformers::format::Transformers];
+    &[&gguf::format::Gguf, &keras::format::FORMAT, &transformers::format::FORMAT];
 
 #[cfg(test)]
 mod tests {

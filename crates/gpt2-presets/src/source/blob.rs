@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use gpt2_files::{FileError, read_error};
@@ -18,14 +17,6 @@ pub(crate) enum Blob {
     Memory(Bytes),
 }
 
-/// Identity of a file's content: another stamp means that the file was written or replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    size: u64,
-    modified: Option<SystemTime>,
-    inode: u64,
-}
-
 impl Blob {
     /// Opens a file on the disk.
     pub(crate) fn open(path: &Path) -> Result<Self, FileError> {
@@ -34,18 +25,9 @@ impl Blob {
 
     /// Size in bytes.
     pub(crate) fn size(&self) -> io::Result<u64> {
-        Ok(self.stamp()?.size)
-    }
-
-    /// Identity of the content, as far as the file system tells it.
-    pub(crate) fn stamp(&self) -> io::Result<Stamp> {
         match self {
-            Self::File(file) => {
-                let metadata = file.metadata()?;
-                let modified = metadata.modified().ok();
-                Ok(Stamp { size: metadata.len(), modified, inode: inode(&metadata) })
-            }
-            Self::Memory(bytes) => Ok(Stamp { size: bytes.len() as u64, modified: None, inode: 0 }),
+            Self::File(file) => Ok(file.metadata()?.len()),
+            Self::Memory(bytes) => Ok(bytes.len() as u64),
         }
     }
 
@@ -70,16 +52,6 @@ impl Blob {
             Self::Memory(bytes) => Ok(bytes.clone()),
         }
     }
-}
-
-#[cfg(unix)]
-fn inode(metadata: &std::fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
-}
-
-#[cfg(not(unix))]
-fn inode(_metadata: &std::fs::Metadata) -> u64 {
-    0
 }
 
 #[allow(unsafe_code, reason = "the one place: a memory map")]

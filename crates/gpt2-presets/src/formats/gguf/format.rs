@@ -12,13 +12,12 @@ use serde_json::{Map, Value};
 
 use crate::error::PresetError;
 use crate::formats::config_file::CONFIG_FILE;
-use crate::formats::contents::{Contents, WriteOptions};
 use crate::formats::format::{Format, OpenedPreset};
 use crate::formats::gguf::file::GgufFile;
 use crate::formats::gguf::keys::{MAGIC, TOKENIZER_MODEL};
 use crate::formats::gguf::opened_file::OpenedFile;
 use crate::formats::gguf::weight_map::{GGUF, HEAD, TOKEN_EMBEDDING};
-use crate::formats::gguf::{config, tokenizer, write};
+use crate::formats::gguf::{config, tokenizer};
 use crate::formats::preset_format::PresetFormat;
 use crate::source::preset_folder::PresetFolder;
 use crate::source::single_file::SingleFile;
@@ -50,7 +49,7 @@ impl Format for Gguf {
 
     /// A file, or a folder that holds a single one and no `config.json`.
     fn open(
-        &self,
+        &'static self,
         folder: &Arc<dyn PresetFolder>,
         preset: &str,
         config: Option<&Map<String, Value>>,
@@ -68,15 +67,6 @@ impl Format for Gguf {
             return Ok(None);
         };
         Ok(Some(Arc::new(GgufPreset(OpenedFile::open(file, GGUF_FILE)?))))
-    }
-
-    fn write(
-        &self,
-        contents: Contents<'_>,
-        file: &Path,
-        options: &WriteOptions,
-    ) -> Result<(), PresetError> {
-        write::write(contents, file, options)
     }
 }
 
@@ -170,16 +160,14 @@ mod tests {
 
     /// A model whose output layer is written a second time, and so compared when the config is read.
     fn model(seed: u64) -> Gpt2CausalLm {
-        let config = Gpt2BackboneConfig {
-            tie_weights: false,
-            ..Gpt2BackboneConfig::new(4, 1, 1, 2, 2).with_max_sequence_length(3)
-        };
+        let config =
+            Gpt2BackboneConfig { tie_weights: false, ..Gpt2BackboneConfig::new(4, 1, 1, 2, 2) };
         let backbone = Gpt2Backbone::new(&config, seed, &Device::flex()).unwrap();
         let vocabulary = r#"{"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3}"#;
         let vocabulary = Vocabulary::from_json(vocabulary).unwrap();
         let merges = Merges::parse("a b\n").unwrap();
         let tokenizer = Gpt2Tokenizer::new(vocabulary, merges, Gpt2TokenizerConfig::new()).unwrap();
-        let config = PreprocessorConfig { sequence_length: 3, ..PreprocessorConfig::default() };
+        let config = PreprocessorConfig::default();
         let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer, config).unwrap();
         Gpt2CausalLm::new(backbone, Some(preprocessor)).unwrap()
     }
@@ -189,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_read_once_whatever_is_made_of_the_preset() {
+    fn a_header_is_checked_once_whatever_is_made_of_the_preset() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("only.gguf");
         model(1).export_to_gguf(&file).unwrap();
@@ -214,17 +202,48 @@ mod tests {
         assert_eq!(count(&convert), [1, 1]);
     }
 
-    #[test]
-    fn a_file_that_was_replaced_is_read_again() {
+    /// Opens a file, has it changed to hold the weights of another model, and loads these; returns
+    /// how many headers were checked for that.
+    fn checks_after(change: impl FnOnce(&Gpt2CausalLm, &Path)) -> usize {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("model.gguf");
         model(1).export_to_gguf(&file).unwrap();
         let preset = Preset::open(file.to_str().unwrap()).unwrap();
         let newer = model(2);
-        newer.export_to_gguf(&file).unwrap();
+        change(&newer, &file);
         let before = reads();
         let loaded = preset.backbone(&Device::flex()).unwrap();
-        assert_eq!(reads() - before, 1);
         assert_eq!(embedding(&loaded), embedding(newer.backbone()));
+        reads() - before
+    }
+
+    /// A file whose header, of the same size, has another name in it.
+    fn named_otherwise(model: &Gpt2CausalLm, file: &Path) -> PathBuf {
+        let other = file.with_file_name("other.gguf");
+        model.export_to_gguf(&other).unwrap();
+        other
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_is_read_again() {
+        let replace = |newer: &Gpt2CausalLm, file: &Path| {
+            fs::rename(named_otherwise(newer, file), file).unwrap();
+        };
+        assert_eq!(checks_after(replace), 1);
+        // The tensors are those of the new file also where its header is the old one.
+        assert_eq!(checks_after(|newer, file| newer.export_to_gguf(file).unwrap()), 0);
+    }
+
+    #[test]
+    fn a_file_that_was_rewritten_in_its_place_is_read_again() {
+        let rewrite = |newer: &Gpt2CausalLm, file: &Path| {
+            let old = fs::metadata(file).unwrap();
+            fs::copy(named_otherwise(newer, file), file).unwrap();
+            assert_eq!(fs::metadata(file).unwrap().len(), old.len());
+            // As when the clock did not advance.
+            let rewritten = File::options().write(true).open(file).unwrap();
+            rewritten.set_modified(old.modified().unwrap()).unwrap();
+        };
+        assert_eq!(checks_after(rewrite), 1);
     }
 }

@@ -4,6 +4,7 @@
 //! arrays stay in the bytes that were read, so a header takes little more memory than in the file.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Range;
 
 use gpt2_files::read_error;
@@ -25,6 +26,8 @@ const MAX_DIMS: u32 = 4;
 
 /// Places of everything in a file.
 pub(crate) struct Header {
+    /// Size in bytes of the file, against which all was checked.
+    file_size: u64,
     pub(crate) metadata: Metadata,
     /// By name; all of them lie in the file, and none over another.
     pub(crate) tensors: BTreeMap<String, TensorInfo>,
@@ -74,7 +77,25 @@ impl Header {
         let metadata = Metadata::new(file.to_owned(), cursor.into_bytes(), values);
         let alignment = alignment(&metadata)?;
         let tensors = place(&metadata, entries, end, size, alignment)?;
-        Ok(Self { metadata, tensors })
+        Ok(Self { file_size: size, metadata, tensors })
+    }
+
+    /// Whether a file has this size and begins with this header, byte for byte, so that to read and
+    /// check it again would give the same.
+    pub(crate) fn is_that_of(&self, blob: &mut Blob) -> io::Result<bool> {
+        const PIECE: usize = 64 * 1024;
+        if blob.size()? != self.file_size {
+            return Ok(false);
+        }
+        let mut found = Vec::new();
+        for (index, expected) in self.metadata.header().chunks(PIECE).enumerate() {
+            found.resize(expected.len(), 0);
+            blob.read_at((index * PIECE) as u64, &mut found)?;
+            if found != expected {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

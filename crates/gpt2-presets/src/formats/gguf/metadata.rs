@@ -40,6 +40,11 @@ impl Metadata {
         &self.file
     }
 
+    /// The header, with the places of the tensors.
+    pub(crate) fn header(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// A string; none if there is no such key.
     pub(crate) fn text(&self, key: &'static str) -> Result<Option<&str>, PresetError> {
         self.scalar(key, "a string", |value_type, bytes| {

@@ -18,4 +18,4 @@ mod tensor_type;
 mod tokenizer;
 mod value_type;
 mod weight_map;
-mod write;
+pub(crate) mod write;

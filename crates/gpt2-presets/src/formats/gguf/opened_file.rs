@@ -1,4 +1,4 @@
-//! GGUF file whose header is read once.
+//! GGUF file whose header is checked once.
 
 use std::fmt;
 use std::path::Path;
@@ -8,7 +8,7 @@ use gpt2_files::read_error;
 
 use crate::error::PresetError;
 use crate::formats::gguf::header::Header;
-use crate::source::blob::{Blob, Stamp};
+use crate::source::blob::Blob;
 use crate::source::preset_folder::PresetFolder;
 
 /// A file, and its header as it was when it was opened.
@@ -16,7 +16,6 @@ pub(crate) struct OpenedFile {
     folder: Arc<dyn PresetFolder>,
     name: &'static str,
     header: Arc<Header>,
-    stamp: Stamp,
 }
 
 impl OpenedFile {
@@ -26,9 +25,8 @@ impl OpenedFile {
         name: &'static str,
     ) -> Result<Self, PresetError> {
         let (display, mut blob) = (folder.display(name), folder.open(name)?);
-        let stamp = blob.stamp().map_err(read_error(Path::new(&display)))?;
         let header = Arc::new(Header::read(&mut blob, &display)?);
-        Ok(Self { folder, name, header, stamp })
+        Ok(Self { folder, name, header })
     }
 
     /// The header.
@@ -36,13 +34,13 @@ impl OpenedFile {
         &self.header
     }
 
-    /// Opens the file again, for its tensors. The header is that of the file as it is now: it is read
-    /// again only if the file was written or replaced.
+    /// Opens the file again, for its tensors. The header is that of the file as it is now: it is
+    /// checked again only if its bytes or the file's size are others.
     pub(crate) fn reopen(&self) -> Result<(Arc<Header>, Blob), PresetError> {
         let mut blob = self.folder.open(self.name)?;
         let display = self.folder.display(self.name);
-        let stamp = blob.stamp().map_err(read_error(Path::new(&display)))?;
-        let header = if stamp == self.stamp {
+        let is_same = self.header.is_that_of(&mut blob);
+        let header = if is_same.map_err(read_error(Path::new(&display)))? {
             self.header.clone()
         } else {
             Arc::new(Header::read(&mut blob, &display)?)

@@ -3,130 +3,61 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gpt2_backbone::Gpt2BackboneConfig;
-use gpt2_task::PreprocessorConfig;
-use gpt2_tokenizer::Gpt2Tokenizer;
-use serde_json::{Map, Value};
-
 use crate::error::PresetError;
-use crate::formats::contents::{Contents, WriteOptions};
-use crate::formats::format::{Format, LoneTokenizer, OpenedPreset, TaskPreprocessor};
+use crate::formats::folder_format::FolderFormat;
+use crate::formats::format::{Format, LoneTokenizer};
 use crate::formats::keras::archive::KerasArchive;
 use crate::formats::keras::names::{TASK_CONFIG_FILE, VOCABULARY_FILE, WEIGHTS};
 use crate::formats::keras::weight_map::KERAS;
-use crate::formats::keras::{config, tokenizer, write};
+use crate::formats::keras::{config, tokenizer};
 use crate::formats::preset_format::PresetFormat;
 use crate::formats::publishing::Publishing;
 use crate::source::preset_folder::PresetFolder;
 use crate::tensors::hdf5::file::Hdf5File;
 use crate::weights::checkpoint::Checkpoint;
-use crate::weights::weight_map::WeightMap;
 use crate::weights::weights_names::WeightsNames;
 
 /// The format.
-#[derive(Debug)]
-pub(crate) struct Keras;
-
-/// Uploads.
-static PUBLISHING: Publishing = Publishing {
-    weights: WEIGHTS,
-    library: "keras-hub",
-    introduction: "This is a [`GPT2` model](https://keras.io/api/keras_hub/models/gpt2) in the \
-                   format of the KerasHub library and can be used with JAX, TensorFlow, and \
-                   PyTorch backends.",
-    settings: Some("config"),
-    task_file: Some(TASK_CONFIG_FILE),
-    usage: |_| String::new(),
+pub(crate) static FORMAT: FolderFormat = FolderFormat {
+    name: PresetFormat::Keras,
+    weight_map: &KERAS,
+    // `class_name` alone is what the oldest KerasNLP wrote.
+    config_keys: &["registered_name", "class_name"],
+    config_key: "`registered_name` (KerasHub)",
+    config: config::backbone_config,
+    folder_of_file,
+    checkpoint,
+    tokenizer_files: &tokenizer::FILES,
+    tokenizer: LoneTokenizer { recognised_by: &[&[VOCABULARY_FILE]], read: tokenizer::tokenizer },
+    preprocessor: config::preprocessor_config,
+    task_preprocessor: config::task_preprocessor,
+    publishing: Publishing {
+        weights: WEIGHTS,
+        library: "keras-hub",
+        introduction: "This is a [`GPT2` model](https://keras.io/api/keras_hub/models/gpt2) in \
+                       the format of the KerasHub library and can be used with JAX, TensorFlow, \
+                       and PyTorch backends.",
+        settings: Some("config"),
+        task_file: Some(TASK_CONFIG_FILE),
+        usage: |_| String::new(),
+    },
 };
 
-/// A preset in it.
-#[derive(Debug)]
-struct KerasPreset {
-    folder: Arc<dyn PresetFolder>,
-    name: String,
-    config: Gpt2BackboneConfig,
+fn folder_of_file(path: &Path) -> Result<Option<Arc<dyn PresetFolder>>, PresetError> {
+    if !KerasArchive::is_at(path) {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(KerasArchive::open(path)?)))
 }
 
-impl Format for Keras {
-    fn weight_map(&self) -> &'static WeightMap {
-        &KERAS
-    }
-
-    fn config_key(&self) -> Option<&'static str> {
-        Some("`registered_name` (KerasHub)")
-    }
-
-    fn folder_of_file(&self, path: &Path) -> Result<Option<Arc<dyn PresetFolder>>, PresetError> {
-        if !KerasArchive::is_at(path) {
-            return Ok(None);
-        }
-        Ok(Some(Arc::new(KerasArchive::open(path)?)))
-    }
-
-    fn open(
-        &self,
-        folder: &Arc<dyn PresetFolder>,
-        preset: &str,
-        config: Option<&Map<String, Value>>,
-    ) -> Result<Option<Arc<dyn OpenedPreset>>, PresetError> {
-        // `class_name` alone is what the oldest KerasNLP wrote.
-        let is_keras = |config: &&Map<String, Value>| {
-            config.contains_key("registered_name") || config.contains_key("class_name")
-        };
-        let Some(json) = config.filter(is_keras) else { return Ok(None) };
-        let config = config::backbone_config(&**folder, json)?;
-        let (folder, name) = (folder.clone(), preset.to_owned());
-        Ok(Some(Arc::new(KerasPreset { folder, name, config })))
-    }
-
-    fn lone_tokenizer(&self) -> Option<LoneTokenizer> {
-        Some(LoneTokenizer { recognised_by: &[&[VOCABULARY_FILE]], read: tokenizer::tokenizer })
-    }
-
-    fn write(
-        &self,
-        contents: Contents<'_>,
-        folder: &Path,
-        options: &WriteOptions,
-    ) -> Result<(), PresetError> {
-        write::write(contents, folder, options)
-    }
-}
-
-impl OpenedPreset for KerasPreset {
-    fn format(&self) -> PresetFormat {
-        PresetFormat::Keras
-    }
-
-    fn config(&self) -> Result<Gpt2BackboneConfig, PresetError> {
-        Ok(self.config.clone())
-    }
-
-    fn checkpoint(&self, memory_map: bool) -> Result<Checkpoint, PresetError> {
-        let remedy = "download or save the preset again, or load it without weights";
-        let found = WeightsNames::find(&[WEIGHTS], &*self.folder, &self.name, remedy)?;
-        open_weights(&*self.folder, &found.files, memory_map)
-    }
-
-    fn has_tokenizer(&self) -> Result<bool, PresetError> {
-        self.folder.fetch_any(&tokenizer::FILES)
-    }
-
-    fn tokenizer(&self) -> Result<Gpt2Tokenizer, PresetError> {
-        tokenizer::tokenizer(&*self.folder, &self.name)
-    }
-
-    fn publishing(&self) -> Option<&'static Publishing> {
-        Some(&PUBLISHING)
-    }
-
-    fn preprocessor(&self) -> Result<Option<PreprocessorConfig>, PresetError> {
-        config::preprocessor_config(&*self.folder)
-    }
-
-    fn task_preprocessor(&self) -> Result<TaskPreprocessor, PresetError> {
-        config::task_preprocessor(&*self.folder)
-    }
+fn checkpoint(
+    folder: &dyn PresetFolder,
+    preset: &str,
+    memory_map: bool,
+) -> Result<Checkpoint, PresetError> {
+    let remedy = "download or save the preset again, or load it without weights";
+    let found = WeightsNames::find(&[WEIGHTS], folder, preset, remedy)?;
+    open_weights(folder, &found.files, memory_map)
 }
 
 /// Opens weights files of Keras.
@@ -136,7 +67,7 @@ pub(crate) fn open_weights(
     memory_map: bool,
 ) -> Result<Checkpoint, PresetError> {
     Checkpoint::new(
-        Keras.weight_map(),
+        FORMAT.weight_map(),
         names.iter().map(|name| Hdf5File::open(folder, name, memory_map)),
     )
 }

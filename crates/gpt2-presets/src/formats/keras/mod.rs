@@ -11,4 +11,4 @@ pub(crate) mod shards;
 mod tokenizer;
 pub(crate) mod weight_map;
 pub(crate) mod weights_writer;
-mod write;
+pub(crate) mod write;

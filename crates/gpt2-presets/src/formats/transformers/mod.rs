@@ -9,4 +9,4 @@ mod shards;
 mod tokenizer;
 mod weight_map;
 mod weights_writer;
-mod write;
+pub(crate) mod write;

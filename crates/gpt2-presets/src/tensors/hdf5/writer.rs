@@ -68,17 +68,19 @@ impl Hdf5Writer {
         values: &[f32],
         dtype: WeightDtype,
     ) -> io::Result<()> {
-        self.try_variable((group, layer), variable, shape, values, dtype).map_err(io_error)
+        let dataset = self.dataset((group, layer), variable, shape, dtype);
+        let written = dataset.and_then(|dataset| write_values(&dataset, shape, values, dtype));
+        written.map_err(io_error)
     }
 
-    fn try_variable(
+    /// Creates the dataset of a variable.
+    fn dataset(
         &mut self,
         (group, layer): (&str, &str),
         variable: &str,
         shape: &[usize],
-        values: &[f32],
         dtype: WeightDtype,
-    ) -> Result<(), Hdf5Error> {
+    ) -> Result<H5Dataset, Hdf5Error> {
         if !self.groups.contains_key(group) {
             self.create_group(group)?.set_attr_string("name", layer)?;
         }
@@ -94,12 +96,11 @@ impl Hdf5Writer {
                 group.new_dataset::<u16>().datatype(datatype).shape(shape).create(variable)?
             }
         };
-        write_values(&dataset, shape, values, dtype)?;
         if dtype == WeightDtype::Bf16 {
             // HDF5 has no such type: Keras marks the two opaque bytes.
             dataset.new_attr::<VarLenUnicode>().create("dtype")?.write_string(dtype.name())?;
         }
-        Ok(())
+        Ok(dataset)
     }
 
     fn integer(&mut self, path: &str, value: i64) -> Result<(), Hdf5Error> {

@@ -1,0 +1,130 @@
+//! Formats of a folder with a `config.json`, and presets in them.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use gpt2_backbone::Gpt2BackboneConfig;
+use gpt2_task::PreprocessorConfig;
+use gpt2_tokenizer::Gpt2Tokenizer;
+use serde_json::{Map, Value};
+
+use crate::error::PresetError;
+use crate::formats::format::{Format, LoneTokenizer, OpenedPreset, TaskPreprocessor};
+use crate::formats::preset_format::PresetFormat;
+use crate::formats::publishing::Publishing;
+use crate::source::preset_folder::PresetFolder;
+use crate::weights::checkpoint::Checkpoint;
+use crate::weights::weight_map::WeightMap;
+
+/// A format of folders, as data.
+pub(crate) struct FolderFormat {
+    /// Public name.
+    pub(crate) name: PresetFormat,
+    /// Names of the tensors.
+    pub(crate) weight_map: &'static WeightMap,
+    /// Keys of `config.json`, any of which tells the format.
+    pub(crate) config_keys: &'static [&'static str],
+    /// The usual key and the library that writes it, for messages.
+    pub(crate) config_key: &'static str,
+    /// Config of the backbone in `config.json`.
+    pub(crate) config:
+        fn(&dyn PresetFolder, &Map<String, Value>) -> Result<Gpt2BackboneConfig, PresetError>,
+    /// The files of a preset that is one file. None if it is no such file.
+    pub(crate) folder_of_file: fn(&Path) -> Result<Option<Arc<dyn PresetFolder>>, PresetError>,
+    /// Opens the weights of a preset, mapped if told so. The text is the preset's name in messages.
+    pub(crate) checkpoint:
+        fn(&dyn PresetFolder, preset: &str, memory_map: bool) -> Result<Checkpoint, PresetError>,
+    /// Files of a tokenizer, any of which means that there is one.
+    pub(crate) tokenizer_files: &'static [&'static str],
+    /// Files of a tokenizer without a model, and the reader of every tokenizer.
+    pub(crate) tokenizer: LoneTokenizer,
+    /// Settings of the preprocessor, if they were saved.
+    pub(crate) preprocessor:
+        fn(&dyn PresetFolder) -> Result<Option<PreprocessorConfig>, PresetError>,
+    /// Preprocessor of the causal language model.
+    pub(crate) task_preprocessor: fn(&dyn PresetFolder) -> Result<TaskPreprocessor, PresetError>,
+    /// Data for an upload.
+    pub(crate) publishing: Publishing,
+}
+
+impl fmt::Debug for FolderFormat {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(formatter)
+    }
+}
+
+/// A preset in such a format.
+#[derive(Debug)]
+struct FolderPreset {
+    format: &'static FolderFormat,
+    folder: Arc<dyn PresetFolder>,
+    name: String,
+    config: Gpt2BackboneConfig,
+}
+
+impl Format for FolderFormat {
+    fn weight_map(&self) -> &'static WeightMap {
+        self.weight_map
+    }
+
+    fn config_key(&self) -> Option<&'static str> {
+        Some(self.config_key)
+    }
+
+    fn folder_of_file(&self, path: &Path) -> Result<Option<Arc<dyn PresetFolder>>, PresetError> {
+        (self.folder_of_file)(path)
+    }
+
+    fn open(
+        &'static self,
+        folder: &Arc<dyn PresetFolder>,
+        preset: &str,
+        config: Option<&Map<String, Value>>,
+    ) -> Result<Option<Arc<dyn OpenedPreset>>, PresetError> {
+        let is_ours =
+            |json: &&Map<_, _>| self.config_keys.iter().any(|key| json.contains_key(*key));
+        let Some(json) = config.filter(is_ours) else { return Ok(None) };
+        let config = (self.config)(&**folder, json)?;
+        let (folder, name) = (folder.clone(), preset.to_owned());
+        Ok(Some(Arc::new(FolderPreset { format: self, folder, name, config })))
+    }
+
+    fn lone_tokenizer(&self) -> Option<LoneTokenizer> {
+        Some(self.tokenizer)
+    }
+}
+
+impl OpenedPreset for FolderPreset {
+    fn format(&self) -> PresetFormat {
+        self.format.name
+    }
+
+    fn config(&self) -> Result<Gpt2BackboneConfig, PresetError> {
+        Ok(self.config.clone())
+    }
+
+    fn checkpoint(&self, memory_map: bool) -> Result<Checkpoint, PresetError> {
+        (self.format.checkpoint)(&*self.folder, &self.name, memory_map)
+    }
+
+    fn has_tokenizer(&self) -> Result<bool, PresetError> {
+        self.folder.fetch_any(self.format.tokenizer_files)
+    }
+
+    fn tokenizer(&self) -> Result<Gpt2Tokenizer, PresetError> {
+        (self.format.tokenizer.read)(&*self.folder, &self.name)
+    }
+
+    fn publishing(&self) -> Option<&'static Publishing> {
+        Some(&self.format.publishing)
+    }
+
+    fn preprocessor(&self) -> Result<Option<PreprocessorConfig>, PresetError> {
+        (self.format.preprocessor)(&*self.folder)
+    }
+
+    fn task_preprocessor(&self) -> Result<TaskPreprocessor, PresetError> {
+        (self.format.task_preprocessor)(&*self.folder)
+    }
+}
