@@ -84,7 +84,7 @@ impl Dataset for Growing {
 
     fn batch(&self, indices: &[usize]) -> Result<TrainingBatch, TaskError> {
         let count = if indices.contains(&2) { self.rows } else { 1 };
-        TrainingBatch::new(rows(count), vec![vec![3; LENGTH]; count], None)
+        TrainingBatch::new(rows(count), vec![vec![3; LENGTH]; count])
     }
 }
 

@@ -47,6 +47,15 @@ pub(crate) trait Format: fmt::Debug + Sync {
         None
     }
 
+    /// The format's public name.
+    fn name(&self) -> PresetFormat;
+
+    /// Size in bytes up to which the weights go into one file unless the user sets it. None if they
+    /// are never split.
+    fn default_shard_size(&self) -> Option<u64> {
+        None
+    }
+
     /// Writes a folder, or a file if the format has one. All is written under temporary names first.
     fn write(
         &self,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
-use gpt2_backbone::{Dense, Gpt2Backbone, keras_shape, try_update_parameters};
+use gpt2_backbone::{Dense, Gpt2Backbone, LoraConfig, keras_shape, try_update_parameters};
 use gpt2_files::{Staging, write_error};
 use gpt2_task::Gpt2CausalLm;
 
@@ -28,13 +28,12 @@ use crate::training::lora_format::{KERAS_RANK, LoraFormat};
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
-/// use burn::tensor::Device;
-/// use gpt2_presets::{FromPresetOnDevice, LoraWeights};
+/// use gpt2_presets::{FromPreset, LoraWeights};
 /// use gpt2_task::Gpt2CausalLm;
 ///
-/// let load = || Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &Device::flex());
+/// let load = || Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare");
 /// let mut model = load()?;
-/// model.enable_lora(4, None, 1)?;
+/// model.enable_lora(4)?;
 /// // … and `fit` …
 /// let folder = tempfile::tempdir()?;
 /// model.save_lora_weights(folder.path().join("mine.safetensors"))?;
@@ -144,9 +143,9 @@ fn loaded(backbone: &Gpt2Backbone, path: &Path) -> Result<Gpt2Backbone, PresetEr
         None => {
             let layer_names = file.layers.iter().filter_map(|layer| layer.rsplit('.').next());
             let targets: BTreeSet<&str> = layer_names.collect();
-            let targets: Vec<&str> = targets.into_iter().collect();
+            let config = LoraConfig::new(file.rank).with_target_layer_names(targets);
             // The seed is of no account: the factors are replaced.
-            adapted.enable_lora(file.rank, Some(&targets), 0)?;
+            adapted.enable_lora(config.with_seed(0))?;
         }
         Some(found) if found != file.rank => {
             let (path, expected) = (path.into(), file.rank);

@@ -70,6 +70,10 @@ impl Format for Gguf {
         Ok(Some(Arc::new(GgufPreset(OpenedFile::open(file, GGUF_FILE)?))))
     }
 
+    fn name(&self) -> PresetFormat {
+        PresetFormat::Gguf
+    }
+
     fn write(
         &self,
         contents: Contents<'_>,
@@ -162,9 +166,8 @@ mod tests {
     use gpt2_tokenizer::{Gpt2TokenizerConfig, Merges, Vocabulary};
 
     use super::*;
-    use crate::api::export_to_gguf::ExportToGguf;
-    use crate::api::from_preset::{FromPreset, FromPresetOnDevice};
-    use crate::api::save_to_preset::SaveToPreset;
+    use crate::api::from_preset::FromPreset;
+    use crate::api::save::Save;
     use crate::formats::gguf::header::reads;
     use crate::preset::Preset;
 
@@ -179,7 +182,7 @@ mod tests {
         let vocabulary = Vocabulary::from_json(vocabulary).unwrap();
         let merges = Merges::parse("a b\n").unwrap();
         let tokenizer = Gpt2Tokenizer::new(vocabulary, merges, Gpt2TokenizerConfig::new()).unwrap();
-        let config = PreprocessorConfig { sequence_length: 3, ..PreprocessorConfig::default() };
+        let config = PreprocessorConfig::new().with_sequence_length(3);
         let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer, config).unwrap();
         Gpt2CausalLm::new(backbone, Some(preprocessor)).unwrap()
     }
@@ -202,7 +205,7 @@ mod tests {
             })
         };
         let device = Device::flex();
-        let load = |path: &str| drop(Gpt2CausalLm::from_preset(path, &device).unwrap());
+        let load = |path: &str| drop(Gpt2CausalLm::from_preset_with(path, &device).unwrap());
         assert_eq!(count(&load), [1, 1]);
         assert_eq!(count(&|path| drop(Gpt2Tokenizer::from_preset(path).unwrap())), [1, 1]);
         let elsewhere = tempfile::tempdir().unwrap();

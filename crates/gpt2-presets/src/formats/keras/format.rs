@@ -83,6 +83,15 @@ impl Format for Keras {
         Some(LoneTokenizer { recognised_by: &[&[VOCABULARY_FILE]], read: tokenizer::tokenizer })
     }
 
+    fn name(&self) -> PresetFormat {
+        PresetFormat::Keras
+    }
+
+    /// KerasHub's default.
+    fn default_shard_size(&self) -> Option<u64> {
+        Some(10 * 1024 * 1024 * 1024)
+    }
+
     fn write(
         &self,
         contents: Contents<'_>,

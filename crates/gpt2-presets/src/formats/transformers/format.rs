@@ -82,6 +82,15 @@ impl Format for Transformers {
         })
     }
 
+    fn name(&self) -> PresetFormat {
+        PresetFormat::Transformers
+    }
+
+    /// Default of transformers 5.
+    fn default_shard_size(&self) -> Option<u64> {
+        Some(50_000_000_000)
+    }
+
     fn write(
         &self,
         contents: Contents<'_>,
