@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::golden::{
     CASES, Case, FORMATS, TOLERANCE, Tensors, check_within, id_rows, ids, row, strings,
 };
+use crate::tiny;
 
 /// Sums of log probabilities over twenty steps reach 100, where a 32-bit float steps by 8e-6.
 const RELATIVE_TOLERANCE: f32 = 1e-5;
@@ -487,4 +488,25 @@ fn the_answer_has_the_shape_of_the_question() {
     let batches = [&prompts[..2], &prompts[2..]];
     let batches: Result<Vec<_>, _> = model.generate_batches(batches, &options).collect();
     assert_eq!(batches.unwrap().concat(), expected);
+}
+
+#[test]
+fn texts_are_taken_in_whatever_they_stand() {
+    let mut model = tiny::model();
+    model.compile("greedy").unwrap();
+    let options = GenerateOptions::new().with_max_length(6);
+    let generate = |text: &str| model.generate(text, &options).unwrap();
+    let owned = || String::from(" airplane");
+    let one = generate(" airplane");
+    assert_eq!(model.generate(owned(), &options).unwrap(), one);
+    assert_eq!(model.generate(&owned(), &options).unwrap(), one);
+    let two = [one, generate(" airport")];
+    let texts = [owned(), String::from(" airport")];
+    assert_eq!(model.generate([" airplane", " airport"], &options).unwrap(), two);
+    assert_eq!(model.generate(&texts, &options).unwrap(), two);
+    assert_eq!(model.generate(&texts[..], &options).unwrap(), two);
+    assert_eq!(model.generate(texts.to_vec(), &options).unwrap(), two);
+    assert_eq!(model.generate(texts, &options).unwrap(), two);
+    let batches = model.generate_batches([" airplane", " airport"], &options);
+    assert_eq!(batches.map(Result::unwrap).collect::<Vec<_>>(), two);
 }

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use gpt2_backbone::{BackboneError, Gpt2Backbone};
-use gpt2_presets::{FileError, FromPreset, Preset, PresetError, PresetFormat, Save};
+use gpt2_backbone::BackboneError;
+use gpt2_presets::{FileError, Preset, PresetError, PresetFormat};
 
 use crate::support::*;
 
@@ -75,6 +75,9 @@ fn folders_open_by_path_and_by_url() {
 fn a_path_need_not_be_utf_8() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
+
+    use gpt2_backbone::Gpt2Backbone;
+    use gpt2_presets::{FromPreset, Save};
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(OsStr::from_bytes(b"caf\xe9"));

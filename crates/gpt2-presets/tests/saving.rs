@@ -5,9 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig};
-use gpt2_presets::{
-    FileError, FromPreset, ModelWeights, Preset, PresetError, PresetFormat, Save, SaveOptions,
-};
+use gpt2_presets::{FileError, FromPreset, Preset, PresetError, PresetFormat, Save, SaveOptions};
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig};
 use serde_json::{Value, json};
@@ -365,8 +363,11 @@ fn a_saved_preset_opens_under_its_path() {
     assert_eq!(Preset::open(inside.to_str().unwrap()).unwrap().config(), &tiny());
 }
 
+#[cfg(feature = "bundled")]
 #[test]
 fn what_a_format_does_not_hold_is_refused_before_anything_is_written() {
+    use gpt2_presets::ModelWeights;
+
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new");
     let preset = Preset::open("gpt2_tiny_shakespeare").unwrap();

@@ -1,7 +1,7 @@
 //! KerasHub's functions on the types themselves: load and save, with their options.
 
 pub(crate) mod from_preset;
-mod has_contents;
+pub(crate) mod has_contents;
 pub(crate) mod load_options;
 pub(crate) mod model_weights;
 pub(crate) mod save;

@@ -8,6 +8,7 @@ use gpt2_backbone::{Dense, Gpt2Backbone, LoraConfig, keras_shape, try_update_par
 use gpt2_files::{Staging, write_error};
 use gpt2_task::Gpt2CausalLm;
 
+use crate::api::has_contents::HasContents;
 use crate::error::PresetError;
 use crate::tensors::hdf5::writer as hdf5_writer;
 use crate::tensors::named_tensor::NamedTensor;
@@ -15,7 +16,7 @@ use crate::tensors::safetensors::named_writer as named_tensors_writer;
 use crate::training::lora_file::{FORMAT_NAME, LoraFile};
 use crate::training::lora_format::{KERAS_RANK, LoraFormat};
 
-/// Saving and loading of a LoRA apart from its model.
+/// Saving and loading of a LoRA apart from its model. Sealed.
 ///
 /// Two formats, by the end of the file's name:
 ///
@@ -44,7 +45,7 @@ use crate::training::lora_format::{KERAS_RANK, LoraFormat};
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait LoraWeights {
+pub trait LoraWeights: HasContents {
     /// Writes the LoRA to a file, under a temporary name first.
     ///
     /// # Errors
