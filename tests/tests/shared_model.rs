@@ -3,9 +3,10 @@
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use burn::tensor::Device;
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_task::{GenerateOptions, Gpt2CausalLm, StopTokenIds, TokenBatch, TokenId};
+
+use crate::golden::device;
 
 /// Refuses to compile for a type that threads cannot share.
 fn shareable<T: Send + Sync>() {}
@@ -20,7 +21,7 @@ fn threads_can_share_a_model_and_a_backbone() {
 /// Large enough that operations divide their work among the cores.
 fn model(sampler: &str) -> Gpt2CausalLm {
     let config = Gpt2BackboneConfig::new(1500, 2, 3, 192, 768).with_max_sequence_length(100);
-    let backbone = Gpt2Backbone::new(&config, 1, &Device::flex()).unwrap();
+    let backbone = Gpt2Backbone::new(&config, 1, &device()).unwrap();
     let mut model = Gpt2CausalLm::new(backbone, None).unwrap();
     model.compile(sampler).unwrap();
     model

@@ -69,6 +69,12 @@ fn options_of_a_load_say_how_hubs_are_asked() {
         )
     };
     assert_eq!(parameters(&load(hub.options()).unwrap()), model);
+    // Options of a hub alone, for a model and for a tokenizer.
+    let source = "hf://a/b";
+    let backbone = gpt2_backbone::Gpt2Backbone::from_preset_with(source, hub.options()).unwrap();
+    assert_eq!(parameters(&backbone), model);
+    let tokenizer = gpt2_tokenizer::Gpt2Tokenizer::from_preset_with(source, hub.options());
+    assert_eq!(tokenizer.unwrap().tokenize("ab").unwrap(), [2]);
     let error = load(
         impatient_options()
             .with_hugging_face_cache(hub.cache.path().join("other"))

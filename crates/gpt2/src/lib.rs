@@ -28,7 +28,7 @@ pub use gpt2_task::{
     GenerateOptions, Generation, Gpt2CausalLm, Gpt2CausalLmPreprocessor, History, InverseTimeDecay,
     LearningRate, LogitsProcessor, LogitsProcessors, Metric, PiecewiseConstantDecay,
     PolynomialDecay, Precision, PreprocessorConfig, Sampler, SearchStrategy, StopTokenIds,
-    TaskError, TokenBatch, TokenEvent, TrainingBatch, TrainingData, Truncate, callbacks,
+    TaskError, TokenBatch, TokenEvent, TrainingBatch, TrainingData, Truncate, argmax, callbacks,
     optimizers, reuse_memory, samplers,
 };
 pub use gpt2_tokenizer::{

@@ -18,7 +18,7 @@ pub use gpt2_presets::{
     FromPreset, LoadOptions, LoraWeights, ModelWeights, Preset, PresetFormat, Save, SaveOptions,
 };
 pub use gpt2_task::{
-    CompileOptions, CosineDecay, FitOptions, GenerateOptions, Gpt2CausalLm,
+    CompileOptions, CosineDecay, Draw, FitOptions, GenerateOptions, Gpt2CausalLm,
     Gpt2CausalLmPreprocessor, LearningRate, Metric, PolynomialDecay, Precision, PreprocessorConfig,
     Sampler, StopTokenIds, TokenBatch, TrainingBatch, TrainingData, Truncate, callbacks,
     optimizers, samplers,

@@ -131,8 +131,7 @@ pub type TextIterator<'a> = Box<dyn Iterator<Item = Cow<'a, str>> + 'a>;
 /// let options = || FitOptions::new().with_batch_size(2);
 /// model.fit(["a plane", "the port"], options())?;
 /// model.fit(vec![String::from("a plane")], options())?;
-/// let texts = || (0..5).map(|number| format!("a plane {number}"));
-/// # let texts = || (0..5).map(|_| String::from("a plane"));
+/// let texts = || ["a plane", "the port"].into_iter().map(str::to_lowercase);
 /// model.fit(TrainingData::texts(texts), options())?;
 /// # Ok::<(), gpt2_task::TaskError>(())
 /// ```
