@@ -2,14 +2,14 @@
 //!
 //! Run: `cargo run --release --example custom_sampler`
 
-use gpt2_presets::{FromPreset, FromPresetOnDevice};
+use gpt2_presets::FromPreset;
 use gpt2_task::{Draw, GenerateOptions, Gpt2CausalLm, Sampler, TokenId, argmax};
 use gpt2_tokenizer::Gpt2Tokenizer;
 
 struct Forbid(Vec<TokenId>);
 
 impl Sampler for Forbid {
-    fn get_next_token(&mut self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
+    fn get_next_token(&self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
         for &token in &self.0 {
             probabilities[token as usize] = 0.0;
         }
@@ -19,7 +19,7 @@ impl Sampler for Forbid {
 
 fn main() -> anyhow::Result<()> {
     let device = gpt2_backbone::parse_device("cpu")?;
-    let mut model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &device)?;
+    let mut model = Gpt2CausalLm::from_preset_with("gpt2_tiny_shakespeare", &device)?;
     let options = GenerateOptions::new().with_max_length(40);
 
     model.compile(gpt2_task::samplers::GreedySampler::new())?;

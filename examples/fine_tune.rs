@@ -12,10 +12,10 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
-use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
+use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, LoraConfig};
 use gpt2_presets::{
-    CheckpointFolder, FromPreset, FromPresetOnDevice, HubOptions, LoadOptions, PackedDataset,
-    SaveToPreset, TokenizeOptions, TrainingDataOptions, open_training_data, progress_bars,
+    CheckpointFolder, FromPreset, HubOptions, LoadOptions, PackedDataset, Save, TokenizeOptions,
+    TrainingDataOptions, open_training_data, progress_bars,
 };
 use gpt2_task::callbacks::{EarlyStopping, JsonlLogger, LambdaCallback, ProgressBar, StepHistory};
 use gpt2_task::optimizers;
@@ -180,7 +180,7 @@ fn start(arguments: &Arguments, device: &Device) -> anyhow::Result<Gpt2CausalLm>
             let options = LoadOptions::new(device)
                 .with_on_progress(progress_bars::loading())
                 .with_hub(HubOptions::new().with_on_progress(progress_bars::downloading()));
-            let model = Gpt2CausalLm::from_preset(&arguments.preset, options)?;
+            let model = Gpt2CausalLm::from_preset_with(&arguments.preset, options)?;
             let preprocessor = model.preprocessor().context("the preset has no tokenizer")?;
             let (tokenizer, config) =
                 (preprocessor.tokenizer().clone(), preprocessor.config().clone());
@@ -206,7 +206,7 @@ fn start(arguments: &Arguments, device: &Device) -> anyhow::Result<Gpt2CausalLm>
     let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer, config)?;
     let mut model = Gpt2CausalLm::new(backbone, Some(preprocessor))?;
     if let Some(rank) = arguments.lora_rank {
-        model.enable_lora(rank, None, arguments.seed)?;
+        model.enable_lora(LoraConfig::new(rank).with_seed(arguments.seed))?;
     }
     Ok(model)
 }

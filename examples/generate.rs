@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use gpt2_presets::{FromPresetOnDevice, HubOptions, LoadOptions, WeightDtype, progress_bars};
+use gpt2_presets::{FromPreset, HubOptions, LoadOptions, WeightDtype, progress_bars};
 use gpt2_task::samplers::SamplerConfig;
 use gpt2_task::{GenerateOptions, Generation, Gpt2CausalLm, StopTokenIds, TokenEvent, TokenId};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -57,7 +57,7 @@ fn main() -> anyhow::Result<()> {
         .with_dtype(arguments.dtype)
         .with_on_progress(progress_bars::loading())
         .with_hub(HubOptions::new().with_on_progress(progress_bars::downloading()));
-    let mut model = Gpt2CausalLm::from_preset(&arguments.preset, options)?;
+    let mut model = Gpt2CausalLm::from_preset_with(&arguments.preset, options)?;
     let sampler = match arguments.seed {
         Some(seed) => arguments.sampler.clone().with_default_seed(seed),
         None => arguments.sampler.clone(),
@@ -71,12 +71,10 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn run(arguments: &Arguments, model: &mut Gpt2CausalLm, prompts: &[String]) -> anyhow::Result<()> {
-    let options = GenerateOptions {
-        max_length: arguments.max_length,
-        stop_token_ids: arguments.stop_token_ids.clone(),
-        strip_prompt: arguments.strip_prompt,
-        ..GenerateOptions::default()
-    };
+    let mut options = GenerateOptions::new()
+        .with_stop_token_ids(arguments.stop_token_ids.clone())
+        .with_strip_prompt(arguments.strip_prompt);
+    options.max_length = arguments.max_length;
     let mut out = io::stdout().lock();
     let terminal = out.is_terminal() && !arguments.json;
     let mut watch = Watch::start();

@@ -48,12 +48,12 @@ fn continue_always(_: TokenEvent) -> ControlFlow<()> {
 
 #[test]
 fn an_empty_batch_is_refused() {
-    let mut model = greedy_model();
+    let model = greedy_model();
     let nothing: [&str; 0] = [];
     assert_error!(model.generate(nothing, &unstopped()), TaskError::EmptyBatch { .. });
     assert_error!(model.predict(&nothing), TaskError::EmptyBatch { .. });
-    assert_error!(TokenBatch::unpadded(vec![]), TaskError::EmptyBatch { .. });
-    assert_error!(TokenBatch::unpadded(vec![vec![]]), TaskError::EmptyBatch { .. });
+    assert_error!(TokenBatch::unpadded([[0; 3]; 0]), TaskError::EmptyBatch { .. });
+    assert_error!(TokenBatch::unpadded([[]]), TaskError::EmptyBatch { .. });
 }
 
 #[test]
@@ -62,11 +62,7 @@ fn an_empty_prompt_needs_a_start_token() {
     let with_start = model.generate_with(&[""], &unstopped(), &mut continue_always).unwrap();
     assert_eq!((with_start[0].prompt_tokens, with_start[0].new_tokens()), (1, LENGTH - 1));
 
-    let config = PreprocessorConfig {
-        sequence_length: LENGTH,
-        add_start_token: false,
-        ..PreprocessorConfig::default()
-    };
+    let config = PreprocessorConfig::new().with_sequence_length(LENGTH).with_add_start_token(false);
     let preprocessor = Gpt2CausalLmPreprocessor::new(testing::tokenizer(), config).unwrap();
     model.set_preprocessor(Some(preprocessor)).unwrap();
     assert_error!(model.generate("", &unstopped()), TaskError::EmptyPrompt { row: 0 });
@@ -76,11 +72,12 @@ fn an_empty_prompt_needs_a_start_token() {
 
 #[test]
 fn a_prompt_may_fill_the_length_but_not_exceed_it() {
-    let mut model = greedy_model();
+    let model = greedy_model();
     // The start token and five tokens.
     let prompt = " airplane at airport";
-    let mut generate = |max_length, truncate| {
-        let options = GenerateOptions { truncate, ..unstopped().with_max_length(max_length) };
+    let generate = |max_length, truncate| {
+        let mut options = unstopped().with_max_length(max_length);
+        options.truncate = truncate;
         let mut generations = model.generate_with(&[prompt], &options, &mut continue_always)?;
         Ok::<_, TaskError>(generations.remove(0))
     };
@@ -95,7 +92,7 @@ fn a_prompt_may_fill_the_length_but_not_exceed_it() {
 
 #[test]
 fn a_length_out_of_range_names_its_limit() {
-    let mut model = greedy_model();
+    let model = greedy_model();
     for max_length in [0, LENGTH + 1, 1025, usize::MAX] {
         assert_error!(
             model.generate(" airplane", &unstopped().with_max_length(max_length)),
@@ -129,7 +126,7 @@ fn a_length_out_of_range_names_its_limit() {
 
 #[test]
 fn a_length_beside_token_ids_is_refused() {
-    let mut model = greedy_model();
+    let model = greedy_model();
     let prompt = TokenBatch::unpadded(vec![vec![1, 2]]).unwrap();
     assert_error!(
         model.generate(&prompt, &unstopped().with_max_length(4)),
@@ -141,7 +138,7 @@ fn a_length_beside_token_ids_is_refused() {
 
 #[test]
 fn ids_out_of_the_vocabulary_are_named() {
-    let mut model = greedy_model();
+    let model = greedy_model();
     let vocabulary_size = model.backbone().config().vocabulary_size;
     for id in [vocabulary_size as u32, 1 << 31, u32::MAX] {
         let batch = TokenBatch::unpadded(vec![vec![1, 2], vec![3, id]]).unwrap();
@@ -170,8 +167,8 @@ fn ids_out_of_the_vocabulary_are_named() {
 
 #[test]
 fn masks_that_generation_cannot_use_are_refused() {
-    let mut model = greedy_model();
-    let mut generate = |mask: [bool; 3]| {
+    let model = greedy_model();
+    let generate = |mask: [bool; 3]| {
         let rows = vec![vec![1, 2, 3]; 2];
         let batch = TokenBatch::new(rows, vec![vec![true; 3], mask.to_vec()]).unwrap();
         model.generate(&batch, &unstopped())
@@ -211,7 +208,7 @@ fn masks_that_generation_cannot_use_are_refused() {
 fn any_mask_has_finite_scores() {
     let model = greedy_model();
     for bits in 0..8 {
-        let mask = (0..3).map(|bit| bits >> bit & 1 == 1).collect();
+        let mask: Vec<_> = (0..3).map(|bit| bits >> bit & 1 == 1).collect();
         let batch = TokenBatch::new(vec![vec![1, 2, 3]], vec![mask]).unwrap();
         let logits = values(model.score_logits(&batch, None).unwrap());
         assert!(logits.iter().all(|logit| logit.is_finite()), "{bits:03b}");
@@ -227,9 +224,12 @@ fn ids_under_the_mask_do_not_matter() {
     // A stop id, one that never comes, and the end token.
     for id in [stop[0], 3, 45] {
         let dirt = |(ids, mask): (&Vec<u32>, &Vec<bool>)| {
-            ids.iter().zip(mask).map(|(&own, &real)| if real { own } else { id }).collect()
+            ids.iter()
+                .zip(mask)
+                .map(|(&own, &real)| if real { own } else { id })
+                .collect::<Vec<_>>()
         };
-        let rows = clean.token_ids().iter().zip(clean.padding_mask()).map(dirt).collect();
+        let rows = clean.token_ids().iter().zip(clean.padding_mask()).map(dirt);
         let dirty = TokenBatch::new(rows, clean.padding_mask().to_vec()).unwrap();
         let found = model.generate(&dirty, &unstopped()).unwrap();
         assert_eq!(found.token_ids(), case.tensors.ids("greedy.ids"), "{id}");
@@ -243,7 +243,7 @@ fn ids_under_the_mask_do_not_matter() {
 
 #[test]
 fn characters_that_the_vocabulary_lacks_are_named() {
-    let mut model = greedy_model();
+    let model = greedy_model();
     assert_error!(
         model.generate(" airplane 5", &unstopped()),
         TaskError::Tokenizer(TokenizerError::UnknownByte { character: '5', .. })
@@ -332,7 +332,7 @@ fn arguments_at_the_edge_of_their_range_work() {
 
 #[test]
 fn stop_ids_are_checked() {
-    let mut model = greedy_model();
+    let model = greedy_model();
     let vocabulary_size = model.backbone().config().vocabulary_size;
     let options = |ids: &[u32]| unstopped().with_stop_token_ids(StopTokenIds::Ids(ids.to_vec()));
     assert_error!(model.generate(" airplane", &options(&[])), TaskError::EmptyStopTokenIds);

@@ -30,7 +30,7 @@ fn the_greedy_text_stays_as_it_is() {
     assert_eq!(texts, [format!("{PROMPT}{TEXT}")]);
 
     row.resize(length, 0);
-    let mask = (0..length).map(|position| position < start).collect();
+    let mask: Vec<_> = (0..length).map(|position| position < start).collect();
     let prompt = TokenBatch::new(vec![row], vec![mask]).unwrap();
     let generated = model.generate(&prompt, &options).unwrap();
     assert_eq!(generated.token_ids()[0][start..], IDS);

@@ -2,7 +2,7 @@
 
 use burn::tensor::DType;
 use gpt2_backbone::{BackboneError, DeviceError, check_float_type};
-use gpt2_presets::{LoadOptions, PresetError, SaveToPreset, WeightDtype};
+use gpt2_presets::{LoadOptions, PresetError, Save, WeightDtype};
 use gpt2_task::{GenerateOptions, Gpt2CausalLm, StopTokenIds, TaskError, samplers};
 use gpt2_test_support::skip;
 
@@ -78,9 +78,9 @@ fn narrow_weights_are_evaluated_and_not_trained() {
     let Some(mut narrow) = model("air_small", WeightDtype::F16) else { return };
     let wide = Case::read("air_small").model("keras");
     let texts = [" airplane at airport", " airport"];
-    let loss = |model: &Gpt2CausalLm| model.test_on_batch(&texts).unwrap().get("loss").unwrap();
+    let loss = |model: &Gpt2CausalLm| model.test_on_batch(texts).unwrap().get("loss").unwrap();
     assert!((loss(&narrow) - loss(&wide)).abs() < 2e-3, "{} {}", loss(&narrow), loss(&wide));
-    let error = narrow.train_on_batch(&texts).unwrap_err();
+    let error = narrow.train_on_batch(texts).unwrap_err();
     assert!(matches!(&error, TaskError::NarrowWeights { dtype } if dtype == "F16"), "{error}");
 }
 

@@ -10,8 +10,9 @@ use gpt2_task::callbacks::{EarlyStopping, LambdaCallback, ReduceLrOnPlateau, Ter
 use gpt2_task::optimizers::{Adam, BurnOptimizer, ExponentialMovingAverage, Optimizer, Sgd};
 use gpt2_task::{
     BoxError, Callback, CheckpointStore, CompileOptions, Dataset, FitOptions, Gpt2CausalLm,
-    History, Logs, Metric, Precision, Reduction, SparseCategoricalCrossentropy, TaskError,
-    TokenBatch, Trainer, TrainingBatch, TrainingCheckpoint, TrainingData, ValidationFreq, testing,
+    History, Logs, LoraConfig, Metric, Precision, Reduction, SparseCategoricalCrossentropy,
+    TaskError, TokenBatch, Trainer, TrainingBatch, TrainingCheckpoint, TrainingData,
+    ValidationFreq, testing,
 };
 use serde_json::Value;
 
@@ -61,7 +62,10 @@ fn arrays(golden: &Golden) -> TrainingBatch {
         golden.tensors.floats(name).values.chunks(12).map(<[f32]>::to_vec).collect::<Vec<_>>()
     });
     let x = TokenBatch::new(all("token_ids").concat(), mask.concat()).unwrap();
-    TrainingBatch::new(x, all("targets").concat(), Some(weights.concat())).unwrap()
+    TrainingBatch::new(x, all("targets").concat())
+        .unwrap()
+        .with_sample_weight(weights.concat())
+        .unwrap()
 }
 
 #[test]
@@ -206,14 +210,14 @@ fn callbacks_wait_for_the_epochs_with_validation() {
     let mut stopping = EarlyStopping::new("val_loss").with_patience(2);
     let options = FitOptions::new()
         .with_epochs(6)
-        .with_validation_data(&TEXTS)
+        .with_validation_data(TEXTS)
         .with_validation_freq(ValidationFreq::Every(2));
-    let history = model.fit(&TEXTS, options.with_callback(&mut stopping)).unwrap();
+    let history = model.fit(TEXTS, options.with_callback(&mut stopping)).unwrap();
     assert_eq!(history.get("val_loss").unwrap().len(), 3);
     assert_eq!(stopping.best_epoch(), Some(5));
 
     let mut stopping = EarlyStopping::new("val_loss");
-    let error = model.fit(&TEXTS, FitOptions::new().with_callback(&mut stopping)).unwrap_err();
+    let error = model.fit(TEXTS, FitOptions::new().with_callback(&mut stopping)).unwrap_err();
     let text = with_causes(&error);
     assert!(text.contains("`loss`"), "it names what there is: {text}");
 }
@@ -245,6 +249,28 @@ const TEXTS: [&str; 7] = [
     " plane at plane",
     " a",
 ];
+
+/// Owned texts, borrowed texts and an iterator of texts are one training.
+#[test]
+fn texts_of_any_kind_give_the_same_weights() {
+    let trained = |data: TrainingData<'_>| {
+        let mut model = with_text();
+        model.compile(CompileOptions::new().with_optimizer(adam(1e-2))).unwrap();
+        let options = FitOptions::new().with_batch_size(3).with_epochs(2).with_shuffle(false);
+        let history = model.fit(data, options.with_seed(5)).unwrap();
+        (history, parameters(&model))
+    };
+    let expected = trained((&TEXTS).into());
+    assert!(trained(TEXTS.into()) == expected, "an array");
+    let owned: Vec<String> = TEXTS.map(str::to_owned).into();
+    assert!(trained(owned.clone().into()) == expected, "a vector of strings");
+    let stream = || owned.iter().cloned();
+    assert!(trained(TrainingData::texts(stream)) == expected, "an iterator of strings");
+    assert!(trained(TrainingData::texts(|| TEXTS)) == expected, "an iterator of borrowed texts");
+    let nothing = TrainingData::texts(|| [""; 0]);
+    let error = with_text().evaluate(nothing, 2, None).unwrap_err();
+    assert!(matches!(error, TaskError::EmptyTrainingData { .. }));
+}
 
 /// A checkpoint in memory.
 #[derive(Default)]
@@ -302,7 +328,7 @@ fn train(
 ) -> Result<(History, Gpt2CausalLm), TaskError> {
     let mut model = testing::model();
     if lora {
-        model.enable_lora(2, None, 3)?;
+        model.enable_lora(LoraConfig::new(2).with_seed(3))?;
     }
     let ema = ExponentialMovingAverage { momentum: 0.8, overwrite_frequency: Some(4) };
     let optimizer = adam(1e-2).with_gradient_accumulation_steps(2).with_ema(ema);
@@ -322,7 +348,7 @@ fn train(
         .with_callback(&mut plateau)
         .with_callback(&mut stopping)
         .with_backup(store, Some(2));
-    let history = model.fit(&TEXTS, options)?;
+    let history = model.fit(TEXTS, options)?;
     Ok((history, model))
 }
 
@@ -364,7 +390,7 @@ fn burns_optimizers_train_and_are_resumed() {
         let mut model = testing::model();
         compile(&mut model, optimizer);
         let options = FitOptions::new().with_batch_size(2).with_epochs(2).with_seed(1);
-        model.fit(&TEXTS, options).unwrap();
+        model.fit(TEXTS, options).unwrap();
         parameters(&model)
     };
     let burns = BurnOptimizer::new("sgd", SgdConfig::new().build());
@@ -380,7 +406,7 @@ fn burns_optimizers_train_and_are_resumed() {
         let mut interruption = Interruption { steps_left };
         let options = FitOptions::new().with_batch_size(2).with_epochs(2).with_seed(1);
         let options = options.with_callback(&mut interruption).with_backup(store, Some(1));
-        model.fit(&TEXTS, options).map(|history| (history, parameters(&model)))
+        model.fit(TEXTS, options).map(|history| (history, parameters(&model)))
     };
     let expected = train(&mut Memory::default(), usize::MAX).unwrap();
     for steps in [1, 4] {
@@ -407,7 +433,7 @@ fn another_training_is_not_resumed() {
         let options = FitOptions::new().with_batch_size(batch_size).with_shuffle(shuffle);
         let options = options.with_validation_split(0.3).with_seed(5);
         // KerasHub's Adam in place of the other optimizer is a difference too, but a later one.
-        let error = model.fit(&TEXTS, options.with_backup(&mut store, None)).err().unwrap();
+        let error = model.fit(TEXTS, options.with_backup(&mut store, None)).err().unwrap();
         assert!(error.to_string().contains(expected), "{error}");
         assert_eq!(parameters(&model), before);
     }
@@ -420,7 +446,7 @@ fn a_seed_makes_trainings_repeat_themselves() {
         let mut model = testing::model();
         compile(&mut model, adam(1e-2));
         let options = FitOptions::new().with_batch_size(2).with_epochs(2).with_seed(seed);
-        model.fit(&TEXTS, options.with_shuffle(!dropout)).unwrap();
+        model.fit(TEXTS, options.with_shuffle(!dropout)).unwrap();
         parameters(&model)
     };
     for dropout in [false, true] {
@@ -436,7 +462,7 @@ fn less_memory_gives_the_same_numbers() {
         let options = CompileOptions::new().with_optimizer(adam(1e-3));
         model.compile(options.with_gradient_checkpointing(checkpointing)).unwrap();
         let options = FitOptions::new().with_batch_size(2).with_epochs(2).with_seed(1);
-        model.fit(&TEXTS, options).unwrap();
+        model.fit(TEXTS, options).unwrap();
         parameters(&model)
     };
     let (kept, computed_again) = (train(false), train(true));
@@ -456,7 +482,7 @@ fn sixteen_bits_train_nearly_as_well() {
         let options = CompileOptions::new().with_optimizer(adam(1e-2));
         model.compile(options.with_precision(precision)).unwrap();
         let options = FitOptions::new().with_batch_size(4).with_epochs(10).with_seed(1);
-        let history = model.fit(&TEXTS, options).unwrap();
+        let history = model.fit(TEXTS, options).unwrap();
         history.get("loss").unwrap().to_vec()
     };
     let exact = train(Precision::Float32);
@@ -502,7 +528,7 @@ fn padding_counts_in_keras_mean_and_not_in_the_other() {
 #[test]
 fn a_batch_of_padding_alone_has_no_loss_and_no_gradient() {
     let x = TokenBatch::new(vec![vec![0; 4]; 2], vec![vec![false; 4]; 2]).unwrap();
-    let batch = TrainingBatch::new(x, vec![vec![0; 4]; 2], None).unwrap();
+    let batch = TrainingBatch::new(x, [[0; 4]; 2]).unwrap();
     let mut model = testing::model();
     for reduction in [Reduction::SumOverBatchSize, Reduction::MeanWithSampleWeight] {
         let loss = SparseCategoricalCrossentropy::new(reduction);
@@ -570,11 +596,11 @@ impl Dataset for Broken {
 fn bad_data_and_options_are_refused_before_anything_changes() {
     let rows = |length: usize| {
         let rows = vec![vec![1u32; length]];
-        TrainingBatch::new(TokenBatch::unpadded(rows.clone()).unwrap(), rows, None).unwrap()
+        TrainingBatch::new(TokenBatch::unpadded(rows.clone()).unwrap(), rows).unwrap()
     };
     let unknown = {
         let x = TokenBatch::unpadded(vec![vec![1, 2]]).unwrap();
-        TrainingBatch::new(x, vec![vec![1, 46]], None).unwrap()
+        TrainingBatch::new(x, vec![vec![1, 46]]).unwrap()
     };
     let none: [&str; 0] = [];
     let new = FitOptions::new;
@@ -582,7 +608,7 @@ fn bad_data_and_options_are_refused_before_anything_changes() {
     let cases: Vec<Case<'_>> = vec![
         ((&none).into(), new(), "no examples"),
         (TrainingData::batches(|| []), new(), "no examples"),
-        ((&TEXTS).into(), new().with_validation_data(&none), "validation data have no examples"),
+        ((&TEXTS).into(), new().with_validation_data(none), "validation data have no examples"),
         ((&TEXTS).into(), new().with_validation_split(0.99), "both parts of 7 examples"),
         ((&TEXTS).into(), new().with_validation_split(1.0), "`validation_split`"),
         (TrainingData::batches(|| []), new().with_validation_split(0.5), "iterator"),
@@ -606,17 +632,17 @@ fn bad_data_and_options_are_refused_before_anything_changes() {
         assert_eq!(parameters(&model), before, "{expected}");
     }
     let mut without_text = start();
-    let error = without_text.fit(&TEXTS, new()).unwrap_err();
+    let error = without_text.fit(TEXTS, new()).unwrap_err();
     assert!(matches!(error, TaskError::NoPreprocessor { operation: "fit" }));
-    let error = model.train_on_batch(&none).unwrap_err();
+    let error = model.train_on_batch(none).unwrap_err();
     assert!(matches!(error, TaskError::EmptyTrainingData { .. }));
     model.set_trainable(&["backbone"], false).unwrap_err();
     let all = ["token_embedding", "position_embedding", "transformer_layers", "layer_norm"];
     model.set_trainable(&all, false).unwrap();
-    assert!(matches!(model.fit(&TEXTS, new()), Err(TaskError::NothingToTrain)));
+    assert!(matches!(model.fit(TEXTS, new()), Err(TaskError::NothingToTrain)));
     for weight in [-1.0, f32::NAN] {
         let x = TokenBatch::unpadded(vec![vec![1, 2]]).unwrap();
-        let error = TrainingBatch::new(x, vec![vec![1, 2]], Some(vec![vec![1.0, weight]]));
+        let error = TrainingBatch::new(x, [[1, 2]]).unwrap().with_sample_weight([[1.0, weight]]);
         assert!(matches!(error, Err(TaskError::InvalidSampleWeight { position: 1, .. })));
     }
 }
@@ -628,7 +654,7 @@ fn a_loss_that_is_no_number_ends_the_training_and_keeps_the_checkpoint() {
     // Weights of 1e30 overflow in the next step.
     compile(&mut model, Optimizer::new(Sgd::default(), 1e30));
     let options = FitOptions::new().with_batch_size(2).with_epochs(3).with_shuffle(false);
-    let error = model.fit(&TEXTS, options.with_backup(&mut store, None)).unwrap_err();
+    let error = model.fit(TEXTS, options.with_backup(&mut store, None)).unwrap_err();
     assert!(matches!(error, TaskError::NonFiniteLoss { epoch: 0, .. }), "{error}");
     assert!(store.0.is_none(), "nothing was saved after the damage");
 
@@ -636,7 +662,7 @@ fn a_loss_that_is_no_number_ends_the_training_and_keeps_the_checkpoint() {
     let mut model = testing::model();
     compile(&mut model, Optimizer::new(Sgd::default(), 1e30).with_weight_decay(1e30));
     let options = FitOptions::new().with_backup(&mut store, Some(1));
-    let error = model.fit(&TEXTS, options).unwrap_err();
+    let error = model.fit(TEXTS, options).unwrap_err();
     assert!(matches!(error, TaskError::NonFiniteWeights { step: 1 }), "{error}");
     assert!(store.0.is_none());
 }
@@ -657,7 +683,7 @@ fn a_training_that_is_ended_quietly_leaves_the_last_good_checkpoint() {
     let mut terminate = TerminateOnNan::new();
     let options = FitOptions::new().with_epochs(3).with_seed(1);
     let options = options.with_callback(&mut spoil).with_callback(&mut terminate);
-    model.fit(&TEXTS, options.with_backup(&mut store, Some(1))).unwrap();
+    model.fit(TEXTS, options.with_backup(&mut store, Some(1))).unwrap();
     assert_eq!(terminate.invalid_batch(), Some(0));
     let kept = store.0.expect("the checkpoint is not removed");
     assert_eq!(kept.state["fit"]["epoch"], 1);
@@ -672,8 +698,8 @@ fn another_lora_begins_without_what_was_known_of_the_first() {
     compile(&mut model, adam(1e-2));
     for rank in [2, 2, 3] {
         model.merge_lora();
-        model.enable_lora(rank, None, 1).unwrap();
-        model.fit(&TEXTS, FitOptions::new().with_seed(1)).unwrap();
+        model.enable_lora(LoraConfig::new(rank).with_seed(1)).unwrap();
+        model.fit(TEXTS, FitOptions::new().with_seed(1)).unwrap();
     }
     assert_eq!(model.optimizer().iterations(), 3);
 }
@@ -693,7 +719,7 @@ fn callbacks_may_end_a_training_before_it_begins() {
                 Ok(())
             }),
         };
-        let history = model.fit(&TEXTS, FitOptions::new().with_callback(&mut stop)).unwrap();
+        let history = model.fit(TEXTS, FitOptions::new().with_callback(&mut stop)).unwrap();
         assert!(history.epoch.is_empty());
         assert_eq!(parameters(&model), before);
     }
@@ -706,7 +732,7 @@ fn logits_come_batch_by_batch() {
         let batches = model.predict_batches(data, 3).unwrap();
         batches.map(|logits| logits.unwrap().dims()[0]).collect()
     }
-    assert_eq!(rows(&model, &TEXTS), [3, 3, 1]);
+    assert_eq!(rows(&model, TEXTS), [3, 3, 1]);
     let ids = model.preprocessor().unwrap().preprocess(&TEXTS, None).unwrap();
     assert_eq!(rows(&model, ids), [3, 3, 1]);
     let whole = values(model.predict(&TEXTS).unwrap());
@@ -719,7 +745,7 @@ fn logits_come_batch_by_batch() {
 #[test]
 fn an_evaluation_ends_with_its_data() {
     let model = testing::model();
-    let whole = model.evaluate(&TEXTS, 3, None).unwrap();
-    assert_eq!(model.evaluate(&TEXTS, 3, Some(9)).unwrap(), whole);
-    assert_ne!(model.evaluate(&TEXTS, 3, Some(2)).unwrap(), whole);
+    let whole = model.evaluate(TEXTS, 3, None).unwrap();
+    assert_eq!(model.evaluate(TEXTS, 3, Some(9)).unwrap(), whole);
+    assert_ne!(model.evaluate(TEXTS, 3, Some(2)).unwrap(), whole);
 }

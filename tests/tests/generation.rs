@@ -4,14 +4,15 @@ use std::ops::ControlFlow;
 
 use gpt2_task::samplers::{self, BeamSampler, GreedySampler, RaggedBeams, SamplerConfig};
 use gpt2_task::{
-    Beam, Draw, GenerateOptions, Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig,
-    Sampler, StopTokenIds, TaskError, TokenBatch, TokenEvent, TokenId, Truncate,
+    Beam, Decoding, GenerateOptions, Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig,
+    SearchStrategy, StopTokenIds, TaskError, TokenBatch, TokenEvent, TokenId, Truncate,
 };
 use serde_json::{Value, json};
 
 use crate::golden::{
     CASES, Case, FORMATS, TOLERANCE, Tensors, check_within, id_rows, ids, row, strings,
 };
+use crate::tiny;
 
 /// Sums of log probabilities over twenty steps reach 100, where a 32-bit float steps by 8e-6.
 const RELATIVE_TOLERANCE: f32 = 1e-5;
@@ -311,11 +312,17 @@ fn greedy_ids_equal_transformers() {
 }
 
 /// Says the tokens of a list, one after the other.
-struct Recite(std::vec::IntoIter<TokenId>);
+struct Recite(Vec<TokenId>);
 
-impl Sampler for Recite {
-    fn get_next_token(&mut self, _probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
-        self.0.next().expect("the list is long enough")
+impl SearchStrategy for Recite {
+    fn search(&self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
+        let mut tokens = self.0.iter();
+        while !decoding.is_done() {
+            decoding.write(&[*tokens.next().expect("the list is long enough")])?;
+            decoding.advance();
+            decoding.announce();
+        }
+        Ok(None)
     }
 }
 
@@ -338,7 +345,7 @@ fn a_stop_id_equal_to_the_pad_id_ends_a_row_where_it_is_made() {
         }
 
         let prompt = row(&case.equal_prompts(), 0);
-        model.compile(Recite(vec![7, 5, 0, 9].into_iter())).unwrap();
+        model.compile(Recite(vec![7, 5, 0, 9])).unwrap();
         let found = generate(&mut model, &prompt, Some(&zero));
         assert_eq!(found.row_lengths().unwrap(), [4 + 3], "{name}");
         assert_eq!(found.token_ids()[0][4..8], [7, 5, 0, 0], "{name}: nothing after the stop");
@@ -375,11 +382,9 @@ fn without_start_token_a_text_continues_from_its_own_tokens() {
         let case = Case::read(name);
         let mut model = case.greedy_model();
         let tokenizer = model.preprocessor().unwrap().tokenizer().clone();
-        let config = PreprocessorConfig {
-            sequence_length: case.max_length(),
-            add_start_token: false,
-            ..PreprocessorConfig::default()
-        };
+        let config = PreprocessorConfig::new()
+            .with_sequence_length(case.max_length())
+            .with_add_start_token(false);
         let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer, config).unwrap();
         model.set_preprocessor(Some(preprocessor)).unwrap();
 
@@ -390,10 +395,9 @@ fn without_start_token_a_text_continues_from_its_own_tokens() {
             row
         };
         let mask = |ids: &Vec<TokenId>| {
-            (0..case.max_length()).map(|position| position < ids.len()).collect()
+            (0..case.max_length()).map(|position| position < ids.len()).collect::<Vec<_>>()
         };
-        let token_ids = tokens.iter().map(padded).collect();
-        let prompts = TokenBatch::new(token_ids, tokens.iter().map(mask).collect()).unwrap();
+        let prompts = TokenBatch::new(tokens.iter().map(padded), tokens.iter().map(mask)).unwrap();
         let expected = generate(&mut model, &prompts, None);
 
         let options = GenerateOptions::new().with_stop_token_ids(StopTokenIds::None);
@@ -478,4 +482,25 @@ fn the_answer_has_the_shape_of_the_question() {
     let batches = [&prompts[..2], &prompts[2..]];
     let batches: Result<Vec<_>, _> = model.generate_batches(batches, &options).collect();
     assert_eq!(batches.unwrap().concat(), expected);
+}
+
+#[test]
+fn texts_are_taken_in_whatever_they_stand() {
+    let mut model = tiny::model();
+    model.compile("greedy").unwrap();
+    let options = GenerateOptions::new().with_max_length(6);
+    let generate = |text: &str| model.generate(text, &options).unwrap();
+    let owned = || String::from(" airplane");
+    let one = generate(" airplane");
+    assert_eq!(model.generate(owned(), &options).unwrap(), one);
+    assert_eq!(model.generate(&owned(), &options).unwrap(), one);
+    let two = [one, generate(" airport")];
+    let texts = [owned(), String::from(" airport")];
+    assert_eq!(model.generate([" airplane", " airport"], &options).unwrap(), two);
+    assert_eq!(model.generate(&texts, &options).unwrap(), two);
+    assert_eq!(model.generate(&texts[..], &options).unwrap(), two);
+    assert_eq!(model.generate(texts.to_vec(), &options).unwrap(), two);
+    assert_eq!(model.generate(texts, &options).unwrap(), two);
+    let batches = model.generate_batches([" airplane", " airport"], &options);
+    assert_eq!(batches.map(Result::unwrap).collect::<Vec<_>>(), two);
 }

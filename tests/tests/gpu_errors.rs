@@ -84,7 +84,7 @@ impl Dataset for Growing {
 
     fn batch(&self, indices: &[usize]) -> Result<TrainingBatch, TaskError> {
         let count = if indices.contains(&2) { self.rows } else { 1 };
-        TrainingBatch::new(rows(count), vec![vec![3; LENGTH]; count], None)
+        TrainingBatch::new(rows(count), vec![vec![3; LENGTH]; count])
     }
 }
 
@@ -130,7 +130,7 @@ fn lose_a_device() {
     let mut model = model(&device);
     model.compile(gpt2_task::samplers::get("greedy").unwrap()).unwrap();
     let prompts = || {
-        let mask = (0..LENGTH).map(|position| position < 4).collect();
+        let mask: Vec<_> = (0..LENGTH).map(|position| position < 4).collect();
         TokenBatch::new(vec![vec![3; LENGTH]], vec![mask]).unwrap()
     };
     let options = GenerateOptions::new().with_stop_token_ids(gpt2_task::StopTokenIds::None);

@@ -21,8 +21,8 @@ fn ids(device: &Device, head_dim: usize, sampler: &str) -> Vec<Vec<TokenId>> {
     let mut rows = vec![vec![0; LENGTH]; 2];
     rows[0][..2].copy_from_slice(&[7, 9]);
     rows[1][..6].copy_from_slice(&[1, 2, 3, 4, 5, 6]);
-    let mask = [2, 6].map(|length| (0..LENGTH).map(|position| position < length).collect());
-    let batch = TokenBatch::new(rows, mask.into()).unwrap();
+    let mask = [2, 6].map(|length| std::array::from_fn::<_, LENGTH, _>(|at| at < length));
+    let batch = TokenBatch::new(rows, mask).unwrap();
     model.generate_step(&batch, &[], &mut |_| ControlFlow::Continue(())).unwrap().rows
 }
 

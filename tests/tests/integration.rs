@@ -19,6 +19,7 @@ mod presets;
 mod real_checkpoint;
 mod samplers;
 mod schedules;
+mod shared_model;
 mod threads;
 mod tiny;
 mod tokenizer;

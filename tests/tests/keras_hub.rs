@@ -3,7 +3,7 @@
 
 use burn::tensor::{Int, Tensor};
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, InterceptPoint};
-use gpt2_presets::{FromPresetOnDevice, PresetError};
+use gpt2_presets::{FromPreset, PresetError};
 use gpt2_task::samplers::{GreedySampler, TopKSampler};
 use gpt2_task::{
     GenerateOptions, Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig, StopTokenIds,
@@ -57,7 +57,7 @@ fn a_config_round_trips() {
 
 #[test]
 fn a_preset_that_does_not_exist_is_an_error() {
-    let error = Gpt2Backbone::from_preset("clowntown", &device()).unwrap_err();
+    let error = Gpt2Backbone::from_preset_with("clowntown", &device()).unwrap_err();
     assert!(matches!(error, PresetError::UnknownPreset { .. }), "{error}");
     assert!(error.to_string().starts_with("Unknown preset identifier"), "{error}");
 }
@@ -82,7 +82,7 @@ fn predictions_have_logits_for_every_token() {
 
 #[test]
 fn generated_text_contains_its_prompt() {
-    let mut model = tiny::model();
+    let model = tiny::model();
     let options = GenerateOptions::new();
     let text: String = model.generate(PROMPT, &options).unwrap();
     assert!(text.starts_with(PROMPT), "{text}");
@@ -221,7 +221,10 @@ fn tokenizer() -> Gpt2Tokenizer {
 }
 
 fn preprocessor(add_start_token: bool, add_end_token: bool) -> Gpt2CausalLmPreprocessor {
-    let config = PreprocessorConfig { sequence_length: 8, add_start_token, add_end_token };
+    let config = PreprocessorConfig::new()
+        .with_sequence_length(8)
+        .with_add_start_token(add_start_token)
+        .with_add_end_token(add_end_token);
     Gpt2CausalLmPreprocessor::new(tokenizer(), config).unwrap()
 }
 

@@ -38,11 +38,10 @@ fn training_batches_equal_keras_hub() {
         let texts = strings(&golden["texts"]);
         assert_eq!(tokenizer.tokenize_batch(&texts).unwrap(), id_rows(&golden["tokens"]));
         for expected in golden["call"].as_array().unwrap() {
-            let config = PreprocessorConfig {
-                sequence_length: number(&expected["sequence_length"]).unwrap(),
-                add_start_token: expected["add_start_token"].as_bool().unwrap(),
-                add_end_token: expected["add_end_token"].as_bool().unwrap(),
-            };
+            let config = PreprocessorConfig::new()
+                .with_sequence_length(number(&expected["sequence_length"]).unwrap())
+                .with_add_start_token(expected["add_start_token"].as_bool().unwrap())
+                .with_add_end_token(expected["add_end_token"].as_bool().unwrap());
             let place = format!("{place}: {config:?}");
             let length = config.sequence_length;
             let mut preprocessor =
@@ -85,11 +84,10 @@ fn generation_batches_equal_keras_hub() {
         let texts = strings(&golden["texts"]);
         let tokens = id_rows(&golden["tokens"]);
         for expected in golden["generate_preprocess"].as_array().unwrap() {
-            let config = PreprocessorConfig {
-                sequence_length: number(&expected["preprocessor_sequence_length"]).unwrap(),
-                add_start_token: expected["add_start_token"].as_bool().unwrap(),
-                add_end_token: true,
-            };
+            let config = PreprocessorConfig::new()
+                .with_sequence_length(number(&expected["preprocessor_sequence_length"]).unwrap())
+                .with_add_start_token(expected["add_start_token"].as_bool().unwrap())
+                .with_add_end_token(true);
             let add_start_token = config.add_start_token;
             let sequence_length = number(&expected["sequence_length"]);
             let length = sequence_length.unwrap_or(config.sequence_length);
@@ -101,7 +99,8 @@ fn generation_batches_equal_keras_hub() {
             let expected = if add_start_token {
                 batch(expected)
             } else {
-                let (ids, mask) = tokens.iter().map(|row| packed(row, length)).unzip();
+                let (ids, mask): (Vec<_>, Vec<_>) =
+                    tokens.iter().map(|row| packed(row, length)).unzip();
                 TokenBatch::new(ids, mask).unwrap()
             };
             assert_eq!(cut, expected, "{place}");
@@ -139,7 +138,7 @@ fn a_preset_brings_its_own_settings() {
         let positions = number(&case.json["config"]["max_sequence_length"]).unwrap();
         for format in FORMATS {
             let preprocessor = preset(&format!("{name}/{format}")).preprocessor().unwrap();
-            let config = PreprocessorConfig { sequence_length: positions, ..Default::default() };
+            let config = PreprocessorConfig::new().with_sequence_length(positions);
             assert_eq!(preprocessor.config(), &config, "{name}/{format}");
             let tokenizer = preprocessor.tokenizer();
             for (key, id) in [

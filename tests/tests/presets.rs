@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 use gpt2_backbone::{Gpt2Backbone, visit_parameters};
-use gpt2_presets::{FromPreset, FromPresetOnDevice, LoadOptions, Preset, PresetFormat};
+use gpt2_presets::{FromPreset, LoadOptions, Preset, PresetFormat};
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor};
 use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::json;
@@ -121,10 +121,10 @@ fn a_preset_loads_the_same_model_in_every_way() {
             check_same(&place, &case.backbone(format), &first);
             let folder = path(&place).to_str().unwrap().to_owned();
             let copied = LoadOptions::new(&device()).with_memory_map(false);
-            let backbone = Gpt2Backbone::from_preset(&folder, copied).unwrap();
+            let backbone = Gpt2Backbone::from_preset_with(&folder, copied).unwrap();
             check_same(&format!("{place}, copied"), &backbone, &first);
             let url = format!("file://{folder}");
-            let model = Gpt2CausalLm::from_preset(&url, &device()).unwrap();
+            let model = Gpt2CausalLm::from_preset_with(&url, &device()).unwrap();
             check_same(&format!("{place}, by URL"), model.backbone(), &first);
 
             let preprocessor = Gpt2CausalLmPreprocessor::from_preset(&folder).unwrap();
@@ -194,7 +194,7 @@ fn without_weights_parameters_have_keras_hubs_initial_distributions() {
     let folder = config_alone();
     let seeded = |seed| {
         let options = LoadOptions::new(&device()).with_load_weights(false).with_seed(seed);
-        Gpt2Backbone::from_preset(folder.path().to_str().unwrap(), options).unwrap()
+        Gpt2Backbone::from_preset_with(folder.path().to_str().unwrap(), options).unwrap()
     };
     let backbone = seeded(7);
     check_same("the same seed", &seeded(7), &backbone);

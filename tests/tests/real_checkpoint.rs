@@ -51,7 +51,7 @@ fn the_published_model_continues_the_dog_as_transformers() {
     assert_eq!(preset.tokenizer().unwrap().tokenize("The dog").unwrap(), expected[..2]);
     let mut prompt = vec![0; expected.len()];
     prompt[..2].copy_from_slice(&expected[..2]);
-    let mask = (0..expected.len()).map(|position| position < 2).collect();
+    let mask: Vec<_> = (0..expected.len()).map(|position| position < 2).collect();
     let prompt = TokenBatch::new(vec![prompt], vec![mask]).unwrap();
     let options = GenerateOptions::new().with_stop_token_ids(StopTokenIds::None);
     assert_eq!(model.generate(&prompt, &options).unwrap().token_ids(), [expected]);

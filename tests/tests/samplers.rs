@@ -43,7 +43,7 @@ impl ChiSquare {
     ///
     /// Refuses a draw of a token that is not in `kept`, and one of these that never comes (which a
     /// correct sampler does once in e^30 times).
-    fn add(&mut self, sampler: &mut dyn Sampler, all: &[f32], kept: &[TokenId], weights: &[f32]) {
+    fn add(&mut self, sampler: &dyn Sampler, all: &[f32], kept: &[TokenId], weights: &[f32]) {
         let total: f32 = weights.iter().sum();
         let rarest = weights.iter().copied().fold(f32::INFINITY, f32::min) / total;
         let draws = ((30.0 / rarest) as usize).max(100);
@@ -88,7 +88,7 @@ fn top_p_keeps_what_keras_hub_keeps() {
         let kept = ids(&case["kept"]);
         assert_eq!(drawable(sampler.kept(&probabilities), &probabilities), kept, "{case}");
         let weights = floats(&case["kept_probabilities"]);
-        chi_square.add(&mut sampler, &probabilities, &kept, &weights);
+        chi_square.add(&sampler, &probabilities, &kept, &weights);
     }
     chi_square.check("top_p, golden distributions");
 }
@@ -103,7 +103,7 @@ fn top_k_keeps_what_keras_hub_keeps() {
         let found = top_k(&probabilities, k).into_iter().map(|index| index as TokenId);
         assert_eq!(drawable(found, &probabilities), kept, "{case}");
         let weights = floats(&case["kept_probabilities"]);
-        chi_square.add(&mut TopKSampler::new(k), &probabilities, &kept, &weights);
+        chi_square.add(&TopKSampler::new(k), &probabilities, &kept, &weights);
     }
     chi_square.check("top_k, golden distributions");
 }
@@ -133,7 +133,7 @@ fn temperature_makes_keras_hubs_probabilities() {
 const PROBABILITIES: [f32; 8] = [0.05, 0.35, 0.02, 0.2, 0.15, 0.1, 0.0, 0.13];
 
 /// The statistic of 80,000 draws.
-fn chi_square_of(sampler: &mut dyn Sampler, kept: &[TokenId]) -> f64 {
+fn chi_square_of(sampler: &dyn Sampler, kept: &[TokenId]) -> f64 {
     let draws = 80_000;
     let mut counts = [0usize; PROBABILITIES.len()];
     for position in 0..draws {
@@ -152,11 +152,11 @@ fn chi_square_of(sampler: &mut dyn Sampler, kept: &[TokenId]) -> f64 {
 /// The 0.999 quantiles of chi-square with 6, 3 and 2 degrees of freedom are 22.46, 16.27 and 13.82.
 #[test]
 fn draws_have_the_distribution_asked_for() {
-    let random = chi_square_of(&mut RandomSampler::new(), &[0, 1, 2, 3, 4, 5, 7]);
-    let top_k = chi_square_of(&mut TopKSampler::new(4), &[1, 3, 4, 7]);
+    let random = chi_square_of(&RandomSampler::new(), &[0, 1, 2, 3, 4, 5, 7]);
+    let top_k = chi_square_of(&TopKSampler::new(4), &[1, 3, 4, 7]);
     // The sums before the tokens 1, 3, 4 and 7 are 0, 0.35, 0.55 and 0.7.
-    let top_p = chi_square_of(&mut TopPSampler::new(0.69), &[1, 3, 4]);
-    let both = chi_square_of(&mut TopPSampler::new(0.95).with_k(3), &[1, 3, 4]);
+    let top_p = chi_square_of(&TopPSampler::new(0.69), &[1, 3, 4]);
+    let both = chi_square_of(&TopPSampler::new(0.95).with_k(3), &[1, 3, 4]);
     println!("chi-square: random {random:.2}, top_k {top_k:.2}, top_p {top_p:.2}, {both:.2}");
     assert!(random < 22.46 && top_k < 16.27 && top_p < 13.82 && both < 13.82);
 }
@@ -176,7 +176,7 @@ fn a_seed_reproduces_the_text() {
     let (_, mut model) = text_model();
     let mut texts = |identifier: &str| {
         model.compile(samplers::get(identifier).unwrap()).unwrap();
-        let mut generate = || model.generate(" airplane", &options()).unwrap();
+        let generate = || model.generate(" airplane", &options()).unwrap();
         [generate(), generate()]
     };
     for name in ["random:", "top_k:k=10,", "top_p:p=0.9,", "top_p:p=0.95,k=12,"] {
@@ -216,7 +216,7 @@ fn a_row_draws_the_same_in_a_batch_of_any_size() {
 struct Forbid(Vec<TokenId>);
 
 impl Sampler for Forbid {
-    fn get_next_token(&mut self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
+    fn get_next_token(&self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
         for &token in &self.0 {
             probabilities[token as usize] = 0.0;
         }
@@ -228,7 +228,7 @@ impl Sampler for Forbid {
 struct Beyond;
 
 impl Sampler for Beyond {
-    fn get_next_token(&mut self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
+    fn get_next_token(&self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
         probabilities.len() as TokenId
     }
 }
@@ -335,7 +335,7 @@ fn descending() -> Vec<f32> {
 
 /// Runs a sampler on rows of the letter z, of which the first `prompt` replaces.
 fn search(
-    sampler: &mut dyn SearchStrategy,
+    sampler: &dyn SearchStrategy,
     model: &mut dyn NextToken,
     prompt: &str,
     stop: &[char],
@@ -362,8 +362,8 @@ fn all_samplers() -> Vec<(&'static str, Box<dyn SearchStrategy>)> {
 
 #[test]
 fn stateless_every_sampler_follows_the_logits() {
-    for (name, mut sampler) in all_samplers() {
-        let found = search(&mut *sampler, &mut letters(|_| only('a')), "zzzzz", &[]);
+    for (name, sampler) in all_samplers() {
+        let found = search(&*sampler, &mut letters(|_| only('a')), "zzzzz", &[]);
         assert_eq!(text(&found.rows[0]), "zzzzzaaaaaaa", "{name}");
         assert_eq!(found.lengths, [LENGTH], "{name}");
     }
@@ -376,40 +376,39 @@ fn sequentially(index: usize) -> Vec<f32> {
 
 #[test]
 fn stateful_every_sampler_says_what_the_model_remembers() {
-    for (name, mut sampler) in all_samplers() {
-        let found = search(&mut *sampler, &mut letters(sequentially), "s", &[]);
+    for (name, sampler) in all_samplers() {
+        let found = search(&*sampler, &mut letters(sequentially), "s", &[]);
         assert_eq!(text(&found.rows[0]), "sequentially", "{name}");
     }
 }
 
 #[test]
 fn every_sampler_stops_early() {
-    for (name, mut sampler) in all_samplers() {
+    for (name, sampler) in all_samplers() {
         // The other beams hold letters of probability zero, and go on until they have the stop.
         if name.starts_with("beam") {
             continue;
         }
         for (stop, expected) in [(&['t'][..], "sequentzzzzz"), (&['t', 'n'], "sequenzzzzzz")] {
-            let found = search(&mut *sampler, &mut letters(sequentially), "s", stop);
+            let found = search(&*sampler, &mut letters(sequentially), "s", stop);
             assert_eq!(text(&found.rows[0]), expected, "{name}");
             assert_eq!(found.lengths, [expected.find('z').unwrap()], "{name}");
         }
     }
-    let mut beam = BeamSampler::new(1);
-    let found = search(&mut beam, &mut letters(sequentially), "s", &['t']);
+    let beam = BeamSampler::new(1);
+    let found = search(&beam, &mut letters(sequentially), "s", &['t']);
     assert_eq!(text(&found.rows[0]), "sequentzzzzz");
     // With more beams than one the answer may go on after its stop; its length tells.
-    let found = search(&mut BeamSampler::new(5), &mut letters(sequentially), "s", &['t']);
+    let found = search(&BeamSampler::new(5), &mut letters(sequentially), "s", &['t']);
     assert_eq!((&text(&found.rows[0])[..7], found.lengths[0]), ("sequent", 7));
 }
 
 #[test]
 fn a_tiny_temperature_is_greedy() {
-    let mut random = RandomSampler::new().with_temperature(1e-5);
-    let mut top_k = TopKSampler::new(5).with_temperature(1e-5);
-    let mut top_p = TopPSampler::new(1.0).with_temperature(1e-9);
-    let samplers: [&mut dyn SearchStrategy; 4] =
-        [&mut GreedySampler::new(), &mut random, &mut top_k, &mut top_p];
+    let random = RandomSampler::new().with_temperature(1e-5);
+    let top_k = TopKSampler::new(5).with_temperature(1e-5);
+    let top_p = TopPSampler::new(1.0).with_temperature(1e-9);
+    let samplers: [&dyn SearchStrategy; 4] = [&GreedySampler::new(), &random, &top_k, &top_p];
     for sampler in samplers {
         let found = search(sampler, &mut letters(|_| descending()), "z", &[]);
         assert_eq!(text(&found.rows[0]), "zaaaaaaaaaaa");
@@ -417,7 +416,7 @@ fn a_tiny_temperature_is_greedy() {
 }
 
 /// The letters that a sampler makes out of `logits`, in a hundred rows.
-fn letters_made(mut sampler: impl Sampler, logits: &[f32]) -> String {
+fn letters_made(sampler: impl Sampler, logits: &[f32]) -> String {
     let mut made = BTreeSet::new();
     for row in 0..100 {
         for position in 1..LENGTH {
@@ -445,8 +444,8 @@ fn draws_stay_among_the_letters_kept() {
 
 #[test]
 fn all_beams_are_returned_best_first() {
-    let mut sampler = BeamSampler::new(5).with_return_all_beams(true);
-    let found = search(&mut sampler, &mut letters(sequentially), "s", &[]);
+    let sampler = BeamSampler::new(5).with_return_all_beams(true);
+    let found = search(&sampler, &mut letters(sequentially), "s", &[]);
     let beams = found.beams.unwrap();
     assert_eq!((beams.len(), beams[0].len()), (1, 5));
     assert!(beams[0].iter().all(|beam| beam.token_ids.len() == LENGTH));
@@ -454,7 +453,7 @@ fn all_beams_are_returned_best_first() {
     assert!(scores.is_sorted_by(|better, worse| better >= worse));
     assert_eq!(text(&beams[0][0].token_ids), "sequentially");
     assert_eq!(text(&found.rows[0]), "sequentially");
-    let found = search(&mut BeamSampler::new(5), &mut letters(sequentially), "s", &[]);
+    let found = search(&BeamSampler::new(5), &mut letters(sequentially), "s", &[]);
     assert!(found.beams.is_none(), "beams are returned only if that is asked for");
 }
 
@@ -465,7 +464,7 @@ fn repetitive(k: usize, alpha: f32) -> String {
     let hidden = |id| if id == letter('h') { [1.0, 0.0] } else { [0.0, 1.0] };
     let logits = |_| logits.clone();
     let mut model = Letters { logits, hidden, seen: 0, fresh: None };
-    let found = search(&mut ContrastiveSampler::new(k, alpha), &mut model, "h", &[]);
+    let found = search(&ContrastiveSampler::new(k, alpha), &mut model, "h", &[]);
     text(&found.rows[0])
 }
 

@@ -27,8 +27,8 @@ fn generated(prompts: &[Vec<TokenId>]) -> Vec<Vec<TokenId>> {
         row.resize(40, 0);
         row
     });
-    let mask = prompts.iter().map(|prompt| (0..40).map(|at| at < prompt.len()).collect());
-    let batch = TokenBatch::new(rows.collect(), mask.collect()).unwrap();
+    let mask = |prompt: &Vec<TokenId>| std::array::from_fn::<_, 40, _>(|at| at < prompt.len());
+    let batch = TokenBatch::new(rows, prompts.iter().map(mask)).unwrap();
     let on_token = &mut |_| std::ops::ControlFlow::Continue(());
     model().generate_step(&batch, &[], on_token).unwrap().rows
 }
@@ -41,7 +41,7 @@ fn everything() -> (Vec<u32>, Vec<Vec<TokenId>>, Vec<u32>) {
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
     let logits = bits(logits.try_into_vec_as().unwrap());
     let targets = tokens(3, 70);
-    let batch = TrainingBatch::new(batch, targets, None).unwrap();
+    let batch = TrainingBatch::new(batch, targets).unwrap();
     for _ in 0..2 {
         model.train_on_batch(&batch).unwrap();
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, TensorData};
-use gpt2_backbone::{Gpt2Backbone, update_parameters, visit_parameters};
+use gpt2_backbone::{Gpt2Backbone, LoraConfig, update_parameters, visit_parameters};
 use gpt2_task::optimizers::{
     Adafactor, Adam, AdamW, ExponentialMovingAverage, Lion, Optimizer, RmsProp, Sgd,
 };
@@ -42,8 +42,11 @@ impl Golden {
         let x = self.tensors.batch(&key("token_ids"), &key("padding_mask"));
         let weights = self.tensors.floats(&key("sample_weight"));
         let width = x.sequence_length();
-        let weights = weights.values.chunks(width).map(<[f32]>::to_vec).collect();
-        TrainingBatch::new(x, self.tensors.ids(&key("targets")), Some(weights)).unwrap()
+        let weights = weights.values.chunks(width);
+        TrainingBatch::new(x, self.tensors.ids(&key("targets")))
+            .unwrap()
+            .with_sample_weight(weights)
+            .unwrap()
     }
 
     /// Compares all weights under a key but the key projection's biases, whose gradient is zero
@@ -246,10 +249,13 @@ fn lora_learns_as_keras_hubs_and_merges() {
         let case = &golden.json[name];
         let mut model = start();
         let targets = case["target_layer_names"].as_array();
-        let targets: Option<Vec<&str>> =
-            targets.map(|names| names.iter().map(|name| name.as_str().unwrap()).collect());
         let rank = case["rank"].as_u64().unwrap() as usize;
-        model.enable_lora(rank, targets.as_deref(), 0).unwrap();
+        let mut config = LoraConfig::new(rank).with_seed(0);
+        if let Some(names) = targets {
+            config =
+                config.with_target_layer_names(names.iter().map(|name| name.as_str().unwrap()));
+        }
+        model.enable_lora(config).unwrap();
         let mut trainable: Vec<String> = model.backbone().trainable_parameters();
         trainable.iter_mut().for_each(|path| *path = path.replace(".lora.", "."));
         trainable.sort();

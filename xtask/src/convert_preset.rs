@@ -8,8 +8,7 @@ use burn::tensor::{DType, Device, Tensor};
 use clap::ValueEnum;
 use gpt2_backbone::{Gpt2Backbone, update_parameters};
 use gpt2_presets::{
-    ExportOptions, ExportToGguf, ExportToTransformers, HubOptions, LoadOptions, Preset,
-    PresetFormat, SaveOptions, SaveToPreset, WeightDtype, progress_bars,
+    HubOptions, LoadOptions, Preset, PresetFormat, Save, SaveOptions, WeightDtype, progress_bars,
 };
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 
@@ -123,26 +122,16 @@ fn is_preset(folder: &Path) -> bool {
 
 fn write(preset: &Preset, to: Format, path: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { dtype, max_shard_size, .. } = arguments;
-    let export = ExportOptions::new().with_dtype(*dtype).with_on_progress(progress_bars::saving());
-    match to {
-        Format::Keras => {
-            let mut options =
-                SaveOptions::new().with_dtype(*dtype).with_on_progress(progress_bars::saving());
-            if let Some(size) = max_shard_size {
-                options = options.with_max_shard_size(*size);
-            }
-            preset.save_to_preset_with(path, &options)?;
-        }
-        Format::Gguf => preset.export_to_gguf_with(path, &export)?,
-        Format::Transformers => {
-            let mut options = export;
-            if let Some(size) = max_shard_size {
-                options = options.with_max_shard_size(*size);
-            }
-            preset.export_to_transformers_with(path, &options)?;
-        }
+    let options = match to {
+        Format::Keras => SaveOptions::keras(),
+        Format::Gguf => SaveOptions::gguf(),
+        Format::Transformers => SaveOptions::transformers(),
+    };
+    let mut options = options.with_dtype(*dtype).with_on_progress(progress_bars::saving());
+    if let Some(size) = max_shard_size {
+        options = options.with_max_shard_size(*size);
     }
-    Ok(())
+    Ok(preset.save(path, options)?)
 }
 
 /// Every format holds the floats that it was given, so that not one bit may differ. Returns the
@@ -177,7 +166,7 @@ fn logits(backbone: Gpt2Backbone) -> anyhow::Result<Vec<f32>> {
     let config = backbone.config();
     let length = config.max_sequence_length.min(32);
     let ids = (0..length).map(|position| (position * 7919 % config.vocabulary_size) as TokenId);
-    let tokens = TokenBatch::unpadded(vec![ids.collect()])?;
+    let tokens = TokenBatch::unpadded([ids.collect::<Vec<_>>()])?;
     let model = Gpt2CausalLm::new(backbone, None)?;
     Ok(model.score_logits(&tokens, None)?.try_into_vec_as()?)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use gpt2_presets::{Corpus, ExportToTransformers};
+use gpt2_presets::{Corpus, Save};
 use gpt2_tokenizer::TokenizerTrainer;
 
 /// Learns a byte-level BPE vocabulary as GPT-2 has one.

@@ -94,8 +94,9 @@ fn read_tokens(reference: &Reference, prefix: &str) -> anyhow::Result<TokenBatch
         mask.iter().flatten().all(|value| matches!(value, 0 | 1)),
         "`{prefix}padding_mask` must hold 0 and 1 only"
     );
-    let mask = mask.into_iter().map(|row| row.into_iter().map(|value| value == 1).collect());
-    Ok(TokenBatch::new(token_ids("token_ids", ids)?, mask.collect())?)
+    let mask =
+        mask.into_iter().map(|row| row.into_iter().map(|value| value == 1).collect::<Vec<_>>());
+    Ok(TokenBatch::new(token_ids("token_ids", ids)?, mask)?)
 }
 
 fn token_ids(name: &str, rows: Vec<Vec<i64>>) -> anyhow::Result<Vec<Vec<TokenId>>> {
@@ -150,8 +151,9 @@ fn compare_training(
     let targets = targets.context("the reference has `train.losses` but no `train.targets`")?;
     let weights = floats("train.sample_weight")?;
     let weights: Vec<f32> = weights.into_iter().map(|weight| weight as f32).collect();
-    let rows = weights.chunks(x.sequence_length()).map(<[f32]>::to_vec).collect();
-    let batch = TrainingBatch::new(x, token_ids("train.targets", targets)?, Some(rows))?;
+    let rows = weights.chunks(x.sequence_length());
+    let batch =
+        TrainingBatch::new(x, token_ids("train.targets", targets)?)?.with_sample_weight(rows)?;
     let rate = floats("train.learning_rate")?;
     let &[rate] = rate.as_slice() else { bail!("`train.learning_rate` must be one number") };
 

@@ -117,18 +117,21 @@ impl Gpt2BackboneConfig {
     }
 
     /// Sets the number of attention heads.
+    #[must_use]
     pub fn with_num_heads(mut self, num_heads: usize) -> Self {
         self.num_heads = num_heads;
         self
     }
 
     /// Sets the dropout rate.
+    #[must_use]
     pub fn with_dropout(mut self, dropout: f64) -> Self {
         self.dropout = dropout;
         self
     }
 
     /// Sets the number of learned positions.
+    #[must_use]
     pub fn with_max_sequence_length(mut self, max_sequence_length: usize) -> Self {
         self.max_sequence_length = max_sequence_length;
         self

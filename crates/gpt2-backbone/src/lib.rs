@@ -14,6 +14,7 @@ mod forward;
 mod key_value_cache;
 mod layer_normalization;
 mod lora;
+mod lora_config;
 mod parameter;
 mod pass_state;
 mod position_embedding;
@@ -39,11 +40,12 @@ pub use forward::{ForwardOptions, InterceptPoint, LayerIntercept};
 pub use key_value_cache::KeyValueCache;
 pub use layer_normalization::LayerNormalization;
 pub use lora::Lora;
+pub use lora_config::{KERAS_LORA_TARGETS, LoraConfig};
 pub use parameter::{
     Initializer, ParameterGradients, ParameterSource, ParameterSpec, ParameterView,
     RandomParameters, try_update_parameters, update_parameters, visit_parameters, visit_tensors,
 };
 pub use position_embedding::PositionEmbedding;
 pub use reversible_embedding::{OutputWeights, ReversibleEmbedding};
-pub use trainable::{KERAS_LORA_TARGETS, keras_shape};
+pub use trainable::keras_shape;
 pub use transformer_decoder::TransformerDecoder;

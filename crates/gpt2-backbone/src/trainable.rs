@@ -9,10 +9,8 @@ use crate::backbone::Gpt2Backbone;
 use crate::config::Gpt2BackboneConfig;
 use crate::dense::Dense;
 use crate::error::BackboneError;
+use crate::lora_config::LoraConfig;
 use crate::parameter::{ParameterMapper, is_trainable, map, visit_tensors};
-
-/// The layers to which KerasHub adds LoRA unless told otherwise: queries and values.
-pub const KERAS_LORA_TARGETS: [&str; 2] = ["query", "value"];
 
 /// Keras' layer names of the dense layers, and the names of our fields.
 const DENSE_LAYERS: [(&str, &str); 6] = [
@@ -25,26 +23,31 @@ const DENSE_LAYERS: [(&str, &str); 6] = [
 ];
 
 impl Gpt2Backbone {
-    /// Adds LoRA to the dense layers with these names, in every transformer layer, and freezes
-    /// all other parameters; `None` stands for [`KERAS_LORA_TARGETS`].
+    /// Adds LoRA to dense layers in every transformer layer, and freezes all other parameters.
+    /// `config` is a [`LoraConfig`], or its rank alone.
     ///
-    /// The names are Keras' (`query`, `key`, `value`, `attention_output`,
-    /// `feedforward_intermediate_dense`, `feedforward_output_dense`) or those of the fields
-    /// (`query_dense`, …). As in KerasHub the biases of the targeted layers stay trainable
-    /// (`keras_hub/src/models/backbone.py`, `enable_lora`), and `A` is drawn anew by `seed`.
+    /// ```
+    /// use burn::tensor::Device;
+    /// use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, LoraConfig};
+    ///
+    /// let config = Gpt2BackboneConfig::new(10, 1, 2, 8, 16);
+    /// let mut backbone = Gpt2Backbone::new(&config, 0, &Device::flex())?;
+    /// backbone.enable_lora(LoraConfig::new(2).with_target_layer_names(["query", "key"]))?;
+    /// assert_eq!(backbone.lora_rank(), Some(2));
+    /// # Ok::<(), gpt2_backbone::BackboneError>(())
+    /// ```
+    ///
+    /// As in KerasHub the biases of the targeted layers stay trainable
+    /// (`keras_hub/src/models/backbone.py`, `enable_lora`), and `A` is drawn anew.
     ///
     /// # Errors
     ///
     /// [`BackboneError::UnknownLayer`] for a name that is none of them (KerasHub freezes the whole
     /// model then, in silence), [`BackboneError::InvalidLoraRank`],
     /// [`BackboneError::LoraAlreadyEnabled`]. The model is unchanged then.
-    pub fn enable_lora(
-        &mut self,
-        rank: usize,
-        target_layer_names: Option<&[&str]>,
-        seed: u64,
-    ) -> Result<(), BackboneError> {
-        let targets = lora_targets(target_layer_names.unwrap_or(&KERAS_LORA_TARGETS))?;
+    pub fn enable_lora(&mut self, config: impl Into<LoraConfig>) -> Result<(), BackboneError> {
+        let LoraConfig { rank, target_layer_names, seed } = config.into();
+        let targets = lora_targets(&target_layer_names)?;
         if self.lora_rank().is_some() {
             return Err(BackboneError::LoraAlreadyEnabled);
         }
@@ -53,7 +56,7 @@ impl Gpt2Backbone {
             return Err(BackboneError::InvalidLoraRank { found: rank, limit });
         }
         self.set_all_trainable(false);
-        let mut seed = seed;
+        let mut seed = seed.unwrap_or_else(rand::random);
         for layer in &mut self.transformer_layers {
             for (name, dense) in dense_layer_names().zip(layer.dense_layers_mut()) {
                 if targets.contains(name) {
@@ -185,13 +188,13 @@ fn dense_layer_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The fields that are meant by names of Keras' or of ours.
-fn lora_targets(names: &[&str]) -> Result<BTreeSet<&'static str>, BackboneError> {
+fn lora_targets(names: &[String]) -> Result<BTreeSet<&'static str>, BackboneError> {
     let known = || DENSE_LAYERS.iter().map(|(keras, _)| (*keras).to_owned()).collect();
-    let find = |name: &&str| {
+    let find = |name: &String| {
         let layer = DENSE_LAYERS.iter().find(|(keras, field)| name == keras || name == field);
         layer
             .map(|(_, field)| *field)
-            .ok_or_else(|| BackboneError::UnknownLayer { name: (*name).to_owned(), known: known() })
+            .ok_or_else(|| BackboneError::UnknownLayer { name: name.clone(), known: known() })
     };
     let targets: BTreeSet<_> = names.iter().map(find).collect::<Result<_, _>>()?;
     if targets.is_empty() {
@@ -237,7 +240,7 @@ mod tests {
     fn lora_starts_as_nothing_and_freezes_all_else() {
         let mut backbone = backbone();
         let before = output(&backbone);
-        backbone.enable_lora(3, None, 7).unwrap();
+        backbone.enable_lora(LoraConfig::new(3).with_seed(7)).unwrap();
         assert_eq!(output(&backbone), before);
         assert_eq!(backbone.lora_rank(), Some(3));
         let trainable = backbone.trainable_parameters();
@@ -253,7 +256,10 @@ mod tests {
             })
             .collect();
         assert_eq!(trainable, expected);
-        assert!(matches!(backbone.enable_lora(3, None, 7), Err(BackboneError::LoraAlreadyEnabled)));
+        assert!(matches!(
+            backbone.enable_lora(LoraConfig::new(3).with_seed(7)),
+            Err(BackboneError::LoraAlreadyEnabled)
+        ));
     }
 
     #[test]
@@ -266,7 +272,9 @@ mod tests {
         ] {
             let mut backbone = backbone();
             let before = output(&backbone);
-            backbone.enable_lora(2, Some(targets), 7).unwrap();
+            backbone
+                .enable_lora(LoraConfig::new(2).with_target_layer_names(targets).with_seed(7))
+                .unwrap();
             for layer in &mut backbone.transformer_layers {
                 for dense in layer.dense_layers_mut() {
                     if let Some(lora) = &mut dense.lora {
@@ -314,14 +322,15 @@ mod tests {
         let all = backbone.trainable_parameters();
         for name in ["querry", "layer", ""] {
             assert!(matches!(
-                backbone.enable_lora(2, Some(&[name]), 0),
+                backbone
+                    .enable_lora(LoraConfig::new(2).with_target_layer_names([name]).with_seed(0)),
                 Err(BackboneError::UnknownLayer { .. })
             ));
             let error = backbone.set_trainable(&["bias", name], false).unwrap_err().to_string();
             assert!(error.contains("token_embedding") && error.contains(name), "{error}");
         }
         for rank in [0, 9] {
-            let error = backbone.enable_lora(rank, None, 0).unwrap_err();
+            let error = backbone.enable_lora(LoraConfig::new(rank).with_seed(0)).unwrap_err();
             assert!(matches!(error, BackboneError::InvalidLoraRank { .. }));
         }
         assert_eq!(backbone.trainable_parameters(), all);

@@ -110,7 +110,7 @@ impl Dataset for PackedDataset {
             ids.pop();
             x.push(ids);
         }
-        TrainingBatch::new(TokenBatch::unpadded(x)?, y, None)
+        TrainingBatch::new(TokenBatch::unpadded(x)?, y)
     }
 
     fn fingerprint(&self) -> String {

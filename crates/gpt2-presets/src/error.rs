@@ -238,6 +238,24 @@ pub enum PresetError {
         vocabulary_size: usize,
     },
 
+    /// The text names no format.
+    #[error("unknown format `{found}`, expected `keras`, `transformers` or `gguf`")]
+    UnknownFormat {
+        /// Text.
+        found: String,
+    },
+
+    /// The format does not hold such contents.
+    #[error("cannot save {what} in the format `{format}`; {remedy}")]
+    CannotSave {
+        /// Contents.
+        what: &'static str,
+        /// Name of the format.
+        format: &'static str,
+        /// Remedy.
+        remedy: &'static str,
+    },
+
     /// The format has no place for a setting.
     #[error(
         "{format} cannot express `{setting}` = {found}, expected {expected}, which it takes for \

@@ -16,14 +16,11 @@ mod tensors;
 mod training;
 mod weights;
 
-pub use api::export_options::ExportOptions;
-pub use api::export_to_gguf::ExportToGguf;
-pub use api::export_to_transformers::ExportToTransformers;
-pub use api::from_preset::{FromPreset, FromPresetOnDevice};
+pub use api::from_preset::FromPreset;
 pub use api::load_options::LoadOptions;
 pub use api::model_weights::ModelWeights;
+pub use api::save::Save;
 pub use api::save_options::SaveOptions;
-pub use api::save_to_preset::SaveToPreset;
 pub use error::PresetError;
 pub use formats::preset_format::PresetFormat;
 pub use gpt2_backbone::WeightDtype;
@@ -45,8 +42,3 @@ pub use training::lora_weights::LoraWeights;
 pub use training::model_checkpoint::ModelCheckpoint;
 pub use training::training_checkpoint::CheckpointFolder;
 pub use weights::load_report::LoadReport;
-
-/// Compiles the program in the workspace's README.
-#[cfg(all(doctest, feature = "bundled"))]
-#[doc = include_str!("../../../README.md")]
-struct WorkspaceReadme;

@@ -1,5 +1,6 @@
 //! An opened preset: its format and config, and the models and tokenizers that it gives.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
@@ -59,8 +60,8 @@ impl Preset {
     ///
     /// [`PresetError::UnknownPreset`], [`PresetError::Hub`] for what is no handle and why a hub does not
     /// give the file, and what is wrong with `config.json`, or with the metadata of a GGUF file.
-    pub fn open(preset: &str) -> Result<Self, PresetError> {
-        Self::open_through(preset, &HubAccess::default())
+    pub fn open(source: impl AsRef<Path>) -> Result<Self, PresetError> {
+        Self::open_through(source.as_ref(), &HubAccess::default())
     }
 
     /// As [`open`](Self::open), with options for what is on a hub.
@@ -69,12 +70,16 @@ impl Preset {
     ///
     /// Those of [`open`](Self::open).
     #[cfg(feature = "hub")]
-    pub fn open_with(preset: &str, options: &gpt2_hub::HubOptions) -> Result<Self, PresetError> {
-        Self::open_through(preset, &Some(options.clone()))
+    pub fn open_with(
+        source: impl AsRef<Path>,
+        options: &gpt2_hub::HubOptions,
+    ) -> Result<Self, PresetError> {
+        Self::open_through(source.as_ref(), &Some(options.clone()))
     }
 
-    pub(crate) fn open_through(preset: &str, hub: &HubAccess) -> Result<Self, PresetError> {
-        Self::new(preset, open_folder(&find(preset, hub)?, preset)?)
+    pub(crate) fn open_through(source: &Path, hub: &HubAccess) -> Result<Self, PresetError> {
+        let name = source.to_string_lossy();
+        Self::new(&name, open_folder(&find(source, hub)?, &name)?)
     }
 
     /// The preset of a format. Reads and checks its config.
@@ -150,12 +155,13 @@ impl Preset {
         options: impl Into<LoadOptions>,
     ) -> Result<(Gpt2Backbone, LoadReport), PresetError> {
         let options = options.into();
+        let settings = options.settings()?;
         if !options.load_weights {
-            let backbone = initialize(&self.config, &options.settings, options.seed)?;
+            let backbone = initialize(&self.config, &settings, options.seed)?;
             return Ok((backbone, LoadReport::default()));
         }
-        let checkpoint = self.opened.checkpoint(options.settings.memory_map)?;
-        load(&self.config, checkpoint, &options.settings)
+        let checkpoint = self.opened.checkpoint(settings.memory_map)?;
+        load(&self.config, checkpoint, &settings)
     }
 
     /// The causal language model: backbone and preprocessor.
@@ -198,8 +204,8 @@ impl Preset {
     }
 
     fn default_preprocessor_config(&self) -> PreprocessorConfig {
-        let default = PreprocessorConfig::default();
+        let default = PreprocessorConfig::new();
         let sequence_length = default.sequence_length.min(self.config.max_sequence_length);
-        PreprocessorConfig { sequence_length, ..default }
+        default.with_sequence_length(sequence_length)
     }
 }

@@ -27,8 +27,7 @@ pub fn loading() -> impl Fn(u64, u64) + Send + Sync + 'static {
     bytes("loading")
 }
 
-/// For [`SaveOptions::with_on_progress`](crate::SaveOptions::with_on_progress) and
-/// [`ExportOptions::with_on_progress`](crate::ExportOptions::with_on_progress).
+/// For [`SaveOptions::with_on_progress`](crate::SaveOptions::with_on_progress).
 pub fn saving() -> impl Fn(u64, u64) + Send + Sync + 'static {
     bytes("writing")
 }

@@ -1,7 +1,7 @@
 //! The preset that is part of the library.
 
 use gpt2_backbone::Gpt2Backbone;
-use gpt2_presets::{FromPreset, FromPresetOnDevice, Preset, presets};
+use gpt2_presets::{FromPreset, Preset, presets};
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor};
 use gpt2_tokenizer::Gpt2Tokenizer;
 
@@ -18,8 +18,8 @@ fn the_bundled_preset_is_complete() {
     assert_eq!((tokenizer.vocabulary_size(), tokenizer.end_token_id()), (1024, 1023));
     let preprocessor = Gpt2CausalLmPreprocessor::from_preset(BUNDLED).unwrap();
     assert_eq!(preprocessor.sequence_length(), 128);
-    let backbone = Gpt2Backbone::from_preset(BUNDLED, &device()).unwrap();
+    let backbone = Gpt2Backbone::from_preset_with(BUNDLED, &device()).unwrap();
     assert_eq!(backbone.config(), preset.config());
-    let model = Gpt2CausalLm::from_preset(BUNDLED, &device()).unwrap();
+    let model = Gpt2CausalLm::from_preset_with(BUNDLED, &device()).unwrap();
     assert!(model.preprocessor().is_some());
 }

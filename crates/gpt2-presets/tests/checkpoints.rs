@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use burn::tensor::{Tensor, TensorData};
-use gpt2_backbone::Gpt2Backbone;
+use gpt2_backbone::{Gpt2Backbone, LoraConfig};
 use gpt2_presets::{CheckpointFolder, FileError, PresetError, PresetFormat};
 use gpt2_task::callbacks::LambdaCallback;
 use gpt2_task::optimizers::{Adam, Optimizer};
@@ -206,7 +206,7 @@ fn train(
 ) -> (Tensors, Option<TaskError>) {
     let mut model = gpt2_task::testing::model();
     if lora {
-        model.enable_lora(2, None, 1).unwrap();
+        model.enable_lora(LoraConfig::new(2).with_seed(1)).unwrap();
     }
     let adam = Optimizer::new(Adam::default(), 1e-2);
     model.compile(CompileOptions::new().with_optimizer(adam)).unwrap();
@@ -220,7 +220,7 @@ fn train(
         if stop && batch == 2 { Err("stopped".into()) } else { Ok(()) }
     });
     let options = options.with_callback(&mut stop);
-    let error = model.fit(&texts, options).err();
+    let error = model.fit(texts, options).err();
     (parameters(model.backbone()), error)
 }
 

@@ -5,10 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use gpt2_backbone::Gpt2BackboneConfig;
-use gpt2_presets::{
-    ExportOptions, ExportToGguf, ExportToTransformers, Preset, PresetError, PresetFormat,
-    SaveOptions, SaveToPreset,
-};
+use gpt2_presets::{Preset, PresetError, PresetFormat, Save, SaveOptions};
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::Gpt2TokenizerConfig;
 use serde_json::Value;
@@ -101,8 +98,10 @@ fn settings_of_preprocessor_and_tokenizer_are_kept() {
         .with_unsplittable_tokens(["ab", "<|endoftext|>"]);
     let tokenizer = open(&transformers_folder(&tiny())).unwrap().tokenizer().unwrap();
     let tokenizer = tokenizer.with_config(config.clone()).unwrap();
-    let settings =
-        PreprocessorConfig { sequence_length: 3, add_start_token: false, add_end_token: true };
+    let settings = PreprocessorConfig::new()
+        .with_sequence_length(3)
+        .with_add_start_token(false)
+        .with_add_end_token(true);
     let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer, settings.clone()).unwrap();
     let task = saved(
         &Gpt2CausalLm::new(backbone.clone(), Some(preprocessor.clone())).unwrap(),
@@ -252,9 +251,11 @@ fn progress_counts_every_byte_once_over_all_files() {
             let seen = seen.clone();
             move |done, total| seen.lock().unwrap().push((done, total))
         };
-        let save = SaveOptions::new().with_max_shard_size(max_shard_size).with_on_progress(note());
-        let export =
-            ExportOptions::new().with_max_shard_size(max_shard_size).with_on_progress(note());
+        let save =
+            SaveOptions::keras().with_max_shard_size(max_shard_size).with_on_progress(note());
+        let export = SaveOptions::transformers()
+            .with_max_shard_size(max_shard_size)
+            .with_on_progress(note());
         let folder = tempfile::tempdir().unwrap();
         let check = || {
             let seen = std::mem::take(&mut *seen.lock().unwrap());
@@ -262,13 +263,13 @@ fn progress_counts_every_byte_once_over_all_files() {
             assert!(seen.is_sorted() && seen.iter().all(|(_, all)| *all == total));
             assert_eq!(seen.last(), Some(&(total, total)));
         };
-        preset.save_to_preset_with(folder.path(), &save).unwrap();
+        preset.save(folder.path(), &save).unwrap();
         check();
-        preset.export_to_transformers_with(folder.path(), &export).unwrap();
+        preset.save(folder.path(), &export).unwrap();
         check();
-        model.save_to_preset_with(folder.path(), &save).unwrap();
+        model.save(folder.path(), &save).unwrap();
         check();
-        model.export_to_transformers_with(folder.path(), &export).unwrap();
+        model.save(folder.path(), &export).unwrap();
         check();
     }
     assert_eq!(names(&source), TRANSFORMERS_FILES);

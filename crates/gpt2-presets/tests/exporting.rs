@@ -5,9 +5,7 @@ use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
 use gpt2_backbone::{Gpt2Backbone, update_parameters};
-use gpt2_presets::{
-    ExportOptions, ExportToTransformers, FromPresetOnDevice, PresetError, WeightDtype,
-};
+use gpt2_presets::{FromPreset, PresetError, Save, SaveOptions, WeightDtype};
 use half::f16;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
@@ -33,7 +31,7 @@ fn with_values(parameter: &str, first: &[f32]) -> Gpt2Backbone {
 }
 
 fn export(backbone: &Gpt2Backbone, dtype: WeightDtype, folder: &Path) -> Result<(), PresetError> {
-    backbone.export_to_transformers_with(folder, &ExportOptions::new().with_dtype(dtype))
+    backbone.save(folder, SaveOptions::transformers().with_dtype(dtype))
 }
 
 #[test]
@@ -53,7 +51,8 @@ fn every_value_is_rounded_to_the_nearest() {
         let mut expected = parameters(model.backbone());
         let values = expected.values_mut().flat_map(|(_, values)| values);
         values.for_each(|value| *value = stored.round(*value));
-        let again = Gpt2Backbone::from_preset(folder.path().to_str().unwrap(), &device()).unwrap();
+        let again =
+            Gpt2Backbone::from_preset_with(folder.path().to_str().unwrap(), &device()).unwrap();
         assert!(parameters(&again) == expected, "{name}");
     }
 }
@@ -108,7 +107,7 @@ fn a_lora_is_merged_before_it_is_rounded() {
     merged.merge_lora();
     let folder = tempfile::tempdir().unwrap();
     export(&backbone, WeightDtype::F16, folder.path()).unwrap();
-    let again = Gpt2Backbone::from_preset(folder.path().to_str().unwrap(), &device()).unwrap();
+    let again = Gpt2Backbone::from_preset_with(folder.path().to_str().unwrap(), &device()).unwrap();
     let path = "transformer_layers.0.self_attention_layer.query_dense.kernel";
     let expected: Vec<_> =
         parameters(&merged)[path].1.iter().map(|value| f16::from_f32(*value).to_f32()).collect();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use gpt2_presets::{ExportToTransformers, FileError, PresetError, PresetFormat, SaveToPreset};
+use gpt2_presets::{FileError, PresetError, PresetFormat, Save};
 use gpt2_tokenizer::{Gpt2TokenizerConfig, SpecialText, SplitPattern, UnknownBytes};
 
 use crate::saving::{KERAS_FILES, TRANSFORMERS_FILES, files, model, names, older, save, saved};

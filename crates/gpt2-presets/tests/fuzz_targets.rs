@@ -5,10 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
-use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
+use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, LoraConfig};
 use gpt2_presets::{
-    CheckpointFolder, ExportOptions, ExportToGguf, ExportToTransformers, HubOptions, LoraWeights,
-    ModelWeights, Preset, SaveOptions, SaveToPreset,
+    CheckpointFolder, HubOptions, LoraWeights, ModelWeights, Preset, Save, SaveOptions,
 };
 use gpt2_task::{
     BoxError, CheckpointStore, Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig,
@@ -142,14 +141,14 @@ fn model() -> Gpt2CausalLm {
     let vocabulary = Vocabulary::from_json(vocabulary).unwrap();
     let merges = Merges::parse("a b\n").unwrap();
     let tokenizer = Gpt2Tokenizer::new(vocabulary, merges, Gpt2TokenizerConfig::new()).unwrap();
-    let config = PreprocessorConfig { sequence_length: 3, ..PreprocessorConfig::default() };
+    let config = PreprocessorConfig::new().with_sequence_length(3);
     let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer, config).unwrap();
     Gpt2CausalLm::new(backbone, Some(preprocessor)).unwrap()
 }
 
 fn adapted() -> Gpt2CausalLm {
     let mut model = model();
-    model.enable_lora(1, None, 7).unwrap();
+    model.enable_lora(LoraConfig::new(1).with_seed(7)).unwrap();
     model
 }
 
@@ -170,7 +169,7 @@ fn keras_without_task(folder: &Path) {
 }
 
 fn keras_shards(folder: &Path) {
-    model().save_to_preset_with(folder, &SaveOptions::new().with_max_shard_size(100)).unwrap();
+    model().save(folder, SaveOptions::keras().with_max_shard_size(100)).unwrap();
 }
 
 fn transformers(folder: &Path) {
@@ -183,8 +182,8 @@ fn transformers_tokenizer(folder: &Path) {
 }
 
 fn transformers_shards(folder: &Path) {
-    let options = ExportOptions::new().with_max_shard_size(100);
-    model().export_to_transformers_with(folder, &options).unwrap();
+    let options = SaveOptions::transformers().with_max_shard_size(100);
+    model().save(folder, &options).unwrap();
 }
 
 fn pytorch(folder: &Path) {

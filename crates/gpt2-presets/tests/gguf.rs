@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_presets::{
-    ExportOptions, ExportToGguf, FileError, FromPreset, FromPresetOnDevice, Preset, PresetError,
-    PresetFormat, WeightDtype,
+    FileError, FromPreset, Preset, PresetError, PresetFormat, Save, SaveOptions, WeightDtype,
 };
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, SpecialText, Vocabulary};
@@ -77,7 +76,7 @@ fn a_file_is_opened_by_path_url_and_folder() {
         assert_eq!(Gpt2Tokenizer::from_preset(handle).unwrap().tokenize("ab").unwrap(), [2]);
         let preprocessor = Gpt2CausalLmPreprocessor::from_preset(handle).unwrap();
         assert_eq!(preprocessor.sequence_length(), 5);
-        assert!(Gpt2CausalLm::from_preset(handle, &device()).is_ok());
+        assert!(Gpt2CausalLm::from_preset_with(handle, &device()).is_ok());
     }
     // A second one: which of them is meant?
     fs::copy(path, folder.path().join("other.GGUF")).unwrap();
@@ -140,10 +139,10 @@ fn sixteen_bits_are_for_kernels_and_token_embeddings() {
     {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sixteen.gguf");
-        let options = ExportOptions::new().with_dtype(dtype);
-        model.export_to_gguf_with(&path, &options).unwrap();
+        let options = SaveOptions::gguf().with_dtype(dtype);
+        model.save(&path, &options).unwrap();
         let again =
-            parameters(&Gpt2Backbone::from_preset(path.to_str().unwrap(), &device()).unwrap());
+            parameters(&Gpt2Backbone::from_preset_with(path.to_str().unwrap(), &device()).unwrap());
         for (name, (_, values)) in parameters(model.backbone()) {
             let rounded = name.ends_with("kernel") || name == "token_embedding.embeddings";
             let stored = if rounded { stored } else { Stored::F32 };
@@ -176,7 +175,8 @@ fn sixteen_bits_in_any_tensor_are_read() {
         *element = F16;
     }
     let (_folder, path) = written(&file.bytes());
-    let loaded = parameters(&Gpt2Backbone::from_preset(path.to_str().unwrap(), &device()).unwrap());
+    let loaded =
+        parameters(&Gpt2Backbone::from_preset_with(path.to_str().unwrap(), &device()).unwrap());
     for (name, (_, values)) in tiny_model(&tiny()) {
         let values: Vec<_> = values.into_iter().map(expected).collect();
         assert_eq!(loaded[&name].1, values, "{name}");
@@ -270,7 +270,7 @@ fn ids_without_a_token_are_filled_up() {
 fn exported(tokenizer: &Gpt2Tokenizer) -> Result<Gpt2Tokenizer, PresetError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokens.gguf");
-    let config = PreprocessorConfig { sequence_length: 5, ..PreprocessorConfig::default() };
+    let config = PreprocessorConfig::new().with_sequence_length(5);
     let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer.clone(), config).unwrap();
     let backbone = model(&tiny()).into_backbone();
     Gpt2CausalLm::new(backbone, Some(preprocessor)).unwrap().export_to_gguf(&path)?;
@@ -316,8 +316,8 @@ fn a_failed_export_leaves_the_old_file() {
     large.get_mut("transformer_layers.1.self_attention_layer.key_dense.kernel").unwrap().1[5] = 1e9;
     let (_large_folder, large_path) = written(&builder(&tiny(), &large).bytes());
     let large = open_file(&large_path).unwrap().backbone(&device()).unwrap();
-    let options = ExportOptions::new().with_dtype(WeightDtype::F16);
-    let error = large.export_to_gguf_with(&path, &options).unwrap_err();
+    let options = SaveOptions::gguf().with_dtype(WeightDtype::F16);
+    let error = large.save(&path, &options).unwrap_err();
     let PresetError::Overflow { tensor, index, .. } = &error else { panic!("{error}") };
     // Row 1, column 1 of the keys; in the file they are transposed, below four rows of queries.
     assert_eq!((tensor.as_str(), *index), ("blk.1.attn_qkv.weight", (4 + 1) * 4 + 1));

@@ -70,6 +70,27 @@ fn folders_open_by_path_and_by_url() {
     assert!(matches!(&error, PresetError::MissingFile { file, .. } if file == "config.json"));
 }
 
+#[cfg(all(unix, feature = "bundled"))]
+#[test]
+fn a_path_need_not_be_utf_8() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use gpt2_backbone::Gpt2Backbone;
+    use gpt2_presets::{FromPreset, Save};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(OsStr::from_bytes(b"caf\xe9"));
+    let bundled = Preset::open(BUNDLED).unwrap();
+    bundled.save_to_preset(&path).unwrap();
+    let preset = Preset::open(&path).unwrap();
+    assert_eq!(preset.config(), bundled.config());
+    assert!(preset.name().ends_with("caf\u{fffd}"));
+    Gpt2Backbone::from_preset(&path).unwrap();
+    let missing = path.join("nothing");
+    assert!(matches!(Preset::open(missing), Err(PresetError::UnknownPreset { .. })));
+}
+
 #[cfg(unix)]
 #[test]
 fn only_regular_files_are_opened() {

@@ -3,10 +3,7 @@
 use std::fs;
 
 use gpt2_hub::HubError;
-use gpt2_presets::{
-    ExportToGguf, ExportToTransformers, FromPresetOnDevice, HubOptions, LoadOptions, Preset,
-    PresetError, SaveToPreset, cached_files,
-};
+use gpt2_presets::{FromPreset, HubOptions, LoadOptions, Preset, PresetError, Save, cached_files};
 use gpt2_task::Gpt2CausalLm;
 
 use crate::fakes::clients::{python, run};
@@ -66,12 +63,18 @@ fn options_of_a_load_say_how_hubs_are_asked() {
     let (files, model) = transformers_preset();
     let hub = Hub::new(files);
     let load = |hub: HubOptions| {
-        gpt2_backbone::Gpt2Backbone::from_preset(
+        gpt2_backbone::Gpt2Backbone::from_preset_with(
             "hf://a/b",
             LoadOptions::new(&device()).with_hub(hub),
         )
     };
     assert_eq!(parameters(&load(hub.options()).unwrap()), model);
+    // Options of a hub alone, for a model and for a tokenizer.
+    let source = "hf://a/b";
+    let backbone = gpt2_backbone::Gpt2Backbone::from_preset_with(source, hub.options()).unwrap();
+    assert_eq!(parameters(&backbone), model);
+    let tokenizer = gpt2_tokenizer::Gpt2Tokenizer::from_preset_with(source, hub.options());
+    assert_eq!(tokenizer.unwrap().tokenize("ab").unwrap(), [2]);
     let error = load(
         impatient_options()
             .with_hugging_face_cache(hub.cache.path().join("other"))
@@ -170,7 +173,7 @@ fn only_presets_on_hubs_are_in_caches() {
 fn keras_hub_loads_what_this_library_has_downloaded() {
     let Some(python) = python("GPT2_KERAS_PYTHON") else { return };
     let saved = tempfile::tempdir().unwrap();
-    let bundled = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &device()).unwrap();
+    let bundled = Gpt2CausalLm::from_preset_with("gpt2_tiny_shakespeare", &device()).unwrap();
     bundled.save_to_preset(saved.path()).unwrap();
     let files = files_of(saved.path());
     let hub = Kaggle::new(files);

@@ -4,9 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use gpt2_hub::{HubError, RequestErrorKind as Kind};
-use gpt2_presets::{
-    ExportOptions, ExportToTransformers, HubOptions, Preset, PresetError, SaveOptions, SaveToPreset,
-};
+use gpt2_presets::{HubOptions, Preset, PresetError, Save, SaveOptions};
 use serde_json::json;
 
 use crate::fakes::hugging_face::{COMMIT, Hub, etag};
@@ -24,9 +22,9 @@ fn layouts() -> Vec<(Files, Tensors)> {
     let parameters = parameters(model.backbone());
     let folder = || tempfile::tempdir().unwrap();
     let (keras, transformers) = (folder(), folder());
-    model.save_to_preset_with(keras.path(), &SaveOptions::new().with_max_shard_size(800)).unwrap();
-    let split = ExportOptions::new().with_max_shard_size(400);
-    model.export_to_transformers_with(transformers.path(), &split).unwrap();
+    model.save(keras.path(), SaveOptions::keras().with_max_shard_size(800)).unwrap();
+    let split = SaveOptions::transformers().with_max_shard_size(400);
+    model.save(transformers.path(), &split).unwrap();
     let mut sharded = [files_of(keras.path()), files_of(transformers.path())];
     assert!(sharded[0].contains_key("model.weights.json"), "{:?}", sharded[0].keys());
     assert!(sharded[1].contains_key("model.safetensors.index.json"));

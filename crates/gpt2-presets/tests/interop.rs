@@ -7,12 +7,11 @@ use std::process::Command;
 
 use burn::tensor::{Tensor, TensorData};
 use gpt2_backbone::{
-    Activation, Gpt2Backbone, Gpt2BackboneConfig, Initializer, ParameterSource, ParameterSpec,
-    update_parameters,
+    Activation, Gpt2Backbone, Gpt2BackboneConfig, Initializer, LoraConfig, ParameterSource,
+    ParameterSpec, update_parameters,
 };
 use gpt2_presets::{
-    ExportOptions, ExportToTransformers, FromPreset, FromPresetOnDevice, LoraWeights, ModelWeights,
-    Preset, PresetError, SaveOptions, SaveToPreset, WeightDtype,
+    FromPreset, LoraWeights, ModelWeights, Preset, PresetError, Save, SaveOptions, WeightDtype,
 };
 use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{GenerateOptions, Gpt2CausalLm, Gpt2CausalLmPreprocessor, TokenBatch};
@@ -89,7 +88,7 @@ fn expectations(model: &mut Gpt2CausalLm) -> serde_json::Value {
 }
 
 pub fn bundled() -> Gpt2CausalLm {
-    Gpt2CausalLm::from_preset(BUNDLED, &device()).unwrap()
+    Gpt2CausalLm::from_preset_with(BUNDLED, &device()).unwrap()
 }
 
 /// Gives every parameter values of its own, of both signs and far from zero.
@@ -126,9 +125,9 @@ fn keras_hub_loads_what_is_saved() {
         model.save_to_preset(folder).unwrap();
     });
     let models = || vec![("split", bundled())];
-    let options = SaveOptions::new().with_max_shard_size(1_000_000);
+    let options = SaveOptions::keras().with_max_shard_size(1_000_000);
     check("keras", "GPT2_KERAS_PYTHON", models, |model, folder| {
-        model.save_to_preset_with(folder, &options).unwrap();
+        model.save(folder, &options).unwrap();
         assert!(folder.join("model_00003.weights.h5").exists());
     });
 }
@@ -136,7 +135,7 @@ fn keras_hub_loads_what_is_saved() {
 /// The small model with a LoRA that changes what it computes.
 fn adapted(targets: &[&str]) -> Gpt2CausalLm {
     let mut backbone = with_config(&small()).into_backbone();
-    backbone.enable_lora(3, Some(targets), 1).unwrap();
+    backbone.enable_lora(LoraConfig::new(3).with_target_layer_names(targets).with_seed(1)).unwrap();
     let mut waves = Waves { count: 0 };
     let backbone = update_parameters(backbone, |path, shape, old| {
         if !path.contains("lora") {
@@ -178,16 +177,16 @@ const DTYPES: [(&str, WeightDtype); 3] =
 #[test]
 fn keras_hub_loads_floats_of_16_bits() {
     for (name, dtype) in DTYPES {
-        let options = SaveOptions::new().with_dtype(dtype);
+        let options = SaveOptions::keras().with_dtype(dtype);
         let models = || {
             // Rounded, as the other side has it.
             let folder = tempfile::tempdir().unwrap();
-            with_config(&small()).save_to_preset_with(folder.path(), &options).unwrap();
+            with_config(&small()).save(folder.path(), &options).unwrap();
             let path = folder.path().to_str().unwrap();
-            vec![(name, Gpt2CausalLm::from_preset(path, &device()).unwrap())]
+            vec![(name, Gpt2CausalLm::from_preset_with(path, &device()).unwrap())]
         };
         check("keras", "GPT2_KERAS_PYTHON", models, |model, folder| {
-            model.save_to_preset_with(folder, &options).unwrap();
+            model.save(folder, &options).unwrap();
         });
     }
 }
@@ -198,12 +197,12 @@ fn keras_hub_has_the_same_files_of_weights() {
     let (folder, model) = (tempfile::tempdir().unwrap(), with_config(&small()));
     let path = folder.path();
     for (name, dtype) in DTYPES {
-        let options = SaveOptions::new().with_dtype(dtype);
-        model.save_to_preset_with(path.join(name), &options).unwrap();
+        let options = SaveOptions::keras().with_dtype(dtype);
+        model.save(path.join(name), &options).unwrap();
     }
     model.save_weights(path.join("task.weights.h5")).unwrap();
     model.backbone().save_weights(path.join("backbone.weights.h5")).unwrap();
-    let split = SaveOptions::new().with_max_shard_size(10_000);
+    let split = SaveOptions::keras().with_max_shard_size(10_000);
     model.save_weights_with(path.join("task.weights.json"), &split).unwrap();
     run(script(python, "check_keras_files.py").arg(path));
 
@@ -225,10 +224,10 @@ fn keras_hub_has_the_same_files_of_weights() {
         assert!(parameters(&loaded) == expected, "{name}");
         if name.ends_with(".keras") {
             let preset = file.to_str().unwrap();
-            let backbone = Gpt2Backbone::from_preset(preset, &device()).unwrap();
+            let backbone = Gpt2Backbone::from_preset_with(preset, &device()).unwrap();
             assert!(parameters(&backbone) == expected, "{name}");
             if !name.starts_with("backbone") {
-                let task = Gpt2CausalLm::from_preset(preset, &device()).unwrap();
+                let task = Gpt2CausalLm::from_preset_with(preset, &device()).unwrap();
                 let preprocessor = task.preprocessor().unwrap();
                 assert_eq!(preprocessor.config(), model.preprocessor().unwrap().config());
             }
@@ -242,18 +241,18 @@ fn keras_hub_has_the_same_files_of_weights() {
 #[test]
 fn transformers_loads_floats_of_16_bits() {
     for (name, dtype) in [("float16", WeightDtype::F16), ("bfloat16", WeightDtype::Bf16)] {
-        let options = ExportOptions::new().with_dtype(dtype);
+        let options = SaveOptions::transformers().with_dtype(dtype);
         let models = || {
             // Rounded, as the other side has it.
             let folder = tempfile::tempdir().unwrap();
-            with_config(&small()).export_to_transformers_with(folder.path(), &options).unwrap();
+            with_config(&small()).save(folder.path(), &options).unwrap();
             let path = folder.path().to_str().unwrap();
-            let rounded = Gpt2Backbone::from_preset(path, &device()).unwrap();
+            let rounded = Gpt2Backbone::from_preset_with(path, &device()).unwrap();
             let preprocessor = Gpt2CausalLmPreprocessor::from_preset(BUNDLED).unwrap();
             vec![(name, Gpt2CausalLm::new(rounded, Some(preprocessor)).unwrap())]
         };
         check("transformers", "GPT2_TRANSFORMERS_PYTHON", models, |model, folder| {
-            model.export_to_transformers_with(folder, &options).unwrap();
+            model.save(folder, &options).unwrap();
         });
     }
 }
@@ -279,9 +278,9 @@ fn transformers_loads_what_is_exported() {
         model.export_to_transformers(folder).unwrap();
     });
     let models = || vec![("split", bundled())];
-    let options = ExportOptions::new().with_max_shard_size(1_000_000);
+    let options = SaveOptions::transformers().with_max_shard_size(1_000_000);
     check("transformers", "GPT2_TRANSFORMERS_PYTHON", models, |model, folder| {
-        model.export_to_transformers_with(folder, &options).unwrap();
+        model.save(folder, &options).unwrap();
         assert!(folder.join("model.safetensors.index.json").exists());
     });
 }

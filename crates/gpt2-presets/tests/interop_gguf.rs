@@ -7,9 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
-use gpt2_presets::{
-    ExportOptions, ExportToGguf, ExportToTransformers, FromPreset, FromPresetOnDevice, WeightDtype,
-};
+use gpt2_presets::{FromPreset, Save, SaveOptions, WeightDtype};
 use gpt2_task::samplers::GreedySampler;
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, TokenBatch};
 use gpt2_test_support::skip;
@@ -74,7 +72,7 @@ fn compare(
     tolerance: f64,
     tokenizer: bool,
 ) {
-    let backbone = Gpt2Backbone::from_preset(path.to_str().unwrap(), &device()).unwrap();
+    let backbone = Gpt2Backbone::from_preset_with(path.to_str().unwrap(), &device()).unwrap();
     let ids = |text: &&str| preprocessor.tokenizer().tokenize(text).unwrap();
     let (texts, prompts) = (TEXTS.iter().map(ids), PROMPTS.iter().map(ids));
     let (texts, prompts): (Vec<_>, Vec<_>) = (texts.collect(), prompts.collect());
@@ -103,7 +101,7 @@ fn llama_cpp_loads_what_is_exported() {
         ("bundled_bf16.gguf", WeightDtype::Bf16, 5e-3),
     ] {
         let path = folder.path().join(name);
-        model.export_to_gguf_with(&path, &ExportOptions::new().with_dtype(dtype)).unwrap();
+        model.save(&path, SaveOptions::gguf().with_dtype(dtype)).unwrap();
         compare(&python, &path, preprocessor, tolerance, true);
     }
     let path = folder.path().join("backbone.gguf");

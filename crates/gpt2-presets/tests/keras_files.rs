@@ -5,9 +5,7 @@ use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
-use gpt2_presets::{
-    FromPreset, FromPresetOnDevice, ModelWeights, Preset, PresetError, PresetFormat,
-};
+use gpt2_presets::{FromPreset, ModelWeights, Preset, PresetError, PresetFormat};
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor};
 use gpt2_test_support::{assert_passed, is_long, test_process};
 use gpt2_tokenizer::Gpt2Tokenizer;
@@ -104,7 +102,7 @@ fn load_archive(bytes: &[u8]) -> Result<Gpt2Backbone, PresetError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.keras");
     fs::write(&path, bytes).unwrap();
-    Gpt2Backbone::from_preset(path.to_str().unwrap(), &device())
+    Gpt2Backbone::from_preset_with(path.to_str().unwrap(), &device())
 }
 
 fn refusal(bytes: &[u8]) -> String {
@@ -160,11 +158,11 @@ fn the_tokenizer_and_the_preprocessor_are_in_the_file() {
     let preprocessor = Gpt2CausalLmPreprocessor::from_preset(path).unwrap();
     let settings = preprocessor.config();
     assert_eq!((settings.sequence_length, settings.add_start_token), (4, false));
-    let model = Gpt2CausalLm::from_preset(path, &device()).unwrap();
+    let model = Gpt2CausalLm::from_preset_with(path, &device()).unwrap();
     assert_eq!(model.preprocessor().unwrap().config(), settings);
 
     let path = fixtures("keras").join("mixed_float16.keras");
-    let model = Gpt2CausalLm::from_preset(path.to_str().unwrap(), &device()).unwrap();
+    let model = Gpt2CausalLm::from_preset_with(path.to_str().unwrap(), &device()).unwrap();
     assert!(model.preprocessor().is_none());
     let error = Gpt2Tokenizer::from_preset(path.to_str().unwrap()).unwrap_err();
     assert!(matches!(&error, PresetError::MissingFile { file, .. } if file == "tokenizer.json"));
@@ -363,7 +361,7 @@ fn refusal_leaves_nothing(folder: &Path) {
     }
     let path = folder.join("model.keras");
     fs::write(&path, bytes).unwrap();
-    let error = Gpt2Backbone::from_preset(path.to_str().unwrap(), &device()).unwrap_err();
+    let error = Gpt2Backbone::from_preset_with(path.to_str().unwrap(), &device()).unwrap_err();
     assert!(error.to_string().contains("checksum"), "{error}");
     assert_eq!(fs::read_dir(folder).unwrap().count(), 1);
 }

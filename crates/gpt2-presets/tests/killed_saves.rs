@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use burn::tensor::Tensor;
 use gpt2_backbone::update_parameters;
-use gpt2_presets::{CheckpointFolder, FromPresetOnDevice, SaveToPreset};
+use gpt2_presets::{CheckpointFolder, FromPreset, Save};
 use gpt2_task::{CheckpointStore, Gpt2CausalLm};
 use gpt2_test_support::{is_long, test_process};
 use rand::{RngExt, SeedableRng};
@@ -114,7 +114,7 @@ fn checkpoint_step(folder: &Path) -> u32 {
 
 /// The number of the preset, every element of which must be it.
 fn preset_step(folder: &Path) -> u32 {
-    let loaded = Gpt2CausalLm::from_preset(folder.to_str().unwrap(), &device()).unwrap();
+    let loaded = Gpt2CausalLm::from_preset_with(folder.to_str().unwrap(), &device()).unwrap();
     let parameters = parameters(loaded.backbone());
     let step = parameters["layer_norm.beta"].1[0];
     for (name, (_, values)) in parameters {

@@ -5,10 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Bool, Int, Tensor, TensorData};
-use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, update_parameters};
-use gpt2_presets::{
-    ExportToTransformers, FileError, FromPresetOnDevice, LoraWeights, PresetError, SaveToPreset,
-};
+use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, LoraConfig, update_parameters};
+use gpt2_presets::{FileError, FromPreset, LoraWeights, PresetError, Save};
 use gpt2_task::Gpt2CausalLm;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -47,7 +45,7 @@ fn golden_tensors(prefix: &str) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
 /// The model that KerasHub added the LoRA to.
 fn start() -> Gpt2Backbone {
     let folder = golden("air_small/keras");
-    Gpt2Backbone::from_preset(folder.to_str().unwrap(), &device()).unwrap()
+    Gpt2Backbone::from_preset_with(folder.to_str().unwrap(), &device()).unwrap()
 }
 
 fn golden_logits(backbone: &Gpt2Backbone) -> Vec<f32> {
@@ -74,7 +72,9 @@ fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
 /// A model with a LoRA that changes what it computes, and with biases that have moved.
 pub fn adapted(config: &Gpt2BackboneConfig, rank: usize, targets: &[&str]) -> Gpt2Backbone {
     let mut backbone = Gpt2Backbone::new(config, 7, &device()).unwrap();
-    backbone.enable_lora(rank, Some(targets), 1).unwrap();
+    backbone
+        .enable_lora(LoraConfig::new(rank).with_target_layer_names(targets).with_seed(1))
+        .unwrap();
     update_parameters(backbone, |path, _, old| {
         if path.ends_with("kernel") || path.contains("embedding") {
             return old;
@@ -156,7 +156,9 @@ fn what_is_loaded_is_what_was_saved() {
             let path = folder.path().join(name);
             trained.save_lora_weights(&path).unwrap();
             let mut same_lora = plain();
-            same_lora.enable_lora(3, Some(targets), 5).unwrap();
+            same_lora
+                .enable_lora(LoraConfig::new(3).with_target_layer_names(targets).with_seed(5))
+                .unwrap();
             for mut model in [plain(), same_lora] {
                 model.load_lora_weights(&path).unwrap();
                 assert_eq!(model.trainable_parameters(), trained.trainable_parameters());
@@ -376,7 +378,7 @@ fn a_model_is_saved_with_its_lora_in_the_kernels() {
         model.export_to_transformers(&transformers).unwrap();
         for folder in [keras, transformers] {
             let saved = folder.to_str().unwrap();
-            let again = Gpt2Backbone::from_preset(saved, &device()).unwrap();
+            let again = Gpt2Backbone::from_preset_with(saved, &device()).unwrap();
             assert_eq!(again.lora_rank(), None);
             assert_close(&logits(&again), &expected, 2e-5);
         }

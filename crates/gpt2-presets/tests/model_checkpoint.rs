@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn::module::Param;
 use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig};
-use gpt2_presets::{FromPresetOnDevice, ModelCheckpoint};
+use gpt2_presets::{FromPreset, ModelCheckpoint};
 use gpt2_task::callbacks::{LambdaCallback, MonitorMode};
 use gpt2_task::testing::{model, tokenizer};
 use gpt2_task::{Callback, FitOptions, Gpt2CausalLm, TaskError};
@@ -30,12 +30,12 @@ fn train(
         Ok(())
     });
     let options = FitOptions::new().with_epochs(scores.len()).with_callback(&mut remember);
-    model.fit(&[" airplane at airport"], options.with_callback(checkpoint)).map(|_| ())
+    model.fit([" airplane at airport"], options.with_callback(checkpoint)).map(|_| ())
 }
 
 /// The epoch of a saved model.
 fn epoch_of(folder: &Path) -> usize {
-    let saved = Gpt2Backbone::from_preset(folder.to_str().unwrap(), &device()).unwrap();
+    let saved = Gpt2Backbone::from_preset_with(folder.to_str().unwrap(), &device()).unwrap();
     saved.layer_norm.beta.val().into_data().try_into_vec::<f32>().unwrap()[0] as usize
 }
 
@@ -114,7 +114,7 @@ fn what_cannot_be_saved_is_known_before_the_first_epoch() {
     // No scores: an epoch would fail.
     let options = |checkpoint| FitOptions::new().with_callback(checkpoint);
     let mut blocked = ModelCheckpoint::new(&file);
-    let error = chain(&model().fit(&[" airplane"], options(&mut blocked)).unwrap_err());
+    let error = chain(&model().fit([" airplane"], options(&mut blocked)).unwrap_err());
     assert!(error.contains("cannot save") && error.contains(file.to_str().unwrap()), "{error}");
 
     let vocabulary_size = tokenizer().vocabulary_size();
@@ -131,7 +131,7 @@ fn what_cannot_be_saved_is_known_before_the_first_epoch() {
         Ok(())
     });
     let options = options(&mut checkpoint).with_callback(&mut note);
-    let error = chain(&inexpressible.fit(&[" airplane"], options).unwrap_err());
+    let error = chain(&inexpressible.fit([" airplane"], options).unwrap_err());
     assert!(error.contains("new`") && error.contains("`activation`"), "{error}");
     assert!(!begun.get() && !folder.path().join("new").exists());
 }

@@ -7,8 +7,7 @@ use std::path::Path;
 use burn::tensor::{Tensor, TensorData};
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, update_parameters};
 use gpt2_presets::{
-    FileError, FromPresetOnDevice, ModelWeights, Preset, PresetError, SaveOptions, SaveToPreset,
-    WeightDtype,
+    FileError, FromPreset, ModelWeights, Preset, PresetError, Save, SaveOptions, WeightDtype,
 };
 use gpt2_task::Gpt2CausalLm;
 use rust_hdf5::H5File;
@@ -55,7 +54,7 @@ fn datasets(path: &Path) -> BTreeMap<String, Dataset> {
 
 fn numbered() -> Gpt2CausalLm {
     let path = fixtures("keras").join("fitted.keras");
-    Gpt2CausalLm::from_preset(path.to_str().unwrap(), &device()).unwrap()
+    Gpt2CausalLm::from_preset_with(path.to_str().unwrap(), &device()).unwrap()
 }
 
 /// Another model of this config.
@@ -72,7 +71,7 @@ fn the_files_are_those_of_keras() {
         ("float16.keras", WeightDtype::F16),
         ("backbone_bfloat16.keras", WeightDtype::Bf16),
     ] {
-        let options = SaveOptions::new().with_dtype(dtype);
+        let options = SaveOptions::keras().with_dtype(dtype);
         if fixture.starts_with("backbone") {
             numbered().backbone().save_weights_with(&ours, &options).unwrap();
         } else {
@@ -91,7 +90,7 @@ fn weights_go_from_a_model_to_its_like() {
     let (task, model) = (model(&tiny()), tiny_model(&tiny()));
     let folder = tempfile::tempdir().unwrap();
     for (dtype, stored, _) in DTYPES {
-        let options = SaveOptions::new().with_dtype(dtype).with_max_shard_size(300);
+        let options = SaveOptions::keras().with_dtype(dtype).with_max_shard_size(300);
         for name in ["task.weights.h5", "task.weights.json", "x.weights.h5", "x.weights.json"] {
             let path = folder.path().join(name);
             if name.starts_with("task") {
@@ -118,9 +117,10 @@ fn a_preset_is_rounded_to_the_type_that_its_config_names() {
     let model = model(&tiny());
     for (dtype, stored, name) in DTYPES {
         for max_shard_size in [u64::MAX, 500] {
-            let options = SaveOptions::new().with_dtype(dtype).with_max_shard_size(max_shard_size);
+            let options =
+                SaveOptions::keras().with_dtype(dtype).with_max_shard_size(max_shard_size);
             let folder = tempfile::tempdir().unwrap();
-            model.save_to_preset_with(folder.path(), &options).unwrap();
+            model.save(folder.path(), &options).unwrap();
             let (loaded, _) = load(&folder).unwrap();
             assert_eq!(loaded, rounded(&tiny_model(&tiny()), stored), "{name}");
             let policy =
@@ -154,14 +154,14 @@ fn with_large(value: f32) -> Gpt2CausalLm {
 #[test]
 fn a_value_that_would_become_infinite_is_refused() {
     for (dtype, large) in [(WeightDtype::F16, -65520.0), (WeightDtype::Bf16, f32::MAX)] {
-        let options = SaveOptions::new().with_dtype(dtype);
+        let options = SaveOptions::keras().with_dtype(dtype);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.weights.h5");
-        model(&tiny()).save_to_preset_with(folder.path(), &options).unwrap();
+        model(&tiny()).save(folder.path(), &options).unwrap();
         let before = files(folder.path());
         let large_model = with_large(large);
         for error in [
-            large_model.save_to_preset_with(folder.path(), &options).unwrap_err(),
+            large_model.save(folder.path(), &options).unwrap_err(),
             large_model.save_weights_with(&path, &options).unwrap_err(),
         ] {
             assert!(

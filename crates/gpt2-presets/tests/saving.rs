@@ -5,10 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use gpt2_backbone::{Activation, Gpt2Backbone, Gpt2BackboneConfig};
-use gpt2_presets::{
-    ExportToGguf, ExportToTransformers, FileError, FromPreset, FromPresetOnDevice, Preset,
-    PresetError, PresetFormat, SaveOptions, SaveToPreset,
-};
+use gpt2_presets::{FileError, FromPreset, Preset, PresetError, PresetFormat, Save, SaveOptions};
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig};
 use serde_json::{Value, json};
@@ -140,7 +137,7 @@ fn both_formats_round_trip() {
 #[cfg(feature = "bundled")]
 #[test]
 fn the_bundled_preset_round_trips() {
-    let model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &device()).unwrap();
+    let model = Gpt2CausalLm::from_preset_with("gpt2_tiny_shakespeare", &device()).unwrap();
     assert_round_trips(&model, &BOTH, "What, art thou mad?\n\nNo.<|endoftext|> Well…");
 }
 
@@ -191,8 +188,10 @@ fn tokenizers_and_preprocessors_keep_their_settings() {
         tokenizer.save_to_preset(folder.path()).unwrap();
         let path = folder.path().to_str().unwrap();
         assert_eq!(Gpt2Tokenizer::from_preset(path).unwrap().config(), &config);
-        let settings =
-            PreprocessorConfig { sequence_length: 3, add_start_token: false, add_end_token: true };
+        let settings = PreprocessorConfig::new()
+            .with_sequence_length(3)
+            .with_add_start_token(false)
+            .with_add_end_token(true);
         let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer, settings.clone()).unwrap();
         preprocessor.save_to_preset(folder.path()).unwrap();
         let again = Gpt2CausalLmPreprocessor::from_preset(path).unwrap();
@@ -284,7 +283,7 @@ fn models_without_preprocessor_and_backbones_are_saved() {
     assert_eq!(names(&keras), ["config.json", "metadata.json", "model.weights.h5"]);
     for folder in [keras, transformers] {
         let path = folder.path().to_str().unwrap();
-        let again = Gpt2Backbone::from_preset(path, &device()).unwrap();
+        let again = Gpt2Backbone::from_preset_with(path, &device()).unwrap();
         assert_eq!(parameters(&again), parameters(&backbone));
     }
 }
@@ -312,8 +311,8 @@ fn large_weights_are_split_and_replace_whole_ones() {
     let (older, model) = (older(), model(&tiny()));
     let folder = saved(&older, PresetFormat::Keras);
     let path = folder.path();
-    let options = SaveOptions::new().with_max_shard_size(1000);
-    model.save_to_preset_with(path, &options).unwrap();
+    let options = SaveOptions::keras().with_max_shard_size(1000);
+    model.save(path, &options).unwrap();
     let names = names(&folder);
     let weights: Vec<_> = names.iter().filter(|name| name.starts_with("model")).collect();
     // 1,584 bytes of parameters.
@@ -324,11 +323,11 @@ fn large_weights_are_split_and_replace_whole_ones() {
     let first = &index["weight_map"]["/layers/reversible_embedding/vars"];
     assert_eq!(first, &json!("model_00000.weights.h5"));
     // In fewer files, and whole again: nothing of the older save stays.
-    let fewer = SaveOptions::new().with_max_shard_size(1500);
+    let fewer = SaveOptions::keras().with_max_shard_size(1500);
     for (options, expected) in
-        [(SaveOptions::new().with_max_shard_size(1), 20), (fewer, 3), (SaveOptions::new(), 1)]
+        [(SaveOptions::keras().with_max_shard_size(1), 20), (fewer, 3), (SaveOptions::keras(), 1)]
     {
-        older.save_to_preset_with(path, &options).unwrap();
+        older.save(path, &options).unwrap();
         assert_same(&open(&folder).unwrap().causal_lm(&device()).unwrap(), &older, "ab");
         let left = self::names(&folder);
         assert_eq!(left.iter().filter(|name| name.starts_with("model")).count(), expected);
@@ -337,7 +336,7 @@ fn large_weights_are_split_and_replace_whole_ones() {
     fs::remove_file(path.join("model.weights.h5")).unwrap();
     fs::create_dir(path.join("model.weights.h5")).unwrap();
     let before = files(path);
-    let error = model.save_to_preset_with(path, &options).unwrap_err();
+    let error = model.save(path, &options).unwrap_err();
     assert!(
         matches!(&error, PresetError::File(FileError::Write { path, .. }) if path.ends_with("model.weights.h5"))
     );
@@ -362,4 +361,29 @@ fn a_saved_preset_opens_under_its_path() {
     let inside = folder.path().join("a/b");
     model(&tiny()).save_to_preset(&inside).unwrap();
     assert_eq!(Preset::open(inside.to_str().unwrap()).unwrap().config(), &tiny());
+}
+
+#[cfg(feature = "bundled")]
+#[test]
+fn what_a_format_does_not_hold_is_refused_before_anything_is_written() {
+    use gpt2_presets::ModelWeights;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new");
+    let preset = Preset::open("gpt2_tiny_shakespeare").unwrap();
+    let refused = |result: Result<(), PresetError>, what: &str| {
+        let error = result.unwrap_err();
+        assert!(matches!(error, PresetError::CannotSave { .. }), "{error}");
+        let message = error.to_string();
+        assert!(message.contains(what), "{message}");
+        assert_eq!(names(&folder), [""; 0]);
+    };
+    let split = SaveOptions::gguf().with_max_shard_size(1000);
+    refused(preset.save(&path, split), "`max_shard_size`");
+    let tokenizer = preset.tokenizer().unwrap();
+    refused(tokenizer.export_to_gguf(&path), "a tokenizer without a model in the format `gguf`");
+    let weights = folder.path().join("model.weights.h5");
+    let backbone = Gpt2Backbone::from_preset("gpt2_tiny_shakespeare").unwrap();
+    let transformers = SaveOptions::transformers();
+    refused(backbone.save_weights_with(weights, transformers), "`SaveOptions::keras()`");
 }

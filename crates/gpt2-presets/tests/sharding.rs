@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use gpt2_backbone::Gpt2BackboneConfig;
-use gpt2_presets::{ExportOptions, ExportToTransformers, FileError, PresetError, WeightDtype};
+use gpt2_presets::{FileError, PresetError, Save, SaveOptions, WeightDtype};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -13,8 +13,8 @@ use crate::support::*;
 
 const INDEX: &str = "model.safetensors.index.json";
 
-fn split(max_shard_size: u64) -> ExportOptions {
-    ExportOptions::new().with_max_shard_size(max_shard_size)
+fn split(max_shard_size: u64) -> SaveOptions {
+    SaveOptions::transformers().with_max_shard_size(max_shard_size)
 }
 
 /// The files with weights in a folder.
@@ -30,7 +30,7 @@ fn files_and_index_are_those_of_transformers() {
         (untied, 150, include_str!("sharding/untied.index.json")),
     ] {
         let (folder, model) = (tempfile::tempdir().unwrap(), model(&config));
-        model.export_to_transformers_with(folder.path(), &split(max_shard_size)).unwrap();
+        model.save(folder.path(), split(max_shard_size)).unwrap();
         assert_eq!(fs::read_to_string(folder.path().join(INDEX)).unwrap(), expected);
         // Each file holds what the index says, and nothing else.
         let index: Value = serde_json::from_str(expected).unwrap();
@@ -55,13 +55,9 @@ fn files_and_index_are_those_of_transformers() {
 fn sizes_are_those_of_the_exported_floats() {
     let (folder, model) = (tempfile::tempdir().unwrap(), model(&tiny()));
     // 396 parameters.
-    model
-        .export_to_transformers_with(folder.path(), &split(792).with_dtype(WeightDtype::F16))
-        .unwrap();
+    model.save(folder.path(), split(792).with_dtype(WeightDtype::F16)).unwrap();
     assert_eq!(weights(&folder), ["model.safetensors"]);
-    model
-        .export_to_transformers_with(folder.path(), &split(791).with_dtype(WeightDtype::F16))
-        .unwrap();
+    model.save(folder.path(), split(791).with_dtype(WeightDtype::F16)).unwrap();
     assert_eq!(json_of(&folder, INDEX)["metadata"]["total_size"], 792);
 }
 
@@ -75,9 +71,9 @@ fn an_older_export_in_other_files_is_replaced() {
     let mine = weights(&folder);
     let mut last = Vec::new();
     for max_shard_size in [400, 800, u64::MAX, 400] {
-        older.export_to_transformers_with(path, &split(max_shard_size)).unwrap();
+        older.save(path, split(max_shard_size)).unwrap();
         assert_same(&open(&folder).unwrap().causal_lm(&device()).unwrap(), &older, "ab");
-        model.export_to_transformers_with(path, &split(max_shard_size)).unwrap();
+        model.save(path, split(max_shard_size)).unwrap();
         assert_same(&open(&folder).unwrap().causal_lm(&device()).unwrap(), &model, "ab");
         let now: Vec<_> =
             weights(&folder).into_iter().filter(|name| !mine.contains(name)).collect();
@@ -91,7 +87,7 @@ fn an_older_export_in_other_files_is_replaced() {
     // Something that is not ours stands where the whole file was.
     fs::create_dir(path.join("model.safetensors")).unwrap();
     let before = files(path);
-    let error = older.export_to_transformers_with(path, &split(400)).unwrap_err();
+    let error = older.save(path, split(400)).unwrap_err();
     assert!(
         matches!(&error, PresetError::File(FileError::Write { path, .. }) if path.ends_with("model.safetensors"))
     );

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use gpt2_presets::{ExportToTransformers, FromPreset, PresetError, SaveToPreset};
+use gpt2_presets::{FromPreset, PresetError, Save};
 use gpt2_task::{Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Value, json};
@@ -27,8 +27,10 @@ fn keras_settings_are_read() {
     let object = keras_object("GPT2CausalLMPreprocessor", settings);
     write_json(folder.path(), "preprocessor.json", &object);
     let preprocessor = Gpt2CausalLmPreprocessor::from_preset(path).unwrap();
-    let expected =
-        PreprocessorConfig { sequence_length: 4, add_start_token: false, add_end_token: false };
+    let expected = PreprocessorConfig::new()
+        .with_sequence_length(4)
+        .with_add_start_token(false)
+        .with_add_end_token(false);
     assert_eq!(preprocessor.config(), &expected);
 }
 

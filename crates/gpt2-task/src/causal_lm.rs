@@ -1,9 +1,10 @@
 //! A GPT-2 with a head: the model that users work with.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use burn::tensor::Tensor;
-use gpt2_backbone::{Gpt2Backbone, ParameterGradients};
+use gpt2_backbone::{Gpt2Backbone, LoraConfig, ParameterGradients};
 use serde_json::Value;
 
 use crate::arguments::check_count;
@@ -13,7 +14,7 @@ use crate::generation::draw::DrawSource;
 use crate::generation::samplers::sampler::SearchStrategy;
 use crate::owned_backbone::OwnedBackbone;
 use crate::training::batches::{BatchPlan, Batches};
-use crate::training::compile::{CompileOptions, TrainingSetup};
+use crate::training::compile::{CompileOptions, IntoCompileOptions, TrainingSetup};
 use crate::training::dataset::TrainingData;
 use crate::training::optimizers::optimizer::Optimizer;
 use crate::training_batch::TrainingBatch;
@@ -22,6 +23,10 @@ use crate::training_batch::TrainingBatch;
 ///
 /// With a preprocessor it works on text, without one on token ids. The logits are computed with
 /// the token embedding in reverse.
+///
+/// Generation takes `&self`: threads share a model behind an [`Arc`](std::sync::Arc), without a lock
+/// around the weights. [`GenerateOptions::with_seed`](crate::GenerateOptions::with_seed) makes each
+/// answer independent of the other threads'.
 #[doc(alias = "GPT2CausalLM")]
 pub struct Gpt2CausalLm {
     backbone: OwnedBackbone,
@@ -30,7 +35,7 @@ pub struct Gpt2CausalLm {
     training: TrainingSetup,
     seed: u64,
     /// Generations since the model was compiled: each draws other numbers.
-    calls: u32,
+    calls: AtomicU32,
 }
 
 impl Gpt2CausalLm {
@@ -52,27 +57,41 @@ impl Gpt2CausalLm {
             sampler,
             training,
             seed: rand::random(),
-            calls: 0,
+            calls: AtomicU32::new(0),
         };
         model.set_preprocessor(preprocessor)?;
         Ok(model)
     }
 
-    /// Sets how the model generates and how it is trained: [`CompileOptions`], or a sampler alone.
-    /// The sampler's random numbers start anew, and so does the optimizer.
+    /// Sets how the model generates and how it is trained: [`CompileOptions`], or a sampler alone, as
+    /// a value or as text. The sampler's random numbers start anew, and so does the optimizer.
+    ///
+    /// ```
+    /// # let mut model = gpt2_task::testing::model();
+    /// use gpt2_task::samplers::BeamSampler;
+    ///
+    /// model.compile("greedy")?;
+    /// model.compile("top_p:p=0.9,seed=7")?;
+    /// model.compile(BeamSampler::new(2))?;
+    /// let message = model.compile("gredy").unwrap_err().to_string();
+    /// assert!(message.contains("expected one of `beam`, `contrastive`, `greedy`"));
+    /// # Ok::<(), gpt2_task::TaskError>(())
+    /// ```
     ///
     /// # Errors
     ///
+    /// [`TaskError::InvalidSampler`] for a text that names no sampler,
     /// [`TaskError::InvalidSamplerArgument`] or [`TaskError::InvalidTrainingArgument`] for an
     /// argument that is out of range, or does not suit the model's vocabulary. The model is
     /// unchanged then.
-    pub fn compile(&mut self, options: impl Into<CompileOptions>) -> Result<(), TaskError> {
+    pub fn compile(&mut self, options: impl IntoCompileOptions) -> Result<(), TaskError> {
+        let options = options.into_compile_options()?;
         let vocabulary_size = self.backbone().config().vocabulary_size;
-        let (sampler, training) = options.into().into_parts(vocabulary_size);
+        let (sampler, training) = options.into_parts(vocabulary_size);
         sampler.validate(vocabulary_size)?;
         training.optimizer.validate()?;
         self.seed = sampler.seed().unwrap_or_else(rand::random);
-        self.calls = 0;
+        self.calls = AtomicU32::new(0);
         self.sampler = sampler;
         self.training = training;
         Ok(())
@@ -101,19 +120,14 @@ impl Gpt2CausalLm {
         Ok(())
     }
 
-    /// Adds LoRA to some dense layers and freezes all other parameters; see
-    /// [`Gpt2Backbone::enable_lora`].
+    /// Adds LoRA to some dense layers and freezes all other parameters. `config` is a
+    /// [`LoraConfig`], or its rank alone; see [`Gpt2Backbone::enable_lora`].
     ///
     /// # Errors
     ///
     /// As [`Gpt2Backbone::enable_lora`]; the model is unchanged then.
-    pub fn enable_lora(
-        &mut self,
-        rank: usize,
-        target_layer_names: Option<&[&str]>,
-        seed: u64,
-    ) -> Result<(), TaskError> {
-        self.backbone.get_mut().enable_lora(rank, target_layer_names, seed)?;
+    pub fn enable_lora(&mut self, config: impl Into<LoraConfig>) -> Result<(), TaskError> {
+        self.backbone.get_mut().enable_lora(config)?;
         self.forget_other_parameters();
         Ok(())
     }
@@ -213,7 +227,7 @@ impl Gpt2CausalLm {
         batch_size: usize,
     ) -> Result<impl Iterator<Item = Result<Tensor<3>, TaskError>> + 'a, TaskError> {
         check_count("predict_batches", "batch_size", batch_size)?;
-        let data = data.into().resolve(self.preprocessor(), "predict_batches")?;
+        let data = data.into().resolve(self.preprocessor(), batch_size, "predict_batches")?;
         let plan = BatchPlan { batch_size, steps: None, repeat: false, seed: None };
         let mut batches = Batches::new(data, plan);
         let logits = |batch: TrainingBatch| self.score_logits(&batch.x, None);
@@ -271,15 +285,20 @@ impl Gpt2CausalLm {
         self.training.optimizer.forget_others(self.backbone.get());
     }
 
-    pub(crate) fn sampler_mut(&mut self) -> &mut dyn SearchStrategy {
-        self.sampler.as_mut()
+    pub(crate) fn sampler(&self) -> &dyn SearchStrategy {
+        self.sampler.as_ref()
     }
 
-    /// The random numbers of the next generation.
-    pub(crate) fn next_draws(&mut self) -> DrawSource {
-        let call = self.calls;
-        self.calls = self.calls.wrapping_add(1);
-        DrawSource { seed: self.seed, call }
+    /// The random numbers of the next generation: those of the `seed` given, or the sampler's next
+    /// ones.
+    pub(crate) fn next_draws(&self, seed: Option<u64>) -> DrawSource {
+        match seed {
+            Some(seed) => DrawSource { seed, call: 0 },
+            // Wraps around, as the counter of an atomic does.
+            None => {
+                DrawSource { seed: self.seed, call: self.calls.fetch_add(1, Ordering::Relaxed) }
+            }
+        }
     }
 }
 

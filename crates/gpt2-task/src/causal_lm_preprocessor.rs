@@ -1,5 +1,8 @@
 //! Text to the model's input, and the model's output to text.
 
+use std::ops::Range;
+use std::str::FromStr;
+
 use gpt2_tokenizer::{Gpt2Tokenizer, TokenId};
 use serde::{Deserialize, Serialize};
 
@@ -7,17 +10,24 @@ use crate::error::TaskError;
 use crate::start_end_packer::{MAX_SEQUENCE_LENGTH, StartEndPacker, check_length};
 use crate::token_batch::TokenBatch;
 use crate::training_batch::{TrainingBatch, weights_of_mask};
-use std::ops::Range;
 
 /// Settings of a [`Gpt2CausalLmPreprocessor`], under KerasHub's keys and with its defaults.
+///
+/// ```
+/// use gpt2_task::PreprocessorConfig;
+///
+/// let config = PreprocessorConfig::new().with_sequence_length(128);
+/// assert_eq!((config.sequence_length, config.add_start_token), (128, true));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct PreprocessorConfig {
-    /// Length of a packed row, in tokens: 1024.
+    /// Length of a packed row, in tokens. Default: 1024.
     pub sequence_length: usize,
-    /// Whether the start token is put in front of every text: yes.
+    /// Whether the start token is put before every text. Default: yes.
     pub add_start_token: bool,
-    /// Whether the end token is put behind every training text: yes.
+    /// Whether the end token is put after every training text. Default: yes.
     pub add_end_token: bool,
 }
 
@@ -27,13 +37,53 @@ impl Default for PreprocessorConfig {
     }
 }
 
-/// What to do with a prompt that is too long.
+impl PreprocessorConfig {
+    /// KerasHub's defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the length of a packed row, in tokens.
+    #[must_use]
+    pub fn with_sequence_length(mut self, sequence_length: usize) -> Self {
+        self.sequence_length = sequence_length;
+        self
+    }
+
+    /// Sets whether the start token is put before every text.
+    #[must_use]
+    pub fn with_add_start_token(mut self, add_start_token: bool) -> Self {
+        self.add_start_token = add_start_token;
+        self
+    }
+
+    /// Sets whether the end token is put after every training text.
+    #[must_use]
+    pub fn with_add_end_token(mut self, add_end_token: bool) -> Self {
+        self.add_end_token = add_end_token;
+        self
+    }
+}
+
+/// End at which a prompt is cut that is too long. As text: `left` or `right`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Truncate {
-    /// Drops tokens at its beginning, behind the start token.
+    /// Drops tokens at its beginning, after the start token.
     Left,
     /// Drops tokens at its end, as KerasHub does in silence.
     Right,
+}
+
+impl FromStr for Truncate {
+    type Err = TaskError;
+
+    fn from_str(text: &str) -> Result<Self, TaskError> {
+        match text {
+            "left" => Ok(Self::Left),
+            "right" => Ok(Self::Right),
+            _ => Err(TaskError::invalid_text("the end to cut", "`left` or `right`", text)),
+        }
+    }
 }
 
 /// Tokenizes and packs texts for training and for generation

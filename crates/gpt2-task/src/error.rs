@@ -178,6 +178,17 @@ pub enum TaskError {
         reason: String,
     },
 
+    /// The text does not stand for a value.
+    #[error("cannot parse {what} `{found}`, expected {expected}")]
+    InvalidText {
+        /// The value's name.
+        what: &'static str,
+        /// The texts that are parsed.
+        expected: &'static str,
+        /// The text.
+        found: String,
+    },
+
     /// A sampler of the user's own returned a token that does not exist.
     #[error("the sampler chose token {token_id}, but the vocabulary has {vocabulary_size} tokens")]
     SampledOutOfRange {
@@ -310,6 +321,12 @@ pub enum TaskError {
     /// From the model.
     #[error(transparent)]
     Backbone(#[from] BackboneError),
+}
+
+impl TaskError {
+    pub(crate) fn invalid_text(what: &'static str, expected: &'static str, found: &str) -> Self {
+        Self::InvalidText { what, expected, found: found.to_owned() }
+    }
 }
 
 impl From<DeviceError> for TaskError {

@@ -18,6 +18,7 @@ mod token_batch;
 mod training;
 mod training_batch;
 
+pub use gpt2_backbone::LoraConfig;
 pub use gpt2_kernels::{TokenChoice, reuse_memory};
 pub use gpt2_tokenizer::TokenId;
 
@@ -41,8 +42,8 @@ pub use start_end_packer::{PaddingSide, StartEndPacker};
 pub use token_batch::TokenBatch;
 pub use training::callbacks::{self, Callback};
 pub use training::checkpoint::{CheckpointStore, TrainingCheckpoint};
-pub use training::compile::{CompileOptions, Precision};
-pub use training::dataset::{BatchIterator, Dataset, TrainingData};
+pub use training::compile::{CompileOptions, IntoCompileOptions, Precision};
+pub use training::dataset::{BatchIterator, Dataset, TextIterator, TrainingData};
 pub use training::fit_options::{FitOptions, ValidationFreq};
 pub use training::history::History;
 pub use training::logs::Logs;

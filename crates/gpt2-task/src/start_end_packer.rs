@@ -59,24 +59,28 @@ impl StartEndPacker {
     }
 
     /// Sets what is put in front of every row.
+    #[must_use]
     pub fn with_start_value(mut self, start_value: Vec<TokenId>) -> Self {
         self.start_value = start_value;
         self
     }
 
     /// Sets what is put behind every row.
+    #[must_use]
     pub fn with_end_value(mut self, end_value: Vec<TokenId>) -> Self {
         self.end_value = end_value;
         self
     }
 
     /// Sets what fills short rows.
+    #[must_use]
     pub fn with_pad_value(mut self, pad_value: TokenId) -> Self {
         self.pad_value = pad_value;
         self
     }
 
     /// Sets where short rows are filled.
+    #[must_use]
     pub fn with_padding_side(mut self, padding_side: PaddingSide) -> Self {
         self.padding_side = padding_side;
         self
@@ -95,7 +99,8 @@ impl StartEndPacker {
         check_length("sequence_length", found, MAX_SEQUENCE_LENGTH)?;
         let too_short = TaskError::SequenceLengthTooShort { found, special };
         let room = found.checked_sub(special).ok_or(too_short)?;
-        let (token_ids, padding_mask) = rows.iter().map(|row| self.pack_row(row, room)).unzip();
+        let (token_ids, padding_mask): (Vec<_>, Vec<_>) =
+            rows.iter().map(|row| self.pack_row(row, room)).unzip();
         TokenBatch::new(token_ids, padding_mask)
     }
 

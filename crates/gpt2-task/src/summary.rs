@@ -143,7 +143,7 @@ Model: \"gpt2_causal_lm\"
 ";
         let mut model = crate::testing::model();
         assert_eq!(model.summary(), expected);
-        model.enable_lora(1, None, 0).unwrap();
+        model.enable_lora(1).unwrap();
         // In two layers, of query and value each: A [4, 2 * 1], B [1, 2], bias [4].
         assert!(model.summary().ends_with(
             " Total params: 608 (0.00 MB in float32)\n Trainable params: 56 (0.00 MB in float32)\n \

@@ -29,7 +29,7 @@ pub fn tokenizer() -> Gpt2Tokenizer {
 
 /// A preprocessor for rows of 8 tokens.
 pub fn preprocessor() -> Gpt2CausalLmPreprocessor {
-    let config = PreprocessorConfig { sequence_length: 8, ..Default::default() };
+    let config = PreprocessorConfig::new().with_sequence_length(8);
     Gpt2CausalLmPreprocessor::new(tokenizer(), config).expect("8 tokens have room")
 }
 

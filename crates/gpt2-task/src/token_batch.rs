@@ -10,7 +10,8 @@ use crate::error::TaskError;
 /// ```
 /// use gpt2_task::TokenBatch;
 ///
-/// let batch = TokenBatch::new(vec![vec![5, 6, 0]], vec![vec![true, true, false]])?;
+/// // Rows are arrays, vectors, or an iterator of either.
+/// let batch = TokenBatch::new([[5, 6, 0]], [[true, true, false]])?;
 /// assert_eq!((batch.batch_size(), batch.sequence_length()), (1, 3));
 /// # Ok::<(), gpt2_task::TaskError>(())
 /// ```
@@ -26,10 +27,11 @@ impl TokenBatch {
     /// # Errors
     ///
     /// [`TaskError::EmptyBatch`], [`TaskError::RowLength`] or [`TaskError::BatchSize`].
-    pub fn new(
-        token_ids: Vec<Vec<TokenId>>,
-        padding_mask: Vec<Vec<bool>>,
+    pub fn new<I: Into<Vec<TokenId>>, M: Into<Vec<bool>>>(
+        token_ids: impl IntoIterator<Item = I>,
+        padding_mask: impl IntoIterator<Item = M>,
     ) -> Result<Self, TaskError> {
+        let (token_ids, padding_mask) = (rows(token_ids), rows(padding_mask));
         let length = token_ids.first().map_or(0, Vec::len);
         if length == 0 {
             return Err(TaskError::EmptyBatch { name: "token_ids" });
@@ -44,8 +46,11 @@ impl TokenBatch {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn unpadded(token_ids: Vec<Vec<TokenId>>) -> Result<Self, TaskError> {
-        let padding_mask = token_ids.iter().map(|row| vec![true; row.len()]).collect();
+    pub fn unpadded<I: Into<Vec<TokenId>>>(
+        token_ids: impl IntoIterator<Item = I>,
+    ) -> Result<Self, TaskError> {
+        let token_ids = rows(token_ids);
+        let padding_mask: Vec<_> = token_ids.iter().map(|row| vec![true; row.len()]).collect();
         Self::new(token_ids, padding_mask)
     }
 
@@ -109,6 +114,29 @@ impl TokenBatch {
         let shape = [self.batch_size(), self.sequence_length()];
         Ok((token_ids, Tensor::from_data(TensorData::new(mask, shape), device)))
     }
+}
+
+/// Rows in which every token is real.
+impl TryFrom<Vec<Vec<TokenId>>> for TokenBatch {
+    type Error = TaskError;
+
+    fn try_from(token_ids: Vec<Vec<TokenId>>) -> Result<Self, TaskError> {
+        Self::unpadded(token_ids)
+    }
+}
+
+/// Rows in which every token is real.
+impl<const ROWS: usize, const LENGTH: usize> TryFrom<[[TokenId; LENGTH]; ROWS]> for TokenBatch {
+    type Error = TaskError;
+
+    fn try_from(token_ids: [[TokenId; LENGTH]; ROWS]) -> Result<Self, TaskError> {
+        Self::unpadded(token_ids)
+    }
+}
+
+/// Rows of any kind as vectors.
+pub(crate) fn rows<T, R: Into<Vec<T>>>(rows: impl IntoIterator<Item = R>) -> Vec<Vec<T>> {
+    rows.into_iter().map(Into::into).collect()
 }
 
 /// Checks that `rows` has `batch_size` rows of `length` entries.

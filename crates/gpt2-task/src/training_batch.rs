@@ -3,7 +3,7 @@
 use gpt2_tokenizer::TokenId;
 
 use crate::error::TaskError;
-use crate::token_batch::{TokenBatch, check_rows};
+use crate::token_batch::{TokenBatch, check_rows, rows};
 
 /// KerasHub's `(x, y, sample_weight)`: inputs, the token that follows each one, and its weight.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,25 +17,46 @@ pub struct TrainingBatch {
 }
 
 impl TrainingBatch {
-    /// Checks that targets and weights fit the inputs. Without weights every real token of `x`
-    /// counts as 1 and padding as 0.
+    /// Inputs and targets. Every real token of `x` has the weight 1, and padding 0.
+    ///
+    /// ```
+    /// use gpt2_task::{TokenBatch, TrainingBatch};
+    ///
+    /// let x = TokenBatch::unpadded([[5, 6, 7]])?;
+    /// let batch = TrainingBatch::new(x, [[6, 7, 0]])?.with_sample_weight([[1.0, 1.0, 0.0]])?;
+    /// assert_eq!(batch.batch_size(), 1);
+    /// # Ok::<(), gpt2_task::TaskError>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`TaskError::BatchSize`], [`TaskError::RowLength`], or [`TaskError::InvalidSampleWeight`]
-    /// for a weight that is negative or not finite.
-    pub fn new(
+    /// [`TaskError::BatchSize`] or [`TaskError::RowLength`] for targets that do not fit the inputs.
+    pub fn new<R: Into<Vec<TokenId>>>(
         x: TokenBatch,
-        y: Vec<Vec<TokenId>>,
-        sample_weight: Option<Vec<Vec<f32>>>,
+        y: impl IntoIterator<Item = R>,
     ) -> Result<Self, TaskError> {
-        let sample_weight = sample_weight.unwrap_or_else(|| weights_of_mask(x.padding_mask()));
-        let batch = Self { x, y, sample_weight };
+        let sample_weight = weights_of_mask(x.padding_mask());
+        let batch = Self { x, y: rows(y), sample_weight };
         batch.check()?;
         Ok(batch)
     }
 
-    /// Checks what [`new`](Self::new) does: the fields may have been changed since.
+    /// Sets the weights of the targets.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::BatchSize`] or [`TaskError::RowLength`] for weights that do not fit the inputs,
+    /// [`TaskError::InvalidSampleWeight`] for one that is negative or not finite.
+    pub fn with_sample_weight<R: Into<Vec<f32>>>(
+        mut self,
+        sample_weight: impl IntoIterator<Item = R>,
+    ) -> Result<Self, TaskError> {
+        self.sample_weight = rows(sample_weight);
+        self.check()?;
+        Ok(self)
+    }
+
+    /// Checks that targets and weights fit the inputs: the fields may have been changed since.
     pub(crate) fn check(&self) -> Result<(), TaskError> {
         let (batch_size, length) = (self.x.batch_size(), self.x.sequence_length());
         check_rows("y", &self.y, batch_size, length)?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::Context;
-use gpt2_presets::{ExportOptions, ExportToTransformers, Preset, SaveToPreset, WeightDtype};
+use gpt2_presets::{Preset, Save, SaveOptions, WeightDtype};
 
 use super::size::Size;
 use super::table::{self, Check, Measurements};
@@ -79,8 +79,8 @@ fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Vec<Measurem
         None => random_preset::write(&f32, &Size::Base.config())?,
     }
     let preset = Preset::open(process::utf8(&f32)?)?;
-    let half = ExportOptions::new().with_dtype(WeightDtype::F16);
-    preset.export_to_transformers_with(&f16, &half)?;
+    let half = SaveOptions::transformers().with_dtype(WeightDtype::F16);
+    preset.save(&f16, &half)?;
     preset.save_to_preset(&keras)?;
     let weights = preset.config().parameter_count() as f64 * 4.0;
 

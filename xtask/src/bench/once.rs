@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::Subcommand;
-use gpt2_presets::{ExportToTransformers, Preset, SaveToPreset};
+use gpt2_presets::{Preset, Save};
 use serde_json::json;
 
 use super::process;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
-use gpt2_presets::{ExportToTransformers, FromPreset};
+use gpt2_presets::{FromPreset, Save};
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::Gpt2Tokenizer;
 

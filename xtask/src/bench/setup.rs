@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Context;
 use gpt2_backbone::WeightDtype;
-use gpt2_presets::{ExportOptions, ExportToGguf, Preset, SaveToPreset};
+use gpt2_presets::{Preset, Save, SaveOptions};
 use gpt2_task::TokenId;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -102,8 +102,8 @@ impl Setup {
         match installed.rival {
             Rival::KerasHub => preset.save_to_preset(&model)?,
             Rival::LlamaCpp => {
-                let options = ExportOptions::new().with_dtype(dtype);
-                preset.export_to_gguf_with(&model, &options)?;
+                let options = SaveOptions::gguf().with_dtype(dtype);
+                preset.save(&model, &options)?;
             }
             Rival::CTranslate2 => {
                 let script = self.path("convert_ctranslate2.py");

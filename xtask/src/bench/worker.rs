@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
-use gpt2_backbone::{WeightDtype, check_float_type, parse_device};
+use gpt2_backbone::{LoraConfig, WeightDtype, check_float_type, parse_device};
 use gpt2_presets::{FromPreset, LoadOptions, Preset};
 use gpt2_task::{
     CompileOptions, GenerateOptions, Gpt2CausalLm, Precision, StopTokenIds, TokenBatch, TokenId,
@@ -144,8 +144,9 @@ fn generate(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
     let mut seconds = |new_tokens: usize| -> anyhow::Result<f64> {
         let width = lengths.iter().max().copied().unwrap_or_default() + new_tokens;
         let token_ids = random_rows(&mut random, lengths.len(), width);
-        let mask = |&length: &usize| (0..width).map(|position| position < length).collect();
-        let batch = TokenBatch::new(token_ids, lengths.iter().map(mask).collect())?;
+        let mask =
+            |&length: &usize| (0..width).map(|position| position < length).collect::<Vec<_>>();
+        let batch = TokenBatch::new(token_ids, lengths.iter().map(mask))?;
         let start = Instant::now();
         model.generate_step(&batch, &[], &mut |_| ControlFlow::Continue(()))?;
         Ok(start.elapsed().as_secs_f64())
@@ -164,14 +165,14 @@ fn train(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
     let mut model = request.model(LoadOptions::new(device))?;
     model.compile(CompileOptions::new().with_precision(Precision::mixed(request.dtype()?)))?;
     if request.flag("lora")? {
-        model.enable_lora(4, None, 0)?;
+        model.enable_lora(LoraConfig::new(4).with_seed(0))?;
     }
     let (batch_size, length) = (request.count("batch_size")?, request.count("length")?);
     let mut random = Random(1);
     request.repeat(|| {
         let x = TokenBatch::unpadded(random_rows(&mut random, batch_size, length))?;
         let y = random_rows(&mut random, batch_size, length);
-        let batch = TrainingBatch::new(x, y, None)?;
+        let batch = TrainingBatch::new(x, y)?;
         let start = Instant::now();
         model.train_on_batch(batch)?;
         Ok(start.elapsed().as_secs_f64())

@@ -1,5 +1,7 @@
 //! KerasHub's `from_preset` on the types themselves.
 
+use std::path::Path;
+
 use gpt2_backbone::Gpt2Backbone;
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor};
 use gpt2_tokenizer::Gpt2Tokenizer;
@@ -7,78 +9,95 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 use crate::api::load_options::LoadOptions;
 use crate::error::PresetError;
 use crate::open::find::find;
-use crate::open::hub_access::HubAccess;
 use crate::open::recognise::{PresetOrTokenizer, preset_or_tokenizer};
 use crate::preset::Preset;
 
-/// Loading without a device. A tokenizer also comes from a folder that holds nothing else.
+/// Loading of models, preprocessors and tokenizers. Sealed.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
-/// use gpt2_presets::FromPreset;
+/// use gpt2_presets::{FromPreset, LoadOptions};
+/// use gpt2_task::Gpt2CausalLm;
 /// use gpt2_tokenizer::Gpt2Tokenizer;
 ///
+/// let model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare")?;
 /// let tokenizer = Gpt2Tokenizer::from_preset("gpt2_tiny_shakespeare")?;
 /// assert_eq!(tokenizer.vocabulary_size(), 1024);
+///
+/// // On another device, or with other options.
+/// let device = gpt2_backbone::parse_device("cpu")?;
+/// let model = Gpt2CausalLm::from_preset_with("gpt2_tiny_shakespeare", &device)?;
+/// let options = LoadOptions::new(&device).with_load_weights(false);
+/// let untrained = Gpt2CausalLm::from_preset_with("gpt2_tiny_shakespeare", options)?;
 /// # }
-/// # Ok::<(), gpt2_presets::PresetError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait FromPreset: Sized {
-    /// Opens the preset (see [`Preset::open`]) and makes this of it.
+pub trait FromPreset: Load {
+    /// Loads this from a built-in name, a hub's handle or a path (see [`Preset::open`]), models to
+    /// the CPU. A tokenizer also comes from a folder that holds nothing else.
     ///
     /// # Errors
     ///
-    /// Those of [`Preset::open`], [`Preset::tokenizer`] and [`Preset::preprocessor`].
-    fn from_preset(preset: &str) -> Result<Self, PresetError>;
-}
+    /// As [`from_preset_with`](Self::from_preset_with).
+    fn from_preset(source: impl AsRef<Path>) -> Result<Self, PresetError> {
+        Self::from_preset_with(source, LoadOptions::default())
+    }
 
-/// Loading to a device.
-///
-/// ```
-/// # #[cfg(feature = "bundled")] {
-/// use burn::tensor::Device;
-/// use gpt2_presets::FromPresetOnDevice;
-/// use gpt2_task::Gpt2CausalLm;
-///
-/// let model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &Device::flex())?;
-/// # }
-/// # Ok::<(), gpt2_presets::PresetError>(())
-/// ```
-pub trait FromPresetOnDevice: Sized {
-    /// Opens the preset (see [`Preset::open`]) and makes this of it. `options` is a `&Device`, or
-    /// [`LoadOptions`].
+    /// As [`from_preset`](Self::from_preset), with options: a `&Device`, [`LoadOptions`], or
+    /// `HubOptions`. Preprocessors and tokenizers have no weights, and take from the options those of
+    /// hubs alone.
     ///
     /// # Errors
     ///
-    /// Those of [`Preset::open`], [`Preset::backbone`] and [`Preset::causal_lm`].
-    fn from_preset(preset: &str, options: impl Into<LoadOptions>) -> Result<Self, PresetError>;
+    /// Those of [`Preset::open`], and of the method that makes this of a [`Preset`]:
+    /// [`causal_lm`](Preset::causal_lm), [`backbone`](Preset::backbone),
+    /// [`preprocessor`](Preset::preprocessor) or [`tokenizer`](Preset::tokenizer).
+    fn from_preset_with(
+        source: impl AsRef<Path>,
+        options: impl Into<LoadOptions>,
+    ) -> Result<Self, PresetError> {
+        Self::load(source.as_ref(), options.into())
+    }
 }
 
-impl FromPreset for Gpt2Tokenizer {
-    fn from_preset(preset: &str) -> Result<Self, PresetError> {
-        match preset_or_tokenizer(&find(preset, &HubAccess::default())?, preset)? {
+/// Types that are loaded from a preset. Its module is private, which seals [`FromPreset`].
+pub trait Load: Sized {
+    /// Loads this.
+    fn load(source: &Path, options: LoadOptions) -> Result<Self, PresetError>;
+}
+
+impl FromPreset for Gpt2CausalLm {}
+
+impl FromPreset for Gpt2Backbone {}
+
+impl FromPreset for Gpt2CausalLmPreprocessor {}
+
+impl FromPreset for Gpt2Tokenizer {}
+
+impl Load for Gpt2CausalLm {
+    fn load(source: &Path, options: LoadOptions) -> Result<Self, PresetError> {
+        Preset::open_through(source, &options.hub)?.causal_lm(options)
+    }
+}
+
+impl Load for Gpt2Backbone {
+    fn load(source: &Path, options: LoadOptions) -> Result<Self, PresetError> {
+        Preset::open_through(source, &options.hub)?.backbone(options)
+    }
+}
+
+impl Load for Gpt2CausalLmPreprocessor {
+    fn load(source: &Path, options: LoadOptions) -> Result<Self, PresetError> {
+        Preset::open_through(source, &options.hub)?.preprocessor()
+    }
+}
+
+impl Load for Gpt2Tokenizer {
+    fn load(source: &Path, options: LoadOptions) -> Result<Self, PresetError> {
+        let name = source.to_string_lossy();
+        match preset_or_tokenizer(&find(source, &options.hub)?, &name)? {
             PresetOrTokenizer::Tokenizer(tokenizer) => Ok(tokenizer),
-            PresetOrTokenizer::Preset(opened) => Preset::new(preset, opened)?.tokenizer(),
+            PresetOrTokenizer::Preset(opened) => Preset::new(&name, opened)?.tokenizer(),
         }
-    }
-}
-
-impl FromPreset for Gpt2CausalLmPreprocessor {
-    fn from_preset(preset: &str) -> Result<Self, PresetError> {
-        Preset::open(preset)?.preprocessor()
-    }
-}
-
-impl FromPresetOnDevice for Gpt2Backbone {
-    fn from_preset(preset: &str, options: impl Into<LoadOptions>) -> Result<Self, PresetError> {
-        let options = options.into();
-        Preset::open_through(preset, &options.hub)?.backbone(options)
-    }
-}
-
-impl FromPresetOnDevice for Gpt2CausalLm {
-    fn from_preset(preset: &str, options: impl Into<LoadOptions>) -> Result<Self, PresetError> {
-        let options = options.into();
-        Preset::open_through(preset, &options.hub)?.causal_lm(options)
     }
 }

@@ -1,13 +1,14 @@
 //! Options of loading a preset.
 
 use burn::tensor::Device;
-use gpt2_backbone::WeightDtype;
+use gpt2_backbone::{WeightDtype, parse_device};
 use gpt2_files::OnProgress;
 
+use crate::error::PresetError;
 use crate::open::hub_access::HubAccess;
 use crate::weights::load::LoadSettings;
 
-/// Device of a loaded model, and the way of loading. A `&Device` alone will do.
+/// Device of a loaded model, and the way of loading. A `&Device` alone converts to it.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -22,21 +23,29 @@ use crate::weights::load::LoadSettings;
 /// ```
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
-    pub(crate) settings: LoadSettings,
+    /// None: the CPU.
+    device: Option<Device>,
+    dtype: WeightDtype,
+    memory_map: bool,
+    check_finite: bool,
+    on_progress: OnProgress,
     pub(crate) load_weights: bool,
     pub(crate) seed: u64,
     pub(crate) hub: HubAccess,
 }
 
 impl LoadOptions {
-    /// The defaults: weights are loaded, memory-mapped where possible, and checked.
+    /// The defaults on a device: weights are loaded, memory-mapped where possible, and checked.
     pub fn new(device: &Device) -> Self {
-        Self {
-            settings: LoadSettings::new(device),
-            load_weights: true,
-            seed: 0,
-            hub: HubAccess::default(),
-        }
+        Self::default().with_device(device)
+    }
+
+    /// Sets the device. Default: the CPU, as [`parse_device("cpu")`](gpt2_backbone::parse_device)
+    /// opens it; in a build without a backend for CPUs that is an error when a model is loaded.
+    #[must_use]
+    pub fn with_device(mut self, device: &Device) -> Self {
+        self.device = Some(device.clone());
+        self
     }
 
     /// The float type of the model's weights, activations and caches, KerasHub's `dtype`: 32-bit
@@ -46,7 +55,7 @@ impl LoadOptions {
     /// [`Precision`](gpt2_task::Precision).
     #[must_use]
     pub fn with_dtype(mut self, dtype: WeightDtype) -> Self {
-        self.settings.dtype = dtype;
+        self.dtype = dtype;
         self
     }
 
@@ -71,7 +80,7 @@ impl LoadOptions {
     /// than those of files, while loading takes longer.
     #[must_use]
     pub fn with_memory_map(mut self, memory_map: bool) -> Self {
-        self.settings.memory_map = memory_map;
+        self.memory_map = memory_map;
         self
     }
 
@@ -79,7 +88,7 @@ impl LoadOptions {
     /// a mapped file at once instead of when it is needed.
     #[must_use]
     pub fn with_check_finite(mut self, check_finite: bool) -> Self {
-        self.settings.check_finite = check_finite;
+        self.check_finite = check_finite;
         self
     }
 
@@ -96,7 +105,7 @@ impl LoadOptions {
         mut self,
         on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Self {
-        self.settings.on_progress = OnProgress::new(on_progress);
+        self.on_progress = OnProgress::new(on_progress);
         self
     }
 
@@ -108,10 +117,49 @@ impl LoadOptions {
         self.hub = Some(hub);
         self
     }
+
+    /// The options as the loader gets them, on a device that is open.
+    pub(crate) fn settings(&self) -> Result<LoadSettings, PresetError> {
+        let device = match &self.device {
+            Some(device) => device.clone(),
+            None => parse_device("cpu")?,
+        };
+        Ok(LoadSettings {
+            device,
+            dtype: self.dtype,
+            memory_map: self.memory_map,
+            check_finite: self.check_finite,
+            on_progress: self.on_progress.clone(),
+        })
+    }
+}
+
+impl Default for LoadOptions {
+    /// The defaults on the CPU.
+    fn default() -> Self {
+        Self {
+            device: None,
+            dtype: WeightDtype::F32,
+            memory_map: true,
+            check_finite: true,
+            on_progress: OnProgress::default(),
+            load_weights: true,
+            seed: 0,
+            hub: HubAccess::default(),
+        }
+    }
 }
 
 impl From<&Device> for LoadOptions {
     fn from(device: &Device) -> Self {
         Self::new(device)
+    }
+}
+
+/// The defaults on the CPU, with these options of hubs.
+#[cfg(feature = "hub")]
+impl From<gpt2_hub::HubOptions> for LoadOptions {
+    fn from(hub: gpt2_hub::HubOptions) -> Self {
+        Self::default().with_hub(hub)
     }
 }

@@ -6,6 +6,7 @@ use gpt2_backbone::Gpt2Backbone;
 use gpt2_files::Staging;
 use gpt2_task::Gpt2CausalLm;
 
+use crate::api::has_contents::HasContents;
 use crate::api::save_options::SaveOptions;
 use crate::error::PresetError;
 use crate::formats::keras::archive::KerasArchive;
@@ -14,34 +15,34 @@ use crate::formats::keras::names::WEIGHTS;
 use crate::formats::keras::shards::Storage;
 use crate::formats::keras::weight_map::INSIDE_TASK;
 use crate::formats::keras::weights_writer;
+use crate::formats::preset_format::PresetFormat;
 use crate::source::local_folder::LocalFolder;
 use crate::weights::load::replace;
 use crate::weights::placed_parameters::{Counted, merged};
 use crate::weights::weights_names::shard_names;
 
-/// Saving and loading of weights in files of their own, without a config beside them.
+/// Saving and loading of weights in files of their own, without a config beside them. Sealed.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
-/// use burn::tensor::Device;
-/// use gpt2_presets::{FromPresetOnDevice, ModelWeights};
+/// use gpt2_presets::{FromPreset, ModelWeights};
 /// use gpt2_task::Gpt2CausalLm;
 ///
-/// let mut model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &Device::flex())?;
+/// let mut model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare")?;
 /// let folder = tempfile::tempdir()?;
 /// model.save_weights(folder.path().join("model.weights.h5"))?;
 /// model.load_weights(folder.path().join("model.weights.h5"))?;
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait ModelWeights {
+pub trait ModelWeights: HasContents {
     /// Writes what Keras' `save_weights` writes, without the state of an optimizer.
     ///
     /// # Errors
     ///
     /// As [`save_weights_with`](Self::save_weights_with).
     fn save_weights(&self, path: impl AsRef<Path>) -> Result<(), PresetError> {
-        self.save_weights_with(path, &SaveOptions::default())
+        self.save_weights_with(path, SaveOptions::keras())
     }
 
     /// Writes the parameters to one file, if the path ends in `.weights.h5`; if it ends in
@@ -51,12 +52,13 @@ pub trait ModelWeights {
     ///
     /// # Errors
     ///
-    /// [`PresetError::WeightsFileName`], [`FileError::Write`](gpt2_files::FileError::Write), and [`PresetError::Overflow`] for a
+    /// [`PresetError::WeightsFileName`], [`PresetError::CannotSave`] for options of another format than
+    /// Keras', [`FileError::Write`](gpt2_files::FileError::Write), and [`PresetError::Overflow`] for a
     /// weight that the float type does not have. What stood there is unchanged then.
     fn save_weights_with(
         &self,
         path: impl AsRef<Path>,
-        options: &SaveOptions,
+        options: impl Into<SaveOptions>,
     ) -> Result<(), PresetError>;
 
     /// Takes all parameters from a file: one of a task or of a backbone, also of older versions,
@@ -77,9 +79,9 @@ impl ModelWeights for Gpt2Backbone {
     fn save_weights_with(
         &self,
         path: impl AsRef<Path>,
-        options: &SaveOptions,
+        options: impl Into<SaveOptions>,
     ) -> Result<(), PresetError> {
-        save(self, path.as_ref(), "", options)
+        save(self, path.as_ref(), "", &options.into())
     }
 
     fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), PresetError> {
@@ -92,9 +94,9 @@ impl ModelWeights for Gpt2CausalLm {
     fn save_weights_with(
         &self,
         path: impl AsRef<Path>,
-        options: &SaveOptions,
+        options: impl Into<SaveOptions>,
     ) -> Result<(), PresetError> {
-        save(self.backbone(), path.as_ref(), INSIDE_TASK, options)
+        save(self.backbone(), path.as_ref(), INSIDE_TASK, &options.into())
     }
 
     fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), PresetError> {
@@ -132,15 +134,23 @@ fn save(
     options: &SaveOptions,
 ) -> Result<(), PresetError> {
     let (folder, name, kind) = files_at(path)?;
+    if options.format() != PresetFormat::Keras {
+        return Err(PresetError::CannotSave {
+            what: "weights without a config",
+            format: options.format().name(),
+            remedy: "pass `SaveOptions::keras()`, or save the model",
+        });
+    }
     let (Files::Whole(stem) | Files::Split(stem)) = kind;
-    let storage = Storage { within, ..Storage::new(stem, &options.0) };
+    let options = options.write_options()?;
+    let storage = Storage { within, ..Storage::new(stem, &options) };
     let shards = match kind {
         Files::Whole(_) => vec![storage.whole(backbone.config())],
         Files::Split(_) => storage.split(backbone.config()),
     };
     let mut files = Staging::new(folder)?;
     let mut merged = merged(backbone);
-    let mut parameters = Counted::new(&mut merged, &options.0.on_progress);
+    let mut parameters = Counted::new(&mut merged, &options.on_progress);
     for shard in &shards {
         weights_writer::stage(&mut files, &mut parameters, &storage, shard)?;
     }

@@ -1,52 +1,83 @@
-//! Options of saving a preset of KerasHub.
+//! Options of saving.
 
 use gpt2_backbone::WeightDtype;
 use gpt2_files::OnProgress;
 
+use crate::error::PresetError;
 use crate::formats::contents::WriteOptions;
+use crate::formats::format::Format;
+use crate::formats::preset_format::PresetFormat;
+use crate::formats::writer_of;
 
-/// Options of [`SaveToPreset`](crate::SaveToPreset) and [`ModelWeights`](crate::ModelWeights).
+/// Format and options of [`Save::save`](crate::Save::save).
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
-/// use burn::tensor::Device;
 /// use gpt2_backbone::Gpt2Backbone;
-/// use gpt2_presets::{FromPresetOnDevice, SaveOptions, SaveToPreset, WeightDtype};
+/// use gpt2_presets::{FromPreset, Save, SaveOptions, WeightDtype};
 ///
-/// let backbone = Gpt2Backbone::from_preset("gpt2_tiny_shakespeare", &Device::flex())?;
+/// let backbone = Gpt2Backbone::from_preset("gpt2_tiny_shakespeare")?;
 /// let folder = tempfile::tempdir()?;
-/// let options = SaveOptions::new()
+/// let options = SaveOptions::keras()
 ///     .with_dtype(WeightDtype::Bf16)
 ///     .with_max_shard_size(1024 * 1024);
-/// backbone.save_to_preset_with(folder.path(), &options)?;
+/// backbone.save(folder.path(), options)?;
 /// assert!(folder.path().join("model_00000.weights.h5").exists());
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct SaveOptions(pub(crate) WriteOptions);
+pub struct SaveOptions {
+    format: PresetFormat,
+    dtype: WeightDtype,
+    max_shard_size: Option<u64>,
+    on_progress: OnProgress,
+}
 
 impl SaveOptions {
-    /// KerasHub's defaults.
-    pub fn new() -> Self {
-        Self(WriteOptions::new(10 * 1024 * 1024 * 1024))
+    /// Defaults of a format: 32-bit floats, in one file up to the size that its own library has.
+    pub fn new(format: PresetFormat) -> Self {
+        let on_progress = OnProgress::default();
+        Self { format, dtype: WeightDtype::F32, max_shard_size: None, on_progress }
     }
 
-    /// The size in bytes up to which the weights go into one file: 10 GiB, more than GPT-2 XL has.
+    /// A preset of KerasHub.
+    pub fn keras() -> Self {
+        Self::new(PresetFormat::Keras)
+    }
+
+    /// A model of the transformers library.
+    pub fn transformers() -> Self {
+        Self::new(PresetFormat::Transformers)
+    }
+
+    /// A GGUF file, for llama.cpp.
+    pub fn gguf() -> Self {
+        Self::new(PresetFormat::Gguf)
+    }
+
+    /// Sets the float type of the weights. Default: 32-bit floats.
     ///
-    /// Larger ones are split into files of about that size: the variables of one layer stay
-    /// together, and headers are not counted.
+    /// `config.json` names it. KerasHub loads 32-bit floats from all of them unless its `from_preset`
+    /// is told another `dtype`; transformers 5 loads the model in it. In a GGUF file it is the type
+    /// of kernels and token embeddings; all other parameters stay 32-bit floats, as llama.cpp needs
+    /// them.
     #[must_use]
-    pub fn with_max_shard_size(mut self, max_shard_size: u64) -> Self {
-        self.0.max_shard_size = max_shard_size;
+    pub fn with_dtype(mut self, dtype: WeightDtype) -> Self {
+        self.dtype = dtype;
         self
     }
 
-    /// The float type of the weights. `config.json` names it. Who loads them has 32-bit floats again,
-    /// in KerasHub unless its `from_preset` is told another `dtype`.
+    /// Sets the size in bytes up to which the weights go into one file, and above which they are
+    /// split. Default: KerasHub's 10 GiB, more than GPT-2 XL has, or transformers' 50 GB. An error
+    /// for a GGUF file.
+    ///
+    /// Headers are not counted. In Keras' format the variables of one layer stay together; in
+    /// transformers' the files are those that `save_pretrained(max_shard_size=…)` makes, and a
+    /// tensor that is larger alone gets a file alone.
     #[must_use]
-    pub fn with_dtype(mut self, dtype: WeightDtype) -> Self {
-        self.0.dtype = dtype;
+    pub fn with_max_shard_size(mut self, max_shard_size: u64) -> Self {
+        self.max_shard_size = Some(max_shard_size);
         self
     }
 
@@ -56,13 +87,46 @@ impl SaveOptions {
         mut self,
         on_progress: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Self {
-        self.0.on_progress = OnProgress::new(on_progress);
+        self.on_progress = OnProgress::new(on_progress);
         self
+    }
+
+    /// The format.
+    pub fn format(&self) -> PresetFormat {
+        self.format
+    }
+
+    pub(crate) fn writer(&self) -> &'static dyn Format {
+        writer_of(self.format)
+    }
+
+    /// The options as a writer gets them.
+    pub(crate) fn write_options(&self) -> Result<WriteOptions, PresetError> {
+        let max_shard_size = match (self.writer().default_shard_size(), self.max_shard_size) {
+            (Some(default), size) => size.unwrap_or(default),
+            (None, None) => u64::MAX,
+            (None, Some(_)) => {
+                return Err(PresetError::CannotSave {
+                    what: "weights in several files",
+                    format: self.format.name(),
+                    remedy: "leave `max_shard_size` unset",
+                });
+            }
+        };
+        let on_progress = self.on_progress.clone();
+        Ok(WriteOptions { dtype: self.dtype, max_shard_size, on_progress })
     }
 }
 
-impl Default for SaveOptions {
-    fn default() -> Self {
-        Self::new()
+/// The format with its defaults.
+impl From<PresetFormat> for SaveOptions {
+    fn from(format: PresetFormat) -> Self {
+        Self::new(format)
+    }
+}
+
+impl From<&Self> for SaveOptions {
+    fn from(options: &Self) -> Self {
+        options.clone()
     }
 }

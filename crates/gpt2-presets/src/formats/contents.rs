@@ -53,6 +53,7 @@ pub(crate) struct WriteOptions {
     pub(crate) on_progress: OnProgress,
 }
 
+#[cfg(test)]
 impl WriteOptions {
     /// 32-bit floats in files of this size.
     pub(crate) fn new(max_shard_size: u64) -> Self {

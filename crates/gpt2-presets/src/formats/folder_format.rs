@@ -10,6 +10,7 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Map, Value};
 
 use crate::error::PresetError;
+use crate::formats::contents::{Contents, WriteOptions};
 use crate::formats::format::{Format, LoneTokenizer, OpenedPreset, TaskPreprocessor};
 use crate::formats::preset_format::PresetFormat;
 use crate::formats::publishing::Publishing;
@@ -46,6 +47,10 @@ pub(crate) struct FolderFormat {
     pub(crate) task_preprocessor: fn(&dyn PresetFolder) -> Result<TaskPreprocessor, PresetError>,
     /// Data for an upload.
     pub(crate) publishing: Publishing,
+    /// Size in bytes up to which the weights go into one file unless the user sets it.
+    pub(crate) default_shard_size: u64,
+    /// Writes a folder.
+    pub(crate) write: fn(Contents<'_>, &Path, &WriteOptions) -> Result<(), PresetError>,
 }
 
 impl fmt::Debug for FolderFormat {
@@ -92,6 +97,23 @@ impl Format for FolderFormat {
 
     fn lone_tokenizer(&self) -> Option<LoneTokenizer> {
         Some(self.tokenizer)
+    }
+
+    fn name(&self) -> PresetFormat {
+        self.name
+    }
+
+    fn default_shard_size(&self) -> Option<u64> {
+        Some(self.default_shard_size)
+    }
+
+    fn write(
+        &self,
+        contents: Contents<'_>,
+        folder: &Path,
+        options: &WriteOptions,
+    ) -> Result<(), PresetError> {
+        (self.write)(contents, folder, options)
     }
 }
 

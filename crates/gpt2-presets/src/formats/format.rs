@@ -10,6 +10,7 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Map, Value};
 
 use crate::error::PresetError;
+use crate::formats::contents::{Contents, WriteOptions};
 use crate::formats::preset_format::PresetFormat;
 use crate::formats::publishing::Publishing;
 use crate::source::preset_folder::PresetFolder;
@@ -45,6 +46,23 @@ pub(crate) trait Format: fmt::Debug + Sync {
     fn lone_tokenizer(&self) -> Option<LoneTokenizer> {
         None
     }
+
+    /// The format's public name.
+    fn name(&self) -> PresetFormat;
+
+    /// Size in bytes up to which the weights go into one file unless the user sets it. None if they
+    /// are never split.
+    fn default_shard_size(&self) -> Option<u64> {
+        None
+    }
+
+    /// Writes a folder, or a file if the format has one. All is written under temporary names first.
+    fn write(
+        &self,
+        contents: Contents<'_>,
+        path: &Path,
+        options: &WriteOptions,
+    ) -> Result<(), PresetError>;
 }
 
 /// Files of a tokenizer that was saved without a model.

@@ -21,6 +21,12 @@ pub(crate) mod transformers;
 pub(crate) const FORMATS: &[&dyn format::Format] =
     &[&gguf::format::Gguf, &keras::format::FORMAT, &transformers::format::FORMAT];
 
+/// The format of this name.
+pub(crate) fn writer_of(name: preset_format::PresetFormat) -> &'static dyn format::Format {
+    let found = FORMATS.iter().find(|format| format.name() == name);
+    *found.expect("every name is that of a format in the list")
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

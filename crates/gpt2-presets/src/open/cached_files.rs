@@ -26,7 +26,7 @@ use crate::open::locate::{Location, locate};
 /// [`PresetError::UnknownPreset`] and
 /// [`HubError::InvalidHandle`](gpt2_hub::HubError::InvalidHandle).
 pub fn cached_files(preset: &str, options: &HubOptions) -> Result<Vec<CachedFiles>, PresetError> {
-    Ok(match locate(preset)? {
+    Ok(match locate(preset.as_ref())? {
         Location::Hub(handles) => gpt2_hub::cached_files(&handles, options),
         Location::Bundled | Location::Local(_) => Vec::new(),
     })

@@ -1,5 +1,6 @@
 //! The files of a preset, wherever it is.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use gpt2_hub::HubHandle;
@@ -12,9 +13,10 @@ use crate::source::local_folder::LocalFolder;
 use crate::source::preset_folder::PresetFolder;
 
 /// Finds the files of a preset, by its name, its handle or its path.
-pub(crate) fn find(preset: &str, hub: &HubAccess) -> Result<Arc<dyn PresetFolder>, PresetError> {
-    match locate(preset)? {
-        Location::Bundled => bundled(preset),
+pub(crate) fn find(source: &Path, hub: &HubAccess) -> Result<Arc<dyn PresetFolder>, PresetError> {
+    let name = source.to_string_lossy();
+    match locate(source)? {
+        Location::Bundled => bundled(&name),
         Location::Local(path) if path.is_dir() => Ok(Arc::new(LocalFolder::new(path))),
         Location::Local(path) => {
             for format in FORMATS {
@@ -24,7 +26,7 @@ pub(crate) fn find(preset: &str, hub: &HubAccess) -> Result<Arc<dyn PresetFolder
             }
             Err(PresetError::NotADirectory { path })
         }
-        Location::Hub(handles) => remote(preset, &handles, hub),
+        Location::Hub(handles) => remote(&name, &handles, hub),
     }
 }
 

@@ -19,7 +19,9 @@ pub(crate) enum Location {
 }
 
 /// Resolves a built-in name, a hub's handle, a `file://` URL or a path.
-pub(crate) fn locate(preset: &str) -> Result<Location, PresetError> {
+pub(crate) fn locate(source: &Path) -> Result<Location, PresetError> {
+    // A name that is not UTF-8 can be a path alone.
+    let Some(preset) = source.to_str() else { return local(source, source) };
     if let Some(info) = presets().iter().find(|info| info.name == preset) {
         if info.sources.is_empty() {
             return Ok(Location::Bundled);
@@ -35,7 +37,14 @@ pub(crate) fn locate(preset: &str) -> Result<Location, PresetError> {
         Some(_) => return Err(unknown(preset)),
         None => Path::new(preset),
     };
-    if path.exists() { Ok(Location::Local(path.into())) } else { Err(unknown(preset)) }
+    local(path, source)
+}
+
+fn local(path: &Path, source: &Path) -> Result<Location, PresetError> {
+    if path.exists() {
+        return Ok(Location::Local(path.into()));
+    }
+    Err(unknown(&source.to_string_lossy()))
 }
 
 fn unknown(preset: &str) -> PresetError {

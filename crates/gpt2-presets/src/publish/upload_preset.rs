@@ -22,9 +22,8 @@ pub fn upload_preset(uri: &str, folder: impl AsRef<Path>) -> Result<String, Pres
 /// `uri` is `hf://[owner/]model[@branch]`, or `kaggle://owner/model/framework/variation` (of
 /// KerasHub `keras`, of transformers `transformers`). A model that does not exist is created, on
 /// Kaggle for the owner's eyes only; without an owner, Hugging Face takes the token's. `folder` was
-/// written by [`SaveToPreset`](crate::SaveToPreset) or
-/// [`ExportToTransformers`](crate::ExportToTransformers), and may hold more: all its files are
-/// uploaded but hidden ones, `*.tmp` and `*.incomplete`.
+/// written by [`Save`](crate::Save) in Keras' or transformers' format, and may hold more: all its
+/// files are uploaded but hidden ones, `*.tmp` and `*.incomplete`.
 ///
 /// Before any hub is asked, the folder is checked as KerasHub's `upload_preset` does
 /// (`utils/preset_utils.py`): its config must be one that this library reads, its weights must be

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
-use gpt2_backbone::{Dense, Gpt2Backbone, keras_shape, try_update_parameters};
+use gpt2_backbone::{Dense, Gpt2Backbone, LoraConfig, keras_shape, try_update_parameters};
 use gpt2_files::{Staging, write_error};
 use gpt2_task::Gpt2CausalLm;
 
+use crate::api::has_contents::HasContents;
 use crate::error::PresetError;
 use crate::tensors::hdf5::writer as hdf5_writer;
 use crate::tensors::named_tensor::NamedTensor;
@@ -15,7 +16,7 @@ use crate::tensors::safetensors::named_writer as named_tensors_writer;
 use crate::training::lora_file::{FORMAT_NAME, LoraFile};
 use crate::training::lora_format::{KERAS_RANK, LoraFormat};
 
-/// Saving and loading of a LoRA apart from its model.
+/// Saving and loading of a LoRA apart from its model. Sealed.
 ///
 /// Two formats, by the end of the file's name:
 ///
@@ -28,13 +29,12 @@ use crate::training::lora_format::{KERAS_RANK, LoraFormat};
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
-/// use burn::tensor::Device;
-/// use gpt2_presets::{FromPresetOnDevice, LoraWeights};
+/// use gpt2_presets::{FromPreset, LoraWeights};
 /// use gpt2_task::Gpt2CausalLm;
 ///
-/// let load = || Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &Device::flex());
+/// let load = || Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare");
 /// let mut model = load()?;
-/// model.enable_lora(4, None, 1)?;
+/// model.enable_lora(4)?;
 /// // … and `fit` …
 /// let folder = tempfile::tempdir()?;
 /// model.save_lora_weights(folder.path().join("mine.safetensors"))?;
@@ -45,7 +45,7 @@ use crate::training::lora_format::{KERAS_RANK, LoraFormat};
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait LoraWeights {
+pub trait LoraWeights: HasContents {
     /// Writes the LoRA to a file, under a temporary name first.
     ///
     /// # Errors
@@ -144,9 +144,9 @@ fn loaded(backbone: &Gpt2Backbone, path: &Path) -> Result<Gpt2Backbone, PresetEr
         None => {
             let layer_names = file.layers.iter().filter_map(|layer| layer.rsplit('.').next());
             let targets: BTreeSet<&str> = layer_names.collect();
-            let targets: Vec<&str> = targets.into_iter().collect();
+            let config = LoraConfig::new(file.rank).with_target_layer_names(targets);
             // The seed is of no account: the factors are replaced.
-            adapted.enable_lora(file.rank, Some(&targets), 0)?;
+            adapted.enable_lora(config.with_seed(0))?;
         }
         Some(found) if found != file.rank => {
             let (path, expected) = (path.into(), file.rank);

@@ -8,7 +8,7 @@ use gpt2_task::callbacks::{CallbackState, Monitor, MonitorMode};
 use gpt2_task::{BoxError, Callback, Gpt2CausalLm, Logs, TaskError, Trainer};
 use serde_json::{Value, json};
 
-use crate::api::save_to_preset::SaveToPreset;
+use crate::api::save::Save;
 use crate::error::PresetError;
 use crate::formats::keras::objects as keras_objects;
 
@@ -24,17 +24,16 @@ const NAME: &str = "ModelCheckpoint";
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
-/// use burn::tensor::Device;
-/// use gpt2_presets::{FromPresetOnDevice, ModelCheckpoint};
+/// use gpt2_presets::{FromPreset, ModelCheckpoint};
 /// use gpt2_task::{FitOptions, Gpt2CausalLm};
 ///
 /// let folder = tempfile::tempdir()?;
-/// let mut model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &Device::flex())?;
+/// let mut model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare")?;
 /// let mut checkpoint = ModelCheckpoint::new(folder.path()).with_monitor("loss");
 /// let options = FitOptions::new().with_callback(&mut checkpoint);
 /// model.fit(&["ROMEO:\nA dog of that house shall move me to stand."], options)?;
 /// let best = checkpoint.best_path();
-/// Gpt2CausalLm::from_preset(best.to_str().unwrap(), &Device::flex())?;
+/// Gpt2CausalLm::from_preset(best)?;
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -39,13 +39,12 @@ const FORMAT_NAME: &str = "gpt2_training_checkpoint_1";
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
-/// use burn::tensor::Device;
-/// use gpt2_presets::{CheckpointFolder, FromPresetOnDevice};
+/// use gpt2_presets::{CheckpointFolder, FromPreset};
 /// use gpt2_task::{FitOptions, Gpt2CausalLm};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let mut store = CheckpointFolder::new(folder.path().join("training"));
-/// let mut model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare", &Device::flex())?;
+/// let mut model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare")?;
 /// let options = FitOptions::new().with_backup(&mut store, Some(100));
 /// model.fit(&["ROMEO:\nA dog of that house shall move me to stand."], options)?;
 /// assert!(!store.path().exists(), "the training has come to its end");

@@ -6,7 +6,6 @@ use gpt2_tokenizer::TokenId;
 
 use super::cached_model::CachedModel;
 use super::decoding::{Decoded, Decoding};
-use super::logits_processor::LogitsProcessors;
 use super::options::{GenerateOptions, StopTokenIds};
 use super::rows::{OnToken, TokenEvent};
 use crate::causal_lm::Gpt2CausalLm;
@@ -16,6 +15,7 @@ use crate::token_batch::{TokenBatch, check_ids};
 
 /// Answer to one prompt, with its details.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Generation {
     /// The text, with or without its prompt, without special tokens.
     pub text: String,
@@ -36,6 +36,7 @@ impl Generation {
 
 /// One of the answers of a beam search.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct GeneratedBeam {
     /// The text, with or without its prompt, without special tokens.
     pub text: String,
@@ -45,9 +46,9 @@ pub struct GeneratedBeam {
     pub log_probability: f32,
 }
 
-/// What [`Gpt2CausalLm::generate`] takes: a text, several texts, or token ids.
-pub trait GenerateInput {
-    /// The answer has the shape of the question.
+/// Input of [`Gpt2CausalLm::generate`]: a text, several texts, or token ids. Sealed.
+pub trait GenerateInput: Sealed {
+    /// The answer, in the shape of the question.
     type Output;
 
     /// Generates from `self`.
@@ -57,17 +58,22 @@ pub trait GenerateInput {
     /// As [`Gpt2CausalLm::generate`].
     fn generate(
         self,
-        model: &mut Gpt2CausalLm,
+        model: &Gpt2CausalLm,
         options: &GenerateOptions,
     ) -> Result<Self::Output, TaskError>;
 }
+
+/// Its module is private, which seals [`GenerateInput`].
+pub trait Sealed {}
+
+impl Sealed for &str {}
 
 impl GenerateInput for &str {
     type Output = String;
 
     fn generate(
         self,
-        model: &mut Gpt2CausalLm,
+        model: &Gpt2CausalLm,
         options: &GenerateOptions,
     ) -> Result<String, TaskError> {
         let mut texts = [self].as_slice().generate(model, options)?;
@@ -75,12 +81,14 @@ impl GenerateInput for &str {
     }
 }
 
+impl<S: AsRef<str>> Sealed for &[S] {}
+
 impl<S: AsRef<str>> GenerateInput for &[S] {
     type Output = Vec<String>;
 
     fn generate(
         self,
-        model: &mut Gpt2CausalLm,
+        model: &Gpt2CausalLm,
         options: &GenerateOptions,
     ) -> Result<Vec<String>, TaskError> {
         let generations = model.generate_with(self, options, &mut |_| ControlFlow::Continue(()))?;
@@ -91,12 +99,14 @@ impl<S: AsRef<str>> GenerateInput for &[S] {
 /// Inputs that are used as another one is: owned texts, and the other kinds of lists.
 macro_rules! generate_as {
     ($(impl[$($generics:tt)*] $input:ty: $method:ident -> $output:ty;)*) => {$(
+        impl<$($generics)*> Sealed for $input {}
+
         impl<$($generics)*> GenerateInput for $input {
             type Output = $output;
 
             fn generate(
                 self,
-                model: &mut Gpt2CausalLm,
+                model: &Gpt2CausalLm,
                 options: &GenerateOptions,
             ) -> Result<$output, TaskError> {
                 self.$method().generate(model, options)
@@ -106,6 +116,7 @@ macro_rules! generate_as {
 }
 
 generate_as! {
+    impl[] String: as_str -> String;
     impl[] &String: as_str -> String;
     impl[S: AsRef<str>] Vec<S>: as_slice -> Vec<String>;
     impl[S: AsRef<str>] &Vec<S>: as_slice -> Vec<String>;
@@ -113,13 +124,15 @@ generate_as! {
     impl[S: AsRef<str>, const N: usize] &[S; N]: as_slice -> Vec<String>;
 }
 
+impl Sealed for &TokenBatch {}
+
 /// Token ids in, token ids out: KerasHub's way without a preprocessor. The rows keep their width.
 impl GenerateInput for &TokenBatch {
     type Output = TokenBatch;
 
     fn generate(
         self,
-        model: &mut Gpt2CausalLm,
+        model: &Gpt2CausalLm,
         options: &GenerateOptions,
     ) -> Result<TokenBatch, TaskError> {
         if let Some(max_length) = options.max_length {
@@ -128,25 +141,34 @@ impl GenerateInput for &TokenBatch {
         }
         let stop_token_ids = model.stop_token_ids(&options.stop_token_ids)?;
         let continue_always = &mut |_| ControlFlow::Continue(());
-        let processors = options.logits_processors.clone();
-        let decoded = model.search(self, &stop_token_ids, processors, continue_always)?;
+        let decoded = model.search(self, &stop_token_ids, options, continue_always)?;
         let width = self.sequence_length();
         let mask = |&length: &usize| (0..width).map(|position| position < length).collect();
-        let padding_mask = decoded.lengths.iter().map(mask).collect();
+        let padding_mask: Vec<Vec<bool>> = decoded.lengths.iter().map(mask).collect();
         TokenBatch::new(decoded.rows, padding_mask)
     }
 }
 
+impl Sealed for TokenBatch {}
+
+impl GenerateInput for TokenBatch {
+    type Output = Self;
+
+    fn generate(self, model: &Gpt2CausalLm, options: &GenerateOptions) -> Result<Self, TaskError> {
+        (&self).generate(model, options)
+    }
+}
+
 impl Gpt2CausalLm {
-    /// Generates from a text (`&str`), several texts (a slice, an array, a `Vec`), which are one
-    /// batch, or right-padded token ids (`&TokenBatch`), with the compiled sampler.
+    /// Generates from a text, several texts (a slice, an array, a `Vec`), which are one batch, or
+    /// right-padded token ids ([`TokenBatch`]), with the compiled sampler.
     ///
     /// ```
     /// # use gpt2_task::testing::model;
-    /// use gpt2_task::{GenerateOptions, samplers};
+    /// use gpt2_task::GenerateOptions;
     ///
     /// let mut model = model();
-    /// model.compile(samplers::get("greedy")?)?;
+    /// model.compile("greedy")?;
     /// let options = GenerateOptions::new().with_max_length(8);
     /// let text: String = model.generate(" airplane at", &options)?;
     /// assert!(text.starts_with(" airplane at"));
@@ -164,7 +186,7 @@ impl Gpt2CausalLm {
     /// [`TaskError::AutoStopWithoutPreprocessor`]. Without a preprocessor, text is
     /// [`TaskError::NoPreprocessor`]. From the model: [`TaskError::NonFiniteLogits`].
     pub fn generate<I: GenerateInput>(
-        &mut self,
+        &self,
         inputs: I,
         options: &GenerateOptions,
     ) -> Result<I::Output, TaskError> {
@@ -177,7 +199,7 @@ impl Gpt2CausalLm {
     ///
     /// Each item as [`generate`](Self::generate).
     pub fn generate_batches<'a, I>(
-        &'a mut self,
+        &'a self,
         batches: impl IntoIterator<Item = I, IntoIter: 'a>,
         options: &'a GenerateOptions,
     ) -> impl Iterator<Item = Result<I::Output, TaskError>> + 'a
@@ -196,7 +218,7 @@ impl Gpt2CausalLm {
     ///
     /// As [`generate`](Self::generate).
     pub fn generate_with(
-        &mut self,
+        &self,
         prompts: &[impl AsRef<str>],
         options: &GenerateOptions,
         on_token: &mut dyn FnMut(TokenEvent) -> ControlFlow<()>,
@@ -210,8 +232,7 @@ impl Gpt2CausalLm {
         let input =
             preprocessor.generate_preprocess(prompts, Some(max_length), options.truncate)?;
         let prompt_lengths = input.row_lengths()?;
-        let processors = options.logits_processors.clone();
-        let decoded = self.search(&input, &stop_token_ids, processors, on_token)?;
+        let decoded = self.search(&input, &stop_token_ids, options, on_token)?;
         self.describe(decoded, prompt_lengths, options.strip_prompt)
     }
 
@@ -224,19 +245,19 @@ impl Gpt2CausalLm {
     ///
     /// As [`generate`](Self::generate).
     pub fn generate_step(
-        &mut self,
+        &self,
         inputs: &TokenBatch,
         stop_token_ids: &[TokenId],
         on_token: &mut OnToken<'_>,
     ) -> Result<Decoded, TaskError> {
-        self.search(inputs, stop_token_ids, LogitsProcessors::new(), on_token)
+        self.search(inputs, stop_token_ids, &GenerateOptions::new(), on_token)
     }
 
     fn search(
-        &mut self,
+        &self,
         inputs: &TokenBatch,
         stop_token_ids: &[TokenId],
-        processors: LogitsProcessors,
+        options: &GenerateOptions,
         on_token: &mut OnToken<'_>,
     ) -> Result<Decoded, TaskError> {
         let prompt_lengths = inputs.row_lengths()?;
@@ -247,15 +268,15 @@ impl Gpt2CausalLm {
         check_length("sequence_length", width, self.backbone().config().max_sequence_length)?;
         inputs.check_ids(self.backbone().config().vocabulary_size)?;
         let mut model = CachedModel::new(self.backbone(), inputs.batch_size(), width)?;
-        let draws = self.next_draws();
+        let draws = self.next_draws(options.seed);
         let mut rows = inputs.token_ids().to_vec();
         for (row, &length) in rows.iter_mut().zip(&prompt_lengths) {
             row[length..].fill(0);
         }
         let mut decoding =
             Decoding::new(&mut model, rows, prompt_lengths, stop_token_ids, draws, on_token)
-                .with_logits_processors(processors);
-        let beams = self.sampler_mut().search(&mut decoding)?;
+                .with_logits_processors(options.logits_processors.clone());
+        let beams = self.sampler().search(&mut decoding)?;
         Ok(decoding.finish(beams))
     }
 

@@ -8,6 +8,7 @@ use crate::error::TaskError;
 
 /// One token as it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TokenEvent {
     /// Its row in the batch.
     pub row: usize,

@@ -67,7 +67,9 @@ impl<'a> Batches<'a> {
         match self.data.clone() {
             TrainingData::Dataset(dataset) => self.of_dataset(&*dataset, epoch, batch),
             TrainingData::Batches(start) => self.of_stream(&*start, epoch, batch),
-            TrainingData::Texts(_) => unreachable!("texts are made a data set first"),
+            TrainingData::Texts(_) | TrainingData::TextStream(_) => {
+                unreachable!("texts are made a data set or batches first")
+            }
         }
     }
 
@@ -154,7 +156,7 @@ mod tests {
 
     fn batch(ids: &[u32]) -> TrainingBatch {
         let rows: Vec<Vec<u32>> = ids.iter().map(|&id| vec![id]).collect();
-        TrainingBatch::new(TokenBatch::unpadded(rows.clone()).unwrap(), rows, None).unwrap()
+        TrainingBatch::new(TokenBatch::unpadded(rows.clone()).unwrap(), rows).unwrap()
     }
 
     /// The first ids of the rows of every batch of some epochs.

@@ -1,5 +1,8 @@
 //! What `compile` sets: how a model generates, and how it is trained.
 
+use std::fmt;
+use std::str::FromStr;
+
 use burn::tensor::DType;
 use gpt2_backbone::WeightDtype;
 use serde::{Deserialize, Serialize};
@@ -8,6 +11,8 @@ use super::loss::SparseCategoricalCrossentropy;
 use super::metrics::Metric;
 use super::optimizers::loss_scale::LossScale;
 use super::optimizers::optimizer::Optimizer;
+use crate::error::TaskError;
+use crate::generation::samplers::config::SamplerConfig;
 use crate::generation::samplers::sampler::SearchStrategy;
 use crate::generation::samplers::top_k::TopKSampler;
 
@@ -15,8 +20,17 @@ use crate::generation::samplers::top_k::TopKSampler;
 ///
 /// Normalisations, the softmax of the loss and the optimizer compute in 32-bit floats always, as
 /// under Keras' policies of these names.
+///
+/// ```
+/// use gpt2_task::Precision;
+///
+/// assert_eq!("mixed_bfloat16".parse::<Precision>()?, Precision::MixedBfloat16);
+/// assert_eq!(Precision::Float32.to_string(), "float32");
+/// # Ok::<(), gpt2_task::TaskError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Precision {
     /// 32-bit floats throughout.
     #[default]
@@ -25,6 +39,27 @@ pub enum Precision {
     MixedBfloat16,
     /// float16, with a dynamic loss scale unless the optimizer has one.
     MixedFloat16,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Float32 => "float32",
+            Self::MixedBfloat16 => "mixed_bfloat16",
+            Self::MixedFloat16 => "mixed_float16",
+        })
+    }
+}
+
+impl FromStr for Precision {
+    type Err = TaskError;
+
+    fn from_str(text: &str) -> Result<Self, TaskError> {
+        let all = [Self::Float32, Self::MixedBfloat16, Self::MixedFloat16];
+        let expected = "`float32`, `mixed_bfloat16` or `mixed_float16`";
+        let found = all.into_iter().find(|precision| precision.to_string() == text);
+        found.ok_or_else(|| TaskError::invalid_text("the precision", expected, text))
+    }
 }
 
 impl Precision {
@@ -62,8 +97,9 @@ impl Precision {
 ///         .with_weighted_metrics([Metric::SparseCategoricalAccuracy, Metric::Perplexity])
 ///         .with_sampler(GreedySampler::new()),
 /// )?;
-/// // A sampler alone leaves the rest at its defaults.
+/// // A sampler alone, also as text, leaves the rest at its defaults.
 /// model.compile(GreedySampler::new())?;
+/// model.compile("top_k:k=3")?;
 /// # Ok::<(), gpt2_task::TaskError>(())
 /// ```
 pub struct CompileOptions {
@@ -169,8 +205,64 @@ impl Default for CompileOptions {
     }
 }
 
+/// The defaults with this sampler.
 impl<S: SearchStrategy + 'static> From<S> for CompileOptions {
     fn from(sampler: S) -> Self {
         Self::new().with_sampler(sampler)
+    }
+}
+
+/// The defaults with this sampler.
+impl From<SamplerConfig> for CompileOptions {
+    fn from(sampler: SamplerConfig) -> Self {
+        Self::from(sampler.build())
+    }
+}
+
+/// Argument of [`Gpt2CausalLm::compile`](crate::Gpt2CausalLm::compile): [`CompileOptions`], or a
+/// sampler for the defaults, as a value, a [`SamplerConfig`], or text as
+/// [`samplers::get`](crate::samplers::get) takes it.
+pub trait IntoCompileOptions {
+    /// The options.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::InvalidSampler`] for a text that names no sampler.
+    fn into_compile_options(self) -> Result<CompileOptions, TaskError>;
+}
+
+impl IntoCompileOptions for CompileOptions {
+    fn into_compile_options(self) -> Result<CompileOptions, TaskError> {
+        Ok(self)
+    }
+}
+
+impl<S: SearchStrategy + 'static> IntoCompileOptions for S {
+    fn into_compile_options(self) -> Result<CompileOptions, TaskError> {
+        Ok(self.into())
+    }
+}
+
+impl IntoCompileOptions for SamplerConfig {
+    fn into_compile_options(self) -> Result<CompileOptions, TaskError> {
+        Ok(self.into())
+    }
+}
+
+impl IntoCompileOptions for &str {
+    fn into_compile_options(self) -> Result<CompileOptions, TaskError> {
+        self.parse::<SamplerConfig>()?.into_compile_options()
+    }
+}
+
+impl IntoCompileOptions for String {
+    fn into_compile_options(self) -> Result<CompileOptions, TaskError> {
+        self.as_str().into_compile_options()
+    }
+}
+
+impl IntoCompileOptions for &String {
+    fn into_compile_options(self) -> Result<CompileOptions, TaskError> {
+        self.as_str().into_compile_options()
     }
 }

@@ -1,11 +1,13 @@
 //! Training data: examples by index, or batches from an iterator.
 
+use std::borrow::Cow;
+use std::iter;
 use std::sync::Arc;
 
 use crate::causal_lm_preprocessor::Gpt2CausalLmPreprocessor;
 use crate::error::TaskError;
 use crate::fingerprint::Fingerprint;
-use crate::training_batch::{TrainingBatch, pick};
+use crate::training_batch::TrainingBatch;
 
 /// Examples that can be asked for in any order, so that they can be shuffled, split and resumed.
 ///
@@ -34,7 +36,7 @@ pub trait Dataset: Send + Sync {
 
 /// Texts, tokenized and packed batch by batch.
 pub(crate) struct TextDataset<'a> {
-    texts: Vec<&'a str>,
+    texts: Vec<Cow<'a, str>>,
     preprocessor: Gpt2CausalLmPreprocessor,
 }
 
@@ -44,7 +46,8 @@ impl Dataset for TextDataset<'_> {
     }
 
     fn batch(&self, indices: &[usize]) -> Result<TrainingBatch, TaskError> {
-        self.preprocessor.preprocess(&pick(&self.texts, indices), None)
+        let texts: Vec<&str> = indices.iter().map(|&index| &*self.texts[index]).collect();
+        self.preprocessor.preprocess(&texts, None)
     }
 
     fn fingerprint(&self) -> String {
@@ -113,13 +116,33 @@ impl Dataset for Subset<'_> {
 /// Batches in the order in which they come.
 pub type BatchIterator<'a> = Box<dyn Iterator<Item = Result<TrainingBatch, TaskError>> + 'a>;
 
-/// What `fit` and `evaluate` work on.
+/// Texts in the order in which they come.
+pub type TextIterator<'a> = Box<dyn Iterator<Item = Cow<'a, str>> + 'a>;
+
+/// Data of `fit`, `evaluate` and `predict_batches`.
 ///
-/// Made from texts, a [`TrainingBatch`], a [`Dataset`], or a function that starts an iterator.
+/// Made from texts, a [`TrainingBatch`], a [`Dataset`], or a function that starts an iterator of
+/// texts or batches.
+///
+/// ```
+/// # let mut model = gpt2_task::testing::model();
+/// use gpt2_task::{FitOptions, TrainingData};
+///
+/// let options = || FitOptions::new().with_batch_size(2);
+/// model.fit(["a plane", "the port"], options())?;
+/// model.fit(vec![String::from("a plane")], options())?;
+/// let texts = || ["a plane", "the port"].into_iter().map(str::to_lowercase);
+/// model.fit(TrainingData::texts(texts), options())?;
+/// # Ok::<(), gpt2_task::TaskError>(())
+/// ```
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum TrainingData<'a> {
     /// Texts, for a model with a preprocessor.
-    Texts(Vec<&'a str>),
+    Texts(Vec<Cow<'a, str>>),
+    /// Texts from an iterator, for a model with a preprocessor; called at the beginning, and again
+    /// when the iterator ends.
+    TextStream(Arc<dyn Fn() -> TextIterator<'a> + 'a>),
     /// Examples by index.
     Dataset(Arc<dyn Dataset + 'a>),
     /// Ready-made batches; called at the beginning, and again when the iterator ends.
@@ -130,6 +153,18 @@ impl<'a> TrainingData<'a> {
     /// Examples by index.
     pub fn dataset(dataset: impl Dataset + 'a) -> Self {
         Self::Dataset(Arc::new(dataset))
+    }
+
+    /// Texts from an iterator, which `start` begins anew for every epoch. They are tokenized when their
+    /// batch is asked for.
+    ///
+    /// They come in the iterator's order: nothing is shuffled or split.
+    pub fn texts<I>(start: impl Fn() -> I + 'a) -> Self
+    where
+        I: IntoIterator<Item: Into<Cow<'a, str>> + 'a>,
+        I::IntoIter: 'a,
+    {
+        Self::TextStream(Arc::new(move || Box::new(start().into_iter().map(Into::into))))
     }
 
     /// Batches from an iterator, which `start` begins anew for every epoch.
@@ -143,24 +178,39 @@ impl<'a> TrainingData<'a> {
         Self::Batches(Arc::new(move || Box::new(start().into_iter())))
     }
 
-    /// The examples, or the batches where there are no examples.
+    /// The examples, or the batches where there are no examples. Texts of an iterator are cut into
+    /// batches of `batch_size`.
     pub(crate) fn resolve(
         self,
         preprocessor: Option<&Gpt2CausalLmPreprocessor>,
+        batch_size: usize,
         operation: &'static str,
     ) -> Result<Self, TaskError> {
-        let Self::Texts(texts) = self else { return Ok(self) };
+        if let Self::Dataset(_) | Self::Batches(_) = self {
+            return Ok(self);
+        }
         let preprocessor = preprocessor.ok_or(TaskError::NoPreprocessor { operation })?.clone();
-        Ok(Self::dataset(TextDataset { texts, preprocessor }))
+        Ok(match self {
+            Self::Texts(texts) => Self::dataset(TextDataset { texts, preprocessor }),
+            Self::TextStream(start) => Self::batches(move || {
+                let preprocessor = preprocessor.clone();
+                let mut texts = start();
+                iter::from_fn(move || {
+                    let batch: Vec<Cow<'a, str>> = texts.by_ref().take(batch_size).collect();
+                    (!batch.is_empty()).then(|| preprocessor.preprocess(&batch, None))
+                })
+            }),
+            Self::Dataset(_) | Self::Batches(_) => self,
+        })
     }
 
-    /// All examples as one batch, or the first batch of an iterator.
+    /// All examples or texts as one batch, or the first batch of an iterator.
     pub(crate) fn into_batch(
         self,
         preprocessor: Option<&Gpt2CausalLmPreprocessor>,
         operation: &'static str,
     ) -> Result<TrainingBatch, TaskError> {
-        let batch = match self.resolve(preprocessor, operation)? {
+        let batch = match self.resolve(preprocessor, usize::MAX, operation)? {
             Self::Dataset(dataset) if !dataset.is_empty() => {
                 Some(dataset.batch(&(0..dataset.len()).collect::<Vec<_>>()))
             }
@@ -173,7 +223,19 @@ impl<'a> TrainingData<'a> {
 
 impl<'a, S: AsRef<str>> From<&'a [S]> for TrainingData<'a> {
     fn from(texts: &'a [S]) -> Self {
-        Self::Texts(texts.iter().map(AsRef::as_ref).collect())
+        Self::Texts(texts.iter().map(|text| Cow::Borrowed(text.as_ref())).collect())
+    }
+}
+
+impl<'a, S: Into<Cow<'a, str>>> From<Vec<S>> for TrainingData<'a> {
+    fn from(texts: Vec<S>) -> Self {
+        Self::Texts(texts.into_iter().map(Into::into).collect())
+    }
+}
+
+impl<'a, S: Into<Cow<'a, str>>, const N: usize> From<[S; N]> for TrainingData<'a> {
+    fn from(texts: [S; N]) -> Self {
+        Self::Texts(texts.into_iter().map(Into::into).collect())
     }
 }
 

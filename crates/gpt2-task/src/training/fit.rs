@@ -45,7 +45,7 @@ impl Gpt2CausalLm {
         options: FitOptions<'a>,
     ) -> Result<History, TaskError> {
         check(&options)?;
-        let data = data.into().resolve(self.preprocessor(), "fit")?;
+        let data = data.into().resolve(self.preprocessor(), options.batch_size, "fit")?;
         let (data, validation) = self.split(data, &options)?;
         let mut run = Run::new(self, data, validation, options)?;
         run.resume()?;
@@ -68,7 +68,7 @@ impl Gpt2CausalLm {
     ) -> Result<Logs, TaskError> {
         check_count("evaluate", "batch_size", batch_size)?;
         check_count("evaluate", "steps", steps.unwrap_or(1))?;
-        let data = data.into().resolve(self.preprocessor(), "evaluate")?;
+        let data = data.into().resolve(self.preprocessor(), batch_size, "evaluate")?;
         self.evaluate_batches(&data, BatchPlan { batch_size, steps, repeat: false, seed: None }, "")
     }
 
@@ -98,10 +98,11 @@ impl Gpt2CausalLm {
         data: TrainingData<'a>,
         options: &FitOptions<'a>,
     ) -> Result<(TrainingData<'a>, Option<Validation<'a>>), TaskError> {
+        let batch_size = options.validation_batch_size.unwrap_or(options.batch_size);
         let validation = |data| Validation {
             data,
             plan: BatchPlan {
-                batch_size: options.validation_batch_size.unwrap_or(options.batch_size),
+                batch_size,
                 steps: options.validation_steps,
                 repeat: false,
                 seed: None,
@@ -109,7 +110,7 @@ impl Gpt2CausalLm {
             freq: options.validation_freq.clone(),
         };
         if let Some(given) = &options.validation_data {
-            let resolved = given.clone().resolve(self.preprocessor(), "fit")?;
+            let resolved = given.clone().resolve(self.preprocessor(), batch_size, "fit")?;
             return Ok((data, Some(validation(resolved))));
         }
         if options.validation_split == 0.0 {

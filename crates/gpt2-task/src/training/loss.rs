@@ -11,6 +11,7 @@ use crate::error::TaskError;
 /// The cross-entropy of the next token, from logits
 /// (`keras/src/losses/losses.py`, `SparseCategoricalCrossentropy(from_logits=True)`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SparseCategoricalCrossentropy {
     /// Divisor of the weighted sum of a batch.
     pub reduction: Reduction,

@@ -7,6 +7,7 @@ use super::logs::Logs;
 /// What is measured besides the loss; every target counts by its weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Metric {
     /// The share of targets that are the most probable token
     /// (`keras/src/metrics/accuracy_metrics.py`).

@@ -12,12 +12,13 @@ use serde_json::{Map, Value};
 
 use crate::error::PresetError;
 use crate::formats::config_file::CONFIG_FILE;
+use crate::formats::contents::{Contents, WriteOptions};
 use crate::formats::format::{Format, OpenedPreset};
 use crate::formats::gguf::file::GgufFile;
 use crate::formats::gguf::keys::{MAGIC, TOKENIZER_MODEL};
 use crate::formats::gguf::opened_file::OpenedFile;
 use crate::formats::gguf::weight_map::{GGUF, HEAD, TOKEN_EMBEDDING};
-use crate::formats::gguf::{config, tokenizer};
+use crate::formats::gguf::{config, tokenizer, write};
 use crate::formats::preset_format::PresetFormat;
 use crate::source::preset_folder::PresetFolder;
 use crate::source::single_file::SingleFile;
@@ -67,6 +68,19 @@ impl Format for Gguf {
             return Ok(None);
         };
         Ok(Some(Arc::new(GgufPreset(OpenedFile::open(file, GGUF_FILE)?))))
+    }
+
+    fn name(&self) -> PresetFormat {
+        PresetFormat::Gguf
+    }
+
+    fn write(
+        &self,
+        contents: Contents<'_>,
+        file: &Path,
+        options: &WriteOptions,
+    ) -> Result<(), PresetError> {
+        write::write(contents, file, options)
     }
 }
 
@@ -152,9 +166,8 @@ mod tests {
     use gpt2_tokenizer::{Gpt2TokenizerConfig, Merges, Vocabulary};
 
     use super::*;
-    use crate::api::export_to_gguf::ExportToGguf;
-    use crate::api::from_preset::{FromPreset, FromPresetOnDevice};
-    use crate::api::save_to_preset::SaveToPreset;
+    use crate::api::from_preset::FromPreset;
+    use crate::api::save::Save;
     use crate::formats::gguf::header::reads;
     use crate::preset::Preset;
 
@@ -167,7 +180,7 @@ mod tests {
         let vocabulary = Vocabulary::from_json(vocabulary).unwrap();
         let merges = Merges::parse("a b\n").unwrap();
         let tokenizer = Gpt2Tokenizer::new(vocabulary, merges, Gpt2TokenizerConfig::new()).unwrap();
-        let config = PreprocessorConfig::default();
+        let config = PreprocessorConfig::new().with_sequence_length(3);
         let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer, config).unwrap();
         Gpt2CausalLm::new(backbone, Some(preprocessor)).unwrap()
     }
@@ -190,7 +203,7 @@ mod tests {
             })
         };
         let device = Device::flex();
-        let load = |path: &str| drop(Gpt2CausalLm::from_preset(path, &device).unwrap());
+        let load = |path: &str| drop(Gpt2CausalLm::from_preset_with(path, &device).unwrap());
         assert_eq!(count(&load), [1, 1]);
         assert_eq!(count(&|path| drop(Gpt2Tokenizer::from_preset(path).unwrap())), [1, 1]);
         let elsewhere = tempfile::tempdir().unwrap();

@@ -8,6 +8,7 @@ use crate::error::PresetError;
 use crate::formats::contents::{Contents, WriteOptions};
 use crate::formats::gguf::file_writer;
 use crate::formats::gguf::limits::{check_backbone, check_tokenizer};
+use crate::formats::preset_format::PresetFormat;
 use crate::formats::tables::check_vocabulary;
 use crate::weights::placed_parameters::{Counted, Parameters};
 
@@ -19,7 +20,11 @@ pub(crate) fn write(
     options: &WriteOptions,
 ) -> Result<(), PresetError> {
     let (Some(parameters), tokenizer) = contents.into_parts() else {
-        unreachable!("`ExportToGguf` is implemented for what has parameters")
+        return Err(PresetError::CannotSave {
+            what: "a tokenizer without a model",
+            format: PresetFormat::Gguf.name(),
+            remedy: "save the model with it, or the tokenizer in another format",
+        });
     };
     let mut parameters = Counted::new(parameters, &options.on_progress);
     let config = parameters.config();

@@ -9,7 +9,7 @@ use crate::formats::format::{Format, LoneTokenizer};
 use crate::formats::keras::archive::KerasArchive;
 use crate::formats::keras::names::{TASK_CONFIG_FILE, VOCABULARY_FILE, WEIGHTS};
 use crate::formats::keras::weight_map::KERAS;
-use crate::formats::keras::{config, tokenizer};
+use crate::formats::keras::{config, tokenizer, write};
 use crate::formats::preset_format::PresetFormat;
 use crate::formats::publishing::Publishing;
 use crate::source::preset_folder::PresetFolder;
@@ -41,6 +41,9 @@ pub(crate) static FORMAT: FolderFormat = FolderFormat {
         task_file: Some(TASK_CONFIG_FILE),
         usage: |_| String::new(),
     },
+    // KerasHub's default.
+    default_shard_size: 10 * 1024 * 1024 * 1024,
+    write: write::write,
 };
 
 fn folder_of_file(path: &Path) -> Result<Option<Arc<dyn PresetFolder>>, PresetError> {

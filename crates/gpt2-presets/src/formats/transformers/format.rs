@@ -7,7 +7,7 @@ use crate::formats::preset_format::PresetFormat;
 use crate::formats::publishing::Publishing;
 use crate::formats::transformers::names::{PYTORCH, SAFETENSORS, TOKENIZER_FILE, VOCABULARY_FILE};
 use crate::formats::transformers::weight_map::TRANSFORMERS;
-use crate::formats::transformers::{config, tokenizer};
+use crate::formats::transformers::{config, tokenizer, write};
 use crate::source::preset_folder::PresetFolder;
 use crate::tensors::pytorch::file::PytorchFile;
 use crate::tensors::safetensors::file::SafetensorsFile;
@@ -47,6 +47,9 @@ pub(crate) static FORMAT: FolderFormat = FolderFormat {
             )
         },
     },
+    // Default of transformers 5.
+    default_shard_size: 50_000_000_000,
+    write: write::write,
 };
 
 fn checkpoint(

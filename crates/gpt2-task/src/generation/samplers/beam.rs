@@ -17,6 +17,7 @@ use crate::generation::top_tokens::TokenProbability;
 /// and a beam that reaches a stop token goes on competing with what follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct BeamSampler {
     /// Continuations kept of every row. Default: 5.
     pub num_beams: usize,
@@ -31,6 +32,7 @@ pub struct BeamSampler {
 /// Scores of a beam search while it feeds the rest of a longer prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RaggedBeams {
     /// As KerasHub: the scores of tokens that the prompt then overwrites are kept, and all beams
     /// become equal. The row's answer depends on the other rows of the batch.
@@ -54,18 +56,21 @@ impl BeamSampler {
     }
 
     /// Sets whether all beams are returned.
+    #[must_use]
     pub fn with_return_all_beams(mut self, return_all_beams: bool) -> Self {
         self.return_all_beams = return_all_beams;
         self
     }
 
     /// Sets the divisor of the logits.
+    #[must_use]
     pub fn with_temperature(mut self, temperature: f32) -> Self {
         self.temperature = temperature;
         self
     }
 
     /// Sets the treatment of prompts of different lengths.
+    #[must_use]
     pub fn with_ragged(mut self, ragged: RaggedBeams) -> Self {
         self.ragged = ragged;
         self
@@ -128,7 +133,7 @@ struct Candidate {
 }
 
 impl SearchStrategy for BeamSampler {
-    fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
+    fn search(&self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
         // Every row starts with one beam, so that the prompts are computed once.
         let mut scores = vec![vec![0.0]; decoding.rows().len()];
         while !decoding.is_done() {

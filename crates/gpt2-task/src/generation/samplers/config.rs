@@ -29,6 +29,7 @@ use crate::error::TaskError;
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SamplerConfig {
     /// `beam`: `num_beams`, `return_all_beams`, `temperature`, `ragged`.
     Beam(BeamSampler),
@@ -67,6 +68,7 @@ impl SamplerConfig {
     }
 
     /// Sets the seed where the sampler draws random numbers and has none yet.
+    #[must_use]
     pub fn with_default_seed(mut self, seed: u64) -> Self {
         let slot = match &mut self {
             Self::Random(sampler) => &mut sampler.seed,

@@ -21,6 +21,7 @@ use crate::generation::top_tokens::TokenProbability;
 /// between the token's hidden state and those of the tokens before it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ContrastiveSampler {
     /// Number of candidates. Default: 5. Each costs a forward pass.
     pub k: usize,
@@ -43,6 +44,7 @@ impl ContrastiveSampler {
     }
 
     /// Sets the divisor of the logits.
+    #[must_use]
     pub fn with_temperature(mut self, temperature: f32) -> Self {
         self.temperature = temperature;
         self
@@ -71,7 +73,7 @@ impl ContrastiveSampler {
 }
 
 impl SearchStrategy for ContrastiveSampler {
-    fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
+    fn search(&self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
         if decoding.is_done() {
             return Ok(None);
         }

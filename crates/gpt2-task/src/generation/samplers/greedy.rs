@@ -38,11 +38,11 @@ impl GreedySampler {
 }
 
 impl Sampler for GreedySampler {
-    fn get_next_token(&mut self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
+    fn get_next_token(&self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
         token(argmax(probabilities))
     }
 
-    fn get_next_token_of_logits(&mut self, logits: &mut [f32], _draw: &mut Draw) -> TokenId {
+    fn get_next_token_of_logits(&self, logits: &mut [f32], _draw: &mut Draw) -> TokenId {
         token(argmax_of_softmax(logits))
     }
 

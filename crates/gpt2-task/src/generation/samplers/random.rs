@@ -13,6 +13,7 @@ use crate::generation::probabilities::token;
 /// Draws from the whole distribution (`keras_hub/src/samplers/random_sampler.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RandomSampler {
     /// What the logits are divided by: 1.
     pub temperature: f32,
@@ -33,12 +34,14 @@ impl RandomSampler {
     }
 
     /// Sets what the logits are divided by.
+    #[must_use]
     pub fn with_temperature(mut self, temperature: f32) -> Self {
         self.temperature = temperature;
         self
     }
 
     /// Sets the seed of the random numbers.
+    #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -46,7 +49,7 @@ impl RandomSampler {
 }
 
 impl Sampler for RandomSampler {
-    fn get_next_token(&mut self, probabilities: &mut [f32], draw: &mut Draw) -> TokenId {
+    fn get_next_token(&self, probabilities: &mut [f32], draw: &mut Draw) -> TokenId {
         token(draw.categorical(probabilities))
     }
 

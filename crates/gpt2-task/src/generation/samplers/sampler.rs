@@ -18,28 +18,30 @@ use crate::generation::probabilities::softmax;
 /// struct Forbid(Vec<TokenId>);
 ///
 /// impl Sampler for Forbid {
-///     fn get_next_token(&mut self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
+///     fn get_next_token(&self, probabilities: &mut [f32], _draw: &mut Draw) -> TokenId {
 ///         for &token in &self.0 {
 ///             probabilities[token as usize] = 0.0;
 ///         }
 ///         argmax(probabilities) as TokenId
 ///     }
 /// }
-/// # let mut sampler = Forbid(vec![1]);
+/// # let sampler = Forbid(vec![1]);
 /// # assert_eq!(sampler.get_next_token(&mut [0.1, 0.6, 0.3], &mut Draw::new(0, 0, 0, 0)), 2);
 /// ```
-pub trait Sampler: Send {
+pub trait Sampler: Send + Sync {
     /// The next token of one row.
     ///
     /// `probabilities` has an entry for every token of the vocabulary and may be overwritten.
-    /// Random numbers come from `draw`, so that a seed reproduces them.
-    fn get_next_token(&mut self, probabilities: &mut [f32], draw: &mut Draw) -> TokenId;
+    /// Random numbers come from `draw`, so that a seed reproduces them. Threads may generate at once
+    /// with one sampler: a search that remembers earlier tokens implements [`SearchStrategy`], whose
+    /// `search` keeps what belongs to one generation.
+    fn get_next_token(&self, probabilities: &mut [f32], draw: &mut Draw) -> TokenId;
 
     /// The next token of one row, chosen by its logits, which may be overwritten.
     ///
     /// Computes the probabilities and asks [`get_next_token`](Self::get_next_token); a sampler that
     /// needs no probabilities overrides it, and then the search does not ask the other.
-    fn get_next_token_of_logits(&mut self, logits: &mut [f32], draw: &mut Draw) -> TokenId {
+    fn get_next_token_of_logits(&self, logits: &mut [f32], draw: &mut Draw) -> TokenId {
         softmax(logits, self.temperature());
         self.get_next_token(logits, draw)
     }
@@ -74,14 +76,15 @@ pub trait Sampler: Send {
 
 /// Fills all rows of a batch; every [`Sampler`] is one that goes token by token.
 ///
-/// Implement it for a search that looks further, as beam search does.
-pub trait SearchStrategy: Send {
+/// Implement it for a search that looks further, as beam search does, or that remembers what it
+/// chose. Threads may search at once: variables of `search` hold the state of one generation.
+pub trait SearchStrategy: Send + Sync {
     /// Fills the rows until [`Decoding::is_done`]; returns all beams where several are kept.
     ///
     /// # Errors
     ///
     /// The model's, and what the search itself refuses.
-    fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError>;
+    fn search(&self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError>;
 
     /// The seed of the random numbers; `None` draws a new one when the model is compiled.
     fn seed(&self) -> Option<u64> {
@@ -100,7 +103,7 @@ pub trait SearchStrategy: Send {
 }
 
 impl<S: Sampler> SearchStrategy for S {
-    fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
+    fn search(&self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
         if let Some(choice) = self.choice()
             && decoding.fill_on_device(choice)?
         {
@@ -129,8 +132,8 @@ impl<S: Sampler> SearchStrategy for S {
 }
 
 impl SearchStrategy for Box<dyn SearchStrategy> {
-    fn search(&mut self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
-        self.as_mut().search(decoding)
+    fn search(&self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
+        self.as_ref().search(decoding)
     }
 
     fn seed(&self) -> Option<u64> {

@@ -14,6 +14,7 @@ use crate::generation::probabilities::{token, top_k};
 /// `keras_hub/src/samplers/top_k_sampler.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct TopKSampler {
     /// Number of tokens to draw from: 5.
     pub k: usize,
@@ -36,12 +37,14 @@ impl TopKSampler {
     }
 
     /// Sets what the logits are divided by.
+    #[must_use]
     pub fn with_temperature(mut self, temperature: f32) -> Self {
         self.temperature = temperature;
         self
     }
 
     /// Sets the seed of the random numbers.
+    #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -49,7 +52,7 @@ impl TopKSampler {
 }
 
 impl Sampler for TopKSampler {
-    fn get_next_token(&mut self, probabilities: &mut [f32], draw: &mut Draw) -> TokenId {
+    fn get_next_token(&self, probabilities: &mut [f32], draw: &mut Draw) -> TokenId {
         let kept = top_k(probabilities, self.k);
         let weights: Vec<f32> = kept.iter().map(|&index| probabilities[index]).collect();
         token(kept[draw.categorical(&weights)])

@@ -23,6 +23,7 @@ const SORTED_GROWTH: usize = 16;
 /// tokens are considered, and `p` still refers to the whole distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct TopPSampler {
     /// The probability to be exceeded: 0.1.
     pub p: f32,
@@ -47,18 +48,21 @@ impl TopPSampler {
     }
 
     /// Sets the most tokens to keep.
+    #[must_use]
     pub fn with_k(mut self, k: usize) -> Self {
         self.k = Some(k);
         self
     }
 
     /// Sets what the logits are divided by.
+    #[must_use]
     pub fn with_temperature(mut self, temperature: f32) -> Self {
         self.temperature = temperature;
         self
     }
 
     /// Sets the seed of the random numbers.
+    #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -92,7 +96,7 @@ impl TopPSampler {
 }
 
 impl Sampler for TopPSampler {
-    fn get_next_token(&mut self, probabilities: &mut [f32], draw: &mut Draw) -> TokenId {
+    fn get_next_token(&self, probabilities: &mut [f32], draw: &mut Draw) -> TokenId {
         let kept = self.kept(probabilities);
         let weights: Vec<f32> = kept.iter().map(|&token| probabilities[token as usize]).collect();
         kept[draw.categorical(&weights)]

@@ -39,12 +39,14 @@ impl<W: Write> CsvLogger<W> {
     }
 
     /// Sets what stands between two values: a comma.
+    #[must_use]
     pub fn with_separator(mut self, separator: char) -> Self {
         self.separator = separator;
         self
     }
 
     /// Sets whether the rows go behind those of an earlier training, without a header: no.
+    #[must_use]
     pub fn with_append(mut self, append: bool) -> Self {
         self.header = !append;
         self

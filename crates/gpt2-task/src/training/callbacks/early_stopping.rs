@@ -53,24 +53,28 @@ impl EarlyStopping {
     }
 
     /// Sets by how much a number must be better to count: 0.
+    #[must_use]
     pub fn with_min_delta(mut self, min_delta: f64) -> Self {
         self.monitor = self.monitor.with_min_delta(min_delta);
         self
     }
 
     /// Sets the epochs without improvement after which the training ends: 0.
+    #[must_use]
     pub fn with_patience(mut self, patience: usize) -> Self {
         self.patience = patience;
         self
     }
 
     /// Sets which numbers are better: the name decides.
+    #[must_use]
     pub fn with_mode(mut self, mode: MonitorMode) -> Self {
         self.monitor = self.monitor.with_mode(mode);
         self
     }
 
     /// Sets a number that must be passed too: none. Epochs that do not pass it are waited for.
+    #[must_use]
     pub fn with_baseline(mut self, baseline: f64) -> Self {
         self.baseline = Some(baseline);
         self
@@ -80,12 +84,14 @@ impl EarlyStopping {
     ///
     /// The best epoch counts even if it does not pass the baseline. A second copy of the weights
     /// is held.
+    #[must_use]
     pub fn with_restore_best_weights(mut self, restore_best_weights: bool) -> Self {
         self.restore_best_weights = restore_best_weights;
         self
     }
 
     /// Sets the first epoch, counted from 0, that is watched: 0.
+    #[must_use]
     pub fn with_start_from_epoch(mut self, epoch: usize) -> Self {
         self.start_from_epoch = epoch;
         self

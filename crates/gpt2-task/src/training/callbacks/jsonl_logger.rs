@@ -35,6 +35,7 @@ impl<W: Write> JsonlLogger<W> {
     }
 
     /// Sets that every so many batches there is a line too.
+    #[must_use]
     pub fn with_batches(mut self, every: usize) -> Self {
         self.batches = Some(every);
         self

@@ -42,6 +42,7 @@ impl<'a> LambdaCallback<'a> {
     }
 
     /// Sets what [`Callback::on_train_begin`] does.
+    #[must_use]
     pub fn with_on_train_begin(
         mut self,
         closure: impl FnMut(&mut Trainer<'_>) -> Result<(), BoxError> + 'a,
@@ -51,6 +52,7 @@ impl<'a> LambdaCallback<'a> {
     }
 
     /// Sets what [`Callback::on_epoch_begin`] does.
+    #[must_use]
     pub fn with_on_epoch_begin(
         mut self,
         closure: impl FnMut(usize, &mut Trainer<'_>) -> Result<(), BoxError> + 'a,
@@ -60,6 +62,7 @@ impl<'a> LambdaCallback<'a> {
     }
 
     /// Sets what [`Callback::on_train_batch_end`] does.
+    #[must_use]
     pub fn with_on_train_batch_end(
         mut self,
         closure: impl FnMut(usize, &Logs, &mut Trainer<'_>) -> Result<(), BoxError> + 'a,
@@ -69,6 +72,7 @@ impl<'a> LambdaCallback<'a> {
     }
 
     /// Sets what [`Callback::on_epoch_end`] does.
+    #[must_use]
     pub fn with_on_epoch_end(
         mut self,
         closure: impl FnMut(usize, &mut Logs, &mut Trainer<'_>) -> Result<(), BoxError> + 'a,
@@ -78,6 +82,7 @@ impl<'a> LambdaCallback<'a> {
     }
 
     /// Sets what [`Callback::on_train_end`] does.
+    #[must_use]
     pub fn with_on_train_end(
         mut self,
         closure: impl FnMut(&mut Trainer<'_>) -> Result<(), BoxError> + 'a,

@@ -50,12 +50,14 @@ impl Monitor {
     }
 
     /// Sets which numbers are better.
+    #[must_use]
     pub fn with_mode(mut self, mode: MonitorMode) -> Self {
         self.mode = mode;
         self
     }
 
     /// Sets by how much a number must be better to count; the sign does not matter.
+    #[must_use]
     pub fn with_min_delta(mut self, min_delta: f64) -> Self {
         self.min_delta = min_delta.abs();
         self

@@ -56,36 +56,42 @@ impl ReduceLrOnPlateau {
     }
 
     /// Sets what the learning rate is multiplied by: 0.1.
+    #[must_use]
     pub fn with_factor(mut self, factor: f64) -> Self {
         self.factor = factor;
         self
     }
 
     /// Sets the epochs without improvement after which the rate is lowered: 10.
+    #[must_use]
     pub fn with_patience(mut self, patience: usize) -> Self {
         self.patience = patience;
         self
     }
 
     /// Sets which numbers are better: the name decides.
+    #[must_use]
     pub fn with_mode(mut self, mode: MonitorMode) -> Self {
         self.monitor = self.monitor.with_mode(mode);
         self
     }
 
     /// Sets by how much a number must be better to count: 0.0001.
+    #[must_use]
     pub fn with_min_delta(mut self, min_delta: f64) -> Self {
         self.monitor = self.monitor.with_min_delta(min_delta);
         self
     }
 
     /// Sets the epochs behind a lowering in which nothing is counted: 0.
+    #[must_use]
     pub fn with_cooldown(mut self, cooldown: usize) -> Self {
         self.cooldown = cooldown;
         self
     }
 
     /// Sets the lowest learning rate: 0.
+    #[must_use]
     pub fn with_min_lr(mut self, min_lr: f64) -> Self {
         self.min_lr = min_lr;
         self

@@ -91,6 +91,7 @@ impl StepHistory {
     }
 
     /// Sets the most points to keep; at least two are.
+    #[must_use]
     pub fn with_max_points(mut self, max_points: usize) -> Self {
         self.max_points = max_points.max(2);
         self

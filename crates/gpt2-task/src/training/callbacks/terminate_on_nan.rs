@@ -37,6 +37,7 @@ impl TerminateOnNan {
     }
 
     /// Sets whether the training ends with an error, which leaves its last checkpoint: no.
+    #[must_use]
     pub fn with_raise_error(mut self, raise_error: bool) -> Self {
         self.raise_error = raise_error;
         self

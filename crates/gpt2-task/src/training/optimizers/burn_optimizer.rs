@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use burn::optim::{Optimizer as BurnRule, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -26,7 +27,8 @@ use super::rule::{RuleState, UpdateRule, UpdateStep, elements};
 pub struct BurnOptimizer<O: BurnRule> {
     name: String,
     optimizer: O,
-    states: BTreeMap<String, VariableState<O>>,
+    /// A lock, because burn does not promise that states can be shared.
+    states: Mutex<BTreeMap<String, VariableState<O>>>,
 }
 
 /// The state of a variable: kernels and embeddings are matrices, the others vectors.
@@ -48,7 +50,11 @@ struct Described<S> {
 impl<O: BurnRule> BurnOptimizer<O> {
     /// A rule with this name, which a resumed training must have too.
     pub fn new(name: impl Into<String>, optimizer: O) -> Self {
-        Self { name: name.into(), optimizer, states: BTreeMap::new() }
+        Self { name: name.into(), optimizer, states: Mutex::default() }
+    }
+
+    fn states(&mut self) -> &mut BTreeMap<String, VariableState<O>> {
+        self.states.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,7 +77,7 @@ impl<O: BurnRule> UpdateRule for BurnOptimizer<O> {
         step: UpdateStep<'_>,
     ) -> Tensor<1> {
         let learning_rate = f64::from(step.learning_rate);
-        let state = self.states.remove(step.path);
+        let state = self.states().remove(step.path);
         let (updated, state) = if let &[rows, columns] = step.shape {
             let matrix = |tensor: Tensor<1>| tensor.reshape([rows, columns]);
             let state = match state {
@@ -90,19 +96,20 @@ impl<O: BurnRule> UpdateRule for BurnOptimizer<O> {
             (new, state.map(VariableState::Vector))
         };
         if let Some(state) = state {
-            self.states.insert(step.path.to_owned(), state);
+            self.states().insert(step.path.to_owned(), state);
         }
         updated
     }
 
     fn retain(&mut self, keep: &dyn Fn(&str) -> bool) {
-        self.states.retain(|path, _| keep(path));
+        self.states().retain(|path, _| keep(path));
     }
 
     fn state(&self, device: &Device) -> RuleState {
         let mut sink = StateSink::default();
         let mut ranks = BTreeMap::new();
-        for (path, state) in &self.states {
+        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        for (path, state) in &*states {
             let rank = match state {
                 VariableState::Vector(state) => {
                     state.state_flatten(path, &mut sink);
@@ -156,7 +163,7 @@ impl<O: BurnRule> UpdateRule for BurnOptimizer<O> {
             let Some(state) = state else { return false };
             states.insert(path, state);
         }
-        self.states = states;
+        *self.states() = states;
         true
     }
 }

@@ -1,5 +1,7 @@
 //! Optimizers by name, with their arguments as text.
 
+use std::str::FromStr;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -13,6 +15,15 @@ use super::sgd::Sgd;
 use crate::arguments::{invalid, read_arguments};
 use crate::error::TaskError;
 use crate::training::schedule::learning_rate::LearningRate;
+
+/// As [`get`].
+impl FromStr for Optimizer {
+    type Err = TaskError;
+
+    fn from_str(identifier: &str) -> Result<Self, TaskError> {
+        get(identifier)
+    }
+}
 
 /// Builds a rule from its own arguments.
 type Build = fn(&str, Map<String, Value>) -> Result<Box<dyn UpdateRule>, TaskError>;

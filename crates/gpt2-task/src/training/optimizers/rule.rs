@@ -59,7 +59,7 @@ pub struct RuleState {
 /// let optimizer = Optimizer::new(SignDescent, 1e-4);
 /// assert_eq!(optimizer.name(), "sign_descent");
 /// ```
-pub trait UpdateRule: fmt::Debug + Send {
+pub trait UpdateRule: fmt::Debug + Send + Sync {
     /// The optimizer's name, with the arguments that tell two of a kind apart: a resumed training
     /// must have the same.
     fn name(&self) -> String;

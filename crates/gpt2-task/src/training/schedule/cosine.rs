@@ -36,12 +36,14 @@ impl CosineDecay {
     }
 
     /// Sets the last rate, as a fraction of the one that the fall begins at.
+    #[must_use]
     pub fn with_alpha(mut self, alpha: f64) -> Self {
         self.alpha = alpha;
         self
     }
 
     /// Puts a warmup from `initial_learning_rate` to `target` before the fall.
+    #[must_use]
     pub fn with_warmup(mut self, target: f64, steps: u64) -> Self {
         self.warmup_target = Some(target);
         self.warmup_steps = steps;

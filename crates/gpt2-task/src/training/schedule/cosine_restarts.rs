@@ -44,18 +44,21 @@ impl CosineDecayRestarts {
     }
 
     /// Sets how many times longer each fall is than the one before.
+    #[must_use]
     pub fn with_t_mul(mut self, t_mul: f64) -> Self {
         self.t_mul = t_mul;
         self
     }
 
     /// Sets how many times higher each fall begins than the one before.
+    #[must_use]
     pub fn with_m_mul(mut self, m_mul: f64) -> Self {
         self.m_mul = m_mul;
         self
     }
 
     /// Sets the lowest rate, as a fraction of `initial_learning_rate`.
+    #[must_use]
     pub fn with_alpha(mut self, alpha: f64) -> Self {
         self.alpha = alpha;
         self

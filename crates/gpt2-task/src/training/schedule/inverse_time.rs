@@ -29,6 +29,7 @@ impl InverseTimeDecay {
     }
 
     /// Sets whether the rate changes only every `decay_steps` steps.
+    #[must_use]
     pub fn with_staircase(mut self, staircase: bool) -> Self {
         self.staircase = staircase;
         self

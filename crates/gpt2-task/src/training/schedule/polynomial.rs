@@ -41,18 +41,21 @@ impl PolynomialDecay {
     }
 
     /// Sets the last rate.
+    #[must_use]
     pub fn with_end_learning_rate(mut self, end_learning_rate: f64) -> Self {
         self.end_learning_rate = end_learning_rate;
         self
     }
 
     /// Sets the power.
+    #[must_use]
     pub fn with_power(mut self, power: f64) -> Self {
         self.power = power;
         self
     }
 
     /// Sets whether the rate jumps up behind every `decay_steps` steps.
+    #[must_use]
     pub fn with_cycle(mut self, cycle: bool) -> Self {
         self.cycle = cycle;
         self
