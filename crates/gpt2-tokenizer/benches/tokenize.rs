@@ -49,15 +49,17 @@ fn main() {
         inputs.extend([("a", "a".repeat(length)), ("spaces", " ".repeat(length))]);
     }
     inputs.extend(LETTERS.map(|length| ("letters", letters(length))));
-    println!("{:8} {:>9}  {:>9} {:>14} {:>9} {:>10}  MB/s", "input", "bytes", "ours", "KerasHub split", "tiktoken", "tokenizers");
+    println!(
+        "{:8} {:>9}  {:>9} {:>14} {:>9} {:>10}  MB/s",
+        "input", "bytes", "ours", "KerasHub split", "tiktoken", "tokenizers"
+    );
     for (name, text) in &inputs {
         let rate = |run: &dyn Fn() -> usize| megabytes_per_second(text.len(), run);
         let ours = rate(&|| openai.tokenize(text).expect("all bytes known").len());
         let keras_hub = rate(&|| keras_hub.tokenize(text).expect("all known").len());
         let tiktoken = rate(&|| common::oracle().encode_ordinary(text).len());
-        let tokenizers = rate(&|| {
-            plain.encode_fast(text.as_str(), false).expect("no unknown token").len()
-        });
+        let tokenizers =
+            rate(&|| plain.encode_fast(text.as_str(), false).expect("no unknown token").len());
         println!(
             "{name:8} {:>9}  {ours:>9.2} {keras_hub:>14.2} {tiktoken:>9.2} {tokenizers:>10.2}",
             text.len()
