@@ -13,6 +13,7 @@ mod structure;
 mod tidy;
 mod train_tokenizer;
 mod verify_preset;
+mod words;
 
 use std::process::ExitCode;
 

@@ -1,9 +1,12 @@
-//! Rules that rustfmt and clippy do not know: file headers, leftovers, access to files and sockets.
+//! Rules that rustfmt and clippy do not know: file headers, leftovers, access to files and sockets,
+//! and those for prose in [`words`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+
+use crate::words;
 
 /// A text that must not occur, and the files in which it may.
 struct Rule {
@@ -48,8 +51,12 @@ const RULES: &[Rule] = &[
     },
 ];
 
-const TESTS: &[&str] =
-    &["crates/gpt2-tokenizer/tests/", "crates/gpt2-hub/tests/", "crates/gpt2-presets/tests/"];
+const TESTS: &[&str] = &[
+    "crates/gpt2-hub/tests/",
+    "crates/gpt2-presets/tests/",
+    "crates/gpt2-tokenizer/benches/",
+    "crates/gpt2-tokenizer/tests/",
+];
 const SOCKETS: &[&str] = &["crates/gpt2-hub/"];
 const FILES: &[&str] = &[
     "crates/gpt2-data/",
@@ -60,9 +67,9 @@ const FILES: &[&str] = &[
 ];
 const UNSAFE: &[&str] = &["crates/gpt2-presets/src/source/blob.rs", "crates/gpt2-kernels/"];
 
-/// Reads every Rust file of the workspace.
+/// Reads every Rust file and every Markdown file of the workspace.
 pub fn check() -> anyhow::Result<()> {
-    let mut problems = Vec::new();
+    let mut problems = markdown_problems()?;
     for folder in ["crates", "examples", "tests", "xtask"] {
         for path in rust_files(Path::new(folder))? {
             let name = path.to_string_lossy().replace('\\', "/");
@@ -90,6 +97,8 @@ fn problems_of(name: &str, text: &str) -> Vec<String> {
     }
     for (index, line) in text.lines().enumerate() {
         if line.trim_start().starts_with("///") || line.starts_with("//!") {
+            let problem = words::doc_line(line);
+            problems.extend(problem.map(|problem| format!("{name}:{}: {problem}", index + 1)));
             // An example in the documentation is a user's program.
             continue;
         }
@@ -104,15 +113,35 @@ fn problems_of(name: &str, text: &str) -> Vec<String> {
     problems
 }
 
+fn markdown_problems() -> anyhow::Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for path in files_with(Path::new("."), "md")? {
+        let name = path.strip_prefix(".")?.to_string_lossy().replace('\\', "/");
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {name}"))?;
+        for (number, problem) in words::markdown(&name, &text) {
+            problems.push(format!("{name}:{number}: {problem}"));
+        }
+    }
+    Ok(problems)
+}
+
 /// Rust files below a folder, sorted.
 pub fn rust_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    files_with(folder, "rs")
+}
+
+/// Files below a folder with an extension, sorted; those of hidden folders and of builds left out.
+fn files_with(folder: &Path, wanted: &str) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let entries = fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
     for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() {
-            files.extend(rust_files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        let entry = entry?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let is_ours = name != "target" && !name.to_string_lossy().starts_with('.');
+        // A link may lead into a circle.
+        if is_ours && entry.file_type()?.is_dir() {
+            files.extend(files_with(&path, wanted)?);
+        } else if path.extension().is_some_and(|extension| extension == wanted) {
             files.push(path);
         }
     }

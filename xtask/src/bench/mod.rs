@@ -3,8 +3,9 @@
 //! A [`scenario`] has a work and a [`cost`]; a [`compute_device`], a float type and a [`size`] are its
 //! setting. [`setup`] writes the files that the runners need, in [`rounds`] the runners take turns,
 //! and [`record`]s keep the results. The [`worker`] is this library's runner; those of the [`rivals`]
-//! are scripts, each in one of the [`environments`].
+//! are scripts, each in one of the [`environments`]. The [`chart`] is drawn from kept records.
 
+mod chart;
 mod compare;
 mod compute_device;
 mod cost;
@@ -45,6 +46,8 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Draws the ratios of kept records as a bar chart
+    Chart(chart::Arguments),
     /// Time and memory to open a preset, and to convert it
     Load(load::Arguments),
     /// One run of `load`, in a process of its own; prints a JSON object
@@ -59,6 +62,7 @@ enum Command {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         None => compare::run(&arguments.compare),
+        Some(Command::Chart(arguments)) => chart::run(arguments),
         Some(Command::Load(arguments)) => load::run(arguments),
         Some(Command::Once(arguments)) => once::run(arguments),
         Some(Command::Worker(arguments)) => worker::run(arguments),
