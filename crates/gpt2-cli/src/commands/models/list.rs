@@ -1,36 +1,46 @@
-//! `cargo xtask presets`: the presets that have a name.
+//! `gpt2 models list`: the presets that have a name.
 
-use std::process::ExitCode;
-
-use gpt2_presets::{HubOptions, PresetInfo, cached_files, presets};
+use gpt2_presets::{PresetInfo, presets};
 use serde_json::{Value, json};
 
-/// Lists the built-in presets.
+use crate::answer::Answer;
+use crate::context::Context;
+
+/// List the built-in presets.
 #[derive(clap::Args)]
-pub struct Arguments {
-    /// Print a JSON array
-    #[arg(long)]
-    json: bool,
-}
+pub struct Arguments {}
 
 /// Prints a table: two lines for each preset.
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    if arguments.json {
+pub(crate) fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
+    if context.json {
         let list = presets().iter().map(object).collect::<anyhow::Result<Vec<Value>>>()?;
-        println!("{:#}", Value::Array(list));
-        return Ok(ExitCode::SUCCESS);
+        context.print_json(json!({"models": list}))?;
+        return Ok(Answer::Yes);
     }
     let width = presets().iter().map(|preset| preset.name.len()).max().unwrap_or(0);
-    println!("{:width$}  {:>10}  {:>8}  {:8}", "name", "parameters", "size", "on disk");
+    context.print(format_args!(
+        "{:width$}  {:>10}  {:>8}  {:8}",
+        "name", "parameters", "size", "on disk"
+    ))?;
     for preset in presets() {
         let (name, description) = (preset.name, preset.description);
         let (count, size) = (millions(preset.parameter_count), megabytes(download_size(preset)));
-        println!("{name:width$}  {count:>10}  {size:>8}  {:8}  {description}", on_disk(preset)?);
+        context.print(format_args!(
+            "{name:width$}  {count:>10}  {size:>8}  {:8}  {description}",
+            on_disk(preset)?
+        ))?;
         if !preset.sources.is_empty() {
-            println!("{:width$}  {:>10}  {:>8}  {:8}  {}", "", "", "", "", sources(preset));
+            context.print(format_args!(
+                "{:width$}  {:>10}  {:>8}  {:8}  {}",
+                "",
+                "",
+                "",
+                "",
+                sources(preset)
+            ))?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Answer::Yes)
 }
 
 fn object(preset: &PresetInfo) -> anyhow::Result<Value> {
@@ -64,7 +74,16 @@ fn on_disk(preset: &PresetInfo) -> anyhow::Result<String> {
 
 /// Bytes that have been downloaded, by this library or by the hubs' Python clients.
 fn cached_bytes(preset: &PresetInfo) -> anyhow::Result<u64> {
-    Ok(cached_files(preset.name, &HubOptions::new())?.iter().map(|cached| cached.size).sum())
+    #[cfg(feature = "hub")]
+    return Ok(gpt2_presets::cached_files(preset.name, &gpt2_presets::HubOptions::new())?
+        .iter()
+        .map(|cached| cached.size)
+        .sum());
+    #[cfg(not(feature = "hub"))]
+    {
+        let _ = preset;
+        Ok(0)
+    }
 }
 
 fn millions(count: u64) -> String {

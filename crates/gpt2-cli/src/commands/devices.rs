@@ -1,40 +1,37 @@
-//! `cargo xtask devices`: what this build and this machine offer to compute on.
-
-use std::process::ExitCode;
+//! `gpt2 devices`: devices of this machine that this build can use.
 
 use burn::tensor::FloatDType;
 use gpt2_backbone::{BACKENDS, DeviceInfo, devices, is_compiled};
 use serde_json::{Value, json};
 
-/// Lists the devices that `--device` takes.
+use crate::answer::Answer;
+use crate::context::Context;
+
+/// List the devices that --device takes.
 #[derive(clap::Args)]
-pub struct Arguments {
-    /// Print a JSON object
-    #[arg(long)]
-    json: bool,
-}
+pub struct Arguments {}
 
 /// Prints the devices, and the backends that are not built in.
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     let (devices, errors): (Vec<_>, Vec<_>) = devices().into_iter().partition(Result::is_ok);
     let devices: Vec<DeviceInfo> = devices.into_iter().flatten().collect();
     let errors: Vec<String> =
         errors.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
     let (built_in, missing): (Vec<&str>, Vec<&str>) =
         BACKENDS.into_iter().partition(|backend| is_compiled(backend));
-    if arguments.json {
+    if context.json {
         let list: Vec<Value> = devices.iter().map(object).collect();
         let found = json!({"devices": list, "unavailable": errors, "built_in": built_in, "not_built_in": missing});
-        println!("{found:#}");
-        return Ok(ExitCode::SUCCESS);
+        context.print_json(found)?;
+        return Ok(Answer::Yes);
     }
     let width = devices.iter().map(|device| device.hardware.len()).max().unwrap_or(0);
-    println!(
+    context.print(format_args!(
         "{:10}  {:width$}  {:>9}  {:>14}  types",
         "device", "hardware", "memory", "largest tensor"
-    );
+    ))?;
     for device in &devices {
-        println!(
+        context.print(format_args!(
             "{:10}  {:width$}  {:>9}  {:>14}  {}{}",
             device.name,
             device.hardware,
@@ -42,14 +39,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             gigabytes(device.largest_tensor),
             types(device).join(", "),
             if device.is_software { "  (software: for tests)" } else { "" },
-        );
+        ))?;
     }
-    errors.iter().for_each(|error| println!("{error}"));
-    println!("built in: {}", built_in.join(", "));
+    for error in errors {
+        context.print(error)?;
+    }
+    context.print(format_args!("built in: {}", built_in.join(", ")))?;
     if !missing.is_empty() {
-        println!("not built in: {}; add one with `--features NAME`", missing.join(", "));
+        context.print(format_args!(
+            "not built in: {}; add one with `--features NAME`",
+            missing.join(", ")
+        ))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Answer::Yes)
 }
 
 fn object(device: &DeviceInfo) -> Value {
