@@ -62,9 +62,20 @@ fn with_causes(error: &anyhow::Error) -> String {
     text
 }
 
-/// Words of the libraries, replaced by the flags of the command.
-fn with_flags(text: &str, _context: &Context) -> String {
-    text.to_owned()
+/// Words of the libraries in backticks, replaced by the flags of the command with these names.
+fn with_flags(text: &str, context: &Context) -> String {
+    let mut command = &crate::cli::command();
+    for name in context.command.split(' ') {
+        match command.find_subcommand(name) {
+            Some(found) => command = found,
+            None => return text.to_owned(),
+        }
+    }
+    let flags = command.get_arguments().filter_map(clap::Arg::get_long);
+    // An argument of a sampler too, where the flag is not meant.
+    flags.filter(|flag| *flag != "temperature").fold(text.to_owned(), |text, flag| {
+        text.replace(&format!("`{}`", flag.replace('-', "_")), &format!("`--{flag}`"))
+    })
 }
 
 /// Kind of an error: the library that found it.

@@ -8,7 +8,10 @@ pub mod context;
 pub mod evaluation;
 mod failure;
 pub mod interrupt;
+mod machine;
 pub mod model;
+mod topics;
+mod values;
 
 pub use answer::Answer;
 

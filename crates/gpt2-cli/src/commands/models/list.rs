@@ -3,14 +3,16 @@
 use gpt2_presets::{PresetInfo, presets};
 use serde_json::{Value, json};
 
+use super::{cached_bytes, download_size};
 use crate::answer::Answer;
 use crate::context::Context;
+use crate::values::size;
 
-/// List the built-in presets.
+/// List the built-in presets, and those on this machine
 #[derive(clap::Args)]
 pub struct Arguments {}
 
-/// Prints a table: two lines for each preset.
+/// Prints a table of at most 80 columns.
 pub(crate) fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     if context.json {
         let list = presets().iter().map(object).collect::<anyhow::Result<Vec<Value>>>()?;
@@ -18,28 +20,16 @@ pub(crate) fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<A
         return Ok(Answer::Yes);
     }
     let width = presets().iter().map(|preset| preset.name.len()).max().unwrap_or(0);
-    context.print(format_args!(
-        "{:width$}  {:>10}  {:>8}  {:8}",
-        "name", "parameters", "size", "on disk"
-    ))?;
+    let row = |name: &str, count: &str, size: &str, disk: &str| {
+        context.print(format_args!("{name:width$}  {count:>10}  {size:>7}  {disk}"))
+    };
+    row("name", "parameters", "size", "on disk")?;
     for preset in presets() {
-        let (name, description) = (preset.name, preset.description);
-        let (count, size) = (millions(preset.parameter_count), megabytes(download_size(preset)));
-        context.print(format_args!(
-            "{name:width$}  {count:>10}  {size:>8}  {:8}  {description}",
-            on_disk(preset)?
-        ))?;
-        if !preset.sources.is_empty() {
-            context.print(format_args!(
-                "{:width$}  {:>10}  {:>8}  {:8}  {}",
-                "",
-                "",
-                "",
-                "",
-                sources(preset)
-            ))?;
-        }
+        let count = format!("{:.0} M", preset.parameter_count as f64 / 1e6);
+        row(preset.name, &count, &size(download_size(preset)), &on_disk(preset)?)?;
     }
+    context.note("Any other GPT-2: hf://OWNER/MODEL, kaggle://…, modelscope://…, or a path.");
+    context.note("More about one: gpt2 models show NAME");
     Ok(Answer::Yes)
 }
 
@@ -50,46 +40,15 @@ fn object(preset: &PresetInfo) -> anyhow::Result<Value> {
         "parameter_count": preset.parameter_count,
         "download_size": download_size(preset),
         "sources": preset.sources,
-        "cached_bytes": cached_bytes(preset)?,
+        "cached_bytes": cached_bytes(preset.name)?,
     }))
-}
-
-fn sources(preset: &PresetInfo) -> String {
-    preset.sources.join(", ")
-}
-
-/// About the size of its files in bytes: the weights are 32-bit floats.
-fn download_size(preset: &PresetInfo) -> u64 {
-    4 * preset.parameter_count
 }
 
 /// Part of the preset that is on this machine.
 fn on_disk(preset: &PresetInfo) -> anyhow::Result<String> {
-    Ok(match cached_bytes(preset)? {
+    Ok(match cached_bytes(preset.name)? {
         _ if preset.sources.is_empty() => "built in".to_owned(),
         0 => "no".to_owned(),
-        size => megabytes(size),
+        bytes => size(bytes),
     })
-}
-
-/// Bytes that have been downloaded, by this library or by the hubs' Python clients.
-fn cached_bytes(preset: &PresetInfo) -> anyhow::Result<u64> {
-    #[cfg(feature = "hub")]
-    return Ok(gpt2_presets::cached_files(preset.name, &gpt2_presets::HubOptions::new())?
-        .iter()
-        .map(|cached| cached.size)
-        .sum());
-    #[cfg(not(feature = "hub"))]
-    {
-        let _ = preset;
-        Ok(0)
-    }
-}
-
-fn millions(count: u64) -> String {
-    format!("{:.0} M", count as f64 / 1e6)
-}
-
-fn megabytes(size: u64) -> String {
-    format!("{:.0} MB", size as f64 / 1e6)
 }

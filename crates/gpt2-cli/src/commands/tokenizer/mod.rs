@@ -1,5 +1,7 @@
 //! `gpt2 tokenizer`: text to tokens and back, and vocabularies of one's own.
 
+mod decode;
+mod encode;
 mod train;
 
 use clap::Subcommand;
@@ -7,7 +9,7 @@ use clap::Subcommand;
 use crate::answer::Answer;
 use crate::context::Context;
 
-/// Encode and decode text, or learn a vocabulary.
+/// Encode and decode text, or learn a vocabulary
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -16,6 +18,8 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Encode(encode::Arguments),
+    Decode(decode::Arguments),
     Train(train::Arguments),
 }
 
@@ -23,6 +27,8 @@ impl Arguments {
     /// Name in JSON.
     pub(crate) fn name(&self) -> &'static str {
         match self.command {
+            Command::Encode(_) => "tokenizer encode",
+            Command::Decode(_) => "tokenizer decode",
             Command::Train(_) => "tokenizer train",
         }
     }
@@ -31,6 +37,8 @@ impl Arguments {
 /// Runs one of the commands.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     match &arguments.command {
+        Command::Encode(arguments) => encode::run(arguments, context),
+        Command::Decode(arguments) => decode::run(arguments, context),
         Command::Train(arguments) => train::run(arguments, context),
     }
 }

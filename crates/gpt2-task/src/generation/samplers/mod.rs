@@ -2,7 +2,7 @@
 
 pub(crate) mod beam;
 mod check;
-mod config;
+pub(crate) mod config;
 pub(crate) mod contrastive;
 pub(crate) mod greedy;
 pub(crate) mod random;

@@ -7,7 +7,7 @@ pub(crate) mod inverse_time;
 pub(crate) mod learning_rate;
 pub(crate) mod piecewise;
 pub(crate) mod polynomial;
-mod text;
+pub(crate) mod text;
 
 pub use cosine::CosineDecay;
 pub use cosine_restarts::CosineDecayRestarts;
