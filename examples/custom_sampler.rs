@@ -1,10 +1,9 @@
 //! A sampler of one's own: greedy search with some tokens forbidden, as in KerasHub's documentation.
 //!
-//! Run: `cargo run --release --example custom_sampler`
+//! Run: `cargo run --release --package gpt2-examples --example custom_sampler`
 
-use gpt2_presets::FromPreset;
-use gpt2_task::{Draw, GenerateOptions, Gpt2CausalLm, Sampler, TokenId, argmax};
-use gpt2_tokenizer::Gpt2Tokenizer;
+use gpt2::argmax;
+use gpt2::prelude::*;
 
 struct Forbid(Vec<TokenId>);
 
@@ -18,11 +17,10 @@ impl Sampler for Forbid {
 }
 
 fn main() -> anyhow::Result<()> {
-    let device = gpt2_backbone::parse_device("cpu")?;
-    let mut model = Gpt2CausalLm::from_preset_with("gpt2_tiny_shakespeare", &device)?;
+    let mut model = Gpt2CausalLm::from_preset("gpt2_tiny_shakespeare")?;
     let options = GenerateOptions::new().with_max_length(40);
 
-    model.compile(gpt2_task::samplers::GreedySampler::new())?;
+    model.compile("greedy")?;
     println!("Greedy: {}", model.generate("ROMEO:", &options)?);
 
     let tokenizer = Gpt2Tokenizer::from_preset("gpt2_tiny_shakespeare")?;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cargo;
 
 /// Libraries of the workspace, from the ground up, and the dependencies of interest of each.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("gpt2-files", &[]),
     ("gpt2-tokenizer", &["gpt2-files"]),
     ("gpt2-kernels", &["burn", "burn-cubecl"]),
@@ -45,6 +45,20 @@ const ALLOWED: [(&str, &[&str]); 9] = [
             "gpt2-presets",
             "gpt2-task",
             "gpt2-tokenizer",
+        ],
+    ),
+    (
+        "gpt2-cli",
+        &[
+            "burn",
+            "gpt2-backbone",
+            "gpt2-data",
+            "gpt2-files",
+            "gpt2-kernels",
+            "gpt2-presets",
+            "gpt2-task",
+            "gpt2-tokenizer",
+            "safetensors",
         ],
     ),
 ];

@@ -5,14 +5,9 @@ mod arrows;
 mod bench;
 mod cargo;
 mod check;
-mod convert_preset;
-mod devices;
-mod presets;
-mod reference;
+mod shared;
 mod structure;
 mod tidy;
-mod train_tokenizer;
-mod verify_preset;
 mod words;
 
 use std::process::ExitCode;
@@ -34,29 +29,29 @@ enum Command {
     /// Times this library beside the others and the limit of the hardware
     Bench(Box<bench::Arguments>),
     /// Writes a preset in another format
-    ConvertPreset(convert_preset::Arguments),
+    ConvertPreset(shared::Arguments),
     /// Lists the devices of this machine that this build can use
-    Devices(devices::Arguments),
+    Devices(shared::Arguments),
     /// Lists the built-in presets
-    Presets(presets::Arguments),
+    Presets(shared::Arguments),
     /// Counts files, functions and circles among modules
     Structure,
     /// Learns a vocabulary from text
-    TrainTokenizer(train_tokenizer::Arguments),
+    TrainTokenizer(shared::Arguments),
     /// Compares a preset with a reference file; exits 1 beyond the tolerance, 2 on an error
-    VerifyPreset(verify_preset::Arguments),
+    VerifyPreset(shared::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Check => check::run(),
         Command::Bench(arguments) => bench::run(&arguments),
-        Command::ConvertPreset(arguments) => convert_preset::run(&arguments),
-        Command::Devices(arguments) => devices::run(&arguments),
-        Command::Presets(arguments) => presets::run(&arguments),
         Command::Structure => structure::run(),
-        Command::TrainTokenizer(arguments) => train_tokenizer::run(&arguments),
-        Command::VerifyPreset(arguments) => verify_preset::run(&arguments),
+        Command::ConvertPreset(arguments) => return shared::run("convert-preset", arguments),
+        Command::Devices(arguments) => return shared::run("devices", arguments),
+        Command::Presets(arguments) => return shared::run("presets", arguments),
+        Command::TrainTokenizer(arguments) => return shared::run("train-tokenizer", arguments),
+        Command::VerifyPreset(arguments) => return shared::run("verify-preset", arguments),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -59,6 +59,7 @@ const TESTS: &[&str] = &[
 ];
 const SOCKETS: &[&str] = &["crates/gpt2-hub/"];
 const FILES: &[&str] = &[
+    "crates/gpt2-cli/",
     "crates/gpt2-data/",
     "crates/gpt2-files/",
     "crates/gpt2-hub/",

@@ -23,6 +23,8 @@ mod trainable;
 mod transformer_decoder;
 mod weight;
 
+#[cfg(feature = "flex")]
+pub use gpt2_kernels::cpu_vectors;
 pub use gpt2_kernels::{
     BACKENDS, DeviceError, DeviceInfo, PendingRead, check_float_type, devices, is_compiled,
     parse_device, read, read_f32, start_read,

@@ -21,6 +21,8 @@ mod shaders;
 mod step;
 
 pub use cores::run_on_cores;
+#[cfg(feature = "flex")]
+pub use cpu::simd::cpu_vectors;
 pub use device::{
     BACKENDS, DeviceError, DeviceInfo, PendingRead, check_float_type, devices, is_compiled,
     parse_device, read, read_f32, start_read,

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+pub mod catalogue;
 mod causal_lm;
 mod causal_lm_preprocessor;
 mod error;

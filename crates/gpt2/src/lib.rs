@@ -47,4 +47,13 @@ mod documents {
 
     #[doc = include_str!("../../../docs/porting-from-kerashub.md")]
     struct PortingFromKerasHub;
+
+    #[doc = include_str!("../../../docs/embedding.md")]
+    struct Embedding;
+
+    #[doc = include_str!("../../../docs/training.md")]
+    struct Training;
+
+    #[doc = include_str!("../../../docs/formats.md")]
+    struct Formats;
 }

@@ -19,6 +19,24 @@ pub(crate) fn dispatch<K: WithSimd>(kernel: K) -> K::Output {
     ARCH.dispatch(kernel)
 }
 
+/// Name of the instructions that kernels run with: `AVX-512`, `AVX2`, `NEON` or `none`.
+pub fn cpu_vectors() -> &'static str {
+    struct Name;
+    impl WithSimd for Name {
+        type Output = &'static str;
+
+        fn with_simd<S: Simd>(self, _simd: S) -> &'static str {
+            std::any::type_name::<S>()
+        }
+    }
+    match dispatch(Name) {
+        name if name.contains("V4") => "AVX-512",
+        name if name.contains("V3") => "AVX2",
+        name if name.contains("Neon") => "NEON",
+        _ => "none",
+    }
+}
+
 /// A vector from `slice[at..]`, for loops whose time a check would double.
 ///
 /// # Safety

@@ -45,6 +45,9 @@ pub enum SamplerConfig {
     TopP(TopPSampler),
 }
 
+/// Names of [`SamplerConfig`], sorted.
+pub(crate) const NAMES: [&str; 6] = ["beam", "contrastive", "greedy", "random", "top_k", "top_p"];
+
 /// The sampler that a text names, as `keras_hub.samplers.get`.
 ///
 /// # Errors

@@ -26,10 +26,10 @@ impl FromStr for Optimizer {
 }
 
 /// Builds a rule from its own arguments.
-type Build = fn(&str, Map<String, Value>) -> Result<Box<dyn UpdateRule>, TaskError>;
+pub(crate) type Build = fn(&str, Map<String, Value>) -> Result<Box<dyn UpdateRule>, TaskError>;
 
 /// The rules, as Keras spells them, with the class' default learning rate.
-const RULES: [(&str, f64, Build); 6] = [
+pub(crate) const RULES: [(&str, f64, Build); 6] = [
     ("adafactor", 1e-3, build::<Adafactor>),
     ("adam", 1e-3, build::<Adam>),
     ("adamw", 1e-3, build::<AdamW>),
@@ -39,13 +39,13 @@ const RULES: [(&str, f64, Build); 6] = [
 ];
 
 /// Sets an argument that every optimizer has.
-enum Setting {
+pub(crate) enum Setting {
     Number(fn(Optimizer, f64) -> Optimizer),
     Count(fn(Optimizer, u64) -> Optimizer),
 }
 
 /// The arguments that every optimizer has, in the order in which they are set.
-const SETTINGS: [(&str, Setting); 8] = [
+pub(crate) const SETTINGS: [(&str, Setting); 8] = [
     ("learning_rate", Setting::Number(Optimizer::with_learning_rate)),
     ("weight_decay", Setting::Number(Optimizer::with_weight_decay)),
     // Keras takes clipnorm, else global_clipnorm, else clipvalue: the last one set here wins.

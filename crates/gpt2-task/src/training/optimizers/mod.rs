@@ -5,7 +5,7 @@ pub(crate) mod adafactor;
 pub(crate) mod adam;
 mod apply;
 mod burn_optimizer;
-mod config;
+pub(crate) mod config;
 pub(crate) mod gradient_clipping;
 pub(crate) mod lion;
 pub(crate) mod loss_scale;

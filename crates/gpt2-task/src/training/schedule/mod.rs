@@ -8,7 +8,7 @@ pub(crate) mod learning_rate;
 mod periods;
 pub(crate) mod piecewise;
 pub(crate) mod polynomial;
-mod text;
+pub(crate) mod text;
 
 pub use cosine::CosineDecay;
 pub use cosine_restarts::CosineDecayRestarts;

@@ -8,6 +8,61 @@ use super::learning_rate::LearningRate;
 use crate::arguments::read_arguments;
 use crate::error::TaskError;
 
+/// Arguments of a schedule, with their defaults.
+type Arguments = &'static [(&'static str, &'static str)];
+
+const POLYNOMIAL: Arguments = &[
+    ("initial_learning_rate", "the learning rate"),
+    ("decay_steps", "the steps of the training"),
+    ("end_learning_rate", "0.0001"),
+    ("power", "1"),
+    ("cycle", "false"),
+];
+const EXPONENTIAL: Arguments = &[
+    ("initial_learning_rate", "the learning rate"),
+    ("decay_steps", "required"),
+    ("decay_rate", "required"),
+    ("staircase", "false"),
+];
+
+/// Names that are parsed, with their arguments.
+pub(crate) const SCHEDULES: [(&str, Arguments); 8] = [
+    ("constant", &[("learning_rate", "the learning rate")]),
+    (
+        "cosine",
+        &[
+            ("initial_learning_rate", "the learning rate, or 0 with a warmup"),
+            ("decay_steps", "the steps of the training after the warmup"),
+            ("alpha", "0"),
+            ("warmup_target", "the learning rate"),
+            ("warmup_steps", "0"),
+        ],
+    ),
+    (
+        "cosine_restarts",
+        &[
+            ("initial_learning_rate", "the learning rate"),
+            ("first_decay_steps", "required"),
+            ("t_mul", "2"),
+            ("m_mul", "1"),
+            ("alpha", "0"),
+        ],
+    ),
+    ("exponential", EXPONENTIAL),
+    ("inverse_time", EXPONENTIAL),
+    (
+        "linear",
+        &[
+            ("initial_learning_rate", "the learning rate"),
+            ("decay_steps", "the steps of the training after the warmup"),
+            ("end_learning_rate", "0.0001"),
+            ("cycle", "false"),
+        ],
+    ),
+    ("piecewise", &[("boundaries", "required"), ("values", "required")]),
+    ("polynomial", POLYNOMIAL),
+];
+
 impl LearningRate {
     /// A number, or the name of a schedule and its arguments, such as
     /// `cosine:warmup_steps=100,decay_steps=1000`; lists stand in brackets.

@@ -1,16 +1,19 @@
-//! `cargo xtask verify-preset`: is a preset, as this library computes it, what a reference says?
+//! `gpt2 verify`: is a preset, as this library computes it, what a reference says?
+
+mod reference;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use burn::tensor::Tensor;
-use gpt2_presets::Preset;
 use gpt2_task::optimizers::{Adam, Optimizer};
 use gpt2_task::{CompileOptions, Gpt2CausalLm, TokenBatch, TokenId, TrainingBatch};
 use serde_json::{Value, json};
 
-use crate::reference::Reference;
+use crate::answer::Answer;
+use crate::context::Context;
+use crate::model;
+use reference::Reference;
 
 /// Names of the inputs in a reference file.
 const INPUTS: [&str; 8] = [
@@ -42,9 +45,6 @@ pub struct Arguments {
     /// Device to compute on
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 /// Largest difference of one quantity from its reference.
@@ -56,11 +56,12 @@ struct Comparison {
 }
 
 /// Computes, compares and prints.
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     ensure!(arguments.tolerance >= 0.0, "--tolerance must not be negative");
     let reference = Reference::open(&arguments.reference)?;
-    let device = gpt2_backbone::parse_device(&arguments.device)?;
-    let backbone = Preset::open(&arguments.preset)?.backbone(&device)?;
+    let device = model::device(&arguments.device)?;
+    let backbone =
+        model::open(&arguments.preset, context)?.backbone(model::load_options(&device, context))?;
     let mut model = Gpt2CausalLm::new(backbone, None)?;
 
     let mut comparisons = compare(&model, &reference)?;
@@ -75,12 +76,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .into_iter()
         .filter(|name| !checked.contains(&name.as_str()) && !INPUTS.contains(&name.as_str()))
         .collect();
-    if arguments.json {
-        println!("{:#}", report(arguments, &comparisons, &not_checked, passed));
+    if context.json {
+        context.print_json(report(arguments, &comparisons, &not_checked, passed))?;
     } else {
-        print_table(arguments, &comparisons, &not_checked);
+        print_table(arguments, context, &comparisons, &not_checked)?;
     }
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if passed { Answer::Yes } else { Answer::No })
 }
 
 fn read_tokens(reference: &Reference, prefix: &str) -> anyhow::Result<TokenBatch> {
@@ -225,17 +226,26 @@ fn report(
     })
 }
 
-fn print_table(arguments: &Arguments, comparisons: &[Comparison], not_checked: &[String]) {
-    println!(
+fn print_table(
+    arguments: &Arguments,
+    context: &Context,
+    comparisons: &[Comparison],
+    not_checked: &[String],
+) -> anyhow::Result<()> {
+    context.print(format_args!(
         "{:<12} {:<18} {:>16}  tolerance {:e}",
         "", "shape", "max |difference|", arguments.tolerance
-    );
+    ))?;
     for one in comparisons {
         let verdict = if one.difference <= arguments.tolerance { "ok" } else { "TOO LARGE" };
         let shape = format!("{:?}", one.shape);
-        println!("{:<12} {shape:<18} {:>16.3e}  {verdict}", one.name, one.difference);
+        context.print(format_args!(
+            "{:<12} {shape:<18} {:>16.3e}  {verdict}",
+            one.name, one.difference
+        ))?;
     }
     if !not_checked.is_empty() {
-        println!("not checked: {}", not_checked.join(", "));
+        context.print(format_args!("not checked: {}", not_checked.join(", ")))?;
     }
+    Ok(())
 }

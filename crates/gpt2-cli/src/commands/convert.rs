@@ -1,18 +1,21 @@
-//! `cargo xtask convert-preset`: a preset of one format to one of another.
+//! `gpt2 convert`: a preset of one format to one of another.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context as _, anyhow, bail};
 use burn::tensor::{DType, Device, Tensor};
 use clap::ValueEnum;
 use gpt2_backbone::{Gpt2Backbone, update_parameters};
 use gpt2_presets::{
-    HubOptions, LoadOptions, Preset, PresetFormat, Save, SaveOptions, WeightDtype, progress_bars,
+    LoadOptions, Preset, PresetFormat, Save, SaveOptions, WeightDtype, progress_bars,
 };
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 
 use gpt2_files::{Destination, FileError};
+
+use crate::answer::Answer;
+use crate::context::Context;
+use crate::model;
 
 /// Writes a preset in another format, one parameter in memory at a time.
 #[derive(clap::Args)]
@@ -72,26 +75,25 @@ fn round(backbone: Gpt2Backbone, dtype: WeightDtype, to: Format) -> Gpt2Backbone
 }
 
 /// Writes beside the destination, compares, and renames.
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     let Arguments { source, destination, to, dtype, verify, force, .. } = arguments;
     // All that can be refused is refused before anything is opened or downloaded.
     if let (Some(Format::Gguf), Some(_)) = (to, arguments.max_shard_size) {
         bail!("--max-shard-size: a GGUF is one file of any size");
     }
     let destination = writable(destination, *force)?;
-    let hub = HubOptions::new().with_on_progress(progress_bars::downloading());
-    let preset = Preset::open_with(source, &hub)?;
+    let preset = model::open(source, context)?;
     let is_keras = preset.format() == PresetFormat::Keras;
     let to = to.unwrap_or(if is_keras { Format::Transformers } else { Format::Keras });
     let staged = destination.stage()?;
     write(&preset, to, staged.path(), arguments)?;
     if *verify {
         let tokens = compare(&preset, staged.path(), to, *dtype)?;
-        println!("verified: the logits of {tokens} tokens differ by 0");
+        context.print(format_args!("verified: the logits of {tokens} tokens differ by 0"))?;
     }
     staged.commit().map_err(with_flag)?;
-    println!("{source} -> {}", arguments.destination.display());
-    Ok(ExitCode::SUCCESS)
+    context.print(format_args!("{source} -> {}", arguments.destination.display()))?;
+    Ok(Answer::Yes)
 }
 
 /// The destination, if it may be written to.

@@ -1,11 +1,13 @@
-//! `cargo xtask train-tokenizer`: text to a vocabulary of its own.
+//! `gpt2 tokenizer train`: text to a vocabulary of its own.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context as _, bail};
 use gpt2_presets::{Corpus, Save};
 use gpt2_tokenizer::TokenizerTrainer;
+
+use crate::answer::Answer;
+use crate::context::Context;
 
 /// Learns a byte-level BPE vocabulary as GPT-2 has one.
 #[derive(clap::Args)]
@@ -31,7 +33,7 @@ pub struct Arguments {
 }
 
 /// Counts words, learns merges, writes the files.
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     let Arguments { files, vocabulary_size, min_frequency, text_key, output, force } = arguments;
     if output.join("vocab.json").exists() && !force {
         bail!("{} has a vocabulary already; pass --force to replace it", output.display());
@@ -45,9 +47,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let tokenizer = trainer.train().context("learning the vocabulary")?;
     tokenizer.export_to_transformers(output)?;
     let (tokens, merges) = (tokenizer.vocabulary_size(), tokenizer.merges().len());
-    println!("{tokens} tokens, {merges} of them merges -> {}", output.display());
+    context
+        .print(format_args!("{tokens} tokens, {merges} of them merges -> {}", output.display()))?;
     if tokens < *vocabulary_size {
-        println!("fewer than {vocabulary_size}: no other pair occurs {min_frequency} times");
+        context.print(format_args!(
+            "fewer than {vocabulary_size}: no other pair occurs {min_frequency} times"
+        ))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Answer::Yes)
 }

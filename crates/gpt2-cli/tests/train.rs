@@ -1,4 +1,4 @@
-//! The example `fine_tune` as a command: a preset from text, interruptions, mistakes.
+//! `gpt2 train`: a preset from text, interruptions, mistakes.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn world() -> tempfile::TempDir {
 
 /// A training of a new model in `world`, with dropout, shuffling and a validation.
 fn training(world: &Path, output: &str) -> Command {
-    let mut command = program("fine_tune");
+    let mut command = program("train");
     command.current_dir(world);
     command.args(["--config", "config.json", "--tokenizer", "gpt2_tiny_shakespeare"]);
     command.args(["--train", "train.txt", "--validation", "validation.txt"]);
@@ -114,7 +114,7 @@ fn a_killed_training_ends_with_the_same_bits() {
 #[test]
 fn lora_and_steps_train_a_preset() {
     let world = world();
-    let mut command = program("fine_tune");
+    let mut command = program("train");
     command.current_dir(world.path()).args(["--train", "train.txt", "--lora-rank", "2"]);
     command.args(["--sequence-length", "16", "--steps", "5", "--steps-per-epoch", "2"]);
     command.args(["--batch-size", "2", "--output", "out", "--json"]);
@@ -137,7 +137,7 @@ fn mistakes_are_explained() {
     fs::write(path("typo.json"), typo).unwrap();
     fs::write(path("bad.json"), b"{\"num_layers\": 1}").unwrap();
     let with = |arguments: &[&str]| {
-        let mut command = program("fine_tune");
+        let mut command = program("train");
         command.current_dir(world.path()).args(arguments).args(["--output", "out"]);
         error(&mut command)
     };

@@ -1,4 +1,4 @@
-//! The example `generate` as a command: its output, its options, its errors.
+//! `gpt2 generate`: its output, its options, its errors.
 
 use assert_cmd::Command;
 use serde_json::Value;

@@ -1,0 +1,54 @@
+//! A dialogue at a terminal: the text goes on from line to line.
+
+use std::io::{self, Write};
+
+use gpt2_task::Truncate;
+
+use super::output::stream;
+use super::session::Session;
+use super::watch::Watch;
+use crate::context::Context;
+
+/// Share of the model's positions that an answer gets, unless its length is given.
+const ANSWER_SHARE: usize = 4;
+
+/// Asks for text, and goes on with it, until the input ends.
+pub(super) fn run(session: &mut Session, context: &Context) -> anyhow::Result<()> {
+    context.note(
+        "Type a text, and the model goes on with it. An empty line lets it go on, /new begins a \
+         new text, Ctrl-D ends.",
+    );
+    let answer = *session.new_tokens.get_or_insert((session.positions() / ANSWER_SHARE).max(1));
+    let room = session.positions().saturating_sub(answer).max(2);
+    let mut text = String::new();
+    loop {
+        let Some(line) = ask()? else { return Ok(()) };
+        if line == "/new" {
+            text.clear();
+            continue;
+        }
+        if !text.is_empty() && !line.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&line);
+        // The end of the text is what the model goes on from.
+        text = session.cut_prompt(&text, room, Truncate::Left)?;
+        let strip_prompt = std::mem::replace(&mut session.strip_prompt, true);
+        let generation = stream(session, &text, &mut Watch::start())?;
+        session.strip_prompt = strip_prompt;
+        text.push_str(&generation.text);
+    }
+}
+
+/// Reads a line; none at the end of the input.
+fn ask() -> anyhow::Result<Option<String>> {
+    let mut terminal = io::stderr().lock();
+    terminal.write_all(b"> ")?;
+    terminal.flush()?;
+    let mut line = String::new();
+    if io::stdin().read_line(&mut line)? == 0 {
+        terminal.write_all(b"\n")?;
+        return Ok(None);
+    }
+    Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
+}

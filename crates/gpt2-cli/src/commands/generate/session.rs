@@ -1,0 +1,182 @@
+//! Generations with one model and the same options.
+
+use std::ops::ControlFlow;
+
+use anyhow::{Context as _, bail};
+use gpt2_task::{
+    GenerateOptions, Generation, Gpt2CausalLm, Gpt2CausalLmPreprocessor, StopTokenIds, TaskError,
+    TokenEvent, TokenId, Truncate,
+};
+
+use super::Arguments;
+
+/// A model and the options of its generations.
+pub(super) struct Session {
+    pub(super) model: Gpt2CausalLm,
+    pub(super) max_length: Option<usize>,
+    pub(super) new_tokens: Option<usize>,
+    pub(super) truncate: Option<Truncate>,
+    pub(super) stop_token_ids: StopTokenIds,
+    pub(super) strip_prompt: bool,
+}
+
+/// Number of tokens that a prompt may have.
+pub(super) struct Limits {
+    max_length: Option<usize>,
+    positions: usize,
+    truncate: Option<Truncate>,
+}
+
+impl Limits {
+    pub(super) fn new(arguments: &Arguments, positions: usize) -> Self {
+        let truncate = arguments.truncate.map(Truncate::from);
+        Self { max_length: arguments.max_length, positions, truncate }
+    }
+
+    /// Refuses prompts that are too long.
+    pub(super) fn check(
+        &self,
+        preprocessor: &Gpt2CausalLmPreprocessor,
+        prompts: &[String],
+    ) -> anyhow::Result<()> {
+        let limit = self.limit(preprocessor);
+        let packed = preprocessor.generate_preprocess(prompts, Some(limit), self.truncate);
+        packed.map(drop).map_err(|error| self.explain(error))
+    }
+
+    fn limit(&self, preprocessor: &Gpt2CausalLmPreprocessor) -> usize {
+        let default = || preprocessor.sequence_length().min(self.positions);
+        self.max_length.unwrap_or_else(default)
+    }
+
+    /// The error with remedies that this command has.
+    fn explain(&self, error: TaskError) -> anyhow::Error {
+        let TaskError::PromptTooLong { row, tokens, max_length } = error else {
+            return error.into();
+        };
+        let number = row + 1;
+        let raise = match self.positions {
+            positions if positions > max_length => {
+                format!("raise it to at most {positions}, shorten the prompt,")
+            }
+            _ => "which is as long as the model can take; shorten the prompt,".to_owned(),
+        };
+        let separator = if raise.starts_with("which") { "," } else { ";" };
+        anyhow::anyhow!(
+            "prompt {number} has {tokens} tokens, the start token included, more than the \
+             `--max-length` of {max_length}{separator} {raise} or pass --truncate start or \
+             --truncate end"
+        )
+    }
+}
+
+impl Session {
+    /// Number of tokens that the model can take.
+    pub(super) fn positions(&self) -> usize {
+        self.model.backbone().config().max_sequence_length
+    }
+
+    pub(super) fn preprocessor(&self) -> anyhow::Result<&Gpt2CausalLmPreprocessor> {
+        self.model.preprocessor().context("the preset has no tokenizer")
+    }
+
+    /// Generates for prompts together.
+    pub(super) fn generate(
+        &mut self,
+        prompts: &[String],
+        on_token: &mut dyn FnMut(TokenEvent) -> ControlFlow<()>,
+    ) -> anyhow::Result<Vec<Generation>> {
+        let prompts = &self.fit(prompts)?;
+        let mut options = GenerateOptions::new()
+            .with_stop_token_ids(self.stop_token_ids.clone())
+            .with_strip_prompt(self.strip_prompt);
+        options.max_length = self.length(prompts)?;
+        options.truncate = self.truncate;
+        let generated = self.model.generate_with(prompts, &options, on_token);
+        let mut generations = generated.map_err(|error| self.limits().explain(error))?;
+        if let Some(count) = self.new_tokens {
+            for generation in &mut generations {
+                self.cut(generation, count)?;
+            }
+        }
+        Ok(generations)
+    }
+
+    /// Prompts that leave room for the new tokens, where they may be cut.
+    fn fit(&self, prompts: &[String]) -> anyhow::Result<Vec<String>> {
+        let (Some(count), Some(truncate)) = (self.new_tokens, self.truncate) else {
+            return Ok(prompts.to_vec());
+        };
+        let room = self.positions().saturating_sub(count).max(2);
+        prompts.iter().map(|prompt| self.cut_prompt(prompt, room, truncate)).collect()
+    }
+
+    /// A prompt of at most `room` tokens, the start token included.
+    pub(super) fn cut_prompt(
+        &self,
+        prompt: &str,
+        room: usize,
+        truncate: Truncate,
+    ) -> anyhow::Result<String> {
+        let tokenizer = self.preprocessor()?.tokenizer();
+        let ids = tokenizer.tokenize(prompt)?;
+        // The start token is one more.
+        let excess = (ids.len() + 1).saturating_sub(room);
+        if excess == 0 {
+            return Ok(prompt.to_owned());
+        }
+        let kept = match truncate {
+            Truncate::Left => &ids[excess..],
+            Truncate::Right => &ids[..ids.len() - excess],
+        };
+        // A cut inside a character leaves bytes that stand for none.
+        Ok(tokenizer.detokenize(kept)?.trim_matches('\u{fffd}').to_owned())
+    }
+
+    /// Length for the longest of the prompts and its new tokens.
+    fn length(&self, prompts: &[String]) -> anyhow::Result<Option<usize>> {
+        let Some(count) = self.new_tokens else { return Ok(self.max_length) };
+        let positions = self.positions();
+        let preprocessor = self.preprocessor()?;
+        let packed = preprocessor.generate_preprocess(prompts, Some(positions), self.truncate);
+        let packed = packed.map_err(|error| self.limits().explain(error))?;
+        let longest = packed.row_lengths()?.into_iter().max().unwrap_or(0);
+        if longest == positions {
+            bail!(
+                "the prompt has {longest} tokens, and the model can take no more; shorten the \
+                 prompt, or pass --truncate start"
+            );
+        }
+        Ok(Some(longest.saturating_add(count).min(positions)))
+    }
+
+    /// Cuts an answer to `count` new tokens: prompts of a batch differ in length.
+    fn cut(&self, generation: &mut Generation, count: usize) -> anyhow::Result<()> {
+        let length = generation.prompt_tokens.saturating_add(count);
+        if generation.token_ids.len() > length {
+            generation.token_ids.truncate(length);
+            let first = if self.strip_prompt { generation.prompt_tokens } else { 0 };
+            generation.text = self.preprocessor()?.text(&generation.token_ids[first..])?;
+        }
+        Ok(())
+    }
+
+    /// Reason for the end of an answer: `stop_token` or `length`.
+    pub(super) fn stop_reason(&self, generation: &Generation) -> &'static str {
+        let stops = |id: TokenId| match &self.stop_token_ids {
+            StopTokenIds::Auto => self
+                .model
+                .preprocessor()
+                .is_some_and(|preprocessor| preprocessor.tokenizer().end_token_id() == id),
+            StopTokenIds::None => false,
+            StopTokenIds::Ids(ids) => ids.contains(&id),
+        };
+        let last = generation.token_ids.last().copied();
+        if generation.new_tokens() > 0 && last.is_some_and(stops) { "stop_token" } else { "length" }
+    }
+
+    fn limits(&self) -> Limits {
+        let positions = self.positions();
+        Limits { max_length: self.max_length, positions, truncate: self.truncate }
+    }
+}

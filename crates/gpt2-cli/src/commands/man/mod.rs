@@ -1,0 +1,43 @@
+//! `gpt2 man`: manual pages, and the reference of all commands in Markdown.
+
+mod markdown;
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap_mangen::Man;
+
+use crate::answer::Answer;
+use crate::context::Context;
+
+/// Print the manual page, or write those of all commands
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Write a page for each command into the folder
+    #[arg(long, value_name = "DIR", conflicts_with = "markdown")]
+    output: Option<PathBuf>,
+    /// Print the reference of all commands in Markdown
+    #[arg(long)]
+    markdown: bool,
+}
+
+/// Prints or writes.
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
+    let mut command = crate::cli::command();
+    command.build();
+    if arguments.markdown {
+        context.print(markdown::reference(&command).trim_end())?;
+    } else if let Some(folder) = &arguments.output {
+        let pages = || -> io::Result<()> {
+            fs::create_dir_all(folder)?;
+            clap_mangen::generate_to(command, folder)
+        };
+        pages().with_context(|| format!("cannot write pages to `{}`", folder.display()))?;
+        context.print(folder.display())?;
+    } else {
+        Man::new(command).render(&mut io::stdout().lock())?;
+    }
+    Ok(Answer::Yes)
+}

@@ -1,0 +1,102 @@
+//! Errors of commands, as text and as JSON.
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use gpt2_presets::{DataError, FileError, HubError, PresetError};
+use gpt2_task::TaskError;
+use serde_json::json;
+
+use crate::context::{Context, SCHEMA_VERSION, say};
+
+/// Exit code of every error.
+const EXIT_CODE: u8 = 2;
+
+/// Prints a mistake in the arguments, or the help that was asked for.
+pub(crate) fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    let is_json = arguments.iter().any(|argument| argument == "--json");
+    if !error.use_stderr() || !is_json {
+        // A closed pipe has no reader for a message either.
+        let _ = error.print();
+        return ExitCode::from(if error.use_stderr() { EXIT_CODE } else { 0 });
+    }
+    let text = error.render().to_string();
+    let text = text.trim_start_matches("error: ").trim_end();
+    let (message, hint) = text.split_once("\n\n").unwrap_or((text, ""));
+    print_json("usage", message, hint);
+    ExitCode::from(EXIT_CODE)
+}
+
+/// Prints the error of a command: the cause once, and remedies in terms of the command's flags.
+pub(crate) fn report(error: &anyhow::Error, context: &Context) -> ExitCode {
+    if is_broken_pipe(error) {
+        // A reader that has seen enough, such as `head`.
+        return ExitCode::SUCCESS;
+    }
+    let text = with_flags(&with_causes(error), context);
+    if context.json {
+        let (message, hint) = text.rsplit_once("; ").unwrap_or((&text, ""));
+        print_json(kind(error), message, hint);
+    } else {
+        say(format_args!("error: {text}"));
+    }
+    ExitCode::from(EXIT_CODE)
+}
+
+fn print_json(kind: &str, message: &str, hint: &str) {
+    let hint = (!hint.is_empty()).then_some(hint);
+    let error = json!({"kind": kind, "message": message, "hint": hint});
+    let object = json!({"schema_version": SCHEMA_VERSION, "error": error});
+    let _ = writeln!(io::stdout().lock(), "{object:#}");
+}
+
+/// Text of an error and its causes, without those that the text has already.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Words of the libraries in backticks, replaced by the flags of the command with these names.
+fn with_flags(text: &str, context: &Context) -> String {
+    let mut command = &crate::cli::command();
+    for name in context.command.split(' ') {
+        match command.find_subcommand(name) {
+            Some(found) => command = found,
+            None => return text.to_owned(),
+        }
+    }
+    let flags = command.get_arguments().filter_map(clap::Arg::get_long);
+    // An argument of a sampler too, where the flag is not meant.
+    flags.filter(|flag| *flag != "temperature").fold(text.to_owned(), |text, flag| {
+        text.replace(&format!("`{}`", flag.replace('-', "_")), &format!("`--{flag}`"))
+    })
+}
+
+/// Kind of an error: the library that found it.
+fn kind(error: &anyhow::Error) -> &'static str {
+    for cause in error.chain() {
+        if cause.is::<HubError>() {
+            return "hub";
+        } else if cause.is::<FileError>() || cause.is::<io::Error>() {
+            return "file";
+        } else if cause.is::<DataError>() {
+            return "data";
+        } else if cause.is::<PresetError>() {
+            return "preset";
+        } else if cause.is::<TaskError>() {
+            return "model";
+        }
+    }
+    "error"
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let found = error.downcast_ref::<io::Error>();
+    found.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,55 @@
+//! Ctrl-C and SIGTERM.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Exit code of an interrupted command.
+pub const EXIT_CODE: i32 = 130;
+
+/// State that the signal handlers share with the program.
+struct Signals {
+    /// A signal ends the process at once.
+    ends: Arc<AtomicBool>,
+    /// A signal came.
+    came: Arc<AtomicBool>,
+}
+
+static SIGNALS: OnceLock<Signals> = OnceLock::new();
+
+/// Makes SIGINT and SIGTERM end the process with the exit code 130.
+pub(crate) fn listen() {
+    SIGNALS.get_or_init(|| {
+        let (ends, came) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the signal that is held back arms the one after it. Where no handler
+            // can be installed, the signals keep their default, which ends the process too.
+            let _ = flag::register_conditional_shutdown(signal, EXIT_CODE, Arc::clone(&ends));
+            let _ = flag::register(signal, Arc::clone(&came));
+            let _ = flag::register(signal, Arc::clone(&ends));
+        }
+        Signals { ends, came }
+    });
+}
+
+/// Holds back the next signal: [`requested`] tells of it, and the command ends by itself. The signal after it
+/// ends the process at once.
+pub fn hold_back() {
+    if let Some(signals) = SIGNALS.get() {
+        signals.ends.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Lets signals end the process at once again.
+pub fn let_through() {
+    if let Some(signals) = SIGNALS.get() {
+        signals.ends.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Whether a signal came.
+pub fn requested() -> bool {
+    SIGNALS.get().is_some_and(|signals| signals.came.load(Ordering::SeqCst))
+}

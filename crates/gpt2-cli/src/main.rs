@@ -1,0 +1,7 @@
+//! The command `gpt2`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gpt2_cli::main()
+}

@@ -1,0 +1,153 @@
+//! Names that are parsed as samplers, optimizers and schedules, with their arguments and defaults.
+//!
+//! For help texts and messages of programs. The lists are made from the parsers' own tables and
+//! from the defaults of the types.
+//!
+//! ```
+//! use gpt2_task::catalogue;
+//!
+//! let names: Vec<&str> = catalogue::samplers().iter().map(|choice| choice.name).collect();
+//! assert_eq!(names, ["beam", "contrastive", "greedy", "random", "top_k", "top_p"]);
+//! assert_eq!(catalogue::samplers()[4].to_string(), "top_k:k=5,temperature=1.0,seed=none");
+//! ```
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::generation::samplers::config::{NAMES, SamplerConfig};
+use crate::training::optimizers::config::{RULES, SETTINGS, get};
+use crate::training::schedule::text::SCHEDULES;
+
+/// Something with a name and arguments, as text `name:argument=value,…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Choice {
+    /// Name.
+    pub name: &'static str,
+    /// Arguments that it takes, in the order of its type.
+    pub arguments: Vec<Argument>,
+}
+
+/// Argument of a [`Choice`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Argument {
+    /// Name.
+    pub name: String,
+    /// Default: a value, `none`, or the place that it is taken from.
+    pub default: String,
+}
+
+impl Argument {
+    fn new(name: &str, default: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), default: default.into() }
+    }
+}
+
+/// The name, then each argument with its default.
+impl fmt::Display for Choice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name)?;
+        for (index, Argument { name, default }) in self.arguments.iter().enumerate() {
+            let separator = if index == 0 { ':' } else { ',' };
+            write!(formatter, "{separator}{name}={default}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Samplers for [`SamplerConfig`].
+pub fn samplers() -> Vec<Choice> {
+    let choice = |name: &'static str| {
+        let config: SamplerConfig = name.parse().ok()?;
+        let Value::Object(object) = serde_json::to_value(config).ok()? else { return None };
+        let own = object.iter().filter(|(key, _)| *key != "name");
+        let arguments = own.map(|(key, value)| Argument::new(key, text(value))).collect();
+        Some(Choice { name, arguments })
+    };
+    NAMES.into_iter().filter_map(choice).collect()
+}
+
+/// Optimizers for [`optimizers::get`](crate::optimizers::get), without the arguments that all of
+/// them have: [`optimizer_settings`].
+pub fn optimizers() -> Vec<Choice> {
+    let choice = |name: &'static str| {
+        // The name of a rule has all its arguments.
+        let full = get(name).ok()?.name();
+        let (_, arguments) = full.split_once(':').unwrap_or_default();
+        let pairs = arguments.split(',').filter_map(|argument| argument.split_once('='));
+        let arguments = pairs.map(|(key, value)| Argument::new(key, value)).collect();
+        Some(Choice { name, arguments })
+    };
+    RULES.iter().filter_map(|(name, ..)| choice(name)).collect()
+}
+
+/// Arguments that every optimizer has.
+pub fn optimizer_settings() -> Vec<&'static str> {
+    SETTINGS.iter().map(|(name, _)| *name).collect()
+}
+
+/// Schedules for [`LearningRate::from_text`](crate::LearningRate::from_text).
+pub fn schedules() -> Vec<Choice> {
+    let choice = |(name, arguments): (&'static str, &[(&str, &str)])| {
+        let arguments = arguments.iter().map(|(key, value)| Argument::new(key, *value)).collect();
+        Choice { name, arguments }
+    };
+    SCHEDULES.into_iter().map(choice).collect()
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        // A 32-bit float that became one of 64 bits has digits that nobody wrote.
+        Value::Number(number) if number.is_f64() => {
+            format!("{:?}", number.as_f64().unwrap_or_default() as f32)
+        }
+        value => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::schedule::learning_rate::LearningRate;
+
+    /// Names that serde lists in its message about an unknown one.
+    fn listed(message: &str) -> Vec<&str> {
+        let (_, list) = message.split_once("expected one of ").unwrap();
+        list.split('`').skip(1).step_by(2).collect()
+    }
+
+    #[test]
+    fn the_names_of_samplers_are_those_that_are_parsed() {
+        let message = "nothing".parse::<SamplerConfig>().unwrap_err().to_string();
+        let (list, _) = message.split_once(';').unwrap_or((&message, ""));
+        assert_eq!(listed(list), NAMES);
+        assert_eq!(samplers().len(), NAMES.len());
+    }
+
+    #[test]
+    fn the_arguments_of_schedules_are_those_that_are_parsed() {
+        for choice in schedules() {
+            let text = format!("{}:nothing=1", choice.name);
+            let message = LearningRate::from_text(&text, 0.1).unwrap_err().to_string();
+            for Argument { name, .. } in &choice.arguments {
+                assert!(message.contains(&format!("`{name}`")), "{text}: {message}");
+            }
+        }
+        let message = LearningRate::from_text("nothing", 0.1).unwrap_err().to_string();
+        for Choice { name, .. } in schedules() {
+            assert!(message.contains(&format!("`{name}`")), "{message}");
+        }
+    }
+
+    #[test]
+    fn optimizers_have_their_own_arguments_and_the_common_ones() {
+        let adamw = optimizers().into_iter().find(|choice| choice.name == "adamw").unwrap();
+        assert!(adamw.to_string().starts_with("adamw:beta_1=0.9,"), "{adamw}");
+        assert!(optimizer_settings().contains(&"weight_decay"));
+        assert!(optimizers().iter().all(|choice| !choice.arguments.is_empty()));
+    }
+}
