@@ -218,7 +218,7 @@ fn any_mask_has_finite_scores() {
 #[test]
 fn ids_under_the_mask_do_not_matter() {
     let case = Case::read("air_small");
-    let mut model = case.greedy_model();
+    let model = case.greedy_model();
     let clean = case.ragged_prompts();
     let stop = ids(&case.json["generation"]["greedy"]["stop_all"]);
     // A stop id, one that never comes, and the end token.
@@ -345,7 +345,7 @@ fn stop_ids_are_checked() {
 
     // Given twice, in another order, or with one that never comes: the same text.
     let case = Case::read("air_small");
-    let mut model = case.greedy_model();
+    let model = case.greedy_model();
     let prompts = case.ragged_prompts();
     let expected = model.generate(&prompts, &options(&[37, 14])).unwrap();
     for ids in [&[14, 37][..], &[37, 37, 14, 14], &[37, 14, 45]] {
@@ -477,7 +477,7 @@ fn a_panic_in_a_callback_leaves_the_model_usable() {
 #[test]
 fn an_error_leaves_the_model_usable() {
     let case = Case::read("air_small");
-    let mut model = case.greedy_model();
+    let model = case.greedy_model();
     assert!(model.generate("5", &unstopped()).is_err());
     assert!(model.generate(" airplane", &unstopped().with_max_length(0)).is_err());
     let found = model.generate(&case.ragged_prompts(), &unstopped()).unwrap();
@@ -491,7 +491,7 @@ fn models_in_threads_do_not_disturb_each_other() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let mut model = case.greedy_model();
+                let model = case.greedy_model();
                 for _ in 0..5 {
                     let found = model.generate(&case.ragged_prompts(), &unstopped()).unwrap();
                     assert_eq!(found.token_ids(), expected);

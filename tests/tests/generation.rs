@@ -414,7 +414,7 @@ fn without_start_token_a_text_continues_from_its_own_tokens() {
 fn a_prompt_that_is_too_long_is_an_error_unless_it_may_be_cut() {
     for name in CASES {
         let case = Case::read(name);
-        let mut model = case.greedy_model();
+        let model = case.greedy_model();
         let quirks = &case.json["quirks"];
         let prompt = quirks["long_prompt"].as_str().unwrap();
         let max_length = quirks["long_prompt_max_length"].as_u64().unwrap() as usize;
@@ -450,7 +450,7 @@ fn a_prompt_that_is_too_long_is_an_error_unless_it_may_be_cut() {
 fn special_tokens_of_the_prompt_do_not_stop_and_are_not_in_the_text() {
     for name in CASES {
         let case = Case::read(name);
-        let mut model = case.greedy_model();
+        let model = case.greedy_model();
         let quirks = &case.json["quirks"];
         let prompt = quirks["special_prompt"].as_str().unwrap();
         let options = GenerateOptions::new().with_max_length(case.max_length());
@@ -465,7 +465,7 @@ fn special_tokens_of_the_prompt_do_not_stop_and_are_not_in_the_text() {
 #[test]
 fn the_answer_has_the_shape_of_the_question() {
     let case = Case::read("air_small");
-    let mut model = case.greedy_model();
+    let model = case.greedy_model();
     let options = GenerateOptions::new().with_stop_token_ids(StopTokenIds::None);
     let prompts = case.prompts();
     let expected = strings(&case.json["generation"]["greedy"]["texts"]);

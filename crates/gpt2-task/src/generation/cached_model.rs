@@ -8,6 +8,7 @@ use gpt2_backbone::{
 use gpt2_kernels::{chooses_tokens, run_on_cores, top_tokens};
 use gpt2_tokenizer::TokenId;
 
+use super::choices::Choices;
 use super::device_step::model::{DeviceModel, TokenRequest};
 use super::device_step::steps::{DeviceSteps, choose_first};
 use super::matrix::Matrix;
@@ -19,6 +20,7 @@ use crate::token_batch::ids_to_tensor;
 /// Feeds the backbone the tokens that its cache does not hold yet.
 pub(crate) struct CachedModel {
     backbone: Gpt2Backbone,
+    choices: Choices,
     cache: KeyValueCache,
     /// Hidden states of the tokens fed last, `[rows, positions, hidden_dim]`.
     hidden_states: Option<Tensor<3>>,
@@ -30,13 +32,14 @@ impl CachedModel {
     /// A model for `batch_size` rows of up to `max_length` tokens.
     pub(crate) fn new(
         backbone: &Gpt2Backbone,
+        choices: Choices,
         batch_size: usize,
         max_length: usize,
     ) -> Result<Self, TaskError> {
         // Without autodiff: a graph of all steps would be kept otherwise. Tensors are shared.
         let backbone = backbone.valid();
         let cache = backbone.new_cache(batch_size, max_length)?;
-        Ok(Self { backbone, cache, hidden_states: None, steps: None })
+        Ok(Self { backbone, choices, cache, hidden_states: None, steps: None })
     }
 
     /// The tokens before `index` that the cache does not hold, `[rows, positions]`.
@@ -47,7 +50,7 @@ impl CachedModel {
         ids_to_tensor("token_ids", &unseen, vocabulary_size, &self.backbone.device())
     }
 
-    /// Logits after tokens that the cache does not hold, `[rows, vocabulary_size]`.
+    /// Logits of the choices after tokens that the cache does not hold, `[rows, choices]`.
     fn forward(&mut self, token_ids: Tensor<2, Int>) -> Result<Tensor<2>, TaskError> {
         let [_, new] = token_ids.dims();
         let options = ForwardOptions { cache: Some(&mut self.cache), ..Default::default() };
@@ -55,7 +58,7 @@ impl CachedModel {
         // Only the last position is asked for; the others' logits would cost more than the layers.
         let last = hidden_states.clone().narrow(1, new - 1, 1);
         self.hidden_states = Some(hidden_states);
-        Ok(self.backbone.logits(last).flatten(0, 1))
+        Ok(self.choices.logits(&self.backbone, last))
     }
 
     /// Chooses tokens for position `index` on the device, given the rows before it. The steps after
@@ -69,7 +72,7 @@ impl CachedModel {
     ) -> Result<Tensor<1, Int>, TaskError> {
         let logits = self.forward(self.unseen(rows, index)?)?;
         let chosen = choose_first(logits, index, request);
-        self.steps = Some(DeviceSteps::new(chosen.clone(), index, told));
+        self.steps = Some(DeviceSteps::new(chosen.clone(), self.choices, index, told));
         Ok(chosen)
     }
 
@@ -112,7 +115,7 @@ impl NextToken for CachedModel {
     }
 
     fn vocabulary_size(&self) -> usize {
-        self.backbone.config().vocabulary_size
+        self.choices.end()
     }
 
     fn on_device(&mut self) -> Option<&mut dyn DeviceModel> {

@@ -88,7 +88,7 @@ impl<'a> Decoding<'a> {
         self.rows.prompt_token(row, self.index()).is_some()
     }
 
-    /// Number of tokens that the model knows.
+    /// Number of tokens that may be chosen: those of the tokenizer, or of the model without one.
     pub fn vocabulary_size(&self) -> usize {
         self.model.vocabulary_size()
     }
@@ -129,9 +129,11 @@ impl<'a> Decoding<'a> {
         k: usize,
         temperature: f32,
     ) -> Result<Vec<Vec<TokenProbability>>, TaskError> {
+        let vocabulary_size = self.vocabulary_size();
         if self.processors.is_empty()
             && let Some(device) = self.model.on_device()
         {
+            let k = k.min(vocabulary_size);
             return device.top_tokens(self.rows.tokens(), position, k, temperature);
         }
         Ok(top_tokens_of_logits(self.logits_at(position)?, k, temperature))

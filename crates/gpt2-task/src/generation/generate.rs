@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use gpt2_tokenizer::TokenId;
 
 use super::cached_model::CachedModel;
+use super::choices::Choices;
 use super::decoding::{Decoded, Decoding};
 use super::options::{GenerateOptions, StopTokenIds};
 use super::rows::{OnToken, TokenEvent};
@@ -267,7 +268,17 @@ impl Gpt2CausalLm {
         let width = inputs.sequence_length();
         check_length("sequence_length", width, self.backbone().config().max_sequence_length)?;
         inputs.check_ids(self.backbone().config().vocabulary_size)?;
-        let mut model = CachedModel::new(self.backbone(), inputs.batch_size(), width)?;
+        let (choices, forbidden) = match self.preprocessor() {
+            Some(preprocessor) if !options.ids_without_token => {
+                Choices::with_token(preprocessor.tokenizer())
+            }
+            _ => (Choices::all(self.backbone()), None),
+        };
+        let mut processors = options.logits_processors.clone();
+        if let Some(forbidden) = forbidden {
+            processors = processors.with(forbidden);
+        }
+        let mut model = CachedModel::new(self.backbone(), choices, inputs.batch_size(), width)?;
         let draws = self.next_draws(options.seed);
         let mut rows = inputs.token_ids().to_vec();
         for (row, &length) in rows.iter_mut().zip(&prompt_lengths) {
@@ -275,7 +286,7 @@ impl Gpt2CausalLm {
         }
         let mut decoding =
             Decoding::new(&mut model, rows, prompt_lengths, stop_token_ids, draws, on_token)
-                .with_logits_processors(options.logits_processors.clone());
+                .with_logits_processors(processors);
         let beams = self.sampler().search(&mut decoding)?;
         Ok(decoding.finish(beams))
     }
@@ -305,6 +316,11 @@ impl Gpt2CausalLm {
         strip_prompt: bool,
     ) -> Result<Vec<Generation>, TaskError> {
         let preprocessor = self.require_preprocessor("generate")?;
+        // Only `ids_without_token` lets others in.
+        let has_token = |id: &TokenId| preprocessor.tokenizer().vocabulary().token(*id).is_some();
+        let text = |ids: &[TokenId]| {
+            preprocessor.text(&ids.iter().copied().filter(has_token).collect::<Vec<_>>())
+        };
         let mut all_beams = decoded.beams.unwrap_or_default().into_iter();
         let mut generations = Vec::with_capacity(decoded.rows.len());
         for (mut token_ids, (length, prompt_tokens)) in
@@ -316,12 +332,12 @@ impl Gpt2CausalLm {
             for mut beam in all_beams.next().unwrap_or_default() {
                 beam.token_ids.truncate(beam.length);
                 beams.push(GeneratedBeam {
-                    text: preprocessor.text(&beam.token_ids[first..])?,
+                    text: text(&beam.token_ids[first..])?,
                     token_ids: beam.token_ids,
                     log_probability: beam.log_probability,
                 });
             }
-            let text = preprocessor.text(&token_ids[first..])?;
+            let text = text(&token_ids[first..])?;
             generations.push(Generation { text, token_ids, prompt_tokens, beams });
         }
         Ok(generations)

@@ -1,6 +1,7 @@
 //! Generation: from a prompt's tokens, through the model and a search, to the answer's.
 
 mod cached_model;
+mod choices;
 pub(crate) mod decoding;
 pub(crate) mod device_step;
 pub(crate) mod draw;

@@ -33,6 +33,9 @@ pub struct GenerateOptions {
     /// Seed of the random numbers of this call, whatever was generated before. Default: the
     /// sampler's seed, and the number of generations since the model was compiled.
     pub seed: Option<u64>,
+    /// Whether ids may be chosen that have no token in the tokenizer, as in KerasHub. Texts leave
+    /// them out. Default: false.
+    pub ids_without_token: bool,
 }
 
 /// Tokens that end a text. Generation ends when every row has one of them after its prompt.
@@ -123,6 +126,14 @@ impl GenerateOptions {
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Sets whether ids may be chosen that have no token in the tokenizer, as in KerasHub. A model
+    /// may have more ids than its tokenizer has tokens, such as 50304 for 50257.
+    #[must_use]
+    pub fn with_ids_without_token(mut self, ids_without_token: bool) -> Self {
+        self.ids_without_token = ids_without_token;
         self
     }
 

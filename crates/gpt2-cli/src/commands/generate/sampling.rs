@@ -52,12 +52,13 @@ impl Arguments {
         match (self.top_p, self.top_k) {
             _ if is_greedy => SamplerConfig::Greedy(GreedySampler::new()),
             (Some(p), k) => {
-                SamplerConfig::TopP(TopPSampler { p, k, temperature, ..TopPSampler::default() })
+                let mut sampler = TopPSampler::new(p).with_temperature(temperature);
+                sampler.k = k;
+                SamplerConfig::TopP(sampler)
             }
             (None, k) => {
-                let default = TopKSampler::default();
-                let k = k.unwrap_or(default.k);
-                SamplerConfig::TopK(TopKSampler { k, temperature, ..default })
+                let k = k.unwrap_or(TopKSampler::default().k);
+                SamplerConfig::TopK(TopKSampler::new(k).with_temperature(temperature))
             }
         }
     }
@@ -73,7 +74,7 @@ impl Arguments {
                 Random(sampler) => sampler.temperature = given,
                 TopK(sampler) => sampler.temperature = given,
                 TopP(sampler) => sampler.temperature = given,
-                SamplerConfig::Greedy(_) => return self.does_not_fit("--temperature"),
+                _ => return self.does_not_fit("--temperature"),
             }
         }
         if let Some(given) = self.top_k {

@@ -7,11 +7,13 @@ use gpt2_tokenizer::TokenId;
 
 use super::model::TokenRequest;
 use crate::error::TaskError;
+use crate::generation::choices::Choices;
 
 /// The steps of one generation after its first one.
 pub(crate) struct DeviceSteps {
     /// Tokens chosen last, `[rows]`.
     chosen: Tensor<1, Int>,
+    choices: Choices,
     progress: Progress,
 }
 
@@ -28,8 +30,13 @@ enum Progress {
 impl DeviceSteps {
     /// The steps after tokens were `chosen` for `position`, where the cache ends. They are repeated
     /// where the device has steps, unless `told`.
-    pub(crate) fn new(chosen: Tensor<1, Int>, position: usize, told: bool) -> Self {
-        Self { chosen, progress: Progress::Chosen { position, told } }
+    pub(crate) fn new(
+        chosen: Tensor<1, Int>,
+        choices: Choices,
+        position: usize,
+        told: bool,
+    ) -> Self {
+        Self { chosen, choices, progress: Progress::Chosen { position, told } }
     }
 
     /// Chooses the next tokens. None if the device could not record the step: the cache is lost
@@ -41,12 +48,15 @@ impl DeviceSteps {
         request: &TokenRequest,
     ) -> Result<Option<Tensor<1, Int>>, TaskError> {
         if let Progress::Chosen { position, told } = self.progress {
-            let state = state_after(backbone, self.chosen.clone(), position, request);
-            self.progress = Progress::new(backbone, cache, state, request.choice(), told);
+            let state = state_after(backbone, self.chosen.clone(), self.choices, position, request);
+            self.progress =
+                Progress::new(backbone, cache, state, self.choices, request.choice(), told);
         }
         let chosen = match &mut self.progress {
             Progress::Chosen { .. } => unreachable!("the steps have begun"),
-            Progress::Told(state) => step(backbone, cache, state, None, request.choice())?,
+            Progress::Told(state) => {
+                step(backbone, cache, state, None, self.choices, request.choice())?
+            }
             Progress::Repeated(repeated) => match repeated.run() {
                 Ok(chosen) => chosen,
                 Err(_) => return Ok(None),
@@ -63,9 +73,9 @@ impl DeviceSteps {
         position: usize,
         request: &TokenRequest,
     ) -> Result<Vec<TokenId>, TaskError> {
-        let Self { chosen, progress } = self;
+        let Self { chosen, choices, progress } = self;
         drop(progress);
-        let state = state_after(backbone, chosen, position, request);
+        let state = state_after(backbone, chosen, choices, position, request);
         Ok(read(state.tokens)?.iter::<TokenId>().collect())
     }
 }
@@ -75,17 +85,18 @@ impl Progress {
         backbone: &Gpt2Backbone,
         cache: &KeyValueCache,
         state: StepState,
+        choices: Choices,
         choice: TokenChoice,
         told: bool,
     ) -> Self {
         if told || !has_steps(&backbone.device(), backbone.config().head_dim()) {
             return Self::Told(Box::new(state));
         }
-        Self::Repeated(Box::new(repeated(backbone, cache, state, choice)))
+        Self::Repeated(Box::new(repeated(backbone, cache, state, choices, choice)))
     }
 }
 
-/// Tokens chosen of logits, `[rows, vocabulary_size]`, for a position.
+/// Tokens chosen of logits, `[rows, choices]`, for a position.
 pub(crate) fn choose_first(
     logits: Tensor<2>,
     position: usize,
@@ -105,11 +116,11 @@ fn choose(logits: Tensor<2>, numbers: Tensor<1>, choice: TokenChoice) -> Tensor<
 fn state_after(
     backbone: &Gpt2Backbone,
     chosen: Tensor<1, Int>,
+    choices: Choices,
     position: usize,
     request: &TokenRequest,
 ) -> StepState {
-    let vocabulary_size = backbone.config().vocabulary_size;
-    StepState::new(position, chosen, vocabulary_size, request.plan(), &backbone.device())
+    StepState::new(position, chosen, choices.end(), request.plan(), &backbone.device())
 }
 
 /// Feeds the state's tokens, chooses the next ones, and takes the state there.
@@ -118,14 +129,15 @@ fn step(
     cache: &mut KeyValueCache,
     state: &mut StepState,
     position: Option<Tensor<1, Int>>,
+    choices: Choices,
     choice: TokenChoice,
 ) -> Result<Tensor<1, Int>, BackboneError> {
     let token_ids = state.tokens.clone().unsqueeze_dim(1);
     let options = ForwardOptions { cache: Some(cache), position, ..Default::default() };
     let hidden_states = backbone.forward_with(token_ids, options)?;
-    let logits = backbone.logits(hidden_states).flatten(0, 1);
+    let logits = choices.logits(backbone, hidden_states);
     let chosen = choose(logits, state.numbers.clone(), choice);
-    state.advance(chosen.clone(), backbone.config().vocabulary_size);
+    state.advance(chosen.clone(), choices.end());
     Ok(chosen)
 }
 
@@ -134,12 +146,13 @@ fn repeated(
     backbone: &Gpt2Backbone,
     cache: &KeyValueCache,
     mut state: StepState,
+    choices: Choices,
     choice: TokenChoice,
 ) -> Repeated<Tensor<1, Int>> {
     let (backbone, mut cache) = (backbone.clone(), cache.clone());
     Repeated::new(&backbone.device(), move || {
         let position = Some(state.position.clone());
-        let chosen = step(&backbone, &mut cache, &mut state, position, choice);
+        let chosen = step(&backbone, &mut cache, &mut state, position, choices, choice);
         chosen.expect("the cache has room for every position")
     })
 }
