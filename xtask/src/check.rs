@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use crate::{arrows, cargo, structure, tidy};
 
@@ -12,6 +12,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     step("tidy", tidy::check)?;
     step("crate arrows", arrows::check)?;
     step("circles among modules", structure::check)?;
+    step("reference of the commands", commands)?;
     step("fmt", || cargo::run(&["fmt", "--all", "--check"], &[]))?;
     step("clippy", || {
         cargo::run(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])
@@ -21,6 +22,15 @@ pub fn run() -> anyhow::Result<ExitCode> {
     })?;
     println!("check: all passed");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Compares the reference in the documentation with the arguments that the command reads.
+fn commands() -> anyhow::Result<()> {
+    let path = "docs/commands.md";
+    let written = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+    let remedy = "run `cargo run -- man --markdown > docs/commands.md`";
+    ensure!(written == gpt2_cli::reference(), "{path} is not what the command reads; {remedy}");
+    Ok(())
 }
 
 fn step(name: &str, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {

@@ -13,6 +13,15 @@ use crate::context::{Context, SCHEMA_VERSION, say};
 /// Exit code of every error.
 const EXIT_CODE: u8 = 2;
 
+/// Flags whose names in an error of the library are a sampler's.
+const OF_SAMPLERS: [&str; 3] = ["temperature", "top-k", "top-p"];
+
+/// Methods of the libraries in their errors, and the words of this command for them.
+const METHODS: [(&str, &str); 2] = [
+    ("`HubOptions::with_offline`", "`--offline`"),
+    ("pass one in `HubOptions` or in the environment", "set one in the environment"),
+];
+
 /// Prints a mistake in the arguments, or the help that was asked for.
 pub(crate) fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let is_json = arguments.iter().any(|argument| argument == "--json");
@@ -72,10 +81,11 @@ fn with_flags(text: &str, context: &Context) -> String {
         }
     }
     let flags = command.get_arguments().filter_map(clap::Arg::get_long);
-    // An argument of a sampler too, where the flag is not meant.
-    flags.filter(|flag| *flag != "temperature").fold(text.to_owned(), |text, flag| {
+    let flags = flags.filter(|flag| !OF_SAMPLERS.contains(flag));
+    let text = flags.fold(text.to_owned(), |text, flag| {
         text.replace(&format!("`{}`", flag.replace('-', "_")), &format!("`--{flag}`"))
-    })
+    });
+    METHODS.iter().fold(text, |text, (method, word)| text.replace(method, word))
 }
 
 /// Kind of an error: the library that found it.

@@ -11,7 +11,7 @@ pub mod interrupt;
 mod machine;
 pub mod model;
 mod topics;
-mod values;
+pub mod values;
 
 pub use answer::Answer;
 
@@ -21,6 +21,11 @@ use std::process::ExitCode;
 /// Runs the command with the arguments of this process.
 pub fn main() -> ExitCode {
     run(std::env::args_os())
+}
+
+/// The reference of all commands in Markdown: `docs/commands.md`.
+pub fn reference() -> String {
+    commands::man::reference()
 }
 
 /// Runs the command with arguments, the first of which is the program's name.

@@ -12,6 +12,8 @@ use gpt2_tokenizer::Gpt2Tokenizer;
 
 use crate::commands::completions::preset_names;
 use crate::context::Context;
+#[cfg(feature = "hub")]
+use crate::context::say;
 
 /// Model of a command that names none: it is part of the program.
 pub(crate) const DEFAULT_PRESET: &str = "gpt2_tiny_shakespeare";
@@ -132,7 +134,9 @@ pub fn hub_options(context: &Context) -> HubOptions {
         options = options.with_offline(true);
     }
     if !context.quiet {
-        options = options.with_on_progress(progress_bars::downloading());
+        options = options
+            .with_on_wait(|line: &str| say(line))
+            .with_on_progress(progress_bars::downloading());
     }
     options
 }

@@ -8,16 +8,21 @@ use gpt2_task::{StopTokenIds, TokenId};
 
 /// Value of `--sampler`.
 #[derive(Debug, Clone)]
-pub(crate) struct Sampler {
+pub struct Sampler {
     /// Name as the library spells it.
-    pub(crate) name: String,
+    pub name: String,
     /// Names of the arguments that are given.
-    pub(crate) arguments: Vec<String>,
-    pub(crate) config: SamplerConfig,
+    pub arguments: Vec<String>,
+    /// The sampler.
+    pub config: SamplerConfig,
 }
 
 /// Parses a sampler. `Top-P` is `top_p`.
-pub(crate) fn parse_sampler(text: &str) -> Result<Sampler, String> {
+///
+/// # Errors
+///
+/// A message with all samplers and their arguments.
+pub fn parse_sampler(text: &str) -> Result<Sampler, String> {
     let (name, arguments) = text.split_once(':').unwrap_or((text, ""));
     let name = name.trim().to_ascii_lowercase().replace('-', "_");
     let choices = catalogue::samplers();
@@ -32,7 +37,11 @@ pub(crate) fn parse_sampler(text: &str) -> Result<Sampler, String> {
 }
 
 /// Parses `--optimizer`: checks it and returns its text. `AdamW` is `adamw`.
-pub(crate) fn parse_optimizer(text: &str) -> Result<String, String> {
+///
+/// # Errors
+///
+/// A message with all optimizers and their arguments.
+pub fn parse_optimizer(text: &str) -> Result<String, String> {
     let (name, arguments) = text.split_once(':').unwrap_or((text, ""));
     let name = name.trim().to_ascii_lowercase();
     let choices = catalogue::optimizers();
@@ -51,7 +60,11 @@ pub(crate) fn parse_optimizer(text: &str) -> Result<String, String> {
 }
 
 /// Parses `--schedule`: checks its name and returns its text.
-pub(crate) fn parse_schedule(text: &str) -> Result<String, String> {
+///
+/// # Errors
+///
+/// A message with all schedules and their arguments.
+pub fn parse_schedule(text: &str) -> Result<String, String> {
     let (name, _) = text.split_once(':').unwrap_or((text, ""));
     let name = name.trim();
     let choices = catalogue::schedules();
@@ -75,11 +88,12 @@ fn unknown(what: &str, name: &str, choices: &[Choice]) -> String {
 
 /// Message for an argument that does not fit, with all that do.
 fn wrong_argument(choice: &Choice, message: &str) -> String {
+    // The remedy of the library names no argument.
     format!("{message}\narguments and their defaults: {choice}")
 }
 
 /// Name that differs least from `name`, if it is near.
-pub(crate) fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     let plain = |text: &str| text.replace(['_', '-'], "").to_ascii_lowercase();
     let given = plain(name);
     let near = names.iter().map(|known| (distance(&given, &plain(known)), *known));
@@ -104,7 +118,11 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 /// Parses `auto`, `none`, or ids between commas.
-pub(crate) fn parse_stop_token_ids(text: &str) -> Result<StopTokenIds, String> {
+///
+/// # Errors
+///
+/// A message for anything else.
+pub fn parse_stop_token_ids(text: &str) -> Result<StopTokenIds, String> {
     match text {
         "auto" => Ok(StopTokenIds::Auto),
         "none" => Ok(StopTokenIds::None),
@@ -117,7 +135,11 @@ pub(crate) fn parse_stop_token_ids(text: &str) -> Result<StopTokenIds, String> {
 }
 
 /// Parses a number of gigabytes, of 10^9 bytes, as bytes.
-pub(crate) fn parse_gigabytes(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+///
+/// A message for anything else.
+pub fn parse_gigabytes(text: &str) -> Result<u64, String> {
     match text.parse::<f64>() {
         Ok(size) if size > 0.0 && size.is_finite() => Ok((size * 1e9).ceil() as u64),
         _ => Err("expected a number of gigabytes above 0, such as 5 or 0.5".to_owned()),
@@ -125,7 +147,7 @@ pub(crate) fn parse_gigabytes(text: &str) -> Result<u64, String> {
 }
 
 /// A size in gigabytes, or in megabytes where it is less than a tenth of one.
-pub(crate) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     if bytes >= 100_000_000 {
         format!("{:.1} GB", bytes as f64 / 1e9)
     } else {
@@ -134,7 +156,7 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 /// A path that is as short as the home folder allows.
-pub(crate) fn short_path(path: &Path) -> String {
+pub fn short_path(path: &Path) -> String {
     let home = std::env::home_dir();
     match home.as_deref().and_then(|home| path.strip_prefix(home).ok()) {
         Some(rest) => Path::new("~").join(rest).display().to_string(),

@@ -1,5 +1,8 @@
 //! The commands of `gpt2`: outputs, options, mistakes.
 
+mod failures;
 mod generate;
+mod help;
 mod support;
 mod train;
+mod work;

@@ -14,6 +14,13 @@ fn json(arguments: &[&str], input: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// JSON objects, one a line.
+fn json_lines(arguments: &[&str], input: &str) -> Vec<Value> {
+    let output = generate().arg("--json").args(arguments).write_stdin(input).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 fn error(arguments: &[&str]) -> String {
     let output = generate().args(arguments).write_stdin("").output().unwrap();
     assert!(output.stdout.is_empty(), "{arguments:?} gives text");
@@ -50,9 +57,18 @@ fn json_tells_everything() {
 #[test]
 fn prompts_come_from_standard_input_too() {
     let arguments = ["--sampler", "greedy", "--max-length", "12"];
-    let piped = json(&arguments, "ROMEO:\n\nWhat\n");
+    let piped = json_lines(&arguments, "ROMEO:\n\nWhat\n");
     let given = json(&[&arguments[..], &["ROMEO:", "What"]].concat(), "");
-    assert_eq!(piped["outputs"], given["outputs"]);
+    assert_eq!(piped.len(), 2);
+    for (index, line) in piped.iter().enumerate() {
+        assert_eq!((&line["schema_version"], &line["index"]), (&1.into(), &index.into()));
+        for (key, value) in given["outputs"][index].as_object().unwrap() {
+            assert_eq!(&line[key], value, "{key}");
+        }
+    }
+    // All of standard input is one prompt.
+    let whole = json(&[&arguments[..], &["-"]].concat(), "ROMEO:\n\nWhat\n");
+    assert_eq!(whole["outputs"][0]["prompt"], "ROMEO:\n\nWhat");
 }
 
 #[test]
@@ -95,16 +111,66 @@ fn mistakes_are_explained() {
         (&["--preset", "hf://nobody/nothing", "a"], "GPT2_OFFLINE forbids to ask the hub"),
         (&["--device", "abacus", "a"], "`abacus` is not a device"),
         (&["--device", "cuda:0", "a"], "--features cuda"),
-        (&["--sampler", "topk", "a"], "expected one of `beam`"),
+        (&["--sampler", "topk", "a"], "did you mean `top_k`?"),
         (&["--sampler", "top_k:k=0", "a"], "`k` must be between 1 and 1024, found 0"),
         (&["--sampler", "random:temperature=0", "a"], "`temperature` must be"),
-        (&["--max-length", "0", "a"], "`max_length` must be between 1 and 128, found 0"),
+        (&["--max-length", "0", "a"], "`--max-length` must be between 1 and 128, found 0"),
         (&["--max-length", "129", "a"], "between 1 and 128, found 129"),
-        (&["--max-length", "3", "What is the matter?"], "more than the `max_length` of 3"),
-        (&["--stop-token-ids", "1024", "a"], "`stop_token_ids` holds the token id 1024"),
+        (&["--max-length", "3", "What is the matter?"], "more than the `--max-length` of 3"),
+        (&["--stop-token-ids", "1024", "a"], "`--stop-token-ids` holds the token id 1024"),
         (&["--stop-token-ids", "x", "a"], "expected `auto`, `none`, or token ids"),
     ] {
         let message = error(arguments);
         assert!(message.contains(expected), "{arguments:?}: {message}");
     }
+}
+
+#[test]
+fn the_flags_of_other_programs_are_understood() {
+    let greedy = |more: &[&str]| json(&[more, &["ROMEO:"]].concat(), "")["outputs"][0].clone();
+    assert_eq!(greedy(&["--temperature", "0", "-n", "5"])["new_tokens"], 5);
+    let named = greedy(&["--sampler", "greedy", "--max-new-tokens", "5"]);
+    assert_eq!(named, greedy(&["--temperature", "0", "-n", "5"]));
+    let single = ["--top-p", "0.9", "--top-k", "9", "--temperature", "0.7", "--seed", "1"];
+    let sampler = "Top-P:p=0.9,k=9,temperature=0.7";
+    let named = ["--sampler", sampler, "--seed", "1", "--model", "gpt2_tiny_shakespeare"];
+    assert_eq!(greedy(&single), greedy(&named));
+}
+
+#[test]
+fn batches_of_any_size_give_the_same_answers() {
+    let prompts = ["ROMEO:", "What", "O, Juliet, my dear,"];
+    let run = |size: &str| {
+        let options = ["--sampler", "greedy", "-n", "7", "--batch-size", size];
+        json(&[&options[..], &prompts].concat(), "")["outputs"].clone()
+    };
+    let outputs = run("8");
+    assert_eq!(outputs, run("1"));
+    for output in outputs.as_array().unwrap() {
+        assert_eq!(output["new_tokens"], 7);
+        assert_eq!(output["stop_reason"], "length");
+    }
+}
+
+#[test]
+fn long_prompts_are_cut_when_that_is_asked_for() {
+    let prompt = "What is the matter? ".repeat(100);
+    let message = error(&[&prompt]);
+    assert!(message.contains("--truncate start"), "{message}");
+    let options = ["--truncate", "start", "-n", "5", "--sampler", "greedy"];
+    let output = json(&[&options[..], &[prompt.as_str()]].concat(), "")["outputs"][0].clone();
+    assert_eq!(output["new_tokens"], 5);
+}
+
+#[test]
+fn several_texts_and_beams_are_told_apart() {
+    let run = |arguments: &[&str]| {
+        let output = generate().args(arguments).unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = run(&["--max-length", "12", "ROMEO:", "What"]);
+    assert!(text.starts_with("==> 1 <==\nROMEO:") && text.contains("\n==> 2 <==\nWhat"), "{text}");
+    let sampler = "beam:num_beams=3,return_all_beams=true";
+    let text = run(&["--sampler", sampler, "--max-length", "12", "ROMEO:"]);
+    assert_eq!(text.matches("--- beam ").count(), 3, "{text}");
 }

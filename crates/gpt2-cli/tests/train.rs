@@ -145,7 +145,7 @@ fn mistakes_are_explained() {
         (&["--train", "absent.txt"][..], "absent.txt"),
         (&["--train", "binary.txt"], "binary.txt"),
         (&["--train", "empty.txt"], "empty.txt"),
-        (&["--train", "train.txt", "--batch-size", "0"], "batch_size"),
+        (&["--train", "train.txt", "--batch-size", "0"], "`--batch-size`"),
         (&["--train", "train.txt", "--optimizer", "adamm"], "adafactor, adam, adamw"),
         (&["--train", "train.txt", "--schedule", "cosin"], "cosine"),
         (&["--train", "train.txt", "--lora-rank", "0"], "rank"),

@@ -17,6 +17,8 @@ use crate::model_scope::options::{ModelScopeOptions, normalized};
 
 /// Function of the user's that is told about each file on its way.
 pub(crate) type OnDownload = Listener<dyn Fn(&DownloadProgress) + Send + Sync>;
+/// Function of the user's that is told what is waited for.
+pub(crate) type OnWait = Listener<dyn Fn(&str) + Send + Sync>;
 
 /// Progress of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +76,7 @@ pub struct HubOptions {
     /// Lower-case hexadecimal digests by file name.
     pub(crate) sha256: BTreeMap<String, String>,
     pub(crate) on_progress: OnDownload,
+    pub(crate) on_wait: OnWait,
     pub(crate) hugging_face: HuggingFaceOptions,
     pub(crate) kaggle: KaggleOptions,
     pub(crate) model_scope: ModelScopeOptions,
@@ -99,6 +102,7 @@ impl HubOptions {
             metadata_timeout: seconds("HF_HUB_ETAG_TIMEOUT", 20),
             sha256: BTreeMap::new(),
             on_progress: OnDownload::default(),
+            on_wait: OnWait::default(),
             hugging_face: HuggingFaceOptions::from_variables(variables),
             kaggle: KaggleOptions::from_variables(variables),
             model_scope: ModelScopeOptions::from_variables(variables),
@@ -161,6 +165,20 @@ impl HubOptions {
     pub fn with_sha256(mut self, file: impl Into<String>, sha256: &str) -> Self {
         self.sha256.insert(file.into(), sha256.to_ascii_lowercase());
         self
+    }
+
+    /// Calls `on_wait` with a line of text before each pause between two attempts of a request.
+    #[must_use]
+    pub fn with_on_wait(mut self, on_wait: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.on_wait = Listener(Some(Arc::new(on_wait)));
+        self
+    }
+
+    /// Tells that a request is made again.
+    pub(crate) fn tell_wait(&self, display: &str, why: &str) {
+        if let Some(on_wait) = &self.on_wait.0 {
+            on_wait(&format!("no answer for `{display}` ({why}); trying again"));
+        }
     }
 
     /// Calls `on_progress` when the transfer of a file begins, every 100 milliseconds while bytes

@@ -29,6 +29,8 @@ pub enum RequestErrorKind {
     Connection {
         /// Last thing that happened.
         cause: String,
+        /// Whether there was a connection at all: the name resolved, and the host took the call.
+        was_made: bool,
     },
     /// The redirect is not followed.
     Redirect {
@@ -105,7 +107,7 @@ impl RequestErrorKind {
             Self::Status { status } => format!(
                 "`{host}` answers for `{file}` with the status {status}; check the endpoint"
             ),
-            Self::Connection { cause } => format!(
+            Self::Connection { cause, .. } => format!(
                 "no connection to `{host}` that lasts, for `{file}`: {cause}; check the network \
                  and try again. What has arrived is kept"
             ),

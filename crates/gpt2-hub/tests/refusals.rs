@@ -284,3 +284,26 @@ fn a_cache_that_cannot_be_written_to_can_be_read() {
     assert_eq!(hub.load().unwrap(), model);
     assert!(hub.server.take_log().iter().all(|line| line.starts_with("HEAD ")));
 }
+
+#[test]
+fn a_host_that_is_out_of_reach_is_asked_once_more_and_that_is_told() {
+    use std::sync::{Arc, Mutex};
+
+    let hub = Hub::new(transformers_preset().0);
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&lines);
+    // Nobody listens there.
+    let options = hub
+        .options()
+        .with_retries(5)
+        .with_hugging_face_endpoint("http://127.0.0.1:9")
+        .with_on_wait(move |line| told.lock().unwrap().push(line.to_owned()));
+    let error = open("hf://a/b", &options).unwrap_err();
+    assert!(
+        matches!(error, HubError::Request { kind: Kind::Connection { was_made: false, .. }, .. }),
+        "{error}"
+    );
+    let lines = lines.lock().unwrap();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("hf://a/b") && lines[0].contains("trying again"), "{lines:?}");
+}

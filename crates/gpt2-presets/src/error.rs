@@ -16,18 +16,29 @@ use gpt2_tokenizer::TokenizerError;
 pub enum PresetError {
     /// The handle is no built-in name, no hub's handle and no path.
     #[error(
-        "Unknown preset identifier. A preset must be a one of:\n1) a built-in preset identifier, \
-         one of {builtin:?}\n2) a Kaggle Models handle like \
-         `'kaggle://keras/gpt2/keras/gpt2_base_en'`\n3) a Hugging Face handle like \
-         `'hf://username/gpt2_base_en'`\n4) a Modelscope handle like \
-         `'modelscope://username/gpt2_base_en'`\n5) a path to a local preset directory like \
-         `'./gpt2_base_en'`\nReceived: preset='{received}'"
+        "Unknown preset identifier `{received}`: expected a built-in name ({}), a handle \
+         hf://OWNER/MODEL, kaggle://OWNER/MODEL/FRAMEWORK/VARIATION or modelscope://OWNER/MODEL, or \
+         the path of a folder, a .keras file or a GGUF file{}",
+        builtin.join(", "),
+        suggestion.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
     )]
     UnknownPreset {
         /// Handle.
         received: String,
         /// Built-in names.
         builtin: Vec<&'static str>,
+        /// Name or handle that is probably meant.
+        suggestion: Option<String>,
+    },
+
+    /// The handle is a path, and nothing is there.
+    #[error(
+        "cannot open the preset `{}`: there is no such file or folder; check the path",
+        path.display()
+    )]
+    MissingPath {
+        /// Path.
+        path: PathBuf,
     },
 
     /// The preset must be downloaded, and the library was compiled without downloads.

@@ -11,12 +11,40 @@ const BUNDLED: &str = "gpt2_tiny_shakespeare";
 
 #[test]
 fn an_unknown_name_lists_the_known_ones() {
-    for name in ["gpt3", "./nowhere", "s3://bucket/gpt2", ""] {
+    for name in ["gpt3", "nowhere", "s3://bucket/gpt2", ""] {
         let error = Preset::open(name).unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with("Unknown preset identifier. A preset must be a one of:\n"));
+        assert!(
+            text.starts_with(&format!("Unknown preset identifier `{name}`: expected")),
+            "{text}"
+        );
         assert!(text.contains(BUNDLED) && text.contains("gpt2_extra_large_en"));
-        assert!(text.ends_with(&format!("Received: preset='{name}'")), "{text}");
+        assert!(text.contains("hf://OWNER/MODEL") && text.contains("GGUF"), "{text}");
+        assert!(!text.contains("did you mean"), "{text}");
+    }
+}
+
+#[test]
+fn the_name_that_is_meant_is_suggested() {
+    for (name, meant) in [
+        ("gpt2", "gpt2_base_en"),
+        ("gpt2_bas", "gpt2_base_en"),
+        ("GPT2-medium", "gpt2_medium_en"),
+        ("gpt2_xl", "gpt2_extra_large_en"),
+        ("openai-community/gpt2", "hf://openai-community/gpt2"),
+        ("https://huggingface.co/openai-community/gpt2", "hf://openai-community/gpt2"),
+    ] {
+        let text = Preset::open(name).unwrap_err().to_string();
+        assert!(text.ends_with(&format!("did you mean `{meant}`?")), "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_path_without_a_file_is_called_so() {
+    for path in ["./nowhere", "/no/such/folder", "x.gguf", "a/b/c", "file://nowhere", "~/gpt2"] {
+        let error = Preset::open(path).unwrap_err();
+        assert!(matches!(error, PresetError::MissingPath { .. }), "{path}: {error}");
+        assert!(error.to_string().contains("no such file or folder"), "{error}");
     }
 }
 

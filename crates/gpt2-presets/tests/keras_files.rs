@@ -318,6 +318,7 @@ fn truncated_and_damaged_archives_do_no_harm() {
                 Ok(())
                     | Err(PresetError::Malformed { format: "Keras file", .. }
                         | PresetError::MissingFile { .. }
+                        | PresetError::MissingPath { .. }
                         | PresetError::UnknownPreset { .. })
             ),
             "{round}: {}",

@@ -29,13 +29,13 @@ pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     /// Length of the prompt in tokens, the start token included [default: half of the positions, at most 128]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Measurement")]
     prompt_tokens: Option<usize>,
     /// Number of new tokens [default: the positions left, at most 128]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Measurement")]
     new_tokens: Option<usize>,
     /// Number of rounds
-    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(long, default_value_t = 5, value_name = "N", help_heading = "Measurement")]
     rounds: usize,
 }
 

@@ -12,23 +12,32 @@ use gpt2_presets::{
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 
 use gpt2_files::{Destination, FileError};
+use serde_json::json;
 
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::model;
+use crate::values::parse_gigabytes;
 
-/// Writes a preset in another format, one parameter in memory at a time.
+const EXAMPLES: &str = "\
+Examples:
+  gpt2 convert hf://openai-community/gpt2 gpt2-keras
+  gpt2 convert gpt2_base_en gpt2.gguf --dtype f16 --verify";
+
+/// Write a preset in another format, one parameter in memory at a time
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Built-in name; handle hf://, kaggle:// or modelscope://; folder; .keras file; or GGUF file
     source: String,
-    /// Folder to write, or file with --to gguf; it appears whole or not at all
+    /// Folder to write, or a .gguf file; it appears whole or not at all
     destination: PathBuf,
-    /// Format to write [default: transformers for a source in Keras' format, else keras]
+    /// Format to write [default: gguf for NAME.gguf; else transformers for a source in Keras' format,
+    /// and keras for the others]
     #[arg(long)]
     to: Option<Format>,
-    /// Element type of the weights
-    #[arg(long, default_value = "f32")]
+    /// Element type of the weights: float32, float16 or bfloat16; also f32, f16, bf16
+    #[arg(long, default_value = "float32", value_name = "TYPE")]
     dtype: WeightDtype,
     /// Split weights above this size into files of at most that; a larger tensor, or with keras a
     /// larger layer, has a file of its own [default: 50 for transformers, 10.7 for keras]
@@ -50,6 +59,20 @@ enum Format {
 }
 
 impl Format {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Keras => "keras",
+            Self::Transformers => "transformers",
+            Self::Gguf => "gguf",
+        }
+    }
+
+    /// Format that the ending of a path asks for.
+    fn of_path(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?;
+        extension.eq_ignore_ascii_case("gguf").then_some(Self::Gguf)
+    }
+
     /// Whether a parameter's type is the one that was asked for. In a GGUF, norms, biases and the
     /// position embedding are always 32-bit floats.
     fn rounds(self, parameter: &str, shape: &[usize]) -> bool {
@@ -77,7 +100,9 @@ fn round(backbone: Gpt2Backbone, dtype: WeightDtype, to: Format) -> Gpt2Backbone
 /// Writes beside the destination, compares, and renames.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     let Arguments { source, destination, to, dtype, verify, force, .. } = arguments;
+    let to = *to;
     // All that can be refused is refused before anything is opened or downloaded.
+    let to = to.or_else(|| Format::of_path(destination));
     if let (Some(Format::Gguf), Some(_)) = (to, arguments.max_shard_size) {
         bail!("--max-shard-size: a GGUF is one file of any size");
     }
@@ -87,12 +112,27 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     let to = to.unwrap_or(if is_keras { Format::Transformers } else { Format::Keras });
     let staged = destination.stage()?;
     write(&preset, to, staged.path(), arguments)?;
+    let mut verified = None;
     if *verify {
         let tokens = compare(&preset, staged.path(), to, *dtype)?;
-        context.print(format_args!("verified: the logits of {tokens} tokens differ by 0"))?;
+        verified = Some(tokens);
+        if !context.json {
+            context.print(format_args!("verified: the logits of {tokens} tokens differ by 0"))?;
+        }
     }
     staged.commit().map_err(with_flag)?;
-    context.print(format_args!("{source} -> {}", arguments.destination.display()))?;
+    let (path, format) = (arguments.destination.display(), to.name());
+    if context.json {
+        context.print_json(json!({
+            "source": source,
+            "destination": arguments.destination,
+            "format": format,
+            "dtype": dtype.name(),
+            "verified_tokens": verified,
+        }))?;
+    } else {
+        context.print(format_args!("{source} -> {path} ({format}, {dtype})"))?;
+    }
     Ok(Answer::Yes)
 }
 
@@ -171,12 +211,4 @@ fn logits(backbone: Gpt2Backbone) -> anyhow::Result<Vec<f32>> {
     let tokens = TokenBatch::unpadded([ids.collect::<Vec<_>>()])?;
     let model = Gpt2CausalLm::new(backbone, None)?;
     Ok(model.score_logits(&tokens, None)?.try_into_vec_as()?)
-}
-
-/// A number of gigabytes, of 10^9 bytes, as bytes.
-fn parse_gigabytes(text: &str) -> Result<u64, String> {
-    match text.parse::<f64>() {
-        Ok(size) if size > 0.0 && size.is_finite() => Ok((size * 1e9).ceil() as u64),
-        _ => Err("expected a number of gigabytes above 0, such as 5 or 0.5".to_owned()),
-    }
 }

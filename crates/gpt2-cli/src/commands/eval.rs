@@ -32,10 +32,10 @@ pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     /// Evaluate windows of N tokens [default: the preset's length]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Windows")]
     sequence_length: Option<usize>,
     /// Compute N windows together
-    #[arg(long, default_value_t = 8, value_name = "N")]
+    #[arg(long, default_value_t = 8, value_name = "N", help_heading = "Windows")]
     batch_size: usize,
     /// Compare this quantity with the threshold
     #[arg(long, default_value = "loss", value_name = "NAME", help_heading = "Threshold")]

@@ -28,7 +28,7 @@ pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     /// Print every token with its log probability
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     tokens: bool,
 }
 

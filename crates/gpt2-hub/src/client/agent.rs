@@ -60,11 +60,24 @@ impl Client {
         let mut retries = Retries::new(&self.options);
         loop {
             let answer = self.send_once(request);
-            let pause = match &answer {
-                Ok(response) if response.is_temporary() => response.retry_after(),
-                Err(HubError::Request { kind: RequestErrorKind::Connection { .. }, .. }) => None,
+            let (pause, why) = match &answer {
+                Ok(response) if response.is_temporary() => {
+                    (response.retry_after(), format!("status {}", response.status))
+                }
+                Err(HubError::Request {
+                    kind: RequestErrorKind::Connection { cause, was_made },
+                    ..
+                }) => {
+                    if !was_made {
+                        retries.allow_one();
+                    }
+                    (None, cause.clone())
+                }
                 _ => return answer,
             };
+            if retries.is_left() {
+                self.options.tell_wait(request.display, &why);
+            }
             if !retries.wait(pause) {
                 return answer;
             }

@@ -1,5 +1,6 @@
 //! Errors for answers that are failures, and for requests without an answer.
 
+use std::io;
 use std::time::Duration;
 
 use crate::client::url::Url;
@@ -45,7 +46,17 @@ pub(crate) fn connection_error(display: &str, url: &Url, error: &ureq::Error) ->
         ureq::Error::Io(error) => error.to_string(),
         error => error.to_string(),
     };
-    request_error(display, url.host(), RequestErrorKind::Connection { cause })
+    let was_made = !matches!(error, ureq::Error::HostNotFound | ureq::Error::ConnectionFailed)
+        && !matches!(error, ureq::Error::Io(error) if is_unreachable(error));
+    request_error(display, url.host(), RequestErrorKind::Connection { cause, was_made })
+}
+
+/// Whether no host took the call: its name does not resolve, or nobody listens.
+fn is_unreachable(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    // The standard library has no kind for names that do not resolve.
+    matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable)
+        || error.to_string().contains("failed to lookup address")
 }
 
 /// Error for an endpoint that is no address.

@@ -28,6 +28,16 @@ impl Retries {
         self.used = 0;
     }
 
+    /// Allows one attempt more in all, for hosts that cannot be reached: they seldom can a moment later.
+    pub(crate) fn allow_one(&mut self) {
+        self.allowed = self.allowed.min(1);
+    }
+
+    /// Whether an attempt is left.
+    pub(crate) fn is_left(&self) -> bool {
+        self.used < self.allowed
+    }
+
     /// Waits and returns true, or returns false if the attempts are used up. `retry_after` is the
     /// pause that the hub asked for.
     pub(crate) fn wait(&mut self, retry_after: Option<Duration>) -> bool {

@@ -286,7 +286,11 @@ fn read(
     match total {
         Some(total) if partial.size < total => {
             let cause = format!("the connection ended after {} of {total} bytes", partial.size);
-            Err(request_error(display, url.host(), RequestErrorKind::Connection { cause }))
+            Err(request_error(
+                display,
+                url.host(),
+                RequestErrorKind::Connection { cause, was_made: true },
+            ))
         }
         _ => Ok(()),
     }

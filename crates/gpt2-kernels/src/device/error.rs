@@ -68,7 +68,7 @@ pub enum DeviceError {
 
     /// The device could not compute something.
     #[error(
-        "the device {device} failed: {reason}; use another device, or report this with the output of `cargo xtask devices`"
+        "the device {device} failed: {reason}; use another device, or report this with the output of `gpt2 devices`"
     )]
     Failed {
         /// The device.

@@ -44,10 +44,52 @@ fn local(path: &Path, source: &Path) -> Result<Location, PresetError> {
     if path.exists() {
         return Ok(Location::Local(path.into()));
     }
-    Err(unknown(&source.to_string_lossy()))
+    match source.to_str() {
+        Some(preset) if !is_path(preset) => Err(unknown(preset)),
+        _ => Err(PresetError::MissingPath { path: path.into() }),
+    }
 }
 
 fn unknown(preset: &str) -> PresetError {
     let builtin = presets().iter().map(|info| info.name).collect();
-    PresetError::UnknownPreset { received: preset.to_owned(), builtin }
+    let suggestion = suggestion(preset);
+    PresetError::UnknownPreset { received: preset.to_owned(), builtin, suggestion }
+}
+
+/// Whether a text can only be a path, and no name of a model.
+fn is_path(preset: &str) -> bool {
+    let path = Path::new(preset);
+    let is_file_url = preset.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("file://"));
+    let starts = [".", "/", "~", "\\"].iter().any(|start| preset.starts_with(start));
+    let is_file = path.extension().and_then(|extension| extension.to_str()).is_some_and(|ending| {
+        ["gguf", "keras", "safetensors", "bin", "h5", "json"].contains(&ending)
+    });
+    starts || is_file_url || is_file || path.components().count() > 2
+}
+
+/// Name or handle that is probably meant: a built-in name with another spelling, or a model on
+/// Hugging Face without its scheme.
+fn suggestion(preset: &str) -> Option<String> {
+    let page = ["https://huggingface.co/", "http://huggingface.co/", "huggingface.co/"];
+    let page = page.iter().find_map(|start| preset.strip_prefix(start));
+    let model = page.unwrap_or(preset).trim_end_matches('/');
+    if model.split('/').count() == 2
+        && let Ok(Some(_)) = HubHandle::parse(&format!("hf://{model}"))
+    {
+        return Some(format!("hf://{model}"));
+    }
+    let (_, name) = presets()
+        .iter()
+        .filter_map(|info| Some((extra(preset, info.name)?, info.name)))
+        .min_by_key(|(extra, _)| *extra)?;
+    Some(name.to_owned())
+}
+
+/// Number of characters that `known` has more, if it has those of `given` in their order, and
+/// `given` says enough to be meant.
+fn extra(given: &str, known: &str) -> Option<usize> {
+    let given = given.to_ascii_lowercase().replace('-', "_");
+    let mut rest = known.chars();
+    let is_within = given.chars().all(|character| rest.any(|other| other == character));
+    (given.len() >= 4 && is_within).then(|| known.len() - given.len())
 }

@@ -11,7 +11,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::ValueEnum;
 use gpt2_presets::Preset;
 use gpt2_task::samplers::SamplerConfig;
@@ -68,10 +68,10 @@ pub struct Arguments {
     #[arg(long, default_value = "auto", value_name = "IDS", value_parser = parse_stop_token_ids, help_heading = "Length")]
     stop_token_ids: StopTokenIds,
     /// Print the new text only
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     strip_prompt: bool,
-    /// Number of prompts that are computed together
-    #[arg(long, default_value_t = 8, value_name = "N")]
+    /// Compute N prompts together; their answers are printed together
+    #[arg(long, default_value_t = 8, value_name = "N", help_heading = "Output")]
     batch_size: usize,
 }
 

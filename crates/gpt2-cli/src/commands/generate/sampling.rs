@@ -10,6 +10,7 @@ use crate::values::{Sampler, parse_sampler};
 /// Options of the choice of tokens.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Sampling")]
+#[group(skip)]
 pub(super) struct Arguments {
     /// Choose tokens by beam, contrastive, greedy, random, top_k or top_p, with arguments as in
     /// `top_p:p=0.9,k=1000` [default: top_k]

@@ -23,12 +23,23 @@ pub struct Arguments {
     markdown: bool,
 }
 
-/// Prints or writes.
-pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
+/// The reference of all commands in Markdown.
+pub(crate) fn reference() -> String {
+    markdown::reference(&built())
+}
+
+/// The command with all that clap adds to it.
+fn built() -> clap::Command {
     let mut command = crate::cli::command();
     command.build();
+    command
+}
+
+/// Prints or writes.
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
+    let command = built();
     if arguments.markdown {
-        context.print(markdown::reference(&command).trim_end())?;
+        context.print(reference().trim_end())?;
     } else if let Some(folder) = &arguments.output {
         let pages = || -> io::Result<()> {
             fs::create_dir_all(folder)?;

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use gpt2_presets::{Corpus, Save};
 use gpt2_tokenizer::TokenizerTrainer;
+use serde_json::json;
 
 use crate::answer::Answer;
 use crate::context::Context;
 
-/// Learns a byte-level BPE vocabulary as GPT-2 has one.
+/// Learn a byte-level BPE vocabulary as GPT-2 has one
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Text files, `.jsonl` files, or folders of them
@@ -47,12 +48,16 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     let tokenizer = trainer.train().context("learning the vocabulary")?;
     tokenizer.export_to_transformers(output)?;
     let (tokens, merges) = (tokenizer.vocabulary_size(), tokenizer.merges().len());
-    context
-        .print(format_args!("{tokens} tokens, {merges} of them merges -> {}", output.display()))?;
+    if context.json {
+        context.print_json(json!({"output": output, "tokens": tokens, "merges": merges}))?;
+        return Ok(Answer::Yes);
+    }
+    let path = output.display();
+    context.print(format_args!("{tokens} tokens, {merges} of them merges -> {path}"))?;
     if tokens < *vocabulary_size {
-        context.print(format_args!(
+        context.note(format_args!(
             "fewer than {vocabulary_size}: no other pair occurs {min_frequency} times"
-        ))?;
+        ));
     }
     Ok(Answer::Yes)
 }

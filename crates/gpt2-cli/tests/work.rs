@@ -1,0 +1,206 @@
+//! The commands on the bundled model: their text, and the keys of their JSON.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{program, success};
+
+fn text(command: &str) -> String {
+    success(&program(command).output().unwrap())
+}
+
+/// The object of a command, which has these keys of these types.
+fn object(command: &str, keys: &[(&str, &str)]) -> Value {
+    let object: Value = serde_json::from_str(&text(&format!("{command} --json"))).unwrap();
+    let name = command.split(' ').take_while(|word| !word.contains(['-', '/'])).collect::<Vec<_>>();
+    assert!(name.join(" ").starts_with(object["command"].as_str().unwrap()), "{object}");
+    assert_eq!(object["schema_version"], 1);
+    for (key, expected) in keys {
+        assert_eq!(kind(&object[key]), *expected, "{key}: {object}");
+    }
+    object
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+#[test]
+fn generate_answers() {
+    object(
+        "generate -n 3 ROMEO:",
+        &[
+            ("outputs", "array"),
+            ("prompt_tokens", "number"),
+            ("seconds_to_first_token", "number"),
+            ("tokens_per_second", "number"),
+            ("preset", "string"),
+            ("device", "string"),
+            ("dtype", "string"),
+            ("sampler", "object"),
+        ],
+    );
+}
+
+#[test]
+fn scores_are_those_of_the_model() {
+    let found = object("score ROMEO:", &[("preset", "string"), ("scores", "array")]);
+    let score = &found["scores"][0];
+    let sum: f64 =
+        score["log_probabilities"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).sum();
+    assert!((sum - score["log_probability"].as_f64().unwrap()).abs() < 1e-9);
+    assert_eq!(
+        score["tokens"].as_array().unwrap().len(),
+        score["token_ids"].as_array().unwrap().len()
+    );
+    assert!(text("score --tokens ROMEO:").contains("nats a token"));
+}
+
+#[test]
+fn eval_compares_with_a_threshold() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.txt");
+    fs::write(&file, "ROMEO:\nBut, soft! what light through yonder window breaks?\n".repeat(20))
+        .unwrap();
+    let file = file.to_str().unwrap();
+    let found = object(
+        &format!("eval {file}"),
+        &[
+            ("loss", "number"),
+            ("perplexity", "number"),
+            ("bits_per_byte", "number"),
+            ("tokens", "number"),
+            ("bytes", "number"),
+            ("windows", "number"),
+            ("passed", "bool"),
+        ],
+    );
+    let loss = found["loss"].as_f64().unwrap();
+    assert!(text(&format!("eval {file}")).starts_with(&format!("loss {loss:.4} nats a token")));
+    for (threshold, code) in [("--at-most 0.1", 1), ("--at-least 0.1", 0)] {
+        let status = program(&format!("eval -q {file} {threshold}")).output().unwrap().status;
+        assert_eq!(status.code(), Some(code), "{threshold}");
+    }
+}
+
+#[test]
+fn convert_takes_the_format_from_the_ending() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.gguf");
+    let found = object(
+        &format!("convert gpt2_tiny_shakespeare {} --dtype f16", path.display()),
+        &[
+            ("source", "string"),
+            ("destination", "string"),
+            ("format", "string"),
+            ("dtype", "string"),
+            ("verified_tokens", "null"),
+        ],
+    );
+    assert_eq!((&found["format"], &found["dtype"]), (&"gguf".into(), &"float16".into()));
+    assert!(path.is_file());
+    let again = folder.path().join("keras");
+    let printed = text(&format!("convert {} {} --verify", path.display(), again.display()));
+    assert!(printed.ends_with("keras (keras, float32)\n"), "{printed}");
+}
+
+#[test]
+fn text_becomes_tokens_and_text_again() {
+    let found = object("tokenizer encode ROMEO:", &[("preset", "string"), ("texts", "array")]);
+    let ids = found["texts"][0]["token_ids"].as_array().unwrap().clone();
+    let printed = text("tokenizer encode ROMEO:");
+    let words: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    assert_eq!(printed.trim(), words.join(" "));
+    assert_eq!(text(&format!("tokenizer decode {}", printed.trim())), "ROMEO:\n");
+    let decode = format!("tokenizer decode {}", printed.trim());
+    assert_eq!(object(&decode, &[("text", "string"), ("token_ids", "array")])["text"], "ROMEO:");
+}
+
+#[test]
+fn models_are_listed_and_shown() {
+    let table = text("models list");
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    assert!(table.contains("gpt2_base_en") && table.contains("GB"), "{table}");
+    object("models list", &[("models", "array")]);
+    let found = object(
+        "models show gpt2_tiny_shakespeare",
+        &[
+            ("name", "string"),
+            ("format", "string"),
+            ("config", "object"),
+            ("cached_bytes", "number"),
+        ],
+    );
+    assert_eq!(found["config"]["num_layers"], 4);
+    assert!(text("models show gpt2_tiny_shakespeare").contains("positions"));
+    assert!(text("models pull gpt2_tiny_shakespeare").contains("without a download"));
+    object("models pull gpt2_tiny_shakespeare", &[("cached_bytes", "number")]);
+}
+
+#[test]
+fn removing_deletes_the_files_of_one_model() {
+    let cache = tempfile::tempdir().unwrap();
+    let commit = "0123456789012345678901234567890123456789";
+    for owner in ["a--b", "a--c"] {
+        let folder = cache.path().join(format!("models--{owner}"));
+        let snapshot = folder.join("snapshots").join(commit);
+        for folder in [&snapshot, &folder.join("blobs"), &folder.join("refs")] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        fs::write(folder.join("refs/main"), commit).unwrap();
+        fs::write(folder.join("blobs/etag"), "{}").unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("../../blobs/etag", snapshot.join("config.json")).unwrap();
+        #[cfg(not(unix))]
+        fs::write(snapshot.join("config.json"), "{}").unwrap();
+    }
+    let remove = |more: &str| {
+        let mut command = program(&format!("models remove hf://a/b --json{more}"));
+        let output = command.env("HF_HUB_CACHE", cache.path()).output().unwrap();
+        serde_json::from_str::<Value>(&success(&output)).unwrap()
+    };
+    let found = remove(" --dry-run");
+    assert_eq!(found["files"].as_array().unwrap().len(), 1);
+    assert!(cache.path().join("models--a--b/blobs/etag").exists());
+    assert_eq!(remove("")["deleted"], true);
+    assert!(!cache.path().join("models--a--b/blobs/etag").exists());
+    assert!(!cache.path().join("models--a--b/snapshots").exists());
+    assert!(cache.path().join("models--a--c/blobs/etag").exists(), "another model stays");
+    let mut command = program("models remove hf://a/b");
+    let output = command.env("HF_HUB_CACHE", cache.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn the_machine_is_described() {
+    let found = object("devices", &[("devices", "array"), ("built_in", "array")]);
+    assert_eq!(found["devices"][0]["name"], "cpu");
+    assert!(text("devices").starts_with("cpu "));
+    let found = object("doctor", &[("findings", "array")]);
+    for finding in found["findings"].as_array().unwrap() {
+        assert_eq!((kind(&finding["name"]), kind(&finding["value"])), ("string", "string"));
+    }
+    assert!(text("doctor").contains("kernels"));
+}
+
+#[test]
+fn bench_measures() {
+    object(
+        "bench --rounds 1",
+        &[
+            ("prefill_tokens_per_second", "number"),
+            ("decode_tokens_per_second", "number"),
+            ("load_seconds", "number"),
+            ("processor", "string"),
+        ],
+    );
+    assert!(text("bench --rounds 1 -q").contains("decode"));
+}
