@@ -34,7 +34,7 @@ fn drawable(kept: impl IntoIterator<Item = TokenId>, probabilities: &[f32]) -> V
 struct ChiSquare {
     statistic: f64,
     degrees_of_freedom: usize,
-    /// Of the next experiment: experiments with the same random numbers would depend on each other.
+    /// Seed of the next experiment: experiments with the same random numbers would depend on each other.
     seed: u64,
 }
 

@@ -51,7 +51,7 @@ impl Gpt2Backbone {
     ///
     /// # Errors
     ///
-    /// What [`Gpt2BackboneConfig::validate`] refuses.
+    /// Those of [`Gpt2BackboneConfig::validate`].
     pub fn new(
         config: &Gpt2BackboneConfig,
         seed: u64,
@@ -66,7 +66,7 @@ impl Gpt2Backbone {
     ///
     /// # Errors
     ///
-    /// What [`Gpt2BackboneConfig::validate`] refuses, and what the source cannot give.
+    /// Those of [`Gpt2BackboneConfig::validate`] and of the source.
     pub fn from_source<S>(
         config: &Gpt2BackboneConfig,
         source: &mut S,

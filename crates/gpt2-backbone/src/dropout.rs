@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use gpt2_kernels::{DropoutKey, counted_random, dropout};
 
-/// What the zeros of one training step follow from, besides their place in the model.
+/// Source of the zeros of one training step, besides their place in the model.
 ///
 /// Counted, not consumed: a step that is computed again, in a resumed training or in gradient
 /// checkpointing, drops the same numbers.
@@ -15,7 +15,7 @@ pub struct DropoutSeed {
     pub step: u64,
 }
 
-/// Where in a model numbers are dropped: where KerasHub drops them.
+/// Place in a model at which numbers are dropped: KerasHub's places.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Place {
     /// The sum of token and position embedding.

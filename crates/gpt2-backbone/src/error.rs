@@ -11,9 +11,9 @@ pub enum BackboneError {
     InvalidConfig {
         /// The config's key, as KerasHub spells it.
         key: &'static str,
-        /// What would have been accepted.
+        /// Values that are accepted.
         expected: String,
-        /// What the config holds.
+        /// Value in the config.
         found: String,
     },
 
@@ -68,7 +68,7 @@ pub enum BackboneError {
         "`position` is for one token a row behind a key/value cache, without a mask and moved rows, on a GPU that has a kernel for it; found {found}; leave `position` out"
     )]
     NoStep {
-        /// What is otherwise.
+        /// Difference from a step.
         found: &'static str,
     },
 

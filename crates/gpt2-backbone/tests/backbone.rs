@@ -427,7 +427,7 @@ impl ParameterSource for Constant {
     }
 }
 
-/// What the embeddings give, and what the only layer adds to it, under a dropout of a half.
+/// Output of the embeddings, and the only layer's addition to it, under a dropout of a half.
 fn dropped(constants: &'static [(&'static str, f32)], seed: Option<u64>) -> [Vec<f32>; 2] {
     let device = Device::flex();
     let config = Gpt2BackboneConfig::new(10, 1, 1, 8, 8).with_max_sequence_length(6);

@@ -1,4 +1,4 @@
-//! What hubs refuse, and what is refused of them and of caches.
+//! Refusals by hubs, and of what hubs and caches hold.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -57,7 +57,7 @@ fn a_password_in_an_endpoint_is_not_shown() {
     assert!(!format!("{error} {error:?}").contains("word"), "{error:?}");
 }
 
-/// What a hub answers to the first question, and what becomes of it.
+/// A hub's answer to the first question, and its outcome.
 fn refused(
     handle: &str,
     answer: impl Fn(usize) -> Response + Send + Sync + 'static,

@@ -55,7 +55,7 @@ impl Hubs {
         assert_eq!(everything(&*open_either(options).unwrap()).unwrap(), self.model);
     }
 
-    /// What each hub was asked since the last time.
+    /// Numbers of requests to each hub since the last time.
     fn counts(&self) -> [usize; 2] {
         [self.kaggle.take_log().len(), self.hugging_face.server.take_log().len()]
     }

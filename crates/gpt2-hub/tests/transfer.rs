@@ -35,7 +35,7 @@ fn weights() -> (Vec<u8>, String) {
     (bytes, name)
 }
 
-/// Where each request for the weights began, if not at the beginning.
+/// Beginnings of the requests for the weights, if not at the first byte.
 fn starts(hub: &Hub) -> Vec<Option<usize>> {
     let requests = hub.server.requests();
     let weights = requests.iter().filter(|request| request.path.ends_with(WEIGHTS));

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 /// Files of which one is replaced by any bytes.
 pub struct Target {
-    /// What is parsed.
+    /// Input that is parsed.
     pub name: &'static str,
     /// The replaced file.
     file: &'static str,

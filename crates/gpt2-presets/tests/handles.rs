@@ -1,4 +1,4 @@
-//! What a user may pass as a preset.
+//! Texts that a user may pass as a preset.
 
 use std::fs;
 

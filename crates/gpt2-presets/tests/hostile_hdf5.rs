@@ -154,7 +154,7 @@ fn very_deep_groups_are_refused() {
     }
 }
 
-/// Where `pattern` stands in the file.
+/// Place of `pattern` in the file.
 fn find(bytes: &[u8], pattern: &[u8]) -> Vec<usize> {
     bytes
         .windows(pattern.len())

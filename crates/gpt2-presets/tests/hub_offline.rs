@@ -39,7 +39,7 @@ fn layouts() -> Vec<(Files, Tensors)> {
     [keras_preset(), transformers_preset()].into_iter().chain(sharded).collect()
 }
 
-/// What `snapshot_download` leaves behind; it makes no note of what the model does not have.
+/// Writes what `snapshot_download` leaves; it makes no note of what the model does not have.
 fn write_snapshot(cache: &Path, files: &Files) {
     let folder = cache.join("models--a--b");
     let snapshot = folder.join("snapshots").join(COMMIT);

@@ -42,7 +42,7 @@ fn python(module: &str) -> Option<OsString> {
     python
 }
 
-/// What the model gives for prompts: the ids that follow, and the logits of all positions.
+/// Answers to prompts: the ids that follow, and the logits of all positions.
 fn continuations(model: &mut Gpt2CausalLm, prompts: &[Vec<u32>]) -> Vec<Value> {
     model.compile(GreedySampler::new()).unwrap();
     let vocabulary_size = model.backbone().config().vocabulary_size;

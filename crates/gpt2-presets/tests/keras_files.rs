@@ -44,7 +44,7 @@ pub fn weights(fixture: &str) -> Vec<u8> {
     members.find(|(name, _)| name == "model.weights.h5").unwrap().1
 }
 
-/// What a hostile archive says of a member.
+/// Claims of a hostile archive about a member.
 struct Member {
     name: Vec<u8>,
     content: Vec<u8>,

@@ -26,7 +26,7 @@ pub const ALL: [&str; 6] = [
     "feedforward_output_dense",
 ];
 
-/// What KerasHub has computed, of which `tests/golden/training/README.md` tells.
+/// A file that KerasHub computed; `tests/golden/training/README.md` describes it.
 fn golden(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(file)
 }

@@ -139,7 +139,7 @@ fn mutated(seed: &[u8], random: &mut impl Rng) -> Vec<u8> {
 fn damage(bytes: &mut Vec<u8>, random: &mut impl Rng) {
     /// Sizes and offsets at which sums and products overflow.
     const NUMBERS: [u64; 6] = [0, 1, u32::MAX as u64, 1 << 50, i64::MAX as u64, u64::MAX];
-    /// What JSON files and handles are made of.
+    /// Parts of JSON files and handles.
     const TEXTS: [&str; 8] =
         ["-1", "1e400", "null", "[[[[", "../", "\u{0}", "99999999999999999999", "{}"];
     if bytes.is_empty() {

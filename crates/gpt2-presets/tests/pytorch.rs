@@ -35,7 +35,7 @@ fn load_bin(bytes: &[u8]) -> Result<(Tensors, LoadReport), PresetError> {
     load(&folder_with(bytes))
 }
 
-/// What the error says, which must be about the checkpoint as a whole.
+/// Text of the error, which must be about the checkpoint as a whole.
 fn refusal(bytes: &[u8]) -> String {
     match load_bin(bytes).unwrap_err() {
         PresetError::Malformed { format: PYTORCH, file, object, detail, .. } => {

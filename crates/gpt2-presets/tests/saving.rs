@@ -1,4 +1,4 @@
-//! What is saved loads again as it was.
+//! Saved models load again as they were.
 
 use std::collections::BTreeMap;
 use std::fs;

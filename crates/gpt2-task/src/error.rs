@@ -70,7 +70,7 @@ pub enum TaskError {
     InvalidLength {
         /// The argument.
         name: &'static str,
-        /// What was given.
+        /// Value that was given.
         found: usize,
         /// The most that is accepted: in generation the model's `max_sequence_length`.
         limit: usize,
@@ -81,7 +81,7 @@ pub enum TaskError {
         "`sequence_length` is {found}, but start and end tokens alone need {special}; raise it to more than that"
     )]
     SequenceLengthTooShort {
-        /// What was given.
+        /// Value that was given.
         found: usize,
         /// Tokens added to every text.
         special: usize,
@@ -161,9 +161,9 @@ pub enum TaskError {
         sampler: &'static str,
         /// The argument.
         argument: &'static str,
-        /// What would have been accepted.
+        /// Values that are accepted.
         expected: String,
-        /// What was given.
+        /// Value that was given.
         found: String,
     },
 
@@ -174,7 +174,7 @@ pub enum TaskError {
     InvalidSampler {
         /// The text.
         identifier: String,
-        /// What is wrong with it, and what would have been accepted.
+        /// Fault, and the values that are accepted.
         reason: String,
     },
 
@@ -192,7 +192,7 @@ pub enum TaskError {
     /// A sampler of the user's own returned a token that does not exist.
     #[error("the sampler chose token {token_id}, but the vocabulary has {vocabulary_size} tokens")]
     SampledOutOfRange {
-        /// What it returned.
+        /// Token that it returned.
         token_id: TokenId,
         /// The model's vocabulary.
         vocabulary_size: usize,
@@ -236,13 +236,13 @@ pub enum TaskError {
     /// An argument of an optimizer, a schedule, a callback or `fit` is out of range.
     #[error("`{owner}`: `{argument}` must be {expected}, found {found}")]
     InvalidTrainingArgument {
-        /// What has the argument.
+        /// Owner of the argument.
         owner: String,
         /// The argument.
         argument: &'static str,
-        /// What would have been accepted.
+        /// Values that are accepted.
         expected: String,
-        /// What was given.
+        /// Value that was given.
         found: String,
     },
 
@@ -293,7 +293,7 @@ pub enum TaskError {
         "the checkpoint does not belong to this training: {what}; train with the same settings, or remove the checkpoint to begin anew"
     )]
     ResumeMismatch {
-        /// What differs.
+        /// Difference.
         what: String,
     },
 

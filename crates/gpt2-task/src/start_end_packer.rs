@@ -32,11 +32,11 @@ pub struct StartEndPacker {
     pub end_value: Vec<TokenId>,
     /// Fills short rows.
     pub pad_value: TokenId,
-    /// Where short rows are filled.
+    /// Side on which short rows are filled.
     pub padding_side: PaddingSide,
 }
 
-/// Where short rows are filled.
+/// Side on which short rows are filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PaddingSide {
     /// In front. A backbone has absolute positions, so such rows suit other models only.

@@ -49,7 +49,7 @@ struct Candidate {
 
 impl MergeRules {
     /// The rules in the order of their rank, each as its left part, its right part and its result.
-    /// Of two rules for one pair the later counts, as in `tokenizers`.
+    /// The later of two rules for one pair counts, as in `tokenizers`.
     pub(crate) fn new(rules: &[[TokenId; 3]]) -> Self {
         let ranked = rules.iter().enumerate();
         let rule = |(rank, &[left, right, result]): (usize, &[TokenId; 3])| {

@@ -10,7 +10,7 @@ use super::scenario::{Metric, Scenario};
 use super::size::Size;
 use super::statistics::{median, range};
 
-/// Of the most memory of a process.
+/// Most memory of a process.
 const PEAK: Metric =
     Metric { name: "peak_memory", unit: "MB", factor: 1e-6, more_is_better: false };
 

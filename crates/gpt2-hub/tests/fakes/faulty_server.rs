@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::server::{Fault as Sent, HubServer, Request, Response};
 
-/// What goes wrong with a request.
+/// Fault of a request.
 #[derive(Debug, Clone)]
 pub enum Fault {
     /// It is answered so, and has no effect.

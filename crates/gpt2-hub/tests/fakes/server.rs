@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use gpt2_hub::HubOptions;
 
-/// What was asked.
+/// A request.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: String,
@@ -33,7 +33,7 @@ impl Request {
     }
 }
 
-/// What is answered.
+/// An answer.
 #[derive(Debug, Clone)]
 pub struct Response {
     pub status: u16,

@@ -39,7 +39,7 @@ pub struct State {
     parts: BTreeMap<(String, usize), Vec<u8>>,
     /// Size in bytes above which the parts of a file are stored one by one.
     pub part_size: Option<usize>,
-    /// Where the hub says that it is; where it was asked if none.
+    /// Address that the hub gives; the one that was asked if none.
     pub address: Option<String>,
     /// Files that the repository's `.gitignore` names.
     pub ignored: Vec<String>,

@@ -1,4 +1,4 @@
-//! What is refused before any hub is asked, and what stays behind.
+//! Refusals before any hub is asked, and files that stay behind.
 
 use std::fs;
 

@@ -87,7 +87,7 @@ pub fn argmax(values: &[f32]) -> usize {
     best
 }
 
-/// What [`argmax`] says of the probabilities that [`softmax`] makes of logits at temperature 1, which
+/// [`argmax`] of the probabilities that [`softmax`] makes of logits at temperature 1, which
 /// are rarely computed for it.
 ///
 /// Two logits can be so close that their probabilities are equal, and then the first counts, not

@@ -29,7 +29,7 @@ pub(crate) struct Batches<'a> {
     /// The pass over a data set that the order below is for.
     pass: Option<usize>,
     order: Vec<usize>,
-    /// Where the data are an iterator: it, and the number of its next batch.
+    /// Iterator over data that are a stream, and the number of its next batch.
     stream: Option<(Peekable<BatchIterator<'a>>, usize)>,
 }
 

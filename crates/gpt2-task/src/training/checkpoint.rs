@@ -21,7 +21,7 @@ pub struct TrainingCheckpoint {
     pub tensors: BTreeMap<String, Tensor<1>>,
 }
 
-/// Where `fit` keeps its last checkpoint. `gpt2-presets` has one in a folder.
+/// Place of the last checkpoint of `fit`. `gpt2-presets` has one in a folder.
 pub trait CheckpointStore {
     /// Replaces the last checkpoint by this one, whole or not at all.
     ///

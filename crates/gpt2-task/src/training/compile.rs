@@ -1,4 +1,4 @@
-//! What `compile` sets: how a model generates, and how it is trained.
+//! Settings of `compile`: how a model generates, and how it is trained.
 
 use std::fmt;
 use std::str::FromStr;

@@ -28,7 +28,7 @@ pub trait Dataset: Send + Sync {
     /// Whatever keeps the examples from being read or tokenized.
     fn batch(&self, indices: &[usize]) -> Result<TrainingBatch, TaskError>;
 
-    /// What tells this data from other data, so that a resumed training can refuse the wrong one.
+    /// Text that tells this data from other data, so that a resumed training can refuse the wrong one.
     fn fingerprint(&self) -> String {
         format!("{} examples", self.len())
     }

@@ -92,7 +92,7 @@ impl Gpt2CausalLm {
         Ok(sums.logs(&self.training_setup().weighted_metrics, prefix))
     }
 
-    /// What is trained on, and what is validated on.
+    /// Data to train on, and data to validate on.
     fn split<'a>(
         &self,
         data: TrainingData<'a>,

@@ -35,7 +35,7 @@ pub enum ValidationFreq {
     Epochs(Vec<usize>),
 }
 
-/// Where a training keeps what it needs to go on after an interruption.
+/// Place in which a training keeps what it needs to go on after an interruption.
 pub(crate) struct Backup<'a> {
     pub(crate) store: &'a mut dyn CheckpointStore,
     /// Batches between two checkpoints; unset for the ends of epochs only.
@@ -107,7 +107,7 @@ impl<'a> FitOptions<'a> {
         self
     }
 
-    /// What the model is evaluated on after an epoch; replaces a validation split.
+    /// Sets the data on which the model is evaluated after an epoch; replaces a validation split.
     #[must_use]
     pub fn with_validation_data(mut self, data: impl Into<TrainingData<'a>>) -> Self {
         self.validation_data = Some(data.into());

@@ -1,4 +1,4 @@
-//! What `fit` returns: every number of every epoch.
+//! Result of `fit`: every number of every epoch.
 
 use serde::{Deserialize, Deserializer, Serialize};
 

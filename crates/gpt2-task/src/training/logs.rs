@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a batch or an epoch gave: `loss`, `sparse_categorical_accuracy`, `val_loss`, ….
+/// Numbers of a batch or an epoch: `loss`, `sparse_categorical_accuracy`, `val_loss`, ….
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Logs(Vec<(String, f64)>);
 

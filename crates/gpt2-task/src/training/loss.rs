@@ -88,9 +88,9 @@ impl PendingLosses {
 
 /// Gradients of the loss.
 pub(crate) struct HeadGradients {
-    /// Of the hidden states.
+    /// Gradient of the hidden states.
     pub(crate) hidden: Tensor<3>,
-    /// Of the output layer's parameter and its path, if it is trained; flat.
+    /// Path and gradient of the output layer's parameter, if it is trained; flat.
     pub(crate) table: Option<(&'static str, Tensor<1>)>,
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::logs::Logs;
 
-/// What is measured besides the loss; every target counts by its weight.
+/// Quantity that is measured besides the loss; every target counts by its weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::airplane::{self, SENTENCE_IDS};
 
-/// What transformers writes, with the older spelling of the merges.
+/// A file as transformers writes it, with the older spelling of the merges.
 fn file() -> Value {
     let merges: Vec<_> =
         airplane::merges().iter().map(|(left, right)| format!("{left} {right}")).collect();

@@ -15,7 +15,7 @@ use crate::generation::probabilities::token;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RandomSampler {
-    /// What the logits are divided by: 1.
+    /// Divisor of the logits. Default: 1.
     pub temperature: f32,
     /// Seed of the random numbers: a new one for every model.
     pub seed: Option<u64>,

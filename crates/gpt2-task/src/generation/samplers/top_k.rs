@@ -18,7 +18,7 @@ use crate::generation::probabilities::{token, top_k};
 pub struct TopKSampler {
     /// Number of tokens to draw from: 5.
     pub k: usize,
-    /// What the logits are divided by: 1.
+    /// Divisor of the logits. Default: 1.
     pub temperature: f32,
     /// Seed of the random numbers: a new one for every model.
     pub seed: Option<u64>,

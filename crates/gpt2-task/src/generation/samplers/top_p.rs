@@ -29,7 +29,7 @@ pub struct TopPSampler {
     pub p: f32,
     /// The most tokens to keep: all.
     pub k: Option<usize>,
-    /// What the logits are divided by: 1.
+    /// Divisor of the logits. Default: 1.
     pub temperature: f32,
     /// Seed of the random numbers: a new one for every model.
     pub seed: Option<u64>,

@@ -7,7 +7,7 @@ use crate::error::BoxError;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
 
-/// What a callback keeps, for a training that is resumed.
+/// State of a callback, for a training that is resumed.
 #[derive(Debug, Clone, Default)]
 pub struct CallbackState {
     /// Counters and best values.
@@ -22,7 +22,7 @@ pub struct CallbackState {
 /// Every method does nothing unless it is written. An error ends the training.
 #[allow(unused_variables, reason = "the defaults do nothing")]
 pub trait Callback {
-    /// What errors and checkpoints call it.
+    /// Name in errors and checkpoints.
     fn name(&self) -> &str;
 
     /// Before the first epoch; in a resumed training behind [`restore`](Self::restore).
@@ -60,7 +60,7 @@ pub trait Callback {
         Ok(())
     }
 
-    /// What a resumed training needs.
+    /// State that a resumed training needs.
     fn state(&self) -> CallbackState {
         CallbackState::default()
     }

@@ -120,7 +120,7 @@ mod tests {
     use crate::testing::model;
     use crate::training::callbacks::testing::{epoch, trainer};
 
-    /// What is written for these epochs.
+    /// File that these epochs give.
     fn written(
         callback: impl FnOnce(Vec<u8>) -> CsvLogger<Vec<u8>>,
         epochs: &[&[(&str, f64)]],

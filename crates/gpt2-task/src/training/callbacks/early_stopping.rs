@@ -29,7 +29,7 @@ pub struct EarlyStopping {
     best_weights: Option<Gpt2Backbone>,
 }
 
-/// What the epochs so far have shown.
+/// Findings of the epochs so far.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Seen {
     wait: usize,

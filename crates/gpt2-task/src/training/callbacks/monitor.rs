@@ -63,7 +63,7 @@ impl Monitor {
         self
     }
 
-    /// What is watched.
+    /// Name of the quantity that is watched.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -113,7 +113,7 @@ impl Monitor {
     ///
     /// # Errors
     ///
-    /// What [`validate`](Self::validate) refuses.
+    /// Those of [`validate`](Self::validate).
     pub fn improved(&self, value: f64, reference: Option<f64>) -> Result<bool, TaskError> {
         let less_is_better = self.less_is_better()?;
         let Some(reference) = reference else { return Ok(!value.is_nan()) };

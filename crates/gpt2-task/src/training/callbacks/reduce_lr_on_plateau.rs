@@ -34,7 +34,7 @@ pub struct ReduceLrOnPlateau {
     seen: Resumable<Seen>,
 }
 
-/// What the epochs so far have shown.
+/// Findings of the epochs so far.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Seen {
     wait: usize,

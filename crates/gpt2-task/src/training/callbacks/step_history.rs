@@ -44,7 +44,7 @@ pub struct StepHistory {
     epoch: usize,
 }
 
-/// What a resumed training goes on from.
+/// State from which a resumed training goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Recorded {
     points: Vec<StepPoint>,

@@ -37,7 +37,7 @@ enum VariableState<O: BurnRule> {
     Matrix(O::State<2>),
 }
 
-/// What goes into the JSON of a checkpoint.
+/// State in the JSON of a checkpoint.
 #[derive(Serialize, Deserialize)]
 struct Described<S> {
     /// Paths, each with its rank.

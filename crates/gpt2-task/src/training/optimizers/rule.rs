@@ -23,7 +23,7 @@ pub struct UpdateStep<'a> {
     pub keras_shape: &'a [usize],
 }
 
-/// What a rule keeps besides its slots.
+/// State of a rule besides its slots.
 #[derive(Debug, Clone, Default)]
 pub struct RuleState {
     /// Flat tensors by name.
@@ -64,7 +64,7 @@ pub trait UpdateRule: fmt::Debug + Send + Sync {
     /// must have the same.
     fn name(&self) -> String;
 
-    /// What is kept for a variable of this shape in Keras from step to step: names and numbers of
+    /// Values that Keras keeps for a variable of this shape from step to step: names and numbers of
     /// elements. All begin at zero.
     fn slots(&self, shape: &[usize]) -> Vec<(&'static str, usize)> {
         let _ = shape;
@@ -89,7 +89,7 @@ pub trait UpdateRule: fmt::Debug + Send + Sync {
         let _ = keep;
     }
 
-    /// What the rule keeps besides its slots, on this device, for a checkpoint.
+    /// State besides the slots, on this device, for a checkpoint.
     fn state(&self, device: &Device) -> RuleState {
         let _ = device;
         RuleState::default()

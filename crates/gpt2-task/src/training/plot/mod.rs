@@ -15,7 +15,7 @@ use crate::training::history::History;
 /// There is a panel for the loss, one for every other metric, each with its validation, and one
 /// for the learning rate where that is known. Epochs are counted from 1, and their numbers stand
 /// at their ends. With `steps` the loss and the learning rate are also drawn within the epochs.
-/// What is no finite number leaves a gap.
+/// Values that are not finite leave a gap.
 ///
 /// ```
 /// use gpt2_task::{History, plot};

@@ -125,7 +125,7 @@ fn push_legend(svg: &mut String, panel: &Panel, y: f64) {
     }
 }
 
-/// Where numbers lie in a panel.
+/// Places of numbers in a panel.
 struct Plot<'a> {
     epochs: &'a Axis,
     values: &'a Axis,

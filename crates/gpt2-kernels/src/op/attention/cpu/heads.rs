@@ -1,4 +1,4 @@
-//! Where the numbers of a head lie.
+//! Places of the numbers of a head.
 
 use crate::cpu::product::Matrix;
 

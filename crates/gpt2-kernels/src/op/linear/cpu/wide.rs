@@ -183,7 +183,7 @@ impl Panel<'_> {
 #[derive(Clone, Copy)]
 struct Ahead<'a> {
     weights: &'a [f32],
-    /// Of the first input.
+    /// Place of the first input.
     at: usize,
     /// From an input to the next.
     stride: usize,
