@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 
-use crate::{arrows, cargo, structure, tidy};
+use crate::{arrows, cargo, one_build, structure, tidy};
 
 /// Runs the checks in order and stops at the first that fails.
 pub fn run() -> anyhow::Result<ExitCode> {
@@ -12,13 +12,20 @@ pub fn run() -> anyhow::Result<ExitCode> {
     step("tidy", tidy::check)?;
     step("crate arrows", arrows::check)?;
     step("circles among modules", structure::check)?;
+    step("one build", one_build::check)?;
     step("reference of the commands", commands)?;
     step("fmt", || cargo::run(&["fmt", "--all", "--check"], &[]))?;
     step("clippy", || {
-        cargo::run(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])
+        cargo::run(
+            &["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"],
+            &[],
+        )
     })?;
     step("docs", || {
-        cargo::run(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])
+        cargo::run(
+            &["doc", "--release", "--workspace", "--no-deps"],
+            &[("RUSTDOCFLAGS", "-D warnings")],
+        )
     })?;
     println!("check: all passed");
     Ok(ExitCode::SUCCESS)
@@ -28,7 +35,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
 fn commands() -> anyhow::Result<()> {
     let path = "docs/commands.md";
     let written = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
-    let remedy = "run `cargo run -- man --markdown > docs/commands.md`";
+    let remedy = "run `cargo run --release -- man --markdown > docs/commands.md`";
     ensure!(written == gpt2_cli::reference(), "{path} is not what the command reads; {remedy}");
     Ok(())
 }

@@ -5,6 +5,7 @@ mod arrows;
 mod bench;
 mod cargo;
 mod check;
+mod one_build;
 mod shared;
 mod structure;
 mod tidy;
