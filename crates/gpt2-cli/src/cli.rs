@@ -134,7 +134,8 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
     };
     interrupt::listen();
     let Global { quiet, verbose, json, offline } = global;
-    let context = Context { json, quiet, verbose, offline, command: command.name() };
+    let (command, name) = (&command, command.name());
+    let context = Context { json, quiet, verbose, offline, command: name, commands: self::command };
     match command.run(&context) {
         Ok(answer) => answer.into(),
         Err(error) => failure::report(&error, &context),

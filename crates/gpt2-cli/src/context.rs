@@ -21,6 +21,8 @@ pub struct Context {
     pub offline: bool,
     /// Name of the command in JSON: `generate`, `models list`.
     pub command: &'static str,
+    /// All commands and their flags: for manual pages, and for remedies in terms of flags.
+    pub commands: fn() -> clap::Command,
 }
 
 impl Context {

@@ -73,7 +73,7 @@ fn with_causes(error: &anyhow::Error) -> String {
 
 /// Words of the libraries in backticks, replaced by the flags of the command with these names.
 fn with_flags(text: &str, context: &Context) -> String {
-    let mut command = &crate::cli::command();
+    let mut command = &(context.commands)();
     for name in context.command.split(' ') {
         match command.find_subcommand(name) {
             Some(found) => command = found,

@@ -25,7 +25,7 @@ pub fn main() -> ExitCode {
 
 /// The reference of all commands in Markdown: `docs/commands.md`.
 pub fn reference() -> String {
-    commands::man::reference()
+    commands::man::reference(cli::command())
 }
 
 /// Runs the command with arguments, the first of which is the program's name.

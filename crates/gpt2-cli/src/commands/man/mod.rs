@@ -24,22 +24,21 @@ pub struct Arguments {
 }
 
 /// The reference of all commands in Markdown.
-pub(crate) fn reference() -> String {
-    markdown::reference(&built())
+pub(crate) fn reference(command: clap::Command) -> String {
+    markdown::reference(&built(command))
 }
 
 /// The command with all that clap adds to it.
-fn built() -> clap::Command {
-    let mut command = crate::cli::command();
+fn built(mut command: clap::Command) -> clap::Command {
     command.build();
     command
 }
 
 /// Prints or writes.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
-    let command = built();
+    let command = built((context.commands)());
     if arguments.markdown {
-        context.print(reference().trim_end())?;
+        context.print(markdown::reference(&command).trim_end())?;
     } else if let Some(folder) = &arguments.output {
         let pages = || -> io::Result<()> {
             fs::create_dir_all(folder)?;
