@@ -8,10 +8,11 @@ use crate::topics;
 
 /// The reference of a command and all commands in it, which must be built.
 pub(super) fn reference(command: &Command) -> String {
-    let mut text =
-        "# Commands\n\nMade by `gpt2 man --markdown` from the arguments that the program \
-                    reads. `gpt2 COMMAND --help` has the same on the terminal.\n"
-            .to_owned();
+    let mut text = "# Commands\n\n".to_owned();
+    text += &wrapped(
+        "Made by `gpt2 man --markdown` from the arguments that the program reads. `gpt2 COMMAND \
+         --help` has the same on the terminal.",
+    );
     text += "\n## Options of every command\n\n";
     for argument in command.get_arguments().filter(|argument| is_shown(argument, true)) {
         text += &option(argument);
@@ -21,10 +22,12 @@ pub(super) fn reference(command: &Command) -> String {
              | 0 | done, or yes |\n\
              | 1 | the answer is no: `verify` beyond the tolerance, `eval` beyond its threshold |\n\
              | 2 | an error, in the arguments too |\n\
-             | 130 | interrupted by Ctrl-C or SIGTERM |\n\n\
-             With `--json`, a result has the keys `schema_version` and `command` and those of the \
-             command; an error is `{\"schema_version\": 1, \"error\": {\"kind\", \"message\", \
-             \"hint\"}}`. Both are on standard output.\n";
+             | 130 | interrupted by Ctrl-C or SIGTERM |\n\n";
+    text += &wrapped(
+        "With `--json`, a result has the keys `schema_version` and `command` and those of the \
+         command; an error is `{\"schema_version\": 1, \"error\": {\"kind\", \"message\", \
+         \"hint\"}}`. Both are on standard output.",
+    );
     for subcommand in command.get_subcommands().filter(|one| one.get_name() != "help") {
         section(&mut text, subcommand);
     }
@@ -95,6 +98,28 @@ fn option(argument: &Arg) -> String {
     if takes_value && !defaults.is_empty() {
         let _ = write!(line, ". Default: `{}`", defaults.join(" "));
     }
-    line.push('\n');
-    line
+    wrapped(&line)
+}
+
+/// A paragraph or an item of a list, wrapped.
+fn wrapped(text: &str) -> String {
+    const COLUMNS: usize = 100;
+    let indent = if text.starts_with("- ") { "\n  " } else { "\n" };
+    let mut lines = String::new();
+    let mut width = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if width == 0 {
+            width = length;
+        } else if width + 1 + length > COLUMNS {
+            lines += indent;
+            width = indent.len() - 1 + length;
+        } else {
+            lines.push(' ');
+            width += 1 + length;
+        }
+        lines += word;
+    }
+    lines.push('\n');
+    lines
 }
