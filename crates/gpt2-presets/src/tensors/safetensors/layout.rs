@@ -37,7 +37,8 @@ impl Layout {
         // Padded, so that the tensors are aligned for a reader that maps the file.
         let length = header.len().next_multiple_of(8);
         let mut bytes = (length as u64).to_le_bytes().to_vec();
-        bytes.extend(format!("{header:length$}").bytes());
+        bytes.extend(header.bytes());
+        bytes.resize(8 + length, b' ');
         bytes
     }
 }
@@ -48,5 +49,28 @@ pub(crate) fn float_type(dtype: WeightDtype) -> Dtype {
         WeightDtype::F32 => Dtype::F32,
         WeightDtype::F16 => Dtype::F16,
         WeightDtype::Bf16 => Dtype::BF16,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use safetensors::SafeTensors;
+
+    use super::*;
+
+    /// A checkpoint of GPT-2 base has a header above 64 KiB.
+    #[test]
+    fn a_header_of_any_length_is_padded_to_eight_bytes() {
+        for tensors in [1, 2, 5000] {
+            let mut layout = Layout::new(&[("format", "pt".to_owned())]);
+            for index in 0..tensors {
+                layout.add(&format!("tensor_{index}"), Dtype::U8, &[1]);
+            }
+            let mut bytes = layout.into_bytes();
+            assert_eq!(bytes.len() % 8, 0);
+            assert!(tensors < 5000 || bytes.len() > usize::from(u16::MAX));
+            bytes.resize(bytes.len() + tensors, 7);
+            assert_eq!(SafeTensors::deserialize(&bytes).unwrap().len(), tensors);
+        }
     }
 }
