@@ -426,7 +426,7 @@ fn another_training_is_not_resumed() {
         "{error}"
     );
     for (expected, batch_size, shuffle) in
-        [("batch_size: it was 2 and is now 3", 3, true), ("shuffle", 2, false)]
+        [("batch_size: was 2, is 3", 3, true), ("shuffle", 2, false)]
     {
         let mut model = testing::model();
         let before = parameters(&model);

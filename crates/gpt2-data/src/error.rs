@@ -51,7 +51,7 @@ pub enum DataError {
     /// A line of a JSON-lines file has no text.
     #[error(
         "line {line} of `{}`: expected a JSON object with the string `{key}`, found {found}; \
-         correct the line, or set the key of the text",
+         correct the line, or set `text_key`",
         path.display()
     )]
     InvalidJsonLine {
@@ -133,7 +133,7 @@ pub enum DataError {
 
     /// The data does not fill one window.
     #[error(
-        "the training data has {found} tokens, expected at least {needed} for one example: add \
+        "the texts have {found} tokens, expected at least {needed} for one example: add \
          text, or lower `sequence_length`"
     )]
     TooFewTokens {

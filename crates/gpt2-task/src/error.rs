@@ -288,6 +288,13 @@ pub enum TaskError {
         step: u64,
     },
 
+    /// A callback interrupted the training. Its checkpoint, if there is a store, is of this step.
+    #[error("the training was interrupted after step {step}; resume it with the same settings")]
+    Interrupted {
+        /// Steps of the optimizer so far.
+        step: u64,
+    },
+
     /// A checkpoint is of another training.
     #[error(
         "the checkpoint does not belong to this training: {what}; train with the same settings, or remove the checkpoint to begin anew"

@@ -133,7 +133,7 @@ impl TrainingCheckpoint {
         let stored: Vec<&str> = stored.collect();
         let present: Vec<&str> = callbacks.iter().map(|callback| callback.name()).collect();
         if stored != present {
-            let what = format!("callbacks: they were {stored:?} and are now {present:?}");
+            let what = format!("callbacks: were {stored:?}, are {present:?}");
             return Err(mismatch(what));
         }
         let mut restored = Vec::new();
@@ -164,15 +164,28 @@ fn mismatch(what: String) -> TaskError {
     TaskError::ResumeMismatch { what }
 }
 
-/// Names the first setting that differs.
+/// Names all settings that differ.
 fn compare(stored: &Value, present: &Value) -> Result<(), TaskError> {
+    let mut changes = Vec::new();
     for (name, present) in present.as_object().into_iter().flatten() {
-        let stored = &stored[name];
         // What was left to chance then is taken from the checkpoint.
         let chance = name == "seed" && present.is_null();
-        if stored != present && !chance {
-            return Err(mismatch(format!("{name}: it was {stored} and is now {present}")));
+        if !chance {
+            differences(name, &stored[name], present, &mut changes);
         }
     }
-    Ok(())
+    if changes.is_empty() { Ok(()) } else { Err(mismatch(changes.join(", "))) }
+}
+
+/// Lists the numbers and texts that differ, with their paths.
+fn differences(path: &str, stored: &Value, present: &Value, changes: &mut Vec<String>) {
+    match (stored, present) {
+        _ if stored == present => {}
+        (Value::Object(old), Value::Object(new)) if old.keys().eq(new.keys()) => {
+            for (name, present) in new {
+                differences(&format!("{path}.{name}"), &old[name], present, changes);
+            }
+        }
+        _ => changes.push(format!("{path}: was {stored}, is {present}")),
+    }
 }

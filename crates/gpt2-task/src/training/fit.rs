@@ -37,7 +37,7 @@ impl Gpt2CausalLm {
     /// [`TaskError::InvalidTrainingArgument`] for an option out of range,
     /// [`TaskError::NoPreprocessor`] for text without a preprocessor,
     /// [`TaskError::EmptyTrainingData`], [`TaskError::NothingToTrain`],
-    /// [`TaskError::NonFiniteLoss`], [`TaskError::ResumeMismatch`],
+    /// [`TaskError::NonFiniteLoss`], [`TaskError::Interrupted`], [`TaskError::ResumeMismatch`],
     /// [`TaskError::Callback`], and those of [`train_on_batch`](Self::train_on_batch).
     pub fn fit<'a>(
         &mut self,

@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::Tensor;
-use gpt2_backbone::{read_f32, visit_tensors};
 use gpt2_tokenizer::TokenId;
 use serde_json::{Value, json};
 
@@ -70,6 +68,8 @@ impl<'m, 'a> Run<'m, 'a> {
             first_batch: 0,
             tokens: 0,
             stop: false,
+            interrupted: false,
+            validates: validation.is_some(),
             accepts_non_finite: false,
             leaves_validation_out: false,
         };
@@ -112,7 +112,7 @@ impl<'m, 'a> Run<'m, 'a> {
         if self.trainer.accepts_non_finite {
             return Ok(self.state.history);
         }
-        self.check_weights()?;
+        self.trainer.check_weights()?;
         if let Some(backup) = &mut self.backup
             && backup.delete_checkpoint
         {
@@ -151,7 +151,16 @@ impl<'m, 'a> Run<'m, 'a> {
         self.state.batch = 0;
         self.state.sums = MetricSums::default();
         self.state.stopped = self.trainer.stop;
-        self.save()
+        self.save()?;
+        if self.state.epoch < self.trainer.epochs { self.check_interruption() } else { Ok(()) }
+    }
+
+    /// Ends a training that a callback has interrupted, unless it is at its end.
+    fn check_interruption(&self) -> Result<(), TaskError> {
+        if !self.trainer.interrupted || self.trainer.stop {
+            return Ok(());
+        }
+        Err(TaskError::Interrupted { step: self.trainer.model.optimizer().iterations() })
     }
 
     fn batch(&mut self, mut batch: TrainingBatch) -> Result<(), TaskError> {
@@ -179,10 +188,11 @@ impl<'m, 'a> Run<'m, 'a> {
         let due = |backup: &Backup<'_>| {
             backup.save_freq.is_some_and(|batches| self.state.batch.is_multiple_of(batches))
         };
-        if !self.trainer.stop && self.backup.as_ref().is_some_and(due) {
+        let is_due = self.trainer.interrupted || self.backup.as_ref().is_some_and(due);
+        if !self.trainer.stop && is_due {
             self.save()?;
         }
-        Ok(())
+        self.check_interruption()
     }
 
     /// Loss and metrics of the epoch so far.
@@ -194,7 +204,7 @@ impl<'m, 'a> Run<'m, 'a> {
         if self.backup.is_none() || self.trainer.accepts_non_finite {
             return Ok(());
         }
-        self.check_weights()?;
+        self.trainer.check_weights()?;
         let Some(backup) = &mut self.backup else { return Ok(()) };
         let checkpoint = TrainingCheckpoint::of(
             self.trainer.model,
@@ -203,20 +213,6 @@ impl<'m, 'a> Run<'m, 'a> {
             &self.callbacks,
         );
         backup.store.save(&checkpoint).map_err(TaskError::Checkpoint)
-    }
-
-    /// Refuses weights that the last update has made something else than numbers. The loss cannot
-    /// tell: it is that of the weights before.
-    fn check_weights(&self) -> Result<(), TaskError> {
-        let mut sums = Vec::new();
-        visit_tensors(self.trainer.model.backbone(), |_, parameter| {
-            sums.push(parameter.values.abs().sum());
-        });
-        let sum = read_f32(Tensor::cat(sums, 0).sum())?;
-        if sum.iter().all(|sum| sum.is_finite()) {
-            return Ok(());
-        }
-        Err(TaskError::NonFiniteWeights { step: self.trainer.model.optimizer().iterations() })
     }
 
     fn each_callback(

@@ -1,6 +1,7 @@
 //! The numbers of epochs and batches as lines of JSON.
 
 use std::io::Write;
+use std::time::Instant;
 
 use serde_json::{Map, Value};
 
@@ -15,6 +16,10 @@ use crate::training::trainer::Trainer;
 /// An epoch's is `{"epoch":0,"loss":3.2,…}`, a batch's `{"epoch":0,"batch":9,"loss":3.4,…}`, both
 /// counted from 0. What is no number, such as a loss of NaN, is `null`. Lines are flushed.
 ///
+/// With [`with_speed`](Self::with_speed) every line also has `step` (steps of the optimizer so far),
+/// `learning_rate` (of the next step), `seconds` (since this process began to train) and
+/// `tokens_per_second` (since the line before).
+///
 /// ```
 /// use gpt2_task::callbacks::JsonlLogger;
 ///
@@ -26,12 +31,43 @@ pub struct JsonlLogger<W> {
     writer: W,
     batches: Option<usize>,
     epoch: usize,
+    speed: Option<Speed>,
+}
+
+/// Times and tokens, for lines with the speed.
+#[derive(Debug)]
+struct Speed {
+    begin: Instant,
+    last: Instant,
+    last_tokens: u64,
+}
+
+impl Speed {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { begin: now, last: now, last_tokens: 0 }
+    }
+
+    /// Numbers of the next line.
+    fn numbers(&mut self, trainer: &Trainer<'_>) -> [(String, Value); 4] {
+        let (now, optimizer) = (Instant::now(), trainer.model().optimizer());
+        let seconds = (now - self.last).as_secs_f64();
+        let tokens = (trainer.tokens() - self.last_tokens) as f64;
+        (self.last, self.last_tokens) = (now, trainer.tokens());
+        [
+            ("step", Value::from(optimizer.iterations())),
+            ("learning_rate", Value::from(optimizer.learning_rate())),
+            ("seconds", Value::from((now - self.begin).as_secs_f64())),
+            ("tokens_per_second", Value::from(tokens / seconds)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+    }
 }
 
 impl<W: Write> JsonlLogger<W> {
     /// Writes to `writer`, behind epochs only.
     pub fn new(writer: W) -> Self {
-        Self { writer, batches: None, epoch: 0 }
+        Self { writer, batches: None, epoch: 0, speed: None }
     }
 
     /// Sets that every so many batches there is a line too.
@@ -41,10 +77,23 @@ impl<W: Write> JsonlLogger<W> {
         self
     }
 
-    fn write_line(&mut self, batch: Option<usize>, logs: &Logs) -> Result<(), BoxError> {
+    /// Sets whether lines have step, learning rate, seconds and tokens per second. Default: false.
+    #[must_use]
+    pub fn with_speed(mut self, speed: bool) -> Self {
+        self.speed = speed.then(Speed::new);
+        self
+    }
+
+    fn write_line(
+        &mut self,
+        batch: Option<usize>,
+        logs: &Logs,
+        trainer: &Trainer<'_>,
+    ) -> Result<(), BoxError> {
         let mut object = Map::from_iter([("epoch".to_owned(), Value::from(self.epoch))]);
         object.extend(batch.map(|batch| ("batch".to_owned(), Value::from(batch))));
         object.extend(logs.iter().map(|(name, number)| (name.to_owned(), Value::from(number))));
+        object.extend(self.speed.as_mut().into_iter().flat_map(|speed| speed.numbers(trainer)));
         let line = Value::Object(object).to_string() + "\n";
         self.writer.write_all(line.as_bytes())?;
         Ok(self.writer.flush()?)
@@ -57,6 +106,7 @@ impl<W: Write> Callback for JsonlLogger<W> {
     }
 
     fn on_train_begin(&mut self, _trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
+        self.speed = self.speed.take().map(|_| Speed::new());
         let every = self.batches.unwrap_or(1);
         Ok(check_count(self.name(), "batches", every)?)
     }
@@ -70,10 +120,12 @@ impl<W: Write> Callback for JsonlLogger<W> {
         &mut self,
         batch: usize,
         logs: &Logs,
-        _trainer: &mut Trainer<'_>,
+        trainer: &mut Trainer<'_>,
     ) -> Result<(), BoxError> {
         match self.batches {
-            Some(every) if (batch + 1).is_multiple_of(every) => self.write_line(Some(batch), logs),
+            Some(every) if (batch + 1).is_multiple_of(every) => {
+                self.write_line(Some(batch), logs, trainer)
+            }
             _ => Ok(()),
         }
     }
@@ -82,10 +134,10 @@ impl<W: Write> Callback for JsonlLogger<W> {
         &mut self,
         epoch: usize,
         logs: &mut Logs,
-        _trainer: &mut Trainer<'_>,
+        trainer: &mut Trainer<'_>,
     ) -> Result<(), BoxError> {
         self.epoch = epoch;
-        self.write_line(None, logs)
+        self.write_line(None, logs, trainer)
     }
 }
 
@@ -118,6 +170,22 @@ mod tests {
             r#"{"epoch":1,"loss":0.5,"val_loss":null}"#,
         ];
         assert_eq!(String::from_utf8(file).unwrap().lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn lines_with_the_speed_keep_the_other_keys() {
+        let mut model = model();
+        let mut trainer = trainer(&mut model);
+        let mut file = Vec::new();
+        let mut callback = JsonlLogger::new(&mut file).with_batches(1).with_speed(true);
+        callback.on_train_begin(&mut trainer).unwrap();
+        trainer.tokens = 50;
+        callback.on_train_batch_end(0, &logs(&[("loss", 1.0)]), &mut trainer).unwrap();
+        let line: Value = serde_json::from_slice(&file).unwrap();
+        assert_eq!(line["loss"], 1.0);
+        assert_eq!(line["step"], 0);
+        assert!(line["tokens_per_second"].as_f64() > Some(0.0));
+        assert!(line["seconds"].is_f64() && line["learning_rate"].is_f64());
     }
 
     #[test]

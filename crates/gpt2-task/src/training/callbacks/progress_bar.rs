@@ -12,10 +12,12 @@ use crate::training::trainer::Trainer;
 
 /// Shows how far the training is (`keras/src/callbacks/progbar_logger.py`).
 ///
-/// On a terminal a bar with the step, the numbers so far and the time that is left, replaced at the
-/// end of the epoch by a line with the epoch's numbers; elsewhere only that line:
+/// On a terminal a bar with the step, the numbers so far and the time that is left of the whole
+/// training, replaced at the end of the epoch by a line with the epoch's numbers:
 /// `epoch 1/2: loss 3.21 - val_loss 3.3 - 1234 tokens/s - 12.3 s`. Tokens per second are those of
-/// the training steps, seconds those of the whole epoch, its validation included.
+/// the training steps, seconds those of the whole epoch, its validation included. Elsewhere that
+/// line, and if [asked for](Self::with_lines_every) one now and then within the epoch:
+/// `epoch 1/2, step 40/100: loss 3.4 - 1234 tokens/s - 2m 10s left`.
 ///
 /// ```
 /// use gpt2_task::callbacks::ProgressBar;
@@ -29,6 +31,7 @@ pub struct ProgressBar<'a> {
     output: Box<dyn Write + 'a>,
     terminal: bool,
     bar: Option<Bar>,
+    epoch: usize,
     /// Steps of an epoch that is over.
     seen_steps: Option<usize>,
     begin: Instant,
@@ -36,6 +39,56 @@ pub struct ProgressBar<'a> {
     /// Behind the last training step.
     last: Instant,
     last_tokens: u64,
+    total_steps: Option<u64>,
+    lines_every: Option<Duration>,
+    last_line: Instant,
+    pace: Pace,
+}
+
+/// Time that training steps took in this process.
+#[derive(Default)]
+struct Pace {
+    steps: u64,
+    time: Duration,
+    /// End of the step before, or the beginning of the epoch.
+    last: Option<Instant>,
+}
+
+impl Pace {
+    /// Begins an epoch. The validation before it is no part of a step.
+    fn begin(&mut self) {
+        self.last = Some(Instant::now());
+    }
+
+    fn step(&mut self) {
+        let now = Instant::now();
+        self.time += self.last.map_or(Duration::ZERO, |last| now - last);
+        self.last = Some(now);
+        self.steps += 1;
+    }
+
+    /// Time of so many steps more; `-` before the first step.
+    fn left(&self, steps: Option<u64>) -> String {
+        match steps {
+            Some(steps) if self.steps > 0 => {
+                let step = self.time.as_secs_f64() / self.steps as f64;
+                format!("{} left", duration(step * steps as f64))
+            }
+            _ => "-".to_owned(),
+        }
+    }
+}
+
+/// A duration in its two largest units.
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{minutes}m {:02}s", seconds % 60),
+        3600..86_400 => format!("{hours}h {:02}m", minutes % 60),
+        _ => format!("{days}d {:02}h", hours % 24),
+    }
 }
 
 impl ProgressBar<'static> {
@@ -60,19 +113,50 @@ impl<'a> ProgressBar<'a> {
             output: Box::new(output),
             terminal: false,
             bar: None,
+            epoch: 0,
             seen_steps: None,
             begin: now,
             begin_tokens: 0,
             last: now,
             last_tokens: 0,
+            total_steps: None,
+            lines_every: None,
+            last_line: now,
+            pace: Pace::default(),
         }
+    }
+
+    /// Sets the steps of the whole training, for the time that is left. Default: all epochs.
+    #[must_use]
+    pub fn with_total_steps(mut self, total_steps: u64) -> Self {
+        self.total_steps = Some(total_steps);
+        self
+    }
+
+    /// Sets the time after which there is a line within an epoch, where there is no terminal.
+    /// Default: none.
+    #[must_use]
+    pub fn with_lines_every(mut self, time: Duration) -> Self {
+        self.lines_every = Some(time);
+        self
+    }
+
+    /// Steps that are left of the training, where their number is known.
+    fn steps_left(&self, trainer: &Trainer<'_>) -> Option<u64> {
+        let all = |steps: usize| steps as u64 * trainer.epochs() as u64;
+        let total = self.total_steps.or(trainer.steps_per_epoch().map(all))?;
+        Some(total.saturating_sub(trainer.model().optimizer().iterations()))
+    }
+
+    /// Writes a line. That nobody can read along is no reason to lose a training.
+    fn line(&mut self, line: &str) {
+        let _ = writeln!(self.output, "{line}").and_then(|()| self.output.flush());
+        self.last_line = Instant::now();
     }
 
     fn start_bar(&mut self, epoch: usize, trainer: &Trainer<'_>) {
         let (length, template) = match trainer.steps_per_epoch().or(self.seen_steps) {
-            Some(steps) => {
-                (Some(steps as u64), "{prefix} {bar:40} {pos}/{len} - {eta} left\n{wide_msg}")
-            }
+            Some(steps) => (Some(steps as u64), "{prefix} {wide_bar} {pos}/{len}\n{wide_msg}"),
             None => (None, "{prefix} {spinner} {pos} - {elapsed}\n{wide_msg}"),
         };
         let style = ProgressStyle::with_template(template).expect("the template is well formed");
@@ -80,7 +164,7 @@ impl<'a> ProgressBar<'a> {
         bar.set_style(style.progress_chars("━╸ "));
         bar.set_prefix(format!("epoch {}/{}", epoch + 1, trainer.epochs()));
         bar.set_position(trainer.first_batch() as u64);
-        bar.reset_eta();
+        bar.set_message(self.pace.left(self.steps_left(trainer)));
         self.bar = Some(bar);
     }
 
@@ -97,10 +181,13 @@ impl Callback for ProgressBar<'_> {
     }
 
     fn on_epoch_begin(&mut self, epoch: usize, trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
+        self.epoch = epoch;
         self.begin = Instant::now();
         self.last = self.begin;
         self.begin_tokens = trainer.tokens();
         self.last_tokens = self.begin_tokens;
+        self.last_line = self.begin;
+        self.pace.begin();
         if self.terminal {
             self.start_bar(epoch, trainer);
         }
@@ -116,9 +203,22 @@ impl Callback for ProgressBar<'_> {
         self.last = Instant::now();
         self.last_tokens = trainer.tokens();
         self.seen_steps = Some(self.seen_steps.unwrap_or(0).max(batch + 1));
+        self.pace.step();
+        let left = self.pace.left(self.steps_left(trainer));
+        let steps = trainer.steps_per_epoch();
         if let Some(bar) = &self.bar {
-            bar.set_message(summary(logs, self.tokens_per_second()));
+            let is_last = Some(batch + 1) == steps && trainer.validates();
+            let left = if is_last { "validating" } else { &left };
+            bar.set_message(format!("{left} - {}", summary(logs, self.tokens_per_second())));
             bar.set_position(batch as u64 + 1);
+        } else if self.lines_every.is_some_and(|time| self.last_line.elapsed() >= time) {
+            let of = steps.map_or_else(String::new, |steps| format!("/{steps}"));
+            let (epoch, epochs) = (self.epoch + 1, trainer.epochs());
+            let numbers = summary(logs, self.tokens_per_second());
+            self.line(&format!(
+                "epoch {epoch}/{epochs}, step {}{of}: {numbers} - {left}",
+                batch + 1
+            ));
         }
         Ok(())
     }
@@ -134,8 +234,7 @@ impl Callback for ProgressBar<'_> {
         }
         let numbers = summary(logs, self.tokens_per_second());
         let line = epoch_line(epoch, trainer.epochs(), &numbers, self.begin.elapsed());
-        // That nobody can read along is no reason to lose a training.
-        let _ = writeln!(self.output, "{line}").and_then(|()| self.output.flush());
+        self.line(&line);
         Ok(())
     }
 
@@ -264,9 +363,29 @@ mod tests {
         callback.on_epoch_begin(0, &mut trainer).unwrap();
         let bar = callback.bar.clone().unwrap();
         assert_eq!((bar.position(), bar.length(), bar.prefix()), (2, Some(4), "epoch 1/2".into()));
+        assert_eq!(bar.message(), "-", "nothing is known before the first step");
         callback.on_train_batch_end(2, &example(), &mut trainer).unwrap();
         assert_eq!(bar.position(), 3);
-        assert!(bar.message().starts_with("loss 3.21 - "), "{}", bar.message());
+        assert!(bar.message().starts_with("0s left - loss 3.21 - "), "{}", bar.message());
+    }
+
+    #[test]
+    fn lines_come_within_an_epoch_if_asked_for() {
+        let mut output = Vec::new();
+        let mut callback = ProgressBar::to(&mut output).with_lines_every(Duration::ZERO);
+        run(&mut callback, Some(4));
+        drop(callback);
+        let output = String::from_utf8(output).unwrap();
+        let lines: Vec<&str> = output.lines().collect();
+        assert_eq!(lines.len(), 3, "{output}");
+        assert!(lines[0].starts_with("epoch 2/2, step 3/4: loss 3.21 - "), "{output}");
+        assert!(lines[0].ends_with(" - 0s left"), "{output}");
+    }
+
+    #[test]
+    fn durations_have_two_units() {
+        let texts = [3.4, 75.0, 3700.0, 200_000.0].map(duration);
+        assert_eq!(texts, ["3s", "1m 15s", "1h 01m", "2d 07h"]);
     }
 
     /// A reader that has gone.

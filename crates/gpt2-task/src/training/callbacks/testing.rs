@@ -17,6 +17,8 @@ pub(super) fn trainer(model: &mut Gpt2CausalLm) -> Trainer<'_> {
         first_batch: 0,
         tokens: 0,
         stop: false,
+        interrupted: false,
+        validates: false,
         accepts_non_finite: false,
         leaves_validation_out: false,
     }

@@ -1,0 +1,99 @@
+//! Trainings that do not come to their end: the reason, and the way out.
+
+use gpt2_task::TaskError;
+use serde_json::json;
+
+use super::session::{Session, Trained};
+use super::settings;
+use crate::answer::Answer;
+
+const REMEDY: &str = "lower --learning-rate or clip gradients (--optimizer \
+                      adam:global_clipnorm=1), and begin anew with --restart";
+
+impl Session<'_> {
+    /// The answer of a training that an error ended.
+    pub(super) fn explain(&self, error: TaskError) -> anyhow::Result<Answer> {
+        match error {
+            TaskError::Interrupted { step } => self.interrupted(step),
+            TaskError::ResumeMismatch { what } => Err(self.changed(&what)),
+            TaskError::NonFiniteLoss { epoch, batch, loss } => {
+                let found =
+                    format!("the loss of epoch {}, step {}, is {loss}", epoch + 1, batch + 1);
+                Err(self.diverged(&found))
+            }
+            TaskError::NonFiniteWeights { step } => {
+                Err(self.diverged(&format!("the weights after step {step} are not finite")))
+            }
+            error => Err(error.into()),
+        }
+    }
+
+    fn interrupted(&self, step: u64) -> anyhow::Result<Answer> {
+        let (output, steps) = (self.arguments.output.display(), self.plan.steps);
+        if self.context.json {
+            self.context.print_json(json!({
+                "interrupted": true,
+                "output": self.arguments.output,
+                "step": step,
+                "steps": steps,
+            }))?;
+        }
+        let without = if self.arguments.restart { " without --restart" } else { "" };
+        self.context.note(format_args!(
+            "interrupted after step {step} of {steps}, checkpoint saved; to continue, run the same \
+             command{without}"
+        ));
+        self.context
+            .note(format_args!("the model so far: gpt2 generate --preset {output}/training/last"));
+        Ok(Answer::Interrupted)
+    }
+
+    /// Names the flags that a checkpoint does not fit.
+    fn changed(&self, what: &str) -> anyhow::Error {
+        let file = self.folder.file(settings::FILE);
+        let mut changes = settings::changes(self.arguments, &file);
+        if changes.is_empty() && what.starts_with("training data") {
+            changes.push("--train: the files have changed".to_owned());
+        } else if changes.is_empty() && what.starts_with("validation data") {
+            changes.push("--validation: the files have changed".to_owned());
+        } else if changes.is_empty() {
+            changes.push(what.to_owned());
+        }
+        anyhow::anyhow!(
+            "cannot continue the training in {}: {}; train with the old settings, or pass --restart \
+             to delete its checkpoint and begin anew",
+            self.arguments.output.display(),
+            changes.join("; ")
+        )
+    }
+
+    fn diverged(&self, found: &str) -> anyhow::Error {
+        let is_kept = self.folder.file("last").exists();
+        let kept = is_kept.then(|| {
+            let last = self.folder.file("last");
+            format!(" (the model of the last checkpoint is {})", last.display())
+        });
+        anyhow::anyhow!(
+            "the training diverged: {found}; no preset is written{}; {REMEDY}",
+            kept.unwrap_or_default()
+        )
+    }
+
+    /// Refuses a training whose result has numbers that are not finite, such as its perplexity.
+    pub(super) fn check_result(&self, trained: &Trained) -> anyhow::Result<()> {
+        let history = &trained.history;
+        let Some(index) = history.epoch.iter().position(|epoch| *epoch == trained.kept_epoch)
+        else {
+            anyhow::bail!("no step was trained; no preset is written");
+        };
+        let mut numbers =
+            history.history.iter().filter_map(|(name, all)| Some((name, all.get(index)?)));
+        match numbers.find(|(_, value)| !value.is_finite()) {
+            None => Ok(()),
+            Some((name, value)) => {
+                let epoch = trained.kept_epoch + 1;
+                Err(self.diverged(&format!("{name} of epoch {epoch} is {value}")))
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Lines about a training before it starts.
+
+use gpt2_backbone::visit_tensors;
+use gpt2_task::{Dataset, Gpt2CausalLm};
+use serde_json::{Value, json};
+
+use super::Arguments;
+use super::data::Data;
+use super::plan::Plan;
+
+/// Sizes of a training.
+pub(super) struct Header {
+    parameters: usize,
+    trainable: usize,
+    tokens: u64,
+    examples: usize,
+    sequence_length: usize,
+    validation_tokens: Option<u64>,
+}
+
+impl Header {
+    pub(super) fn new(model: &Gpt2CausalLm, data: &Data) -> Self {
+        let (mut parameters, mut trainable) = (0, 0);
+        visit_tensors(model.backbone(), |_, parameter| {
+            let count = parameter.shape.iter().product::<usize>();
+            parameters += count;
+            trainable += if parameter.trainable { count } else { 0 };
+        });
+        Self {
+            parameters,
+            trainable,
+            tokens: data.training.shards().token_count(),
+            examples: data.training.len(),
+            sequence_length: data.training.sequence_length(),
+            validation_tokens: data.validation.as_ref().map(|data| data.shards().token_count()),
+        }
+    }
+
+    /// Lines of the header.
+    pub(super) fn lines(&self, arguments: &Arguments, plan: Plan) -> Vec<String> {
+        let lora = arguments.lora_rank.map(|rank| format!(" (LoRA of rank {rank})"));
+        let validation = self.validation_tokens.map(|tokens| {
+            let tokens = grouped(tokens);
+            format!("; validation: {tokens} tokens")
+        });
+        let epochs = if plan.epochs == 1 { "epoch" } else { "epochs" };
+        vec![
+            format!(
+                "model:  {} parameters, {} trainable{}",
+                grouped(self.parameters as u64),
+                grouped(self.trainable as u64),
+                lora.unwrap_or_default()
+            ),
+            format!(
+                "data:   {} tokens, {} examples of {} tokens{}",
+                grouped(self.tokens),
+                grouped(self.examples as u64),
+                self.sequence_length,
+                validation.unwrap_or_default()
+            ),
+            format!(
+                "steps:  {} of {} examples, {} {epochs}",
+                grouped(plan.steps as u64),
+                arguments.batch_size,
+                plan.epochs
+            ),
+            format!("device: {}", arguments.device),
+            format!("output: {}", arguments.output.display()),
+        ]
+    }
+
+    /// Keys of the JSON answer.
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "parameters": self.parameters,
+            "trainable_parameters": self.trainable,
+            "tokens": self.tokens,
+            "examples": self.examples,
+        })
+    }
+}
+
+/// A number with a comma before every three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,66 @@
+//! Length of a training.
+
+use anyhow::bail;
+
+use super::Arguments;
+use crate::context::Context;
+
+/// Length of a training.
+#[derive(Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) epochs: usize,
+    pub(super) steps_per_epoch: usize,
+    pub(super) steps: usize,
+}
+
+impl Plan {
+    pub(super) fn new(arguments: &Arguments, examples: usize) -> Self {
+        let pass = examples.div_ceil(arguments.batch_size.max(1));
+        let steps_per_epoch = arguments.steps_per_epoch.unwrap_or(pass).max(1);
+        match arguments.steps {
+            Some(steps) => {
+                let steps_per_epoch = steps_per_epoch.min(steps.max(1));
+                Self { epochs: steps.div_ceil(steps_per_epoch), steps_per_epoch, steps }
+            }
+            None => {
+                let epochs = arguments.epochs.unwrap_or(1);
+                Self { epochs, steps_per_epoch, steps: epochs.saturating_mul(steps_per_epoch) }
+            }
+        }
+    }
+
+    /// Warns of a warmup that the training does not reach the end of.
+    pub(super) fn warn_of_warmup(&self, schedule: &str, context: &Context) {
+        let warmup = warmup_steps(schedule);
+        if let Some(warmup) = warmup.filter(|&warmup| warmup >= self.steps) {
+            context.warn(format_args!(
+                "the warmup of {warmup} steps is as long as the training of {} steps or longer: the \
+                 learning rate does not reach its highest value",
+                self.steps
+            ));
+        }
+    }
+}
+
+/// Refuses a training without a step.
+pub(super) fn check(arguments: &Arguments) -> anyhow::Result<()> {
+    let counts = [
+        ("--steps", arguments.steps),
+        ("--epochs", arguments.epochs),
+        ("--steps-per-epoch", arguments.steps_per_epoch),
+        ("--batch-size", Some(arguments.batch_size)),
+        ("--save-every", Some(arguments.save_every)),
+    ];
+    if let Some((flag, _)) = counts.into_iter().find(|(_, count)| *count == Some(0)) {
+        bail!("`{flag}` must be at least 1, found 0; nothing would be trained");
+    }
+    Ok(())
+}
+
+/// Value of `warmup_steps` in the text of a schedule.
+fn warmup_steps(schedule: &str) -> Option<usize> {
+    let (_, arguments) = schedule.split_once(':')?;
+    let mut arguments = arguments.split(',').filter_map(|argument| argument.split_once('='));
+    let (_, value) = arguments.find(|(name, _)| name.trim() == "warmup_steps")?;
+    value.trim().parse().ok()
+}

@@ -1,0 +1,143 @@
+//! Training itself: optimizer, callbacks, and what it ends with.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use gpt2_presets::ModelCheckpoint;
+use gpt2_task::callbacks::{EarlyStopping, JsonlLogger, ProgressBar, StepHistory};
+use gpt2_task::{
+    Callback, CompileOptions, Dataset, FitOptions, Gpt2CausalLm, History, LearningRate, Metric,
+    TaskError, TrainingData, optimizers,
+};
+
+use super::Arguments;
+use super::course::Course;
+use super::data::Data;
+use super::folder::OutputFolder;
+use super::header::Header;
+use super::last::Last;
+use super::plan::Plan;
+use super::samples::Samples;
+use super::{Litter, log};
+use crate::context::Context;
+
+/// Time between two lines of progress where there is no terminal.
+const LINES_EVERY: Duration = Duration::from_secs(10);
+
+/// Learning rate, unless one is given.
+const LEARNING_RATE: f64 = 2e-5;
+
+/// A training that is ready to start.
+pub(super) struct Session<'a> {
+    pub(super) arguments: &'a Arguments,
+    pub(super) context: &'a Context,
+    pub(super) folder: &'a OutputFolder,
+    pub(super) plan: Plan,
+}
+
+/// A training that has come to its end.
+pub(super) struct Trained {
+    pub(super) history: History,
+    pub(super) steps: StepHistory,
+    /// Epoch, counted from 0, after which early stopping ended the training.
+    pub(super) stopped_epoch: Option<usize>,
+    /// Epoch, counted from 0, whose weights are kept.
+    pub(super) kept_epoch: usize,
+}
+
+impl Session<'_> {
+    pub(super) fn compile(&self, model: &mut Gpt2CausalLm) -> anyhow::Result<()> {
+        let arguments = self.arguments;
+        let optimizer = optimizers::get(&arguments.optimizer)?;
+        let named = arguments.optimizer.contains("learning_rate=");
+        ensure!(
+            !named || arguments.learning_rate.is_none(),
+            "the learning rate is given twice: by --learning-rate and by --optimizer"
+        );
+        let rate = if named { optimizer.learning_rate() } else { LEARNING_RATE };
+        let rate = arguments.learning_rate.unwrap_or(rate);
+        let steps = self.plan.steps;
+        let schedule = LearningRate::from_text_for_steps(&arguments.schedule, rate, steps)?;
+        let options = CompileOptions::new()
+            .with_optimizer(optimizer.with_learning_rate(schedule))
+            .with_weighted_metrics([Metric::SparseCategoricalAccuracy, Metric::Perplexity])
+            .with_gradient_checkpointing(arguments.gradient_checkpointing)
+            .with_precision(arguments.precision.into());
+        self.plan.warn_of_warmup(&arguments.schedule, self.context);
+        Ok(model.compile(options)?)
+    }
+
+    /// Trains, from the checkpoint on if there is one.
+    pub(super) fn fit(
+        &self,
+        model: &mut Gpt2CausalLm,
+        data: &Data,
+        header: &Header,
+        litter: Litter,
+    ) -> anyhow::Result<Result<Trained, TaskError>> {
+        let Self { arguments, context, folder, plan } = *self;
+        let mut checkpoint = folder.checkpoint();
+        let resumed = checkpoint.path().exists();
+        let mut log = JsonlLogger::new(log::open(&folder.file("log.jsonl"), resumed)?)
+            .with_batches(1)
+            .with_speed(true);
+        let header = header.lines(arguments, plan);
+        let mut course = Course { arguments, context, folder, header, plan, litter };
+        let mut progress = progress(context, plan);
+        let mut steps = StepHistory::new();
+        let mut last = Last { folder: folder.file("last"), save_every: arguments.save_every };
+        let mut samples = Samples { prompts: &arguments.sample, seed: arguments.seed, context };
+        let mut stopping = arguments.early_stopping.map(|patience| {
+            EarlyStopping::new("val_loss").with_patience(patience).with_restore_best_weights(true)
+        });
+        let mut best = data.validation.as_ref().map(|_| {
+            let best = ModelCheckpoint::new(folder.file(""));
+            best.with_monitor("val_loss").with_save_best_only(true)
+        });
+        let training: &dyn Dataset = &data.training;
+        let mut options = FitOptions::new()
+            .with_batch_size(arguments.batch_size)
+            .with_epochs(plan.epochs)
+            .with_steps_per_epoch(plan.steps_per_epoch)
+            .with_seed(arguments.seed)
+            .with_callback(&mut course)
+            .with_callback(&mut progress)
+            .with_callback(&mut steps)
+            .with_callback(&mut log)
+            .with_callback(&mut last)
+            .with_callback(&mut samples);
+        if let Some(validation) = &data.validation {
+            let validation: &dyn Dataset = validation;
+            options = options.with_validation_data(TrainingData::dataset(validation));
+        }
+        let optional = [
+            stopping.as_mut().map(|one| one as &mut dyn Callback),
+            best.as_mut().map(|one| one as _),
+        ];
+        for callback in optional.into_iter().flatten() {
+            options = options.with_callback(callback);
+        }
+        options = options
+            .with_backup(&mut checkpoint, Some(arguments.save_every))
+            .with_delete_checkpoint(false);
+        let fitted = model.fit(TrainingData::dataset(training), options);
+        Ok(fitted.map(|history| {
+            let last_epoch = history.epoch.last().copied().unwrap_or_default();
+            let kept_epoch = stopping.as_ref().and_then(EarlyStopping::best_epoch);
+            Trained {
+                stopped_epoch: stopping.as_ref().and_then(EarlyStopping::stopped_epoch),
+                kept_epoch: kept_epoch.unwrap_or(last_epoch),
+                history,
+                steps,
+            }
+        }))
+    }
+}
+
+fn progress(context: &Context, plan: Plan) -> ProgressBar<'static> {
+    let bar = match context.quiet {
+        true => ProgressBar::to(std::io::sink()),
+        false => ProgressBar::new(),
+    };
+    bar.with_total_steps(plan.steps as u64).with_lines_every(LINES_EVERY)
+}
