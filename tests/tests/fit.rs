@@ -385,6 +385,36 @@ fn an_interrupted_training_ends_with_the_same_bits() {
 }
 
 #[test]
+fn a_training_that_is_interrupted_after_every_step_ends_with_the_same_weights() {
+    let train = |store: &mut Memory, interrupts: bool| {
+        let mut model = testing::model();
+        compile(&mut model, adam(1e-2));
+        let mut interruption =
+            LambdaCallback::new().with_on_train_batch_end(move |_, _, trainer| {
+                if interrupts {
+                    trainer.interrupt_training();
+                }
+                Ok(())
+            });
+        let options = FitOptions::new().with_batch_size(2).with_epochs(2).with_seed(1);
+        let options = options.with_callback(&mut interruption).with_backup(store, None);
+        model.fit(TEXTS, options).map(|history| (history, parameters(&model)))
+    };
+    let expected = train(&mut Memory::default(), false).unwrap();
+    let mut store = Memory::default();
+    for step in 1.. {
+        match train(&mut store, true) {
+            Err(TaskError::Interrupted { step: found }) => assert_eq!(found, step),
+            Err(error) => panic!("{error}"),
+            Ok(found) => {
+                assert!(found == expected && step > 2, "after {step} steps");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn burns_optimizers_train_and_are_resumed() {
     let gradient_descent = |optimizer| {
         let mut model = testing::model();

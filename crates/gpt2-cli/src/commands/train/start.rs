@@ -53,6 +53,10 @@ pub(super) fn model(
     let positions = backbone.config().max_sequence_length;
     let default = config.sequence_length.min(positions);
     config.sequence_length = arguments.sequence_length.unwrap_or(default);
+    if !(1..=positions).contains(&config.sequence_length) {
+        let found = config.sequence_length;
+        bail!("`--sequence-length` must be between 1 and {positions}, found {found}");
+    }
     let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer, config)?;
     let mut model = Gpt2CausalLm::new(backbone, Some(preprocessor))?;
     if let Some(rank) = arguments.lora_rank {
