@@ -116,7 +116,7 @@ fn a_path_need_not_be_utf_8() {
     assert!(preset.name().ends_with("caf\u{fffd}"));
     Gpt2Backbone::from_preset(&path).unwrap();
     let missing = path.join("nothing");
-    assert!(matches!(Preset::open(missing), Err(PresetError::UnknownPreset { .. })));
+    assert!(matches!(Preset::open(missing), Err(PresetError::MissingPath { .. })));
 }
 
 #[cfg(unix)]
