@@ -18,6 +18,13 @@ use crate::source::preset_folder::PresetFolder;
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::weight_map::WeightMap;
 
+/// Reads the config of the backbone from `config.json`.
+type ReadConfig =
+    fn(&dyn PresetFolder, &Map<String, Value>) -> Result<Gpt2BackboneConfig, PresetError>;
+
+/// Opens the files of a preset that is one file.
+type OpenFile = fn(&Path) -> Result<Option<Arc<dyn PresetFolder>>, PresetError>;
+
 /// A format of folders, as data.
 pub(crate) struct FolderFormat {
     /// Public name.
@@ -29,10 +36,9 @@ pub(crate) struct FolderFormat {
     /// The usual key and the library that writes it, for messages.
     pub(crate) config_key: &'static str,
     /// Config of the backbone in `config.json`.
-    pub(crate) config:
-        fn(&dyn PresetFolder, &Map<String, Value>) -> Result<Gpt2BackboneConfig, PresetError>,
+    pub(crate) config: ReadConfig,
     /// The files of a preset that is one file. None if it is no such file.
-    pub(crate) folder_of_file: fn(&Path) -> Result<Option<Arc<dyn PresetFolder>>, PresetError>,
+    pub(crate) folder_of_file: OpenFile,
     /// Opens the weights of a preset, mapped if told so. The text is the preset's name in messages.
     pub(crate) checkpoint:
         fn(&dyn PresetFolder, preset: &str, memory_map: bool) -> Result<Checkpoint, PresetError>,

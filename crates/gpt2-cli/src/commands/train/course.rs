@@ -2,7 +2,7 @@
 
 use gpt2_task::{BoxError, Callback, Logs, Trainer};
 
-use super::Arguments;
+use super::arguments::Arguments;
 use super::folder::{Litter, OutputFolder};
 use super::plan::Plan;
 use super::{log, settings};

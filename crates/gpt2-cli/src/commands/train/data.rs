@@ -3,23 +3,15 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::ValueEnum;
 use gpt2_presets::{
     PackedDataset, TokenizeOptions, TrainingDataOptions, open_training_data, progress_bars,
 };
 use gpt2_task::Gpt2CausalLm;
 use gpt2_tokenizer::{Gpt2Tokenizer, UnknownBytes};
 
-use super::Arguments;
+use super::arguments::{Arguments, Unknown};
 use super::folder::OutputFolder;
 use crate::context::Context;
-
-/// Treatment of characters that the vocabulary lacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Unknown {
-    Error,
-    Drop,
-}
 
 /// Examples of a training and of its validation.
 pub(super) struct Data {

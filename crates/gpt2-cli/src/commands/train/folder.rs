@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use gpt2_presets::CheckpointFolder;
 
-use super::Arguments;
+use super::arguments::Arguments;
 
 /// Output folder of a training, and its folder `training`.
 pub(super) struct OutputFolder {

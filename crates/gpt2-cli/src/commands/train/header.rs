@@ -4,7 +4,7 @@ use gpt2_backbone::visit_tensors;
 use gpt2_task::{Dataset, Gpt2CausalLm};
 use serde_json::{Value, json};
 
-use super::Arguments;
+use super::arguments::Arguments;
 use super::data::Data;
 use super::plan::Plan;
 

@@ -3,6 +3,7 @@
 //! Stop it at any moment and start it again with the same command: it goes on from its last
 //! checkpoint, and on the CPU ends with the same bits as if it had never been stopped.
 
+mod arguments;
 mod course;
 mod data;
 mod failure;
@@ -18,148 +19,22 @@ mod settings;
 mod start;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use clap::ValueEnum;
-use clap_complete::ArgValueCompleter;
 use gpt2_presets::LoraWeights;
-use gpt2_task::{CheckpointStore, Precision, plot};
+use gpt2_task::{CheckpointStore, plot};
 
 use crate::answer::Answer;
-use crate::commands::completions::preset_names;
 use crate::context::Context;
 use crate::model;
-use crate::values::{parse_optimizer, parse_schedule};
-use data::{Data, Unknown};
-use folder::{Litter, OutputFolder};
+pub use arguments::Arguments;
+use data::Data;
+use folder::OutputFolder;
 use header::Header;
 use plan::Plan;
 use session::Session;
-
-const EXAMPLES: &str = "\
-Examples:
-  gpt2 train --train my_text.txt --output my_preset --learning-rate 1e-3
-  gpt2 train --preset gpt2_base_en --train texts/ --output my_preset --lora-rank 4
-  gpt2 train --train a.txt --validation b.txt --output my_preset --epochs 20 --early-stopping 2
-
-Ctrl-C saves a checkpoint; the same command continues from it.
-Arguments of optimizers and schedules: gpt2 help optimizers, gpt2 help schedules";
-
-/// Train a GPT-2 on text files
-#[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub struct Arguments {
-    /// Start from this model: built-in name; handle hf://, kaggle:// or modelscope://; folder in
-    /// Keras' or transformers' format; .keras file; or GGUF file
-    #[arg(long, alias = "model", default_value = model::DEFAULT_PRESET, conflicts_with = "config", add = ArgValueCompleter::new(preset_names), help_heading = "Model")]
-    preset: String,
-    /// Start from nothing: a JSON file with KerasHub's arguments of `GPT2Backbone`
-    #[arg(long, requires = "tokenizer", value_name = "FILE", help_heading = "Model")]
-    config: Option<PathBuf>,
-    /// With --config: the preset or the folder with the vocabulary
-    #[arg(long, requires = "config", value_name = "PRESET", help_heading = "Model")]
-    tokenizer: Option<String>,
-    /// Text files, .jsonl files, .bin files of token ids, or folders of them
-    #[arg(long, required = true, num_args = 1.., value_name = "PATH", help_heading = "Data")]
-    train: Vec<PathBuf>,
-    /// Evaluate on these files after every epoch
-    #[arg(long, num_args = 1.., value_name = "PATH", help_heading = "Data")]
-    validation: Vec<PathBuf>,
-    /// Key of the text in the objects of .jsonl files [default: text]
-    #[arg(long, value_name = "KEY", help_heading = "Data")]
-    text_key: Option<String>,
-    /// Refuse characters that the vocabulary lacks, or leave them out
-    #[arg(long, value_enum, default_value_t = Unknown::Error, value_name = "HOW", help_heading = "Data")]
-    unknown: Unknown,
-    /// Tokens of an example [default: the preset's, or the model's positions]
-    #[arg(long, value_name = "N", help_heading = "Data")]
-    sequence_length: Option<usize>,
-    /// Begin a training example every N tokens; fewer than its length let examples overlap
-    #[arg(long, value_name = "N", help_heading = "Data")]
-    stride: Option<usize>,
-    /// Number of examples of a step
-    #[arg(long, default_value_t = 8, value_name = "N")]
-    batch_size: usize,
-    /// Number of passes over the training data [default: 1]
-    #[arg(long, conflicts_with = "steps", value_name = "N")]
-    epochs: Option<usize>,
-    /// Number of steps in all, in place of epochs
-    #[arg(long, value_name = "N")]
-    steps: Option<usize>,
-    /// Steps of an epoch, after which the model is evaluated [default: a pass over the data]
-    #[arg(long, value_name = "N")]
-    steps_per_epoch: Option<usize>,
-    /// The highest learning rate [default: 2e-5]
-    #[arg(long, value_name = "X")]
-    learning_rate: Option<f64>,
-    /// constant, cosine, linear, …, with arguments as in cosine:warmup_steps=100,alpha=0.1
-    #[arg(long, default_value = "constant", value_name = "S", value_parser = parse_schedule)]
-    schedule: String,
-    /// adam, adamw, sgd, adafactor, lion or rmsprop, with arguments as in adamw:weight_decay=0.1
-    #[arg(long, default_value = "adam", value_name = "NAME", value_parser = parse_optimizer)]
-    optimizer: String,
-    /// Train low-rank additions to queries and values only
-    #[arg(long, value_name = "R")]
-    lora_rank: Option<usize>,
-    /// Also save the additions of --lora-rank alone: a .safetensors or .lora.h5 file
-    #[arg(long, value_name = "FILE", requires = "lora_rank", help_heading = "Output")]
-    lora_adapter: Option<PathBuf>,
-    /// Dropout rate [default: the config's]
-    #[arg(long, value_name = "X")]
-    dropout: Option<f64>,
-    /// Stop after N epochs without a better validation loss, and keep the best weights
-    #[arg(long, requires = "validation", value_name = "N")]
-    early_stopping: Option<usize>,
-    /// Recompute layers in the backward pass: less memory, a third more time
-    #[arg(long)]
-    gradient_checkpointing: bool,
-    /// Float type of products and activations
-    #[arg(long, default_value = "float32")]
-    precision: PrecisionName,
-    /// Seed of initialisation, order of examples and dropout
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    seed: u64,
-    /// Save a checkpoint and the preset training/last every N steps
-    #[arg(long, default_value_t = 100, value_name = "N", help_heading = "Output")]
-    save_every: usize,
-    /// Compute on cpu, auto, wgpu, vulkan:0, cuda:0, …; others than cpu need their cargo feature
-    #[arg(long, default_value = "cpu")]
-    device: String,
-    /// Folder for the trained preset; checkpoint and log go into its folder `training`
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    output: PathBuf,
-    /// Replace a preset that is in the folder
-    #[arg(long, help_heading = "Output")]
-    force: bool,
-    /// Delete the checkpoint of an unfinished training and begin anew
-    #[arg(long, help_heading = "Output")]
-    restart: bool,
-    /// Print a text that begins with PROMPT after every epoch; may be repeated
-    #[arg(long, value_name = "PROMPT", help_heading = "Output")]
-    sample: Vec<String>,
-    /// Draw the curves: training/curves.svg
-    #[arg(long, help_heading = "Output")]
-    plot: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum PrecisionName {
-    Float32,
-    MixedBfloat16,
-    MixedFloat16,
-}
-
-impl From<PrecisionName> for Precision {
-    fn from(name: PrecisionName) -> Self {
-        match name {
-            PrecisionName::Float32 => Self::Float32,
-            PrecisionName::MixedBfloat16 => Self::MixedBfloat16,
-            PrecisionName::MixedFloat16 => Self::MixedFloat16,
-        }
-    }
-}
 
 /// Trains, saves and reports.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use super::Arguments;
+use super::arguments::Arguments;
 use crate::context::Context;
 
 /// Length of a training.

@@ -10,15 +10,15 @@ use gpt2_task::{
     TaskError, TrainingData, optimizers,
 };
 
-use super::Arguments;
+use super::arguments::Arguments;
 use super::course::Course;
 use super::data::Data;
-use super::folder::OutputFolder;
+use super::folder::{Litter, OutputFolder};
 use super::header::Header;
 use super::last::Last;
+use super::log;
 use super::plan::Plan;
 use super::samples::Samples;
-use super::{Litter, log};
 use crate::context::Context;
 
 /// Time between two lines of progress where there is no terminal.

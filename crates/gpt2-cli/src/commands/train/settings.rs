@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
-use super::Arguments;
+use super::arguments::Arguments;
 
 /// File in the folder `training` with the flags of the training.
 pub(super) const FILE: &str = "arguments.json";

@@ -11,7 +11,7 @@ use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};
 use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Map, Value};
 
-use super::Arguments;
+use super::arguments::Arguments;
 use crate::context::Context;
 use crate::model;
 
