@@ -120,8 +120,8 @@ impl HubOptions {
         self
     }
 
-    /// Number of retries of a failed request. Bytes that have arrived start the count anew.
-    /// Default: 5.
+    /// Number of retries of a failed request. Bytes that have arrived start the count anew. A host
+    /// that cannot be reached is asked once more only. Default: 5.
     #[must_use]
     pub fn with_retries(mut self, retries: u32) -> Self {
         self.retries = retries;
@@ -167,11 +167,19 @@ impl HubOptions {
         self
     }
 
-    /// Calls `on_wait` with a line of text before each pause between two attempts of a request.
+    /// Calls `on_wait` with a line of text before the pause after a request without a good answer.
+    /// Retries within a transfer of a file are not told.
     #[must_use]
     pub fn with_on_wait(mut self, on_wait: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.on_wait = Listener(Some(Arc::new(on_wait)));
         self
+    }
+
+    /// Folders in which the hubs' Python clients, and this library, keep downloads. A hub is left out
+    /// if the environment names no home.
+    pub fn cache_folders(&self) -> Vec<PathBuf> {
+        let folders = [&self.hugging_face.cache, &self.kaggle.cache, &self.model_scope.cache];
+        folders.into_iter().flatten().cloned().collect()
     }
 
     /// Tells that a request is made again.

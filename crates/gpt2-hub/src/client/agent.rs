@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use gpt2_files::read_error;
@@ -75,12 +76,9 @@ impl Client {
                 }
                 _ => return answer,
             };
-            if retries.is_left() {
-                self.options.tell_wait(request.display, &why);
-            }
-            if !retries.wait(pause) {
-                return answer;
-            }
+            let Some(pause) = retries.next_pause(pause) else { return answer };
+            self.options.tell_wait(request.display, &why);
+            thread::sleep(pause);
         }
     }
 

@@ -33,23 +33,23 @@ impl Retries {
         self.allowed = self.allowed.min(1);
     }
 
-    /// Whether an attempt is left.
-    pub(crate) fn is_left(&self) -> bool {
-        self.used < self.allowed
-    }
-
     /// Waits and returns true, or returns false if the attempts are used up. `retry_after` is the
     /// pause that the hub asked for.
     pub(crate) fn wait(&mut self, retry_after: Option<Duration>) -> bool {
-        if self.used == self.allowed || retry_after.is_some_and(|wait| wait > LONGEST_WAIT) {
-            return false;
+        let pause = self.next_pause(retry_after);
+        pause.map(thread::sleep).is_some()
+    }
+
+    /// Pause before the next attempt, which it counts. None if the attempts are used up.
+    pub(crate) fn next_pause(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
+        if self.used >= self.allowed || retry_after.is_some_and(|wait| wait > LONGEST_WAIT) {
+            return None;
         }
         let factor = 1_u32.checked_shl(self.used).unwrap_or(u32::MAX);
         let back_off = self.delay.saturating_mul(factor).min(LONGEST_BACK_OFF);
         let jitter = back_off.mul_f64(0.5 * random());
-        thread::sleep(retry_after.unwrap_or(back_off).saturating_add(jitter));
         self.used += 1;
-        true
+        Some(retry_after.unwrap_or(back_off).saturating_add(jitter))
     }
 }
 
@@ -146,5 +146,15 @@ mod tests {
         assert!(retries.wait(None) && retries.wait(Some(Duration::ZERO)) && !retries.wait(None));
         retries.reset();
         assert!(!retries.wait(Some(Duration::from_secs(301))) && retries.wait(None));
+    }
+
+    #[test]
+    fn a_host_that_becomes_unreachable_ends_them() {
+        let options = HubOptions::from_variables(&|_| None);
+        let options = options.with_retries(5).with_retry_delay(Duration::ZERO);
+        let mut retries = Retries::new(&options);
+        assert!(retries.wait(None) && retries.wait(None));
+        retries.allow_one();
+        assert!(!retries.wait(None) && !retries.wait(None));
     }
 }

@@ -80,6 +80,11 @@ pub(crate) fn encode_path(name: &str) -> String {
     name.bytes().map(encode).collect()
 }
 
+/// Text, such as a revision, as one part of a path.
+pub(crate) fn encode_part(text: &str) -> String {
+    encode_path(text).replace('/', "%2F")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ use crate::client::agent::Client;
 use crate::client::failure::unexpected;
 use crate::client::request::{Header, Redirects, Request};
 use crate::client::response::Response;
-use crate::client::url::encode_path;
+use crate::client::url::{encode_part, encode_path};
 use crate::error::{HubError, ModelErrorKind};
 use crate::file_names::check_file_name;
 use crate::handle::{HubHandle, ModelHandle};
@@ -63,7 +63,7 @@ impl HuggingFaceFolder {
     pub(crate) fn new(handle: &ModelHandle, client: Client) -> Result<Self, HubError> {
         let revision = handle.revision.clone().unwrap_or("main".to_owned());
         let repo = Repo::with_revision(handle.id.clone(), RepoType::Model, revision.clone());
-        let (id, in_url) = (handle.id.clone(), revision.replace('/', "%2F"));
+        let (id, in_url) = (handle.id.clone(), encode_part(&revision));
         let handle = HubHandle::HuggingFace(handle.clone());
         let Some(root) = &client.options().hugging_face.cache else {
             let variables = "HOME (USERPROFILE on Windows), HF_HOME or HF_HUB_CACHE";

@@ -10,7 +10,7 @@ use crate::client::agent::Client;
 use crate::client::failure::request_error;
 use crate::client::request::{Body, Header, Redirects, Request};
 use crate::client::response::Response;
-use crate::client::url::Url;
+use crate::client::url::{Url, encode_part};
 use crate::error::HubError;
 use crate::handle::ModelHandle;
 use crate::request_error::RequestErrorKind;
@@ -105,7 +105,7 @@ impl<'a> Repository<'a> {
 
     pub(crate) fn has(&self, file: &str) -> Result<bool, HubError> {
         let url =
-            format!("{}/{}/resolve/{}/{file}", self.endpoint, self.id, self.quoted_revision());
+            format!("{}/{}/resolve/{}/{file}", self.endpoint, self.id, encode_part(&self.revision));
         let response = self.ask(Method::HEAD, &url, Redirects::Never)?;
         match response.status {
             200..=399 => Ok(true),
@@ -154,12 +154,7 @@ impl<'a> Repository<'a> {
 
     pub(crate) fn api(&self, action: &str) -> String {
         let Self { endpoint, id, .. } = self;
-        format!("{endpoint}/api/models/{id}/{action}/{}", self.quoted_revision())
-    }
-
-    /// Revision as one part of a path. A handle's revision has no other special characters.
-    fn quoted_revision(&self) -> String {
-        self.revision.replace('/', "%2F").replace('+', "%2B")
+        format!("{endpoint}/api/models/{id}/{action}/{}", encode_part(&self.revision))
     }
 
     /// Moves an address of the hub itself, as a mirror may hand out, to the endpoint.
