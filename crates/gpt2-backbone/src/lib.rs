@@ -42,7 +42,7 @@ pub use forward::{ForwardOptions, InterceptPoint, LayerIntercept};
 pub use key_value_cache::KeyValueCache;
 pub use layer_normalization::LayerNormalization;
 pub use lora::Lora;
-pub use lora_config::{KERAS_LORA_TARGETS, LoraConfig};
+pub use lora_config::LoraConfig;
 pub use parameter::{
     Initializer, ParameterGradients, ParameterSource, ParameterSpec, ParameterView,
     RandomParameters, try_update_parameters, update_parameters, visit_parameters, visit_tensors,

@@ -1,7 +1,7 @@
 //! Arguments of `enable_lora`.
 
 /// Layers to which KerasHub adds LoRA unless told otherwise: queries and values.
-pub const KERAS_LORA_TARGETS: [&str; 2] = ["query", "value"];
+const KERAS_TARGETS: [&str; 2] = ["query", "value"];
 
 /// Rank and layers of a LoRA, KerasHub's arguments of `enable_lora`. A rank alone converts to it.
 ///
@@ -19,7 +19,7 @@ pub const KERAS_LORA_TARGETS: [&str; 2] = ["query", "value"];
 pub struct LoraConfig {
     /// Width of the two narrow kernels.
     pub rank: usize,
-    /// Dense layers that get a LoRA. Default: [`KERAS_LORA_TARGETS`].
+    /// Dense layers that get a LoRA. Default: `query` and `value`.
     pub target_layer_names: Vec<String>,
     /// Seed from which `A` is drawn. Default: a random one.
     pub seed: Option<u64>,
@@ -28,7 +28,7 @@ pub struct LoraConfig {
 impl LoraConfig {
     /// KerasHub's defaults with this rank.
     pub fn new(rank: usize) -> Self {
-        let target_layer_names = KERAS_LORA_TARGETS.map(str::to_owned).into();
+        let target_layer_names = KERAS_TARGETS.map(str::to_owned).into();
         Self { rank, target_layer_names, seed: None }
     }
 

@@ -58,8 +58,9 @@ impl Preset {
     ///
     /// # Errors
     ///
-    /// [`PresetError::UnknownPreset`], [`PresetError::Hub`] for what is no handle and why a hub does not
-    /// give the file, and what is wrong with `config.json`, or with the metadata of a GGUF file.
+    /// [`PresetError::UnknownPreset`] for a name, [`PresetError::MissingPath`] for a path that does
+    /// not exist, [`PresetError::Hub`] for a malformed handle or a refusal of the hub, and faults of
+    /// `config.json` or of the metadata of a GGUF file.
     pub fn open(source: impl AsRef<Path>) -> Result<Self, PresetError> {
         Self::open_through(source.as_ref(), &HubAccess::default())
     }
@@ -178,10 +179,13 @@ impl Preset {
         Ok(Gpt2CausalLm::new(self.backbone(options)?, preprocessor)?)
     }
 
-    /// The preprocessor of the causal language model, which a task may have been saved without.
-    pub(crate) fn task_preprocessor(
-        &self,
-    ) -> Result<Option<Gpt2CausalLmPreprocessor>, PresetError> {
+    /// The preprocessor of the [causal language model](Self::causal_lm): the settings of `task.json`
+    /// go before those of `preprocessor.json`. None if the task was saved without one.
+    ///
+    /// # Errors
+    ///
+    /// As [`preprocessor`](Self::preprocessor).
+    pub fn task_preprocessor(&self) -> Result<Option<Gpt2CausalLmPreprocessor>, PresetError> {
         Ok(match self.opened.task_preprocessor()? {
             TaskPreprocessor::Unspecified => Some(self.preprocessor()?),
             TaskPreprocessor::Absent => None,

@@ -1,7 +1,7 @@
 //! Names that are parsed as samplers, optimizers and schedules, with their arguments and defaults.
 //!
-//! For help texts and messages of programs. The lists are made from the parsers' own tables and
-//! from the defaults of the types.
+//! For help texts and messages of programs. Samplers and optimizers are listed from the parsers'
+//! tables and the defaults of their types, schedules from a table beside their parser.
 //!
 //! ```
 //! use gpt2_task::catalogue;

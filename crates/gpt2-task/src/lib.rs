@@ -40,6 +40,8 @@ pub use generation::rows::{OnToken, TokenEvent};
 pub use generation::samplers::{self, Sampler, SearchStrategy};
 pub use generation::top_tokens::TokenProbability;
 pub use start_end_packer::{PaddingSide, StartEndPacker};
+#[doc(hidden)]
+pub use summary::grouped;
 pub use token_batch::TokenBatch;
 pub use training::callbacks::{self, Callback};
 pub use training::checkpoint::{CheckpointStore, TrainingCheckpoint};

@@ -91,7 +91,7 @@ fn table<const N: usize>(header: [String; N], rows: &[[String; N]]) -> String {
 }
 
 /// A number with a comma before every three digits.
-fn grouped(number: u128) -> String {
+pub fn grouped(number: u128) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -116,24 +116,6 @@ impl TokenBatch {
     }
 }
 
-/// Rows in which every token is real.
-impl TryFrom<Vec<Vec<TokenId>>> for TokenBatch {
-    type Error = TaskError;
-
-    fn try_from(token_ids: Vec<Vec<TokenId>>) -> Result<Self, TaskError> {
-        Self::unpadded(token_ids)
-    }
-}
-
-/// Rows in which every token is real.
-impl<const ROWS: usize, const LENGTH: usize> TryFrom<[[TokenId; LENGTH]; ROWS]> for TokenBatch {
-    type Error = TaskError;
-
-    fn try_from(token_ids: [[TokenId; LENGTH]; ROWS]) -> Result<Self, TaskError> {
-        Self::unpadded(token_ids)
-    }
-}
-
 /// Rows of any kind as vectors.
 pub(crate) fn rows<T, R: Into<Vec<T>>>(rows: impl IntoIterator<Item = R>) -> Vec<Vec<T>> {
     rows.into_iter().map(Into::into).collect()

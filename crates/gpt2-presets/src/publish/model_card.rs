@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use gpt2_task::grouped;
 use serde_json::{Map, Value};
 
 use crate::publish::preset_checks::CheckedPreset;
@@ -12,7 +13,7 @@ const MAX_TASK_SIZE: u64 = 1 << 20;
 /// Text of KerasHub's card (`create_model_card` in `utils/preset_utils.py`), with code that loads
 /// the model. `id` is `owner/model`.
 pub(crate) fn model_card(preset: &CheckedPreset, id: &str) -> String {
-    let parameters = with_separators(preset.config.parameter_count());
+    let parameters = grouped(preset.config.parameter_count());
     let (head, empty) = (head(preset), Map::new());
     let config = match preset.publishing.settings {
         Some(key) => preset.json.get(key).and_then(Value::as_object),
@@ -80,26 +81,14 @@ fn usage(preset: &CheckedPreset, id: &str) -> String {
     )
 }
 
-fn with_separators(count: u128) -> String {
-    let digits = count.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn numbers_have_separators() {
-        assert_eq!(with_separators(0), "0");
-        assert_eq!(with_separators(999), "999");
-        assert_eq!(with_separators(124_439_808), "124,439,808");
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(124_439_808), "124,439,808");
     }
 }

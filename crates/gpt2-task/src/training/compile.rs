@@ -205,20 +205,6 @@ impl Default for CompileOptions {
     }
 }
 
-/// The defaults with this sampler.
-impl<S: SearchStrategy + 'static> From<S> for CompileOptions {
-    fn from(sampler: S) -> Self {
-        Self::new().with_sampler(sampler)
-    }
-}
-
-/// The defaults with this sampler.
-impl From<SamplerConfig> for CompileOptions {
-    fn from(sampler: SamplerConfig) -> Self {
-        Self::from(sampler.build())
-    }
-}
-
 /// Argument of [`Gpt2CausalLm::compile`](crate::Gpt2CausalLm::compile): [`CompileOptions`], or a
 /// sampler for the defaults, as a value, a [`SamplerConfig`], or text as
 /// [`samplers::get`](crate::samplers::get) takes it.
@@ -239,13 +225,13 @@ impl IntoCompileOptions for CompileOptions {
 
 impl<S: SearchStrategy + 'static> IntoCompileOptions for S {
     fn into_compile_options(self) -> Result<CompileOptions, TaskError> {
-        Ok(self.into())
+        Ok(CompileOptions::new().with_sampler(self))
     }
 }
 
 impl IntoCompileOptions for SamplerConfig {
     fn into_compile_options(self) -> Result<CompileOptions, TaskError> {
-        Ok(self.into())
+        self.build().into_compile_options()
     }
 }
 

@@ -186,20 +186,22 @@ impl<'a> TrainingData<'a> {
         batch_size: usize,
         operation: &'static str,
     ) -> Result<Self, TaskError> {
-        if let Self::Dataset(_) | Self::Batches(_) = self {
-            return Ok(self);
-        }
-        let preprocessor = preprocessor.ok_or(TaskError::NoPreprocessor { operation })?.clone();
+        let preprocessor = || preprocessor.cloned().ok_or(TaskError::NoPreprocessor { operation });
         Ok(match self {
-            Self::Texts(texts) => Self::dataset(TextDataset { texts, preprocessor }),
-            Self::TextStream(start) => Self::batches(move || {
-                let preprocessor = preprocessor.clone();
-                let mut texts = start();
-                iter::from_fn(move || {
-                    let batch: Vec<Cow<'a, str>> = texts.by_ref().take(batch_size).collect();
-                    (!batch.is_empty()).then(|| preprocessor.preprocess(&batch, None))
+            Self::Texts(texts) => {
+                Self::dataset(TextDataset { texts, preprocessor: preprocessor()? })
+            }
+            Self::TextStream(start) => {
+                let preprocessor = preprocessor()?;
+                Self::batches(move || {
+                    let preprocessor = preprocessor.clone();
+                    let mut texts = start();
+                    iter::from_fn(move || {
+                        let batch: Vec<Cow<'a, str>> = texts.by_ref().take(batch_size).collect();
+                        (!batch.is_empty()).then(|| preprocessor.preprocess(&batch, None))
+                    })
                 })
-            }),
+            }
             Self::Dataset(_) | Self::Batches(_) => self,
         })
     }

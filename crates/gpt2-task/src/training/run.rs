@@ -205,6 +205,7 @@ impl<'m, 'a> Run<'m, 'a> {
             return Ok(());
         }
         self.trainer.check_weights()?;
+        self.each_callback(|callback, trainer| callback.on_checkpoint(trainer))?;
         let Some(backup) = &mut self.backup else { return Ok(()) };
         let checkpoint = TrainingCheckpoint::of(
             self.trainer.model,

@@ -74,8 +74,8 @@ impl Trainer<'_> {
 
     /// Interrupts the training after the present batch: saves a checkpoint, if there is a store, and
     /// ends `fit` with [`TaskError::Interrupted`](crate::TaskError::Interrupted). The epoch is not
-    /// finished; a resumed training continues with the next batch. A training that is at its end
-    /// anyway is not interrupted.
+    /// finished; a resumed training continues with the next batch. After the end of the
+    /// last epoch, or with [`stop_training`](Self::stop_training), it has no effect.
     pub fn interrupt_training(&mut self) {
         self.interrupted = true;
     }
@@ -103,7 +103,7 @@ impl Trainer<'_> {
         Err(TaskError::NonFiniteWeights { step: self.model.optimizer().iterations() })
     }
 
-    /// Ends the training behind the present batch.
+    /// Ends the training after the present batch.
     pub fn stop_training(&mut self) {
         self.stop = true;
     }

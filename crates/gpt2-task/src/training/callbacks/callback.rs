@@ -25,7 +25,7 @@ pub trait Callback {
     /// Name in errors and checkpoints.
     fn name(&self) -> &str;
 
-    /// Before the first epoch; in a resumed training behind [`restore`](Self::restore).
+    /// Before the first epoch; in a resumed training after [`restore`](Self::restore).
     fn on_train_begin(&mut self, trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
         Ok(())
     }
@@ -35,7 +35,7 @@ pub trait Callback {
         Ok(())
     }
 
-    /// Behind a batch, counted from 0 in its epoch; the logs are means over the epoch so far.
+    /// After a batch, counted from 0 in its epoch; the logs are means over the epoch so far.
     fn on_train_batch_end(
         &mut self,
         batch: usize,
@@ -45,7 +45,7 @@ pub trait Callback {
         Ok(())
     }
 
-    /// Behind an epoch and its validation. What is added to the logs goes into the history.
+    /// After an epoch and its validation. Numbers that are added to the logs go into the history.
     fn on_epoch_end(
         &mut self,
         epoch: usize,
@@ -55,7 +55,12 @@ pub trait Callback {
         Ok(())
     }
 
-    /// Behind the last epoch.
+    /// Before a checkpoint is written, of a model whose weights are finite.
+    fn on_checkpoint(&mut self, trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// After the last epoch.
     fn on_train_end(&mut self, trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
         Ok(())
     }

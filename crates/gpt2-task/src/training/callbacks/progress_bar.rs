@@ -36,7 +36,7 @@ pub struct ProgressBar<'a> {
     seen_steps: Option<usize>,
     begin: Instant,
     begin_tokens: u64,
-    /// Behind the last training step.
+    /// End of the last training step, or the beginning of the epoch.
     last: Instant,
     last_tokens: u64,
     total_steps: Option<u64>,
@@ -50,20 +50,11 @@ pub struct ProgressBar<'a> {
 struct Pace {
     steps: u64,
     time: Duration,
-    /// End of the step before, or the beginning of the epoch.
-    last: Option<Instant>,
 }
 
 impl Pace {
-    /// Begins an epoch. The validation before it is no part of a step.
-    fn begin(&mut self) {
-        self.last = Some(Instant::now());
-    }
-
-    fn step(&mut self) {
-        let now = Instant::now();
-        self.time += self.last.map_or(Duration::ZERO, |last| now - last);
-        self.last = Some(now);
+    fn step(&mut self, time: Duration) {
+        self.time += time;
         self.steps += 1;
     }
 
@@ -141,11 +132,13 @@ impl<'a> ProgressBar<'a> {
         self
     }
 
-    /// Steps that are left of the training, where their number is known.
-    fn steps_left(&self, trainer: &Trainer<'_>) -> Option<u64> {
-        let all = |steps: usize| steps as u64 * trainer.epochs() as u64;
-        let total = self.total_steps.or(trainer.steps_per_epoch().map(all))?;
-        Some(total.saturating_sub(trainer.model().optimizer().iterations()))
+    /// Steps that are left of the training after `batches` of this epoch, where their number is known.
+    fn steps_left(&self, batches: usize, trainer: &Trainer<'_>) -> Option<u64> {
+        if let Some(total) = self.total_steps {
+            return Some(total.saturating_sub(trainer.model().optimizer().iterations()));
+        }
+        let epochs = trainer.epochs().saturating_sub(self.epoch);
+        Some((trainer.steps_per_epoch()? * epochs).saturating_sub(batches) as u64)
     }
 
     /// Writes a line. That nobody can read along is no reason to lose a training.
@@ -164,7 +157,7 @@ impl<'a> ProgressBar<'a> {
         bar.set_style(style.progress_chars("━╸ "));
         bar.set_prefix(format!("epoch {}/{}", epoch + 1, trainer.epochs()));
         bar.set_position(trainer.first_batch() as u64);
-        bar.set_message(self.pace.left(self.steps_left(trainer)));
+        bar.set_message(self.pace.left(self.steps_left(trainer.first_batch(), trainer)));
         self.bar = Some(bar);
     }
 
@@ -187,7 +180,6 @@ impl Callback for ProgressBar<'_> {
         self.begin_tokens = trainer.tokens();
         self.last_tokens = self.begin_tokens;
         self.last_line = self.begin;
-        self.pace.begin();
         if self.terminal {
             self.start_bar(epoch, trainer);
         }
@@ -200,11 +192,12 @@ impl Callback for ProgressBar<'_> {
         logs: &Logs,
         trainer: &mut Trainer<'_>,
     ) -> Result<(), BoxError> {
-        self.last = Instant::now();
+        let now = Instant::now();
+        self.pace.step(now - self.last);
+        self.last = now;
         self.last_tokens = trainer.tokens();
         self.seen_steps = Some(self.seen_steps.unwrap_or(0).max(batch + 1));
-        self.pace.step();
-        let left = self.pace.left(self.steps_left(trainer));
+        let left = self.pace.left(self.steps_left(batch + 1, trainer));
         let steps = trainer.steps_per_epoch();
         if let Some(bar) = &self.bar {
             let is_last = Some(batch + 1) == steps && trainer.validates();
@@ -380,6 +373,21 @@ mod tests {
         assert_eq!(lines.len(), 3, "{output}");
         assert!(lines[0].starts_with("epoch 2/2, step 3/4: loss 3.21 - "), "{output}");
         assert!(lines[0].ends_with(" - 0s left"), "{output}");
+    }
+
+    #[test]
+    fn steps_left_are_those_of_this_training() {
+        let mut model = model();
+        let mut trainer = trainer(&mut model);
+        let mut callback = ProgressBar::to(std::io::sink());
+        // Whatever was trained before: epochs 2 and 3 of 3 begin, with 4 steps each.
+        (trainer.epochs, trainer.steps_per_epoch, callback.epoch) = (3, Some(4), 1);
+        assert_eq!(callback.steps_left(0, &trainer), Some(8));
+        assert_eq!(callback.steps_left(3, &trainer), Some(5));
+        trainer.steps_per_epoch = None;
+        assert_eq!(callback.steps_left(3, &trainer), None);
+        callback.total_steps = Some(20);
+        assert_eq!(callback.steps_left(3, &trainer), Some(20));
     }
 
     #[test]

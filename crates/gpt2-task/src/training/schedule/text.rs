@@ -54,7 +54,7 @@ pub(crate) const SCHEDULES: [(&str, Arguments); 8] = [
         "linear",
         &[
             ("initial_learning_rate", "the learning rate"),
-            ("decay_steps", "the steps of the training after the warmup"),
+            ("decay_steps", "the steps of the training"),
             ("end_learning_rate", "0.0001"),
             ("cycle", "false"),
         ],
