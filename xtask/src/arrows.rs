@@ -52,9 +52,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
         &[
             "burn",
             "gpt2-backbone",
-            "gpt2-data",
             "gpt2-files",
-            "gpt2-kernels",
             "gpt2-presets",
             "gpt2-task",
             "gpt2-tokenizer",

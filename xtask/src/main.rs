@@ -48,11 +48,13 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Structure => structure::run(),
-        Command::ConvertPreset(arguments) => return shared::run("convert-preset", arguments),
-        Command::Devices(arguments) => return shared::run("devices", arguments),
-        Command::Presets(arguments) => return shared::run("presets", arguments),
-        Command::TrainTokenizer(arguments) => return shared::run("train-tokenizer", arguments),
-        Command::VerifyPreset(arguments) => return shared::run("verify-preset", arguments),
+        Command::ConvertPreset(arguments) => return shared::run(&["convert"], arguments),
+        Command::Devices(arguments) => return shared::run(&["devices"], arguments),
+        Command::Presets(arguments) => return shared::run(&["models", "list"], arguments),
+        Command::TrainTokenizer(arguments) => {
+            return shared::run(&["tokenizer", "train"], arguments);
+        }
+        Command::VerifyPreset(arguments) => return shared::run(&["verify"], arguments),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

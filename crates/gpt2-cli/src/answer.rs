@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::interrupt;
+
 /// Answer of a command that has done its work: its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -18,7 +20,7 @@ impl From<Answer> for ExitCode {
         match answer {
             Answer::Yes => Self::SUCCESS,
             Answer::No => Self::FAILURE,
-            Answer::Interrupted => Self::from(130),
+            Answer::Interrupted => Self::from(interrupt::EXIT_CODE),
         }
     }
 }

@@ -7,7 +7,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 /// Exit code of an interrupted command.
-pub const EXIT_CODE: i32 = 130;
+pub const EXIT_CODE: u8 = 130;
 
 /// State that the signal handlers share with the program.
 struct Signals {
@@ -26,7 +26,8 @@ pub(crate) fn listen() {
         for signal in [SIGINT, SIGTERM] {
             // In this order: the signal that is held back arms the one after it. Where no handler
             // can be installed, the signals keep their default, which ends the process too.
-            let _ = flag::register_conditional_shutdown(signal, EXIT_CODE, Arc::clone(&ends));
+            let _ =
+                flag::register_conditional_shutdown(signal, EXIT_CODE.into(), Arc::clone(&ends));
             let _ = flag::register(signal, Arc::clone(&came));
             let _ = flag::register(signal, Arc::clone(&ends));
         }
@@ -39,13 +40,6 @@ pub(crate) fn listen() {
 pub fn hold_back() {
     if let Some(signals) = SIGNALS.get() {
         signals.ends.store(false, Ordering::SeqCst);
-    }
-}
-
-/// Lets signals end the process at once again.
-pub fn let_through() {
-    if let Some(signals) = SIGNALS.get() {
-        signals.ends.store(true, Ordering::SeqCst);
     }
 }
 

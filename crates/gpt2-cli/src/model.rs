@@ -1,4 +1,4 @@
-//! Presets of a command: the one place that opens, loads and saves them.
+//! Presets of a command: device and options with which they are opened, loaded and saved.
 
 use std::path::Path;
 
@@ -6,7 +6,9 @@ use burn::tensor::Device;
 use clap_complete::ArgValueCompleter;
 #[cfg(feature = "hub")]
 use gpt2_presets::HubOptions;
-use gpt2_presets::{FromPreset, LoadOptions, Preset, Save, WeightDtype, progress_bars};
+use gpt2_presets::{
+    FromPreset, LoadOptions, Preset, PresetFormat, Save, SaveOptions, WeightDtype, progress_bars,
+};
 use gpt2_task::Gpt2CausalLm;
 use gpt2_tokenizer::Gpt2Tokenizer;
 
@@ -124,6 +126,12 @@ pub fn load_options(device: &Device, context: &Context) -> LoadOptions {
     #[cfg(feature = "hub")]
     let options = options.with_hub(hub_options(context));
     options
+}
+
+/// Options of saving in a format, with a bar unless the command is quiet.
+pub fn save_options(format: PresetFormat, context: &Context) -> SaveOptions {
+    let options = SaveOptions::new(format);
+    if context.quiet { options } else { options.with_on_progress(progress_bars::saving()) }
 }
 
 /// Options of hubs, with bars unless the command is quiet.

@@ -48,7 +48,7 @@ pub fn parse_optimizer(text: &str) -> Result<String, String> {
     let Some(choice) = choices.iter().find(|choice| choice.name == name) else {
         return Err(unknown("optimizer", &name, &choices));
     };
-    let text = format!("{name}:{arguments}");
+    let text = if arguments.is_empty() { name } else { format!("{name}:{arguments}") };
     match gpt2_task::optimizers::get(&text) {
         Ok(_) => Ok(text),
         Err(error) => {

@@ -174,3 +174,25 @@ fn several_texts_and_beams_are_told_apart() {
     let text = run(&["--sampler", sampler, "--max-length", "12", "ROMEO:"]);
     assert_eq!(text.matches("--- beam ").count(), 3, "{text}");
 }
+
+#[test]
+fn settings_of_the_task_go_first_and_new_tokens_have_all_positions() {
+    let folder = tempfile::tempdir().unwrap();
+    let preset = folder.path().join("preset");
+    let path = preset.to_str().unwrap();
+    let converted = program("convert gpt2_tiny_shakespeare --to keras").arg(path).output().unwrap();
+    crate::support::success(&converted);
+    let file = preset.join("task.json");
+    let mut task: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    task["config"]["preprocessor"]["config"]["sequence_length"] = 12.into();
+    std::fs::write(&file, task.to_string()).unwrap();
+
+    let prompt = "ROMEO: what is it that you say to all of them, my good lord, and why?";
+    let options = ["--preset", path, "--sampler", "greedy", "--stop-token-ids", "none"];
+    let short = json(&[&options[..], &["ROMEO:"]].concat(), "");
+    assert_eq!(short["outputs"][0]["token_ids"].as_array().unwrap().len(), 12);
+    let message = error(&[&options[..], &[prompt]].concat());
+    assert!(message.contains("more than the `--max-length` of 12"), "{message}");
+    let longer = json(&[&options[..], &["-n", "5", prompt]].concat(), "");
+    assert_eq!(longer["outputs"][0]["new_tokens"], 5);
+}

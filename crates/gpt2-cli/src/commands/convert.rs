@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
-use burn::tensor::{DType, Device, Tensor};
-use clap::ValueEnum;
+use burn::tensor::{DType, Tensor};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use gpt2_backbone::{Gpt2Backbone, update_parameters};
-use gpt2_presets::{
-    LoadOptions, Preset, PresetFormat, Save, SaveOptions, WeightDtype, progress_bars,
-};
+use gpt2_presets::{Preset, PresetFormat, Save, WeightDtype};
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 
 use gpt2_files::{Destination, FileError};
@@ -18,6 +16,9 @@ use crate::answer::Answer;
 use crate::context::Context;
 use crate::model;
 use crate::values::parse_gigabytes;
+
+/// Formats that can be written.
+const FORMATS: [&str; 3] = ["keras", "transformers", "gguf"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,8 +35,8 @@ pub struct Arguments {
     destination: PathBuf,
     /// Format to write [default: gguf for NAME.gguf; else transformers for a source in Keras' format,
     /// and keras for the others]
-    #[arg(long)]
-    to: Option<Format>,
+    #[arg(long, value_parser = PossibleValuesParser::new(FORMATS).try_map(|name| name.parse::<PresetFormat>()))]
+    to: Option<PresetFormat>,
     /// Element type of the weights: float32, float16 or bfloat16; also f32, f16, bf16
     #[arg(long, default_value = "float32", value_name = "TYPE")]
     dtype: WeightDtype,
@@ -51,40 +52,20 @@ pub struct Arguments {
     force: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Keras,
-    Transformers,
-    Gguf,
+/// Format that the ending of a path asks for.
+fn format_of(path: &Path) -> Option<PresetFormat> {
+    let extension = path.extension()?.to_str()?;
+    extension.eq_ignore_ascii_case("gguf").then_some(PresetFormat::Gguf)
 }
 
-impl Format {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Keras => "keras",
-            Self::Transformers => "transformers",
-            Self::Gguf => "gguf",
-        }
-    }
-
-    /// Format that the ending of a path asks for.
-    fn of_path(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?;
-        extension.eq_ignore_ascii_case("gguf").then_some(Self::Gguf)
-    }
-
-    /// Whether a parameter's type is the one that was asked for. In a GGUF, norms, biases and the
-    /// position embedding are always 32-bit floats.
-    fn rounds(self, parameter: &str, shape: &[usize]) -> bool {
-        match self {
-            Self::Keras | Self::Transformers => true,
-            Self::Gguf => shape.len() > 1 && !parameter.contains("position_embedding"),
-        }
-    }
+/// Whether a parameter's type is the one that was asked for. In a GGUF, norms, biases and the
+/// position embedding are always 32-bit floats.
+fn rounds(to: PresetFormat, parameter: &str, shape: &[usize]) -> bool {
+    to != PresetFormat::Gguf || (shape.len() > 1 && !parameter.contains("position_embedding"))
 }
 
 /// The weights as a file of this format and type holds them.
-fn round(backbone: Gpt2Backbone, dtype: WeightDtype, to: Format) -> Gpt2Backbone {
+fn round(backbone: Gpt2Backbone, dtype: WeightDtype, to: PresetFormat) -> Gpt2Backbone {
     if dtype == WeightDtype::F32 {
         return backbone;
     }
@@ -92,7 +73,7 @@ fn round(backbone: Gpt2Backbone, dtype: WeightDtype, to: Format) -> Gpt2Backbone
     update_parameters(
         backbone,
         |path, shape, values| {
-            if to.rounds(path, shape) { round(values) } else { values }
+            if rounds(to, path, shape) { round(values) } else { values }
         },
     )
 }
@@ -102,19 +83,19 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     let Arguments { source, destination, to, dtype, verify, force, .. } = arguments;
     let to = *to;
     // All that can be refused is refused before anything is opened or downloaded.
-    let to = to.or_else(|| Format::of_path(destination));
-    if let (Some(Format::Gguf), Some(_)) = (to, arguments.max_shard_size) {
+    let to = to.or_else(|| format_of(destination));
+    if let (Some(PresetFormat::Gguf), Some(_)) = (to, arguments.max_shard_size) {
         bail!("--max-shard-size: a GGUF is one file of any size");
     }
     let destination = writable(destination, *force)?;
     let preset = model::open(source, context)?;
     let is_keras = preset.format() == PresetFormat::Keras;
-    let to = to.unwrap_or(if is_keras { Format::Transformers } else { Format::Keras });
+    let to = to.unwrap_or(if is_keras { PresetFormat::Transformers } else { PresetFormat::Keras });
     let staged = destination.stage()?;
-    write(&preset, to, staged.path(), arguments)?;
+    write(&preset, to, staged.path(), arguments, context)?;
     let mut verified = None;
     if *verify {
-        let tokens = compare(&preset, staged.path(), to, *dtype)?;
+        let tokens = compare(&preset, staged.path(), to, *dtype, context)?;
         verified = Some(tokens);
         if !context.json {
             context.print(format_args!("verified: the logits of {tokens} tokens differ by 0"))?;
@@ -162,14 +143,15 @@ fn is_preset(folder: &Path) -> bool {
         && path.is_ok_and(|path| path.to_str().is_some_and(|path| Preset::open(path).is_ok()))
 }
 
-fn write(preset: &Preset, to: Format, path: &Path, arguments: &Arguments) -> anyhow::Result<()> {
+fn write(
+    preset: &Preset,
+    to: PresetFormat,
+    path: &Path,
+    arguments: &Arguments,
+    context: &Context,
+) -> anyhow::Result<()> {
     let Arguments { dtype, max_shard_size, .. } = arguments;
-    let options = match to {
-        Format::Keras => SaveOptions::keras(),
-        Format::Gguf => SaveOptions::gguf(),
-        Format::Transformers => SaveOptions::transformers(),
-    };
-    let mut options = options.with_dtype(*dtype).with_on_progress(progress_bars::saving());
+    let mut options = model::save_options(to, context).with_dtype(*dtype);
     if let Some(size) = max_shard_size {
         options = options.with_max_shard_size(*size);
     }
@@ -181,14 +163,16 @@ fn write(preset: &Preset, to: Format, path: &Path, arguments: &Arguments) -> any
 fn compare(
     source: &Preset,
     written: &Path,
-    to: Format,
+    to: PresetFormat,
     dtype: WeightDtype,
+    context: &Context,
 ) -> anyhow::Result<usize> {
     let device = gpt2_backbone::parse_device("cpu")?;
     let path = written.to_str().context("the destination's path must be UTF-8 to verify it")?;
     // One model after the other is in memory.
-    let expected = logits(round(load(source, &device)?, dtype, to))?;
-    let found = logits(load(&Preset::open(path)?, &device)?)?;
+    let options = || model::load_options(&device, context);
+    let expected = logits(round(source.backbone(options())?, dtype, to))?;
+    let found = logits(Preset::open(path)?.backbone(options())?)?;
     let pairs = || expected.iter().zip(&found);
     if expected.len() != found.len() || pairs().any(|(one, other)| one.to_bits() != other.to_bits())
     {
@@ -196,11 +180,6 @@ fn compare(
         bail!("the written preset computes other logits than its source: by up to {difference:e}");
     }
     Ok(expected.len() / source.config().vocabulary_size)
-}
-
-fn load(preset: &Preset, device: &Device) -> anyhow::Result<Gpt2Backbone> {
-    let options = LoadOptions::new(device).with_on_progress(progress_bars::loading());
-    Ok(preset.backbone(options)?)
 }
 
 /// The logits of a fixed text of at most 32 tokens.

@@ -1,7 +1,7 @@
 //! `gpt2 doctor`: the state of this machine and this build, with remedies.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gpt2_backbone::{BACKENDS, devices, is_compiled};
 use serde_json::{Value, json};
@@ -130,17 +130,11 @@ fn compute_devices() -> Vec<Finding> {
 
 /// Caches of the hubs, where their clients put them.
 fn caches() -> Vec<Finding> {
-    let home = env::home_dir().unwrap_or_default();
-    let variable = |name: &str| env::var_os(name).map(PathBuf::from);
-    let cache = variable("XDG_CACHE_HOME").unwrap_or_else(|| home.join(".cache"));
-    let hugging_face = variable("HF_HUB_CACHE").or_else(|| variable("HUGGINGFACE_HUB_CACHE"));
-    let hugging_face = hugging_face.unwrap_or_else(|| {
-        variable("HF_HOME").unwrap_or_else(|| cache.join("huggingface")).join("hub")
-    });
-    let kaggle = variable("KAGGLEHUB_CACHE").unwrap_or_else(|| home.join(".cache/kagglehub"));
-    let model_scope =
-        variable("MODELSCOPE_CACHE").unwrap_or_else(|| home.join(".cache/modelscope"));
-    [hugging_face, kaggle, model_scope]
+    #[cfg(feature = "hub")]
+    let folders = gpt2_presets::HubOptions::new().cache_folders();
+    #[cfg(not(feature = "hub"))]
+    let folders: Vec<std::path::PathBuf> = Vec::new();
+    folders
         .iter()
         .map(|folder| {
             let found = match size_of(folder) {

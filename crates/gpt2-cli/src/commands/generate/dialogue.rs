@@ -18,8 +18,9 @@ pub(super) fn run(session: &mut Session, context: &Context) -> anyhow::Result<()
         "Type a text, and the model goes on with it. An empty line lets it go on, /new begins a \
          new text, Ctrl-D ends.",
     );
-    let answer = *session.new_tokens.get_or_insert((session.positions() / ANSWER_SHARE).max(1));
-    let room = session.positions().saturating_sub(answer).max(2);
+    let answer =
+        *session.limits.new_tokens.get_or_insert((session.limits.positions / ANSWER_SHARE).max(1));
+    let room = session.limits.positions.saturating_sub(answer).max(2);
     let mut text = String::new();
     loop {
         let Some(line) = ask()? else { return Ok(()) };

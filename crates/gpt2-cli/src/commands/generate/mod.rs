@@ -11,7 +11,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use gpt2_presets::Preset;
 use gpt2_task::samplers::SamplerConfig;
@@ -23,7 +23,7 @@ use crate::model::{self, ModelArguments};
 use crate::values::parse_stop_token_ids;
 use output::Report;
 use prompts::Prompts;
-use session::Session;
+use session::{Limits, Session};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -121,17 +121,9 @@ fn load(
     let device = arguments.model.device()?;
     let preset = model::open(&arguments.model.preset, context)?;
     check(arguments, sampler, &preset)?;
-    let preprocessor = preset.preprocessor()?;
-    let session = |model| Session {
-        model,
-        max_length: arguments.max_length,
-        new_tokens: arguments.max_new_tokens,
-        truncate: arguments.truncate.map(Truncate::from),
-        stop_token_ids: arguments.stop_token_ids.clone(),
-        strip_prompt: arguments.strip_prompt,
-    };
+    let preprocessor = preset.task_preprocessor()?.context("the preset has no tokenizer")?;
+    let limits = Limits::new(arguments, preset.config().max_sequence_length);
     if let Prompts::Given(given) = prompts {
-        let limits = session::Limits::new(arguments, preset.config().max_sequence_length);
         limits.check(&preprocessor, given)?;
     }
     let options = model::load_options(&device, context).with_dtype(arguments.model.dtype);
@@ -143,7 +135,12 @@ fn load(
         arguments.model.device,
         begin.elapsed().as_secs_f64()
     ));
-    Ok(session(model))
+    Ok(Session {
+        model,
+        limits,
+        stop_token_ids: arguments.stop_token_ids.clone(),
+        strip_prompt: arguments.strip_prompt,
+    })
 }
 
 /// Checks arguments that depend on the preset's config alone.

@@ -13,9 +13,7 @@ use super::Arguments;
 /// A model and the options of its generations.
 pub(super) struct Session {
     pub(super) model: Gpt2CausalLm,
-    pub(super) max_length: Option<usize>,
-    pub(super) new_tokens: Option<usize>,
-    pub(super) truncate: Option<Truncate>,
+    pub(super) limits: Limits,
     pub(super) stop_token_ids: StopTokenIds,
     pub(super) strip_prompt: bool,
 }
@@ -23,14 +21,17 @@ pub(super) struct Session {
 /// Number of tokens that a prompt may have.
 pub(super) struct Limits {
     max_length: Option<usize>,
-    positions: usize,
+    pub(super) new_tokens: Option<usize>,
+    /// Number of tokens that the model can take.
+    pub(super) positions: usize,
     truncate: Option<Truncate>,
 }
 
 impl Limits {
     pub(super) fn new(arguments: &Arguments, positions: usize) -> Self {
         let truncate = arguments.truncate.map(Truncate::from);
-        Self { max_length: arguments.max_length, positions, truncate }
+        let (max_length, new_tokens) = (arguments.max_length, arguments.max_new_tokens);
+        Self { max_length, new_tokens, positions, truncate }
     }
 
     /// Refuses prompts that are too long.
@@ -45,8 +46,12 @@ impl Limits {
     }
 
     fn limit(&self, preprocessor: &Gpt2CausalLmPreprocessor) -> usize {
-        let default = || preprocessor.sequence_length().min(self.positions);
-        self.max_length.unwrap_or_else(default)
+        match (self.max_length, self.new_tokens) {
+            (Some(length), _) => length,
+            // The text is as long as the prompt and its new tokens.
+            (None, Some(_)) => self.positions,
+            (None, None) => preprocessor.sequence_length().min(self.positions),
+        }
     }
 
     /// The error with remedies that this command has.
@@ -71,11 +76,6 @@ impl Limits {
 }
 
 impl Session {
-    /// Number of tokens that the model can take.
-    pub(super) fn positions(&self) -> usize {
-        self.model.backbone().config().max_sequence_length
-    }
-
     pub(super) fn preprocessor(&self) -> anyhow::Result<&Gpt2CausalLmPreprocessor> {
         self.model.preprocessor().context("the preset has no tokenizer")
     }
@@ -91,10 +91,10 @@ impl Session {
             .with_stop_token_ids(self.stop_token_ids.clone())
             .with_strip_prompt(self.strip_prompt);
         options.max_length = self.length(prompts)?;
-        options.truncate = self.truncate;
+        options.truncate = self.limits.truncate;
         let generated = self.model.generate_with(prompts, &options, on_token);
-        let mut generations = generated.map_err(|error| self.limits().explain(error))?;
-        if let Some(count) = self.new_tokens {
+        let mut generations = generated.map_err(|error| self.limits.explain(error))?;
+        if let Some(count) = self.limits.new_tokens {
             for generation in &mut generations {
                 self.cut(generation, count)?;
             }
@@ -104,10 +104,10 @@ impl Session {
 
     /// Prompts that leave room for the new tokens, where they may be cut.
     fn fit(&self, prompts: &[String]) -> anyhow::Result<Vec<String>> {
-        let (Some(count), Some(truncate)) = (self.new_tokens, self.truncate) else {
+        let (Some(count), Some(truncate)) = (self.limits.new_tokens, self.limits.truncate) else {
             return Ok(prompts.to_vec());
         };
-        let room = self.positions().saturating_sub(count).max(2);
+        let room = self.limits.positions.saturating_sub(count).max(2);
         prompts.iter().map(|prompt| self.cut_prompt(prompt, room, truncate)).collect()
     }
 
@@ -135,11 +135,10 @@ impl Session {
 
     /// Length for the longest of the prompts and its new tokens.
     fn length(&self, prompts: &[String]) -> anyhow::Result<Option<usize>> {
-        let Some(count) = self.new_tokens else { return Ok(self.max_length) };
-        let positions = self.positions();
-        let preprocessor = self.preprocessor()?;
-        let packed = preprocessor.generate_preprocess(prompts, Some(positions), self.truncate);
-        let packed = packed.map_err(|error| self.limits().explain(error))?;
+        let Limits { max_length, new_tokens, positions, truncate } = self.limits;
+        let Some(count) = new_tokens else { return Ok(max_length) };
+        let packed = self.preprocessor()?.generate_preprocess(prompts, Some(positions), truncate);
+        let packed = packed.map_err(|error| self.limits.explain(error))?;
         let longest = packed.row_lengths()?.into_iter().max().unwrap_or(0);
         if longest == positions {
             bail!(
@@ -173,10 +172,5 @@ impl Session {
         };
         let last = generation.token_ids.last().copied();
         if generation.new_tokens() > 0 && last.is_some_and(stops) { "stop_token" } else { "length" }
-    }
-
-    fn limits(&self) -> Limits {
-        let positions = self.positions();
-        Limits { max_length: self.max_length, positions, truncate: self.truncate }
     }
 }

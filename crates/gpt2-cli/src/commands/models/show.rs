@@ -1,7 +1,7 @@
 //! `gpt2 models show`: one preset, its place and its shape.
 
 use clap_complete::ArgValueCompleter;
-use gpt2_presets::{PresetFormat, presets};
+use gpt2_presets::presets;
 use serde_json::json;
 
 use super::{cached_bytes, download_size};
@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     let opens = arguments.open || is_here || info.is_none();
     let preset = opens.then(|| model::open(name, context)).transpose()?;
     let config = preset.as_ref().map(|preset| preset.config());
-    let format = preset.as_ref().map(|preset| format_name(preset.format()));
+    let format = preset.as_ref().map(|preset| preset.format().name());
     if context.json {
         context.print_json(json!({
             "name": name,
@@ -72,13 +72,4 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
 
 fn on_disk(is_here: bool) -> &'static str {
     if is_here { "built in" } else { "nothing downloaded" }
-}
-
-fn format_name(format: PresetFormat) -> &'static str {
-    match format {
-        PresetFormat::Keras => "keras",
-        PresetFormat::Transformers => "transformers",
-        PresetFormat::Gguf => "gguf",
-        _ => "other",
-    }
 }

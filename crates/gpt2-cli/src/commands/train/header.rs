@@ -2,6 +2,7 @@
 
 use gpt2_backbone::visit_tensors;
 use gpt2_task::{Dataset, Gpt2CausalLm};
+use indicatif::HumanCount;
 use serde_json::{Value, json};
 
 use super::arguments::Arguments;
@@ -40,27 +41,27 @@ impl Header {
     pub(super) fn lines(&self, arguments: &Arguments, plan: Plan) -> Vec<String> {
         let lora = arguments.lora_rank.map(|rank| format!(" (LoRA of rank {rank})"));
         let validation = self.validation_tokens.map(|tokens| {
-            let tokens = grouped(tokens);
+            let tokens = HumanCount(tokens);
             format!("; validation: {tokens} tokens")
         });
         let epochs = if plan.epochs == 1 { "epoch" } else { "epochs" };
         vec![
             format!(
                 "model:  {} parameters, {} trainable{}",
-                grouped(self.parameters as u64),
-                grouped(self.trainable as u64),
+                HumanCount(self.parameters as u64),
+                HumanCount(self.trainable as u64),
                 lora.unwrap_or_default()
             ),
             format!(
                 "data:   {} tokens, {} examples of {} tokens{}",
-                grouped(self.tokens),
-                grouped(self.examples as u64),
+                HumanCount(self.tokens),
+                HumanCount(self.examples as u64),
                 self.sequence_length,
                 validation.unwrap_or_default()
             ),
             format!(
                 "steps:  {} of {} examples, {} {epochs}",
-                grouped(plan.steps as u64),
+                HumanCount(plan.steps as u64),
                 arguments.batch_size,
                 plan.epochs
             ),
@@ -78,17 +79,4 @@ impl Header {
             "examples": self.examples,
         })
     }
-}
-
-/// A number with a comma before every three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -1,6 +1,7 @@
 //! Length of a training.
 
 use anyhow::bail;
+use gpt2_task::LearningRate;
 
 use super::arguments::Arguments;
 use crate::context::Context;
@@ -30,9 +31,11 @@ impl Plan {
     }
 
     /// Warns of a warmup that the training does not reach the end of.
-    pub(super) fn warn_of_warmup(&self, schedule: &str, context: &Context) {
-        let warmup = warmup_steps(schedule);
-        if let Some(warmup) = warmup.filter(|&warmup| warmup >= self.steps) {
+    pub(super) fn warn_of_warmup(&self, schedule: &LearningRate, context: &Context) {
+        // No other schedule has a warmup.
+        let LearningRate::Cosine(decay) = schedule else { return };
+        let warmup = decay.warmup_steps;
+        if warmup > 0 && warmup >= self.steps as u64 {
             context.warn(format_args!(
                 "the warmup of {warmup} steps is as long as the training of {} steps or longer: the \
                  learning rate does not reach its highest value",
@@ -55,12 +58,4 @@ pub(super) fn check(arguments: &Arguments) -> anyhow::Result<()> {
         bail!("`{flag}` must be at least 1, found 0; nothing would be trained");
     }
     Ok(())
-}
-
-/// Value of `warmup_steps` in the text of a schedule.
-fn warmup_steps(schedule: &str) -> Option<usize> {
-    let (_, arguments) = schedule.split_once(':')?;
-    let mut arguments = arguments.split(',').filter_map(|argument| argument.split_once('='));
-    let (_, value) = arguments.find(|(name, _)| name.trim() == "warmup_steps")?;
-    value.trim().parse().ok()
 }

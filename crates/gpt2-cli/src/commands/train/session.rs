@@ -58,12 +58,12 @@ impl Session<'_> {
         let rate = arguments.learning_rate.unwrap_or(rate);
         let steps = self.plan.steps;
         let schedule = LearningRate::from_text_for_steps(&arguments.schedule, rate, steps)?;
+        self.plan.warn_of_warmup(&schedule, self.context);
         let options = CompileOptions::new()
             .with_optimizer(optimizer.with_learning_rate(schedule))
             .with_weighted_metrics([Metric::SparseCategoricalAccuracy, Metric::Perplexity])
             .with_gradient_checkpointing(arguments.gradient_checkpointing)
             .with_precision(arguments.precision.into());
-        self.plan.warn_of_warmup(&arguments.schedule, self.context);
         Ok(model.compile(options)?)
     }
 
@@ -85,7 +85,7 @@ impl Session<'_> {
         let mut course = Course { arguments, context, folder, header, plan, litter };
         let mut progress = progress(context, plan);
         let mut steps = StepHistory::new();
-        let mut last = Last { folder: folder.file("last"), save_every: arguments.save_every };
+        let mut last = Last { folder: folder.file("last") };
         let mut samples = Samples { prompts: &arguments.sample, seed: arguments.seed, context };
         let mut stopping = arguments.early_stopping.map(|patience| {
             EarlyStopping::new("val_loss").with_patience(patience).with_restore_best_weights(true)

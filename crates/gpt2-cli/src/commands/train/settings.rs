@@ -35,7 +35,7 @@ fn flags(arguments: &Arguments) -> Map<String, Value> {
         ("--steps-per-epoch", json!(arguments.steps_per_epoch)),
         ("--learning-rate", json!(arguments.learning_rate)),
         ("--schedule", json!(arguments.schedule)),
-        ("--optimizer", json!(arguments.optimizer.trim_end_matches(':'))),
+        ("--optimizer", json!(arguments.optimizer)),
         ("--lora-rank", json!(arguments.lora_rank)),
         ("--dropout", json!(arguments.dropout)),
         ("--early-stopping", json!(arguments.early_stopping)),
