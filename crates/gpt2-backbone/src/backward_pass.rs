@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, DType, IndexingUpdateOp, Int, Tensor};
-use gpt2_kernels::check_float_type;
+use gpt2_kernels::{check_float_type, column_sums};
 
 use crate::backbone::Gpt2Backbone;
 use crate::dropout::{DropoutSeed, Place};
@@ -118,7 +118,7 @@ impl Gpt2Backbone {
         // Dropout is its own gradient.
         let gradient = pass.drop(gradient, Place::Embeddings).cast(DType::F32);
         let start = pass.cached.start as i64;
-        let [_, length, _] = gradient.dims();
+        let [_, length, width] = gradient.dims();
         let mut add = |path: &str, table: &Param<Tensor<2>>, rows, ids| {
             if !is_trainable(table) {
                 return;
@@ -132,7 +132,7 @@ impl Gpt2Backbone {
             gradients.insert(path.to_owned(), sum.reshape([-1]));
         };
         let positions = Tensor::arange(start..start + length as i64, &token_ids.device());
-        let by_position = gradient.clone().sum_dim(0).squeeze_dim(0);
+        let by_position = column_sums(gradient.clone().flatten(1, 2)).reshape([length, width]);
         let table = &self.position_embedding.position_embeddings;
         add("position_embedding.position_embeddings", table, by_position, positions);
         let table = &self.token_embedding.embeddings;

@@ -1,8 +1,8 @@
 //! Backends that have burn's own operations in place of a kernel.
 
 /// Implements an operation's trait by its composed defaults, for the named ones of `Flex`, `NdArray`,
-/// `FusedCube`, where burn joins its own operations into kernels, and `Autodiff`, which then has no
-/// gradient of its own for the operation.
+/// `Cube`, `FusedCube`, where burn joins its own operations into kernels, and `Autodiff`, which then
+/// has no gradient of its own for the operation.
 macro_rules! composed_on {
     ($ops:ident: $($backend:ident),+) => {
         $($crate::backends::composed_on!(@ $backend $ops);)+
@@ -17,6 +17,10 @@ macro_rules! composed_on {
     };
     (@ FusedCube $ops:ident) => {
         #[cfg(all(feature = "fusion", feature = "gpu"))]
+        impl $ops for burn::backend::Cube {}
+    };
+    (@ Cube $ops:ident) => {
+        #[cfg(feature = "gpu")]
         impl $ops for burn::backend::Cube {}
     };
     (@ Autodiff $ops:ident) => {

@@ -33,6 +33,7 @@ pub use op::attention::{
     AttentionOptions, CachedKeys, Caches, Qkv, attention, cached_attention, step_attention,
 };
 pub use op::choice::{TokenChoice, choose_tokens, chooses_tokens, top_tokens};
+pub use op::column_sums::column_sums;
 pub use op::cross_entropy::{
     CrossEntropy, CrossEntropyGradients, CrossEntropyOutput, cross_entropy,
 };

@@ -3,6 +3,7 @@
 pub(crate) mod adam;
 pub(crate) mod attention;
 pub(crate) mod choice;
+pub(crate) mod column_sums;
 pub(crate) mod cross_entropy;
 pub(crate) mod dropout;
 pub(crate) mod gelu;

@@ -18,6 +18,7 @@ use burn::tensor::Tensor;
 use self::epilogue::Epilogue;
 use self::triple::Triple;
 use crate::backends::composed_on;
+use crate::op::column_sums::ColumnSumsOps;
 use crate::op::gelu::GeluOps;
 
 /// `x W + b`.
@@ -77,7 +78,7 @@ pub fn projections(
     Cube: cfg(any(feature = "wgpu", feature = "cuda")),
     Autodiff
 )]
-pub trait LinearOps: GeluOps {
+pub trait LinearOps: GeluOps + ColumnSumsOps {
     /// `x W + b` and its epilogue: `[rows, inputs] -> [rows, outputs]`.
     fn fused_linear(
         x: FloatTensor<Self>,

@@ -5,9 +5,7 @@ use pulp::{Simd, WithSimd};
 use super::statistics::statistics;
 use crate::cpu::simd::{dispatch, load, store};
 use crate::cpu::threads::{Shared, for_each};
-
-/// Rows of a task.
-const ROWS: usize = 32;
+use crate::op::column_sums::cpu::{ROWS, sum_of_blocks};
 
 /// Puts the gradient by `x` in place of the one by the result, and returns those by `gamma` and
 /// `beta`: the sums of blocks of rows, added in order.
@@ -37,11 +35,7 @@ pub(super) fn layer_norm_backward(
             by_beta,
         });
     });
-    let mut blocks = sums.chunks_exact(2 * width);
-    let mut total = blocks.next().map_or_else(|| vec![0f32; 2 * width], <[f32]>::to_vec);
-    for block in blocks {
-        total.iter_mut().zip(block).for_each(|(total, sum)| *total += sum);
-    }
+    let mut total = sum_of_blocks(&sums, 2 * width);
     let by_beta = total.split_off(width);
     (total, by_beta)
 }
