@@ -205,15 +205,15 @@ pub enum TokenizerError {
         "the text to learn a vocabulary from: expected at least one word, found none; pass text"
     )]
     NoTrainingText,
-    /// A vocabulary was to be learnt from more text than can be counted.
+    /// A vocabulary was to be learnt from more text than its trainer can address.
     #[error(
-        "the text to learn a vocabulary from: expected each pair of bytes at most {limit} times, \
-         found one {found} times; a sample of the text gives nearly the same vocabulary"
+        "the text to learn a vocabulary from: expected different words of at most {limit} bytes \
+         together, found {found}; a sample of the text gives nearly the same vocabulary"
     )]
     TooMuchTrainingText {
-        /// The most that can be counted.
+        /// Most bytes.
         limit: u64,
-        /// Occurrences of the most frequent pair.
+        /// Bytes of the different words.
         found: u64,
     },
     /// A token is not in the vocabulary.

@@ -13,6 +13,7 @@ mod decode;
 mod decode_stream;
 mod encode;
 mod error;
+mod learn_merges;
 mod merge_rules;
 mod merges;
 mod reserved;

@@ -2,17 +2,14 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
-use tokenizers::models::bpe::{BPE, BpeTrainer};
-
 use crate::config::Gpt2TokenizerConfig;
 use crate::error::{Result, TokenizerError};
+use crate::learn_merges::{Learnt, learn_merges};
 use crate::merges::Merges;
 use crate::reserved::END_OF_TEXT;
 use crate::split::Words;
 use crate::tokenizer::Gpt2Tokenizer;
 use crate::vocabulary::Vocabulary;
-use crate::{TokenId, byte_alphabet};
 
 /// Single bytes and `<|endoftext|>`.
 const SMALLEST_VOCABULARY: usize = 257;
@@ -20,8 +17,8 @@ const SMALLEST_VOCABULARY: usize = 257;
 const LARGEST_VOCABULARY: usize = 1_000_000;
 /// Occurrences that a pair needs to become a token.
 const MIN_FREQUENCY: u64 = 2;
-/// The trainer counts pairs in 32 bits.
-const MAX_PAIR_COUNT: u64 = i32::MAX as u64;
+/// Bytes of all different words, whose places are numbers of 32 bits.
+const MAX_BYTES: u64 = u32::MAX as u64;
 
 /// Learns a byte-level BPE vocabulary: the most frequent pair of tokens becomes a token, and so on.
 ///
@@ -46,13 +43,6 @@ pub struct TokenizerTrainer {
     vocabulary_size: usize,
     min_frequency: u64,
     words: HashMap<Box<str>, u64>,
-}
-
-/// Result of the trainer, as `tokenizers` writes a model.
-#[derive(Deserialize)]
-struct Learnt {
-    vocab: HashMap<String, TokenId>,
-    merges: Vec<(String, String)>,
 }
 
 impl TokenizerTrainer {
@@ -99,27 +89,17 @@ impl TokenizerTrainer {
     /// # Errors
     ///
     /// [`TokenizerError::NoTrainingText`] if there are none, and
-    /// [`TokenizerError::TooMuchTrainingText`] where two bytes stand side by side more than
-    /// 2,147,483,647 times, which takes some 80 GB of English.
+    /// [`TokenizerError::TooMuchTrainingText`] if the different words have more than 4 GiB.
     pub fn train(&self) -> Result<Gpt2Tokenizer> {
         if self.words.is_empty() {
             return Err(TokenizerError::NoTrainingText);
         }
-        self.check_pair_counts()?;
-        let symbols = byte_alphabet::symbols();
-        let in_symbols =
-            |word: &str| word.bytes().map(|byte| symbols[usize::from(byte)]).collect::<String>();
-        let words =
-            self.words.iter().map(|(word, &count)| (in_symbols(word).as_str().into(), count));
-        let trainer = BpeTrainer::builder()
-            .vocab_size(self.vocabulary_size - 1)
-            .min_frequency(self.min_frequency)
-            .initial_alphabet(symbols.iter().copied().collect())
-            .show_progress(false)
-            .build();
-        let mut model = BPE::default();
-        trainer.do_train(&words.collect(), &mut model).expect("counts were checked");
-        tokenizer_of(&model)
+        let found = self.words.keys().map(|word| word.len() as u64).sum();
+        if found > MAX_BYTES {
+            return Err(TokenizerError::TooMuchTrainingText { limit: MAX_BYTES, found });
+        }
+        let words = self.words.iter().map(|(word, &count)| (&**word, count));
+        tokenizer_of(&learn_merges(words, self.vocabulary_size - 1, self.min_frequency))
     }
 
     /// Counts the words of these documents too, and learns the vocabulary.
@@ -133,23 +113,6 @@ impl TokenizerTrainer {
     ) -> Result<Gpt2Tokenizer> {
         documents.into_iter().for_each(|document| self.feed(document.as_ref()));
         self.train()
-    }
-
-    /// Refuses counts that the trainer's integers do not hold. A pair of tokens is no more frequent
-    /// than the two bytes at which they meet.
-    fn check_pair_counts(&self) -> Result<()> {
-        let mut counts: HashMap<(u8, u8), u64> = HashMap::new();
-        for (word, count) in &self.words {
-            for pair in word.as_bytes().windows(2) {
-                *counts.entry((pair[0], pair[1])).or_default() += count;
-            }
-        }
-        match counts.into_values().max() {
-            Some(found) if found > MAX_PAIR_COUNT => {
-                Err(TokenizerError::TooMuchTrainingText { limit: MAX_PAIR_COUNT, found })
-            }
-            _ => Ok(()),
-        }
     }
 }
 
@@ -168,32 +131,19 @@ impl Gpt2Tokenizer {
     }
 }
 
-/// Adds `<|endoftext|>` to what was learnt.
-fn tokenizer_of(model: &BPE) -> Result<Gpt2Tokenizer> {
-    // The model's merges are readable in its JSON alone.
-    let json = serde_json::to_value(model).expect("a model is valid JSON");
-    let Learnt { vocab, merges } =
-        serde_json::from_value(json).expect("a model has a vocabulary and pairs of tokens");
-    let end = (END_OF_TEXT.to_owned(), vocab.len() as TokenId);
-    let vocabulary = Vocabulary::from_pairs(vocab.into_iter().chain([end]))?;
-    let merges = Merges::from_rules(merges.iter().map(|(left, right)| format!("{left} {right}")))?;
-    Gpt2Tokenizer::new(vocabulary, merges, Gpt2TokenizerConfig::new())
+/// Adds `<|endoftext|>` to the learnt tokens.
+fn tokenizer_of(learnt: &Learnt) -> Result<Gpt2Tokenizer> {
+    let tokens = learnt.tokens.iter().map(String::as_str).chain([END_OF_TEXT]);
+    let vocabulary = Vocabulary::from_pairs(tokens.zip(0..))?;
+    let token = |id| &learnt.tokens[id as usize];
+    let rules = learnt.merges.iter();
+    let rules = rules.map(|&(left, right)| format!("{} {}", token(left), token(right)));
+    Gpt2Tokenizer::new(vocabulary, Merges::from_rules(rules)?, Gpt2TokenizerConfig::new())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counts_beyond_the_trainers_integers_are_refused() {
-        let mut trainer = TokenizerTrainer::new(300).unwrap();
-        trainer.words.insert("ab".into(), MAX_PAIR_COUNT);
-        let tokenizer = trainer.train().unwrap();
-        assert_eq!(tokenizer.merges().iter().collect::<Vec<_>>(), [("a", "b")]);
-        trainer.words.insert("cab".into(), 1);
-        let error = trainer.train().unwrap_err();
-        assert!(matches!(error, TokenizerError::TooMuchTrainingText { found: 0x8000_0000, .. }));
-    }
 
     #[test]
     fn parts_of_a_document_count_as_the_whole() {
