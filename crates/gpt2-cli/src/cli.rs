@@ -144,8 +144,44 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     #[test]
     fn the_arguments_are_consistent() {
         super::command().debug_assert();
+    }
+
+    /// Arguments of the commands that a page shows, as a shell splits them.
+    fn commands(page: &str) -> Vec<Vec<String>> {
+        let page = page.replace("\\\n", " ");
+        let starts = ["gpt2 ", "cargo run --release -- "];
+        let arguments = page.lines().filter_map(|line| {
+            starts.iter().find_map(|start| line.trim_start().strip_prefix(start))
+        });
+        // Lines of usage, and of dependencies in a manifest.
+        arguments
+            .filter(|arguments| !arguments.starts_with('=') && !arguments.contains("[OPTIONS]"))
+            .map(|arguments| shlex::split(arguments).expect("quotes are closed"))
+            .collect()
+    }
+
+    #[test]
+    fn the_pages_show_commands_that_exist() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
+        let mut count = 0;
+        for page in fs::read_dir(docs).unwrap() {
+            let path = page.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "md") {
+                continue;
+            }
+            for arguments in commands(&fs::read_to_string(&path).unwrap()) {
+                let words = ["gpt2"].into_iter().chain(arguments.iter().map(String::as_str));
+                if let Err(error) = super::command().try_get_matches_from(words) {
+                    panic!("{}: {arguments:?}\n{error}", path.display());
+                }
+                count += 1;
+            }
+        }
+        assert!(count > 20, "{count} commands");
     }
 }

@@ -3,6 +3,8 @@
 mod failures;
 mod generate;
 mod help;
+#[cfg(unix)]
+mod pages;
 mod support;
 mod train;
 mod work;
