@@ -1,4 +1,4 @@
-//! Learning a vocabulary: texts to words and how often they occur, these to merges.
+//! Learns a vocabulary: counts the words of texts, and learns merges from the counts.
 
 use std::collections::HashMap;
 
@@ -14,22 +14,24 @@ use crate::tokenizer::Gpt2Tokenizer;
 use crate::vocabulary::Vocabulary;
 use crate::{TokenId, byte_alphabet};
 
-/// Single bytes and `<|endoftext|>`.
+/// Tokens for the single bytes and `<|endoftext|>`.
 const SMALLEST_VOCABULARY: usize = 257;
-/// Ids go up to 999,999.
+/// The largest id is 999,999.
 const LARGEST_VOCABULARY: usize = 1_000_000;
 /// Occurrences that a pair needs to become a token.
 const MIN_FREQUENCY: u64 = 2;
-/// The trainer counts pairs in 32 bits.
+/// The trainer counts pairs in 32-bit integers.
 const MAX_PAIR_COUNT: u64 = i32::MAX as u64;
 
-/// Learns a byte-level BPE vocabulary: the most frequent pair of tokens becomes a token, and so on.
+/// Trainer of a byte-level BPE vocabulary: the most frequent pair of tokens becomes a new token,
+/// repeatedly.
 ///
-/// Ids are laid out as in GPT-2: the 256 bytes, so that any text can be expressed, the merges in
-/// the order in which they were learnt, `<|endoftext|>` last. Words are those of
+/// Ids are laid out as in GPT-2: the 256 bytes, so that any text can be expressed, then the merges
+/// in the order of learning, then `<|endoftext|>`. Words are those of
 /// [`SplitPattern::OpenAi`](crate::SplitPattern::OpenAi), so that learning and tokenizing agree.
-/// The result depends on the counts of the words alone, not on the order of the texts. The texts
-/// need not be in memory together; all different words are.
+///
+/// The result depends only on the counts of the words, not on the order of the texts. The trainer
+/// keeps all distinct words in memory, but not the texts.
 ///
 /// ```
 /// use gpt2_tokenizer::TokenizerTrainer;
@@ -48,7 +50,7 @@ pub struct TokenizerTrainer {
     words: HashMap<Box<str>, u64>,
 }
 
-/// Result of the trainer, as `tokenizers` writes a model.
+/// Result of the trainer, in the form in which `tokenizers` serializes a model.
 #[derive(Deserialize)]
 struct Learnt {
     vocab: HashMap<String, TokenId>,
@@ -56,12 +58,12 @@ struct Learnt {
 }
 
 impl TokenizerTrainer {
-    /// A trainer without text, for a vocabulary of at most this many tokens: the 256 bytes, merges,
-    /// and `<|endoftext|>`.
+    /// Trainer without text, for a vocabulary of at most `vocabulary_size` tokens: the 256 bytes,
+    /// merges, and `<|endoftext|>`.
     ///
     /// # Errors
     ///
-    /// [`TokenizerError::InvalidVocabularySize`], unless it is between 257 and 1,000,000.
+    /// [`TokenizerError::InvalidVocabularySize`] unless the size is between 257 and 1,000,000.
     pub fn new(vocabulary_size: usize) -> Result<Self> {
         if !(SMALLEST_VOCABULARY..=LARGEST_VOCABULARY).contains(&vocabulary_size) {
             return Err(TokenizerError::InvalidVocabularySize {
@@ -73,16 +75,16 @@ impl TokenizerTrainer {
         Ok(Self { vocabulary_size, min_frequency: MIN_FREQUENCY, words: HashMap::new() })
     }
 
-    /// Occurrences that a pair needs to become a token. Default: 2. The vocabulary is smaller than
-    /// asked for where too few pairs do.
+    /// Sets the number of occurrences that a pair needs to become a token. If too few pairs reach
+    /// it, the vocabulary is smaller than requested. Default: 2.
     #[must_use]
     pub fn with_min_frequency(mut self, min_frequency: u64) -> Self {
         self.min_frequency = min_frequency;
         self
     }
 
-    /// Counts the words of a text: of a document, or of a part of one that ends where
-    /// [`last_word_break`](crate::last_word_break) says.
+    /// Counts the words of a document, or of a part of one that ends at a
+    /// [`last_word_break`](crate::last_word_break).
     pub fn feed(&mut self, text: &str) {
         for word in text.split(END_OF_TEXT).flat_map(Words::new) {
             match self.words.get_mut(word) {
@@ -98,9 +100,9 @@ impl TokenizerTrainer {
     ///
     /// # Errors
     ///
-    /// [`TokenizerError::NoTrainingText`] if there are none, and
-    /// [`TokenizerError::TooMuchTrainingText`] where two bytes stand side by side more than
-    /// 2,147,483,647 times, which takes some 80 GB of English.
+    /// [`TokenizerError::NoTrainingText`] if no words were counted.
+    /// [`TokenizerError::TooMuchTrainingText`] if two bytes are neighbours more than 2,147,483,647
+    /// times, which takes about 80 GB of English.
     pub fn train(&self) -> Result<Gpt2Tokenizer> {
         if self.words.is_empty() {
             return Err(TokenizerError::NoTrainingText);
@@ -122,11 +124,11 @@ impl TokenizerTrainer {
         tokenizer_of(&model)
     }
 
-    /// Counts the words of these documents too, and learns the vocabulary.
+    /// Counts the words of further documents, and learns the vocabulary.
     ///
     /// # Errors
     ///
-    /// As [`train`](Self::train).
+    /// Those of [`train`](Self::train).
     pub fn trained_on<T: AsRef<str>>(
         mut self,
         documents: impl IntoIterator<Item = T>,
@@ -135,8 +137,8 @@ impl TokenizerTrainer {
         self.train()
     }
 
-    /// Refuses counts that the trainer's integers do not hold. A pair of tokens is no more frequent
-    /// than the two bytes at which they meet.
+    /// Rejects counts that overflow the trainer's integers. A pair of tokens is at most as frequent
+    /// as the two bytes at which they meet.
     fn check_pair_counts(&self) -> Result<()> {
         let mut counts: HashMap<(u8, u8), u64> = HashMap::new();
         for (word, count) in &self.words {
@@ -159,7 +161,7 @@ impl Gpt2Tokenizer {
     ///
     /// # Errors
     ///
-    /// As [`TokenizerTrainer::new`] and [`TokenizerTrainer::train`].
+    /// Those of [`TokenizerTrainer::new`] and [`TokenizerTrainer::train`].
     pub fn train<T: AsRef<str>>(
         documents: impl IntoIterator<Item = T>,
         vocabulary_size: usize,
@@ -168,9 +170,9 @@ impl Gpt2Tokenizer {
     }
 }
 
-/// Adds `<|endoftext|>` to what was learnt.
+/// Adds `<|endoftext|>` to the learnt vocabulary.
 fn tokenizer_of(model: &BPE) -> Result<Gpt2Tokenizer> {
-    // The model's merges are readable in its JSON alone.
+    // Only the model's JSON gives access to its merges.
     let json = serde_json::to_value(model).expect("a model is valid JSON");
     let Learnt { vocab, merges } =
         serde_json::from_value(json).expect("a model has a vocabulary and pairs of tokens");
