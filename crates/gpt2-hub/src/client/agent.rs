@@ -1,7 +1,7 @@
 //! HTTP client for hubs.
 //!
-//! Redirects are followed here, not by the HTTP library: secrets must go only to the origin of the
-//! first address, and never over an unencrypted connection after an encrypted one.
+//! Redirects are followed here, not by the HTTP library. Secrets go only to the origin of the first
+//! address. A redirect from https to http is refused.
 
 use std::fmt;
 use std::path::Path;

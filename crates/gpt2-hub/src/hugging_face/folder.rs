@@ -1,8 +1,8 @@
 //! Folder of a model on Hugging Face.
 //!
 //! Names in the cache come from the crate `hf-hub`. Its download function is not used: it sends the
-//! token to the host that a redirect names, appends a complete answer to a partial file, and checks
-//! neither size nor content. Its `create_ref` is not used either: it writes in place.
+//! token to the host that a redirect names, and checks neither size nor content. It also appends a
+//! complete answer to a partial file. Its `create_ref` is not used either: it writes in place.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -51,7 +51,7 @@ pub enum Fault {
     DropAfter(usize),
     /// After so many bytes of the body nothing is sent, but the connection stays open.
     StallAfter(usize),
-    /// So many bytes are sent at a time, with a pause after each.
+    /// The body is sent in pieces of so many bytes, with a pause after each.
     Slow(usize, Duration),
     /// The body is sent in chunks, so that its length is not known before.
     Chunked,

@@ -16,7 +16,7 @@ use crate::generation::top_tokens::TokenProbability;
 /// Contrastive search ([Su et al., 2022](https://arxiv.org/abs/2202.06417);
 /// `keras_hub/src/samplers/contrastive_sampler.py`).
 ///
-/// Of the `k` most probable tokens, chooses the one with the largest
+/// Chooses among the `k` most probable tokens the one with the largest
 /// `(1 - alpha) * probability - alpha * similarity`. The similarity is the largest cosine between
 /// the token's hidden state and those of the tokens before it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
