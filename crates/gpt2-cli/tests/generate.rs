@@ -108,7 +108,7 @@ fn mistakes_are_explained() {
     for (arguments, expected) in [
         (&[][..], "no prompt"),
         (&["--preset", "gpt3", "a"], "Unknown preset identifier"),
-        (&["--preset", "hf://nobody/nothing", "a"], "GPT2_OFFLINE forbids to ask the hub"),
+        (&["--preset", "hf://nobody/nothing", "a"], "GPT2_OFFLINE forbids requests to the hub"),
         (&["--device", "abacus", "a"], "`abacus` is not a device"),
         (&["--device", "cuda:0", "a"], "--features cuda"),
         (&["--sampler", "topk", "a"], "did you mean `top_k`?"),

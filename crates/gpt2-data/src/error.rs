@@ -1,17 +1,17 @@
-//! Reasons why files do not become examples.
+//! Errors of training data.
 
 use std::path::PathBuf;
 
 use gpt2_files::FileError;
 use gpt2_tokenizer::TokenizerError;
 
-/// Reason why files do not become examples.
+/// Reason why files cannot be used as training data.
 ///
-/// A message names the file or option, what was found, what was expected, and the remedy.
+/// A message names the file or option, the found and expected values, and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// No path was given, or a folder holds no file to train on.
+    /// No path was given, or a folder holds no training files.
     #[error(
         "no files to train on in {path:?}: expected text files, `.jsonl` files or `.bin` files of token \
          ids whose names do not begin with a dot; pass others"
@@ -21,9 +21,10 @@ pub enum DataError {
         path: PathBuf,
     },
 
-    /// The texts give no token.
+    /// The texts have no tokens.
     #[error(
-        "no token in `{}`, the first of {files} files: expected text in one of them; pass others",
+        "found no tokens in {files} files, the first of them `{}`: expected text in one of them; pass \
+         others",
         path.display()
     )]
     NoTokens {
@@ -33,7 +34,7 @@ pub enum DataError {
         files: usize,
     },
 
-    /// A text file or a line holds a byte that no text has.
+    /// A text file or a line has a zero byte, or is not UTF-8.
     #[error(
         "`{}` is not text: expected UTF-8, found the byte {byte:#04x} at offset {offset}; convert \
          the file to UTF-8, or leave it out",
@@ -44,7 +45,7 @@ pub enum DataError {
         path: PathBuf,
         /// Offset of the byte in the file.
         offset: u64,
-        /// Byte that is zero, or invalid in UTF-8 at that offset.
+        /// Byte at that offset: zero, or invalid in UTF-8.
         byte: u8,
     },
 
@@ -57,11 +58,11 @@ pub enum DataError {
     InvalidJsonLine {
         /// File.
         path: PathBuf,
-        /// Number of the line, from 1.
+        /// Line number, from 1.
         line: u64,
         /// Key of the text.
         key: String,
-        /// Content found in the line.
+        /// Content of the line.
         found: String,
     },
 
@@ -70,14 +71,15 @@ pub enum DataError {
     Untokenizable {
         /// File.
         path: PathBuf,
-        /// Line or byte at which the text begins. The tokenizer counts from there.
+        /// Line or byte at which the text begins. Positions in the tokenizer's error are relative
+        /// to it.
         at: String,
-        /// Answer of the tokenizer.
+        /// Error of the tokenizer.
         source: TokenizerError,
     },
 
     /// A file changed while it was tokenized.
-    #[error("`{}` has changed while it was read: begin again when it is complete", path.display())]
+    #[error("`{}` changed while it was read; start again when it is complete", path.display())]
     CorpusChanged {
         /// File.
         path: PathBuf,
@@ -85,21 +87,21 @@ pub enum DataError {
 
     /// A file of token ids is damaged, or has another format.
     #[error(
-        "`{}` is no file of token ids: {field} must be {expected}, found {found}; write it again",
+        "`{}` is not a file of token ids: {field} must be {expected}, found {found}; write it again",
         path.display()
     )]
     InvalidShard {
         /// File.
         path: PathBuf,
-        /// Field at fault: the size, or a part of the header.
+        /// Invalid field: the size, or a part of the header.
         field: &'static str,
-        /// Value that is accepted.
+        /// Accepted value.
         expected: String,
-        /// Value that was found.
+        /// Found value.
         found: u64,
     },
 
-    /// A folder of token ids holds data for training and for validation.
+    /// A folder of token ids holds both training and validation data.
     #[error(
         "`{}` holds files for training (`{training}`) and for validation (`{validation}`): pass \
          the files themselves, not the folder",
@@ -114,7 +116,7 @@ pub enum DataError {
         validation: String,
     },
 
-    /// A token id lies outside the model's vocabulary.
+    /// A token id is outside the model's vocabulary.
     #[error(
         "`{}` holds the token id {token_id} at position {position}, expected ids below \
          {vocabulary_size}: use the tokenizer that the file was made with",
@@ -123,7 +125,7 @@ pub enum DataError {
     TokenOutOfRange {
         /// File.
         path: PathBuf,
-        /// Position among the file's tokens, from 0.
+        /// Position among the tokens of the file, from 0.
         position: u64,
         /// Token id.
         token_id: u32,
@@ -131,7 +133,7 @@ pub enum DataError {
         vocabulary_size: usize,
     },
 
-    /// The data does not fill one window.
+    /// The token ids do not fill one window.
     #[error(
         "the texts have {found} tokens, expected at least {needed} for one example: add \
          text, or lower `sequence_length`"
@@ -139,7 +141,7 @@ pub enum DataError {
     TooFewTokens {
         /// Number of tokens.
         found: u64,
-        /// `sequence_length` + 1.
+        /// Required number of tokens: `sequence_length` + 1.
         needed: u64,
     },
 
@@ -148,9 +150,9 @@ pub enum DataError {
     InvalidOption {
         /// Name of the option.
         option: &'static str,
-        /// Values that are accepted.
+        /// Accepted values.
         expected: &'static str,
-        /// Value that was given.
+        /// Given value.
         found: usize,
     },
 
@@ -158,12 +160,12 @@ pub enum DataError {
     #[error(transparent)]
     File(#[from] FileError),
 
-    /// The tokenizer does not take its options.
+    /// The tokenizer rejects its options.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
 }
 
-/// Refuses 0 as the value of an option.
+/// Rejects 0 as the value of an option.
 pub(crate) fn check_positive(option: &'static str, found: usize) -> Result<(), DataError> {
     if found == 0 {
         return Err(DataError::InvalidOption { option, expected: "at least 1", found });

@@ -1,4 +1,4 @@
-//! `open_training_data`, from paths to examples.
+//! `open_training_data`: examples from paths.
 
 use std::path::{Path, PathBuf};
 
@@ -21,13 +21,13 @@ pub struct TrainingDataOptions {
 }
 
 impl TrainingDataOptions {
-    /// Examples of `sequence_length` targets that do not overlap. Texts are tokenized with the
-    /// options `tokenize`.
+    /// Options for examples of `sequence_length` targets that do not overlap. `tokenize` holds the
+    /// options for tokenizing texts.
     pub fn new(sequence_length: usize, tokenize: TokenizeOptions) -> Self {
         Self { sequence_length, stride: None, text_key: None, tokenize }
     }
 
-    /// Sets the number of tokens between the beginnings of two examples; see
+    /// Sets the number of tokens between the starts of two examples; see
     /// [`PackedDataset::with_stride`].
     #[must_use]
     pub fn with_stride(mut self, stride: usize) -> Self {
@@ -35,7 +35,7 @@ impl TrainingDataOptions {
         self
     }
 
-    /// Sets the key under which a JSON object has its text; see [`Corpus::with_text_key`].
+    /// Sets the key of the text in a JSON object; see [`Corpus::with_text_key`].
     #[must_use]
     pub fn with_text_key(mut self, text_key: impl Into<String>) -> Self {
         self.text_key = Some(text_key.into());
@@ -43,11 +43,12 @@ impl TrainingDataOptions {
     }
 }
 
-/// Opens text files, `.jsonl` files, `.bin` files of token ids, and folders of them, as examples in
-/// the order of the paths.
+/// Opens training data from text files, `.jsonl` files, `.bin` and `.tokens` files of token ids,
+/// and folders.
 ///
-/// A folder with `.bin` files stands for these alone; texts beside them are left out. No id may be
-/// above the tokenizer's largest.
+/// The examples follow the order of the paths. From a folder with `.bin` files only these are used;
+/// other files in it are ignored. An id above the tokenizer's largest id is an error when it is
+/// read.
 ///
 /// ```
 /// use gpt2_data::{TokenizeOptions, TrainingDataOptions, open_training_data};
@@ -57,7 +58,7 @@ impl TrainingDataOptions {
 /// # let folder = tempfile::tempdir()?;
 /// # let (text, cache) = (folder.path().join("hamlet.txt"), folder.path().join("cache"));
 /// std::fs::write(&text, "To be, or not to be, that is the question:")?;
-/// // Without merges a token is a byte.
+/// // Without merges, each byte is a token.
 /// let tokenizer = Gpt2Tokenizer::train(["any"], 257)?;
 /// let options = TrainingDataOptions::new(9, TokenizeOptions::new(cache));
 /// let data = open_training_data(&[text], &tokenizer, &options)?;
@@ -94,14 +95,14 @@ pub fn open_training_data(
     }
 }
 
-/// Whether a path stands for token ids. A cache inside a folder of texts does not count.
+/// Whether a path leads to token ids. A `.tokens` file inside a folder of texts does not count.
 fn holds_shards(path: &Path) -> Result<bool, DataError> {
     let files = files_of(path)?;
     let is_cache = path.is_file() && has_extension(path, CACHE_EXTENSION);
     Ok(is_cache || files.iter().any(|file| has_extension(file, SHARD_EXTENSION)))
 }
 
-/// Returns the files with the ids of the texts: none for no text.
+/// Returns the files with the token ids of the texts. Empty if there are no texts.
 fn tokenized(
     texts: &[&Path],
     tokenizer: &Gpt2Tokenizer,
@@ -145,7 +146,7 @@ mod tests {
     }
 
     fn open(paths: &[PathBuf], folder: &Path) -> Result<PackedDataset, DataError> {
-        // Without merges: an id a byte, `<|endoftext|>` is 256.
+        // Without merges, each byte is a token; `<|endoftext|>` has the id 256.
         let tokenizer = Gpt2Tokenizer::train(["any"], 257).unwrap();
         let tokenize = TokenizeOptions::new(folder.join("cache"));
         let options = TrainingDataOptions::new(1, tokenize).with_stride(2).with_text_key("body");

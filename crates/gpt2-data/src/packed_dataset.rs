@@ -1,4 +1,4 @@
-//! `PackedDataset`, a stream of token ids as examples of equal length, without padding.
+//! `PackedDataset`: examples of equal length from a stream of token ids, without padding.
 
 use gpt2_task::{Dataset, TaskError, TokenBatch, TrainingBatch};
 use gpt2_tokenizer::TokenId;
@@ -6,12 +6,14 @@ use gpt2_tokenizer::TokenId;
 use crate::error::{DataError, check_positive};
 use crate::shards::token_shards::TokenShards;
 
-/// Windows of a stream of token ids: example `i` has the `sequence_length` tokens from position
-/// `i * stride` on as inputs, and the token after each as its target. Every target has weight 1.
+/// Windows of a stream of token ids, as examples.
 ///
-/// The stride is `sequence_length` by default, so that every token but the first is predicted once.
-/// Tokens at the end that do not fill a window are dropped. Documents follow one another in a
-/// window, with the token that separates them in the stream, as in GPT-2's own training.
+/// Example `i` has the `sequence_length` tokens from position `i * stride` on as inputs, and the
+/// token after each as its target. Every target has weight 1.
+///
+/// The default stride is `sequence_length`: every token but the first is predicted once. Tokens at
+/// the end that do not fill a window are dropped. A window may span several documents, separated by
+/// the stream's end token as in GPT-2's own training.
 ///
 /// ```
 /// use gpt2_data::{PackedDataset, TokenShards};
@@ -35,12 +37,12 @@ pub struct PackedDataset {
 }
 
 impl PackedDataset {
-    /// Windows of `sequence_length` targets, with ids below `vocabulary_size`.
+    /// Examples of `sequence_length` targets, with ids below `vocabulary_size`.
     ///
     /// # Errors
     ///
-    /// [`DataError::TooFewTokens`] if not one window is full, and [`DataError::InvalidOption`] for
-    /// a length of 0. Ids are checked when they are read.
+    /// [`DataError::TooFewTokens`] if the stream does not fill one window, and
+    /// [`DataError::InvalidOption`] if `sequence_length` is 0. Ids are checked when they are read.
     pub fn new(
         shards: TokenShards,
         sequence_length: usize,
@@ -54,9 +56,8 @@ impl PackedDataset {
         Ok(Self { shards, sequence_length, stride: sequence_length, vocabulary_size })
     }
 
-    /// Sets the number of tokens between the beginnings of two examples. With fewer than
-    /// `sequence_length` the examples overlap, and a small text gives more of them. Default:
-    /// `sequence_length`.
+    /// Sets the number of tokens between the starts of two examples. Below `sequence_length`,
+    /// examples overlap, and a small text gives more of them. Default: `sequence_length`.
     ///
     /// # Errors
     ///
@@ -67,17 +68,17 @@ impl PackedDataset {
         Ok(self)
     }
 
-    /// Stream of token ids that the windows are taken from.
+    /// Stream of token ids.
     pub fn shards(&self) -> &TokenShards {
         &self.shards
     }
 
-    /// Number of targets of an example.
+    /// Number of targets in an example.
     pub fn sequence_length(&self) -> usize {
         self.sequence_length
     }
 
-    /// Inputs of an example, and its last target after them.
+    /// Inputs of an example, followed by its last target.
     fn window(&self, index: usize) -> Result<Vec<TokenId>, DataError> {
         let start = index as u64 * self.stride as u64;
         let mut ids = vec![0; self.sequence_length + 1];
@@ -128,7 +129,7 @@ impl Dataset for PackedDataset {
 mod tests {
     use super::*;
 
-    /// The ids in files of these lengths, counted through.
+    /// Consecutive ids in files of these lengths.
     fn counted(lengths: &[u16]) -> TokenShards {
         let folder = tempfile::tempdir().unwrap();
         let mut next = 0;
@@ -207,13 +208,13 @@ mod tests {
         }
     }
 
-    /// A batch reads its windows and nothing else.
+    /// A batch reads only its windows.
     #[cfg(target_os = "linux")]
     #[test]
     fn data_larger_than_memory_is_not_read_as_a_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("train.bin");
-        // A file with holes: a tebibyte in size, nothing on the disk.
+        // A sparse file: its size is a tebibyte, but it takes no space on the disk.
         let file = std::fs::File::create(&path).unwrap();
         file.set_len(1 << 40).unwrap();
         let data = PackedDataset::new(TokenShards::open(&[path]).unwrap(), 1024, 50257).unwrap();

@@ -1,4 +1,4 @@
-//! Files that a path stands for, and their kinds by name.
+//! Files at a path, and their kinds by name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,17 +9,17 @@ use crate::error::DataError;
 
 /// Extension of the files that `Corpus::tokenize` writes.
 pub(crate) const CACHE_EXTENSION: &str = "tokens";
-/// Extension of files of token ids in a folder.
+/// Extension of the files of token ids in a folder.
 pub(crate) const SHARD_EXTENSION: &str = "bin";
 
 /// Returns the file, or the files in the folder and below it, sorted.
 ///
-/// In a folder, names that begin with a dot are left out, and links to folders are not followed.
+/// Skips files and folders whose names begin with a dot, and does not follow links to folders.
 ///
 /// # Errors
 ///
 /// [`FileError::Read`](gpt2_files::FileError::Read),
-/// [`FileError::NotAFile`](gpt2_files::FileError::NotAFile) for a pipe or the like, and
+/// [`FileError::NotAFile`](gpt2_files::FileError::NotAFile) for a pipe, socket or device, and
 /// [`DataError::NoFiles`] for a folder without files.
 pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     if !fs::metadata(path).map_err(read_error(path))?.is_dir() {

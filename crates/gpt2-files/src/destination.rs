@@ -1,4 +1,4 @@
-//! One file or folder of any content that gets its name when it is whole.
+//! One file or folder of any content that gets its name when it is complete.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -6,33 +6,34 @@ use std::path::{Path, PathBuf};
 use crate::error::{FileError, write_error};
 use crate::temporary::{is_temporary, parent, temporary_prefix, with_new_name};
 
-/// End of the name of a folder in which something is written.
+/// Suffix of the name of a folder that is being written to.
 const PARTIAL_SUFFIX: &str = ".partial";
-/// End of the name of a folder that keeps the old content until the new one has its name.
+/// Suffix of the name of a folder that keeps the old content until the new content has its name.
 const OLD_SUFFIX: &str = ".old";
 
-/// Name that a program's result is going to have.
+/// Path that the result of a program will have.
 #[derive(Clone, Copy)]
 pub struct Destination<'a> {
     path: &'a Path,
     replaceable: Replaceable,
 }
 
-/// Folders that may be replaced: which, and what a message calls their content.
+/// Test for folders that may be replaced, and what a message calls their content.
 type Replaceable = Option<(fn(&Path) -> bool, &'static str)>;
 
-/// A file or a folder under a temporary name: in a folder beside the destination, which is removed
-/// when this is dropped.
+/// File or folder under a temporary name, in a folder beside the destination.
+///
+/// Dropping it removes that folder.
 pub struct StagedPath<'a> {
     destination: Destination<'a>,
     folder: PathBuf,
     path: PathBuf,
-    /// The folder, locked while it is in use, on systems that can lock one.
+    /// The folder, locked while it is in use. None on systems that cannot lock a folder.
     _lock: Option<File>,
 }
 
 impl<'a> Destination<'a> {
-    /// A name that nothing has yet.
+    /// Destination that must not exist yet.
     ///
     /// # Errors
     ///
@@ -41,7 +42,9 @@ impl<'a> Destination<'a> {
         Self { path, replaceable: None }.checked()
     }
 
-    /// A name whose file is replaced, or whose folder is if it is empty or `may_replace` says so;
+    /// Destination that may exist: a file, an empty folder, or a folder for which `may_replace`
+    /// returns true is replaced.
+    ///
     /// `expected` is what a message calls the content of such folders.
     ///
     /// # Errors
@@ -63,7 +66,7 @@ impl<'a> Destination<'a> {
         Ok(self)
     }
 
-    /// Refuses what must not be replaced.
+    /// Refuses destinations that must not be replaced.
     fn check(self) -> Result<(), FileError> {
         let Ok(metadata) = self.path.symlink_metadata() else { return Ok(()) };
         let path = self.path.to_owned();
@@ -76,9 +79,9 @@ impl<'a> Destination<'a> {
         Ok(())
     }
 
-    /// A place to write to, in a new folder beside the destination.
+    /// Creates a folder beside the destination, with a path in it to write to.
     ///
-    /// A folder that a killed process left behind is removed.
+    /// Folders that killed processes left are removed first.
     ///
     /// # Errors
     ///
@@ -89,8 +92,8 @@ impl<'a> Destination<'a> {
         self.remove_abandoned();
         loop {
             let folder = self.create_beside(PARTIAL_SUFFIX)?;
-            // Another process may take the folder for an abandoned one until it is locked: this
-            // waits until that has removed it.
+            // Until the folder is locked, another process may take it for an abandoned one. `lock`
+            // waits until that process has removed it.
             let lock = File::open(&folder).ok().filter(|folder| folder.lock().is_ok());
             if folder.is_dir() {
                 let path = folder.join(self.path.file_name().unwrap_or_default());
@@ -99,7 +102,7 @@ impl<'a> Destination<'a> {
         }
     }
 
-    /// Removes the folders of this destination which nobody has locked.
+    /// Removes the folders of this destination that no process has locked.
     fn remove_abandoned(self) {
         let Ok(entries) = fs::read_dir(parent(self.path)) else { return };
         let prefix = temporary_prefix(self.path);
@@ -110,7 +113,7 @@ impl<'a> Destination<'a> {
             {
                 continue;
             }
-            // A folder that stays is the lesser fault.
+            // Failing to remove a folder is harmless: it only takes space.
             if let Ok(folder) = File::open(entry.path())
                 && folder.try_lock().is_ok()
             {
@@ -119,7 +122,7 @@ impl<'a> Destination<'a> {
         }
     }
 
-    /// Creates a folder of a new name beside the destination, so that a rename suffices.
+    /// Creates a folder with a new name beside the destination, where a rename needs no copy.
     fn create_beside(self, suffix: &str) -> Result<PathBuf, FileError> {
         let made = with_new_name(self.path, suffix, |folder| fs::create_dir(folder));
         made.map(|(folder, ())| folder).map_err(write_error(self.path))
@@ -127,19 +130,21 @@ impl<'a> Destination<'a> {
 }
 
 impl StagedPath<'_> {
-    /// Path to write to. Nothing is there yet.
+    /// Path to write to. Nothing exists there yet.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Gives what was written its name. A file replaces a file in one step; otherwise the old
-    /// content is moved aside first, and removed last.
+    /// Gives the written file or folder its name.
+    ///
+    /// A file replaces a file in one step. Otherwise the old content is moved aside first and
+    /// removed last.
     ///
     /// # Errors
     ///
-    /// [`FileError::Exists`] and [`FileError::Precious`] for what came to be meanwhile,
-    /// [`FileError::Write`], and [`FileError::MovedAside`] where the old content could not be put
-    /// back after a failure.
+    /// [`FileError::Exists`] and [`FileError::Precious`] for content that appeared after
+    /// [`stage`](Destination::stage), [`FileError::Write`], and [`FileError::MovedAside`] if the
+    /// old content could not be put back after a failure.
     pub fn commit(self) -> Result<(), FileError> {
         self.destination.check()?;
         let path = self.destination.path;
@@ -160,7 +165,7 @@ impl StagedPath<'_> {
             })
         });
         if let Err(error) = moved {
-            // It is not empty if the old content could not be moved back: then it stays.
+            // Fails, as it should, if the folder still holds the old content.
             let _ = fs::remove_dir(&folder);
             return Err(error);
         }
@@ -170,7 +175,7 @@ impl StagedPath<'_> {
 
 impl Drop for StagedPath<'_> {
     fn drop(&mut self) {
-        // If that fails, the next process that writes there removes it.
+        // If this fails, the next process that writes there removes the folder.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -207,7 +212,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("preset");
         fs::create_dir(&path).unwrap();
-        // Nothing is written, so that there is nothing to rename.
+        // Nothing is written, so the rename fails.
         let staged = replacing(&path).unwrap().stage().unwrap();
         assert!(
             matches!(staged.commit().unwrap_err(), FileError::Write { path: at, .. } if at == path)

@@ -1,4 +1,4 @@
-//! Reasons why a file cannot be read or written.
+//! Errors of reading and writing files.
 
 use std::error::Error;
 use std::io;
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Reason why a file cannot be read or written.
 ///
-/// The answer of the operating system is the [`source`](std::error::Error::source), and no part of
-/// the message.
+/// The operating system's answer is the [`source`](std::error::Error::source); the message does not
+/// repeat it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
@@ -21,11 +21,7 @@ pub enum FileError {
     },
 
     /// The operating system refused to write.
-    #[error(
-        "cannot write `{}`; check the path, its permissions and the free space. The old content is \
-         unchanged",
-        path.display()
-    )]
+    #[error("cannot write `{}`; check the path, its permissions and the free space", path.display())]
     Write {
         /// File or folder.
         path: PathBuf,
@@ -33,16 +29,16 @@ pub enum FileError {
         source: io::Error,
     },
 
-    /// A folder, pipe, socket or device stands where a file is expected.
+    /// The path leads to a folder, pipe, socket or device, not to a regular file.
     #[error("`{}` is not a regular file; replace it by the file itself", path.display())]
     NotAFile {
         /// Path.
         path: PathBuf,
     },
 
-    /// A file is larger than any of its kind.
+    /// A file is larger than files of its kind can be.
     #[error(
-        "`{}` has {size} bytes, expected at most {limit}; its content is not what its name says",
+        "`{}` has {size} bytes, expected at most {limit}; check that it is the right file",
         path.display()
     )]
     TooLarge {
@@ -66,8 +62,11 @@ pub enum FileError {
         offset: usize,
     },
 
-    /// The destination is no name that could be given to anything.
-    #[error("`{}` is no destination; pass a name, not `.` or `/`", path.display())]
+    /// The destination has no file name.
+    #[error(
+        "cannot use `{}` as a destination: it has no file name; pass a name, not `.` or `/`",
+        path.display()
+    )]
     NoName {
         /// Destination.
         path: PathBuf,
@@ -82,8 +81,8 @@ pub enum FileError {
 
     /// The destination is a folder whose content must not be lost.
     #[error(
-        "`{}` is a folder that holds something other than {expected}, so it is not replaced; remove \
-         it yourself, or choose another destination",
+        "cannot replace the folder `{}`: it holds something other than {expected}; remove it \
+         yourself, or choose another destination",
         path.display()
     )]
     Precious {
@@ -93,16 +92,16 @@ pub enum FileError {
         expected: &'static str,
     },
 
-    /// The old content of the destination was moved aside, the new one could not be named, and the
-    /// old one not be moved back.
+    /// The new content could not be put in place of the old content, which was moved aside and
+    /// could not be moved back.
     #[error(
-        "{}; and cannot put the old content back: it is now at `{}`",
+        "{}; cannot put the old content back either: it is now at `{}`",
         with_cause(failure), aside.display()
     )]
     MovedAside {
         /// The first failure.
         failure: Box<FileError>,
-        /// Place of the old content.
+        /// Path of the old content.
         aside: PathBuf,
         /// Answer of the operating system to the move back.
         source: io::Error,

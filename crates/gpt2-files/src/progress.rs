@@ -1,22 +1,23 @@
-//! Functions of the user's that are told how far the work is.
+//! Callbacks of the user that report progress.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A function of the user's, or none. Its `Debug` shows no more than that, so that options which
-/// hold one can derive theirs.
+/// Callback of the user, or none.
+///
+/// `Debug` shows only which of the two, so that options with a callback can derive `Debug`.
 pub struct Listener<F: ?Sized>(pub Option<Arc<F>>);
 
-/// Told how much is done and how much there is, in bytes.
+/// Callback that receives the number of bytes done and the total.
 pub type OnProgress = Listener<dyn Fn(u64, u64) + Send + Sync>;
 
 impl OnProgress {
-    /// A listener that calls `on_progress(done, total)`.
+    /// Wraps `on_progress(done, total)`.
     pub fn new(on_progress: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(on_progress)))
     }
 
-    /// Calls the function, if there is one.
+    /// Calls the callback, if there is one.
     pub fn tell(&self, done: u64, total: u64) {
         if let Some(on_progress) = &self.0 {
             on_progress(done, total);

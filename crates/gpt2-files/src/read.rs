@@ -1,4 +1,4 @@
-//! Reads that a hostile file cannot make wait, or fill the memory with.
+//! Bounded reads: a hostile file cannot block them or exhaust the memory.
 
 use std::fs::{self, File, Metadata};
 use std::io::Read;
@@ -8,7 +8,7 @@ use crate::error::{FileError, read_error};
 
 /// Metadata of a regular file.
 ///
-/// Ask before opening: opening a pipe waits for its other end.
+/// Call this before opening the file: opening a pipe waits for its other end.
 ///
 /// # Errors
 ///
@@ -18,7 +18,7 @@ pub fn regular_file(path: &Path) -> Result<Metadata, FileError> {
     if metadata.is_file() { Ok(metadata) } else { Err(FileError::NotAFile { path: path.into() }) }
 }
 
-/// Content of an open file of at most `limit` bytes; `path` is its name in messages.
+/// Reads an open file of at most `limit` bytes; `path` is its name in messages.
 ///
 /// # Errors
 ///
@@ -30,12 +30,13 @@ pub fn read_bounded(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, File
         return Err(too_large(size));
     }
     let mut bytes = Vec::with_capacity(size as usize);
-    // The bound also holds for a file that grows meanwhile, and for a device, which has no size.
+    // The bound also holds for a file that grows during the read, and for a device, which has no
+    // size.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(read_error(path))?;
     if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
-/// Text of a regular file of at most `limit` bytes.
+/// Reads the text of a regular file of at most `limit` bytes.
 ///
 /// # Errors
 ///
@@ -45,7 +46,7 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, FileError> {
     read_text_or_pipe(path, limit)
 }
 
-/// Text of a file of at most `limit` bytes, or of a pipe or device, whose end this waits for.
+/// Reads the text of a file, pipe or device of at most `limit` bytes. Waits until a pipe is closed.
 ///
 /// # Errors
 ///
@@ -55,7 +56,7 @@ pub fn read_text_or_pipe(path: &Path, limit: u64) -> Result<String, FileError> {
     utf8(read_bounded(file, path, limit)?, path)
 }
 
-/// Bytes as text; `path` is their name in messages.
+/// Converts bytes to text; `path` is their name in messages.
 ///
 /// # Errors
 ///

@@ -1,10 +1,10 @@
-//! Files that are written under temporary names, and then get their names together.
+//! Files that are written under temporary names and then get their names together.
 //!
-//! Nearly all that can go wrong (no space, no permission, something in the way) goes wrong before
-//! the first old file is replaced, so that a folder holds the old files or the new ones.
+//! Most failures (no space, no permission, a folder in the way) happen before the first old file is
+//! replaced. The folder then still holds the old files.
 //!
-//! A process that is killed leaves its temporary files behind. The next one that saves files of the
-//! same names removes them, unless another process is saving into the folder just then.
+//! A process that is killed leaves its temporary files. The next process that saves files of the
+//! same names removes them, unless a third one is saving into the folder at that time.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,27 +18,28 @@ use crate::temporary::{
     TEMPORARY_SUFFIX, lock_alone, parent, remove_temporaries, sync_folder, temporary_name,
 };
 
-/// Files of one folder on their way to the disk.
+/// Files of one folder that are written but not named yet.
 ///
 /// Dropping it without [`commit`](Self::commit) removes them.
 pub struct Staging {
     folder: PathBuf,
-    /// Written, in the order in which they get their names.
+    /// Written files, in the order in which they get their names.
     files: Vec<StagedFile>,
-    /// Files that go, because a loader would prefer them to the new ones.
+    /// Files to remove, because a loader would prefer them to the new ones.
     obsolete: Vec<PathBuf>,
-    /// The folder, locked while nobody else saves into it: temporary files there are abandoned.
+    /// The folder, locked if no other process saves into it: its temporary files are then
+    /// abandoned.
     alone: Option<File>,
 }
 
-/// A file under its temporary name, which is removed when this is dropped.
+/// File under its temporary name. Dropping it removes the file.
 struct StagedFile {
     temporary: PathBuf,
     target: PathBuf,
 }
 
 impl Staging {
-    /// Files for this folder, which is created if need be.
+    /// Stages files for this folder, which is created if it does not exist.
     ///
     /// # Errors
     ///
@@ -58,7 +59,7 @@ impl Staging {
         self.file(name, |_, file| file.write_all(text.as_bytes()))
     }
 
-    /// Stages a JSON value in its alternate form, which is the indented one of `serde_json`.
+    /// Stages a JSON value in its alternate form (`{:#}`), which `serde_json` indents.
     ///
     /// # Errors
     ///
@@ -67,8 +68,8 @@ impl Staging {
         self.text(name, &format!("{json:#}\n"))
     }
 
-    /// Stages a file that `write` fills, which is given its temporary path too. `name` may lead
-    /// through folders.
+    /// Stages a file that `write` fills. `write` also receives the temporary path. `name` may
+    /// contain folders.
     ///
     /// # Errors
     ///
@@ -107,17 +108,17 @@ impl Staging {
         Ok(())
     }
 
-    /// Path that a file is going to have.
+    /// Path that a file will have after [`commit`](Self::commit).
     pub fn target(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Marks the folder's files whose name `is_such`, and that are not staged so far, for removal
-    /// before the last file gets its place.
+    /// Marks files of the folder for removal: those that are not staged so far and whose name
+    /// `is_such`. They are removed before the last file gets its name.
     ///
     /// # Errors
     ///
-    /// [`FileError::Write`], for a folder of such a name too.
+    /// [`FileError::Write`], also for a folder with such a name.
     pub fn obsolete_where(&mut self, is_such: impl Fn(&str) -> bool) -> Result<(), FileError> {
         let entries = fs::read_dir(&self.folder).map_err(write_error(&self.folder))?;
         for entry in entries {
@@ -135,7 +136,7 @@ impl Staging {
         Ok(())
     }
 
-    /// Gives all files their names, the last one last.
+    /// Gives all files their names, in the order in which they were staged.
     ///
     /// # Errors
     ///
@@ -173,8 +174,8 @@ impl StagedFile {
 
 impl Drop for StagedFile {
     fn drop(&mut self) {
-        // Absent once it was renamed. Else the write has failed already, and a left-over file
-        // would be the lesser fault.
+        // The file does not exist after its rename. Otherwise the write has failed already, and
+        // failing to remove the file is harmless.
         let _ = fs::remove_file(&self.temporary);
     }
 }

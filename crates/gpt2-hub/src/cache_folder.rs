@@ -1,14 +1,14 @@
-//! Files in the folder of a cache.
+//! Helpers for the folder of a cache.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Size in bytes of all files together.
+/// Total size of the files in bytes.
 pub(crate) fn total_size(files: &[PathBuf]) -> u64 {
     files.iter().filter_map(|file| fs::metadata(file).ok()).map(|found| found.len()).sum()
 }
 
-/// All whole files in a folder and the folders in it, sorted; none if it cannot be read.
+/// Complete files below a folder, sorted. Empty if the folder cannot be read.
 pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];

@@ -1,4 +1,4 @@
-//! Reasons why a hub does not give a file, or does not take one.
+//! Errors of downloads and uploads.
 
 use std::path::PathBuf;
 
@@ -8,14 +8,14 @@ use crate::request_error::RequestErrorKind;
 
 /// Reason why a file cannot be downloaded from a hub, or uploaded to one.
 ///
-/// Every message names the thing, what was expected, what was found and what to do about it. None
-/// holds a token or a signed address.
+/// Every message names the thing, the expected and found values, and a remedy. No message holds a
+/// token or a signed address.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubError {
     // Handles.
     //
-    /// The handle names a hub, but no model of it.
+    /// The handle begins like a hub's, but names no model on it.
     #[error("{expected}. Received: {}", purpose.received(handle))]
     InvalidHandle {
         /// Handle.
@@ -26,7 +26,7 @@ pub enum HubError {
         expected: &'static str,
     },
 
-    /// The destination of an upload is on no hub that takes uploads.
+    /// The destination of an upload is not a handle of a hub that takes uploads.
     #[error(
         "Unknown URI. An URI must be a one of:\n1) a Kaggle Model handle like \
          `'kaggle://<KAGGLE_USERNAME>/<MODEL>/<FRAMEWORK>/<VARIATION>'`\n2) a Hugging Face handle \
@@ -39,52 +39,52 @@ pub enum HubError {
 
     // Settings.
     //
-    /// No folder is known for downloads.
+    /// No folder for downloads is known.
     #[error(
-        "no folder to keep the files of `{model}` in: set {variables}, or pass one in `HubOptions`"
+        "no cache folder for the files of `{model}`: set {variables}, or pass a folder in `HubOptions`"
     )]
     NoCacheFolder {
         /// Handle of the model.
         model: String,
-        /// Variables of the environment, any of which is enough.
+        /// Variables of the environment; any one of them is enough.
         variables: &'static str,
     },
 
-    /// An option, or a variable of the environment, cannot be used.
+    /// An option or a variable of the environment has an invalid value.
     #[error("{option} must be {expected}, found {found}; see `HubOptions`")]
     InvalidOption {
         /// Option.
         option: &'static str,
         /// Accepted values.
         expected: &'static str,
-        /// Value that was given; no secret.
+        /// Value that was given. Never a secret.
         found: String,
     },
 
-    /// The file is not in the cache, and asking the hub is forbidden.
+    /// The file is not in the cache, and an option forbids requests to the hub.
     #[error(
-        "`{file}` is not in the cache, and {flag} forbids to ask the hub: allow it, or download \
-         the file first"
+        "`{file}` is not in the cache, and {flag} forbids requests to the hub: allow them, or \
+         download the file first"
     )]
     Offline {
         /// File.
         file: String,
-        /// Variable or option that forbids it.
+        /// Variable or option that forbids requests.
         flag: &'static str,
     },
 
-    /// An upload was asked for, and asking hubs is forbidden.
-    #[error("cannot upload to `{uri}`, as {flag} forbids to ask any hub: allow it")]
+    /// An upload was requested, but an option forbids requests to hubs.
+    #[error("cannot upload to `{uri}`: {flag} forbids requests to hubs; allow them")]
     UploadOffline {
         /// Destination.
         uri: String,
-        /// Variable or option that forbids it.
+        /// Variable or option that forbids requests.
         flag: &'static str,
     },
 
-    /// An upload needs a token.
+    /// An upload needs a token, and none was found.
     #[error(
-        "{hub} takes uploads from users that it knows only, and no token was found in any of: {looked_for}"
+        "cannot upload to {hub} without a token: found none in any of {looked_for}; set one of them"
     )]
     MissingCredentials {
         /// Hub.
@@ -98,15 +98,15 @@ pub enum HubError {
     /// A request failed.
     #[error("{}", kind.message(host, file))]
     Request {
-        /// Host that was asked.
+        /// Host of the request.
         host: String,
-        /// File or model that was asked for.
+        /// File or model that was requested.
         file: String,
         /// Failure.
         kind: RequestErrorKind,
     },
 
-    /// A hub does not give a model to this user.
+    /// A hub does not provide a model to this user.
     #[error("{}", kind.message(model))]
     Model {
         /// Handle of the model.
@@ -115,19 +115,19 @@ pub enum HubError {
         kind: ModelErrorKind,
     },
 
-    /// None of several hubs gives the model.
-    #[error("the preset `{name}` cannot be had from any of its places:{}", each(failures))]
+    /// None of several hubs provides the model.
+    #[error("cannot load the preset `{name}` from any of its sources:{}", each(failures))]
     NoSource {
         /// Name of the model.
         name: String,
-        /// Reason for each handle, in their order.
+        /// Reasons, one for each handle, in the order of the handles.
         failures: Vec<HubError>,
     },
 
     // Files.
     //
-    /// A hub's folder lacks the file by which models are recognised.
-    #[error("`{file}` doesn't exist in preset directory `{folder}`; it is no preset")]
+    /// The folder on the hub lacks the file that every model has.
+    #[error("`{file}` doesn't exist in preset directory `{folder}`; it is not a preset")]
     NoMarkerFile {
         /// Folder on the hub.
         folder: String,
@@ -135,9 +135,9 @@ pub enum HubError {
         file: String,
     },
 
-    /// A file has another content than the hub promised, or than the user has pinned.
+    /// A file's digest differs from the one that the hub promised or the user pinned.
     #[error(
-        "`{file}` has the {algorithm} {found}, expected {expected}; it is not used. Try again, or \
+        "`{file}` has the {algorithm} {found}, expected {expected}, and is not used; try again, or \
          check the pin if you have set one"
     )]
     ChecksumMismatch {
@@ -151,12 +151,12 @@ pub enum HubError {
         found: String,
     },
 
-    /// A file name could lead out of its folder, on some system.
-    #[error("{name:?} is no name for a file of a preset: {why}; use another source")]
+    /// A file name could lead out of its folder on some system.
+    #[error("cannot use the file name {name:?} in a preset: {why}; use another source")]
     UnsafeFileName {
         /// Name.
         name: String,
-        /// Fault of the name.
+        /// Reason why the name is unsafe.
         why: &'static str,
     },
 
@@ -167,7 +167,7 @@ pub enum HubError {
     // Uploads.
     //
     /// A file of the folder cannot be uploaded.
-    #[error("`{}` cannot be uploaded: {why}", path.display())]
+    #[error("cannot upload `{}`: {why}", path.display())]
     NotUploadable {
         /// File.
         path: PathBuf,
@@ -175,10 +175,10 @@ pub enum HubError {
         why: &'static str,
     },
 
-    /// A file was written to during its upload.
+    /// A file was modified during its upload.
     #[error(
-        "`{}` has changed while it was uploaded, and nothing was published: upload again when the \
-         folder is complete",
+        "`{}` changed during its upload, and nothing was published; upload again when the folder is \
+         complete",
         path.display()
     )]
     ChangedDuringUpload {
@@ -186,32 +186,32 @@ pub enum HubError {
         path: PathBuf,
     },
 
-    /// A hub refuses an upload.
+    /// The hub refuses an upload.
     #[error("{host} refuses the upload to `{place}` (status {status}): {detail}; {remedy}")]
     UploadRefused {
-        /// Model, or file of it.
+        /// Model, or file of the model.
         place: String,
         /// Host that refuses.
         host: String,
-        /// HTTP status, or the hub's code for it.
+        /// HTTP status, or the code in the hub's answer.
         status: u16,
-        /// Message of the hub.
+        /// The hub's message.
         detail: String,
         /// Remedy.
         remedy: &'static str,
     },
 }
 
-/// Use that a handle is meant for.
+/// Purpose of a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandlePurpose {
-    /// The source of a download.
+    /// Source of a download.
     Download,
-    /// The destination of an upload.
+    /// Destination of an upload.
     Upload,
 }
 
-/// Reason why a hub does not give a model.
+/// Reason why a hub does not provide a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ModelErrorKind {

@@ -1,4 +1,4 @@
-//! Checks of names that come from outside, before they become paths.
+//! Checks of file names from hubs and users, before they become paths.
 
 use std::path::Path;
 
@@ -6,19 +6,19 @@ use gpt2_files::read_error;
 
 use crate::error::HubError;
 
-/// Names of devices on Windows, with any extension.
+/// Names that Windows reserves for devices, with any extension.
 const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
 
-/// Checks that the name of a model's file leads to one place below a folder, on every system.
+/// Checks that the name of a model's file leads to one path below a folder on every system.
 pub(crate) fn check_file_name(name: &str) -> Result<(), HubError> {
     let why = if name.is_empty() || name.len() > 1024 || name.starts_with('/') {
         "it is empty, absolute or too long"
     } else if name.contains(['\\', ':', '<', '>', '"', '|', '?', '*']) {
-        "it has characters that Windows gives a meaning"
+        "it has characters that are special on Windows"
     } else if name.chars().any(char::is_control) {
         "it has control characters"
     } else if name.split('/').any(|part| part.is_empty() || part.ends_with(['.', ' '])) {
-        "a part of it is empty, `.`, `..`, or ends in a dot or blank"
+        "a part of it is empty, `.`, `..`, or ends in a dot or space"
     } else if name.split('/').any(|part| part.len() > 200) {
         "a part of it is too long"
     } else if name.split('/').any(is_device) {
@@ -29,7 +29,7 @@ pub(crate) fn check_file_name(name: &str) -> Result<(), HubError> {
     Err(HubError::UnsafeFileName { name: name.to_owned(), why })
 }
 
-/// Checks that a file of a cache is in one of these folders, and no link that leads out of them.
+/// Checks that a file of a cache is in one of these folders, and not a link that leads out of them.
 /// The folders themselves may be links, for example to another disk.
 pub(crate) fn check_place(path: &Path, name: &str, folders: &[&Path]) -> Result<(), HubError> {
     let place = path.canonicalize().map_err(read_error(path))?;
@@ -37,7 +37,7 @@ pub(crate) fn check_place(path: &Path, name: &str, folders: &[&Path]) -> Result<
     if folders.iter().any(inside) {
         return Ok(());
     }
-    let why = "in the cache it is a link that leads out of the cache";
+    let why = "it is a link that leads out of the cache";
     Err(HubError::UnsafeFileName { name: name.to_owned(), why })
 }
 

@@ -1,4 +1,4 @@
-//! Handles of models on hubs, from text and back.
+//! Handles of models on hubs, parsed from text and formatted as text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -51,11 +51,11 @@ pub struct ModelHandle {
 }
 
 impl HubHandle {
-    /// Parses a handle; none for text with another scheme, or without one.
+    /// Parses a handle. None for text with another scheme or without one.
     ///
     /// # Errors
     ///
-    /// [`HubError::InvalidHandle`] for a hub's scheme and no model of it.
+    /// [`HubError::InvalidHandle`] if the text has a hub's scheme but is not a valid handle of it.
     pub fn parse(text: &str) -> Result<Option<Self>, HubError> {
         let Some((scheme, rest)) = text.split_once("://") else { return Ok(None) };
         Ok(Some(match scheme.to_ascii_lowercase().as_str() {
@@ -121,7 +121,7 @@ impl KaggleHandle {
 }
 
 impl ModelHandle {
-    /// `fewest` is the least number of names.
+    /// `fewest` is the smallest number of names.
     fn parse(text: &str, fewest: usize) -> Option<Self> {
         let (id, revision) = match text.split_once('@') {
             Some((id, revision)) => (id, Some(revision)),
@@ -135,7 +135,7 @@ impl ModelHandle {
     }
 }
 
-/// Whether a name is valid on all hubs, and as the name of a file: no separator, no `..`.
+/// Whether a name is valid on all hubs and as a file name: no separator, no `..`.
 fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 96
@@ -146,7 +146,7 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-/// Whether a text is names with slashes between them, as branches have.
+/// Whether a text consists of names separated by slashes, as branches may.
 fn is_revision(revision: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty()

@@ -6,19 +6,20 @@ use crate::error::HubError;
 use crate::file_names::check_file_name;
 use crate::pins::Pins;
 
-/// State of a file in a cache.
+/// Knowledge about a file in a cache.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Cached {
-    /// The file is here, whole.
+    /// The cache has the complete file.
     File(PathBuf),
     /// The hub does not have the file.
     Absent,
-    /// Nothing is known.
+    /// The cache knows nothing about the file.
     Unknown,
 }
 
-/// Returns the file that `locate` finds, after checks of its name, its place and the user's pin.
-/// Every file of a hub passes through here. `display` is its name in messages.
+/// Returns the file that `locate` finds, after checks of its name, its path and the user's pin.
+///
+/// Every file of a hub passes through this function. `display` is its name in messages.
 pub(crate) fn fetch(
     pins: &Pins,
     name: &str,

@@ -1,4 +1,4 @@
-//! Handles to folders, and to the files of them that are in a cache.
+//! Opens the folder of a model, and lists its cached files.
 
 use std::cmp::Reverse;
 use std::path::PathBuf;
@@ -15,24 +15,24 @@ use crate::options::HubOptions;
 use crate::pins::check_pins;
 use crate::remote_folder::RemoteFolder;
 
-/// Files of a model that are in the cache of one hub.
+/// Files of a model in the cache of one hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CachedFiles {
     /// Handle of the model on the hub: `kaggle://keras/gpt2/keras/gpt2_base_en/3`.
     pub source: String,
-    /// The whole files, sorted.
+    /// Complete files, sorted.
     pub files: Vec<PathBuf>,
-    /// Size in bytes of all files together.
+    /// Total size of the files in bytes.
     pub size: u64,
 }
 
-/// Opens the folder of a model, given the handles that have it.
+/// Opens the folder of a model, given its handles.
 ///
-/// With one handle, the hub is not asked anything yet. With several, the folder is the first one
-/// that has `marker_file`, a file that every such model has. The hub with most bytes in its cache
-/// is asked first, so that nothing large is downloaded a second time from another hub. `name` is
-/// the model's name in messages.
+/// With one handle, no request is made yet. With several, the result is the first folder that has
+/// `marker_file`, a file that every such model has. The hub with the most bytes in its cache comes
+/// first, so that nothing large is downloaded twice from different hubs. `name` is the model's name
+/// in messages.
 ///
 /// ```
 /// use gpt2_hub::{HubError, HubHandle, HubOptions, open};
@@ -58,12 +58,12 @@ pub fn open(
     check_pins(options)?;
     let client = Client::new(options);
     if let [handle] = handles {
-        // A file that it lacks shows later.
+        // The first file that is read shows whether the folder exists.
         return folder(handle, &client);
     }
     let mut folders: Vec<_> = handles.iter().map(|handle| folder(handle, &client)).collect();
     let cached = |folder: &Arc<dyn RemoteFolder>| total_size(&folder.cached_files());
-    // Stable: equals stay in their order.
+    // The sort is stable: equal sizes keep the order of the handles.
     folders.sort_by_key(|folder| Reverse(folder.as_ref().map_or(0, cached)));
     let mut failures = Vec::new();
     for folder in folders {
@@ -80,10 +80,10 @@ pub fn open(
     Err(HubError::NoSource { name: name.to_owned(), failures })
 }
 
-/// Finds the files of a model that were downloaded, by this library or by the hubs' own clients.
+/// Finds the cached files of a model, whether this library or a hub's own client downloaded them.
 ///
-/// Returns an element for each handle with a file in its hub's cache, in the order of the handles.
-/// No hub is asked anything.
+/// Returns an element for each handle whose hub has a file in its cache, in the order of the
+/// handles. Makes no request.
 ///
 /// ```
 /// use gpt2_hub::{HubHandle, HubOptions, cached_files};
@@ -98,7 +98,7 @@ pub fn cached_files(handles: &[HubHandle], options: &HubOptions) -> Vec<CachedFi
     let client = Client::new(options);
     let mut found = Vec::new();
     for handle in handles {
-        // Without a folder for the cache, nothing is in it.
+        // Without a cache folder, no file is cached.
         let Ok(folder) = folder(handle, &client) else { continue };
         let files = folder.cached_files();
         if !files.is_empty() {

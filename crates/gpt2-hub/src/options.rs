@@ -15,9 +15,9 @@ use crate::hugging_face::options::HuggingFaceOptions;
 use crate::kaggle::options::{KaggleOptions, bearer};
 use crate::model_scope::options::{ModelScopeOptions, normalized};
 
-/// Function of the user's that is told about each file on its way.
+/// Callback of the user that reports the progress of each file.
 pub(crate) type OnDownload = Listener<dyn Fn(&DownloadProgress) + Send + Sync>;
-/// Function of the user's that is told what is waited for.
+/// Callback of the user that reports why a request waits.
 pub(crate) type OnWait = Listener<dyn Fn(&str) + Send + Sync>;
 
 /// Progress of one file.
@@ -26,7 +26,7 @@ pub(crate) type OnWait = Listener<dyn Fn(&str) + Send + Sync>;
 pub struct DownloadProgress {
     /// Name of the file in messages: `hf://owner/model/config.json`.
     pub file: String,
-    /// Bytes that have arrived, those of an earlier attempt included.
+    /// Bytes that have arrived, including those of earlier attempts.
     pub done: u64,
     /// Size of the whole file in bytes, once it is known.
     pub total: Option<u64>,
@@ -34,13 +34,13 @@ pub struct DownloadProgress {
 
 /// Options of downloads and uploads.
 ///
-/// The defaults come from the environment at the time of [`new`](Self::new), as the hubs' own
-/// Python clients read it:
+/// The defaults come from the environment at the time of [`new`](Self::new), as in the hubs' own
+/// Python clients:
 ///
 /// | variables | meaning |
 /// |---|---|
-/// | `GPT2_OFFLINE` | `1`: no hub is asked anything |
-/// | `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE` | `1`: Hugging Face is not asked anything |
+/// | `GPT2_OFFLINE` | `1`: no request to any hub |
+/// | `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE` | `1`: no request to Hugging Face |
 /// | `HF_ENDPOINT` | another address of Hugging Face |
 /// | `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN` | its token; else the file `HF_TOKEN_PATH`, or `token` in `HF_HOME` |
 /// | `HF_HUB_DISABLE_IMPLICIT_TOKEN` | `1`: only a token that is [set](Self::with_hugging_face_token) is sent |
@@ -52,7 +52,8 @@ pub struct DownloadProgress {
 /// | `MODELSCOPE_PREFER_AI_SITE` | `1`: without another address, its international site is asked before the Chinese one |
 /// | `MODELSCOPE_API_TOKEN` | its token; else what `modelscope login` left in `MODELSCOPE_HOME` or `~/.modelscope` |
 /// | `MODELSCOPE_CACHE` | its cache; else `~/.cache/modelscope` |
-/// | `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_ETAG_TIMEOUT` | seconds without a byte, and for a question; for all hubs |
+/// | `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_ETAG_TIMEOUT` | seconds without a byte, and for a request
+/// about files; for all hubs |
 ///
 /// ```
 /// use std::time::Duration;
@@ -66,14 +67,14 @@ pub struct DownloadProgress {
 /// ```
 #[derive(Debug, Clone)]
 pub struct HubOptions {
-    /// Variable or call that switched all hubs off.
+    /// Variable or call that forbids requests to all hubs.
     pub(crate) offline: Option<&'static str>,
     pub(crate) retries: u32,
     pub(crate) retry_delay: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) stall_timeout: Duration,
     pub(crate) metadata_timeout: Duration,
-    /// Lower-case hexadecimal digests by file name.
+    /// SHA-256 in lower-case hexadecimal digits, by file name.
     pub(crate) sha256: BTreeMap<String, String>,
     pub(crate) on_progress: OnDownload,
     pub(crate) on_wait: OnWait,
@@ -83,7 +84,7 @@ pub struct HubOptions {
 }
 
 impl HubOptions {
-    /// Options of the environment.
+    /// Options from the environment.
     pub fn new() -> Self {
         Self::from_variables(&|name| env::var_os(name))
     }
@@ -109,8 +110,8 @@ impl HubOptions {
         }
     }
 
-    /// Forbids to ask any hub. A file that is not in a cache is an error then. Default: false,
-    /// unless the environment says otherwise.
+    /// Forbids requests to all hubs. A file that is not in a cache is then an error. Default:
+    /// false, unless the environment sets it.
     #[must_use]
     pub fn with_offline(mut self, offline: bool) -> Self {
         self.offline = offline.then_some("`HubOptions::with_offline`");
@@ -120,16 +121,16 @@ impl HubOptions {
         self
     }
 
-    /// Number of retries of a failed request. Bytes that have arrived start the count anew. A host
-    /// that cannot be reached is asked once more only. Default: 5.
+    /// Number of retries of a failed request. The count starts anew when bytes have arrived. A host
+    /// that cannot be reached is retried only once. Default: 5.
     #[must_use]
     pub fn with_retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
     }
 
-    /// Pause before the first retry. It doubles before each further one, and is up to a half longer
-    /// by chance. A hub that names a pause of up to five minutes gets that one. Default: half a
+    /// Pause before the first retry. Each further pause is twice as long, and a random part of up
+    /// to a half is added. A hub may ask for a pause of up to five minutes instead. Default: half a
     /// second.
     #[must_use]
     pub fn with_retry_delay(mut self, delay: Duration) -> Self {
@@ -137,7 +138,7 @@ impl HubOptions {
         self
     }
 
-    /// Time limit for making a connection. Default: 10 seconds.
+    /// Time limit for a connection attempt. Default: 10 seconds.
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -151,7 +152,7 @@ impl HubOptions {
         self
     }
 
-    /// Time limit for a request about files, from the call to the whole answer. Default: 20
+    /// Time limit for a request about files, from the call to the complete answer. Default: 20
     /// seconds.
     #[must_use]
     pub fn with_metadata_timeout(mut self, timeout: Duration) -> Self {
@@ -159,30 +160,30 @@ impl HubOptions {
         self
     }
 
-    /// Pins a file: one with another SHA-256, of 64 hexadecimal digits, is refused, from a hub or
-    /// from a cache. `file` is its name in the model: `model.safetensors`.
+    /// Pins a file to a SHA-256 of 64 hexadecimal digits. A file with another digest is refused,
+    /// from a hub as from a cache. `file` is its name in the model: `model.safetensors`.
     #[must_use]
     pub fn with_sha256(mut self, file: impl Into<String>, sha256: &str) -> Self {
         self.sha256.insert(file.into(), sha256.to_ascii_lowercase());
         self
     }
 
-    /// Calls `on_wait` with a line of text before the pause after a request without a good answer.
-    /// Retries within a transfer of a file are not told.
+    /// Calls `on_wait` with a line of text before the pause after a failed request. Retries within
+    /// the transfer of a file are not reported.
     #[must_use]
     pub fn with_on_wait(mut self, on_wait: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.on_wait = Listener(Some(Arc::new(on_wait)));
         self
     }
 
-    /// Folders in which the hubs' Python clients, and this library, keep downloads. A hub is left out
-    /// if the environment names no home.
+    /// Cache folders of the hubs, which their Python clients share. A hub is left out if the
+    /// environment names no home folder.
     pub fn cache_folders(&self) -> Vec<PathBuf> {
         let folders = [&self.hugging_face.cache, &self.kaggle.cache, &self.model_scope.cache];
         folders.into_iter().flatten().cloned().collect()
     }
 
-    /// Tells that a request is made again.
+    /// Reports that a request is made again.
     pub(crate) fn tell_wait(&self, display: &str, why: &str) {
         if let Some(on_wait) = &self.on_wait.0 {
             on_wait(&format!("no answer for `{display}` ({why}); trying again"));
@@ -190,7 +191,7 @@ impl HubOptions {
     }
 
     /// Calls `on_progress` when the transfer of a file begins, every 100 milliseconds while bytes
-    /// move, and when the file is whole and checked.
+    /// arrive, and when the file is complete and verified.
     #[must_use]
     pub fn with_on_progress(
         mut self,
@@ -200,21 +201,21 @@ impl HubOptions {
         self
     }
 
-    /// Address of Hugging Face, or of a mirror.
+    /// Address of Hugging Face or of a mirror.
     #[must_use]
     pub fn with_hugging_face_endpoint(mut self, endpoint: &str) -> Self {
         self.hugging_face.endpoint = Endpoint::new(endpoint);
         self
     }
 
-    /// Token for Hugging Face; none for requests without one.
+    /// Token for Hugging Face. None: requests without a token.
     #[must_use]
     pub fn with_hugging_face_token(mut self, token: Option<&str>) -> Self {
         self.hugging_face.token = token.and_then(Token::new);
         self
     }
 
-    /// Folder with the cache of Hugging Face, which its Python client may share.
+    /// Cache folder of Hugging Face, which its Python client may share.
     #[must_use]
     pub fn with_hugging_face_cache(mut self, cache: impl Into<PathBuf>) -> Self {
         self.hugging_face.cache = Some(cache.into());
@@ -228,7 +229,7 @@ impl HubOptions {
         self
     }
 
-    /// Access token for Kaggle; none for requests without one.
+    /// Access token for Kaggle. None: requests without a token.
     #[must_use]
     pub fn with_kaggle_token(mut self, token: Option<&str>) -> Self {
         let header = token.and_then(Token::new).map(|token| bearer(token.secret()));
@@ -236,7 +237,7 @@ impl HubOptions {
         self
     }
 
-    /// Folder with kagglehub's cache.
+    /// Cache folder of kagglehub.
     #[must_use]
     pub fn with_kaggle_cache(mut self, cache: impl Into<PathBuf>) -> Self {
         self.kaggle.cache = Some(cache.into());
@@ -250,14 +251,14 @@ impl HubOptions {
         self
     }
 
-    /// Access token for ModelScope; none for requests without one.
+    /// Access token for ModelScope. None: requests without a token.
     #[must_use]
     pub fn with_model_scope_token(mut self, token: Option<&str>) -> Self {
         self.model_scope.token = token.and_then(Token::new);
         self
     }
 
-    /// Folder with the cache of ModelScope's client.
+    /// Cache folder of ModelScope's client.
     #[must_use]
     pub fn with_model_scope_cache(mut self, cache: impl Into<PathBuf>) -> Self {
         self.model_scope.cache = Some(cache.into());
@@ -280,7 +281,7 @@ mod tests {
     fn options(variables: &[(&str, &str)]) -> HubOptions {
         HubOptions::from_variables(&|name| {
             let found = variables.iter().find(|(found, _)| *found == name);
-            // The homes of both systems.
+            // The home folder on Unix and on Windows.
             let found = found.or_else(|| {
                 let home = |found: &&(&str, &str)| found.0 == "HOME" && name == "USERPROFILE";
                 variables.iter().find(home)

@@ -1,4 +1,4 @@
-//! Digests that the user demands of files.
+//! SHA-256 digests that the user pins files to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,10 +8,10 @@ use crate::error::HubError;
 use crate::options::HubOptions;
 use crate::transfer::digest::{Digest, is_hex};
 
-/// Pins of a model's files, and the names of those that were found to hold.
+/// Pins of a model's files, and the names of the files that passed.
 #[derive(Debug)]
 pub(crate) struct Pins {
-    /// Digests by name.
+    /// Digests by file name.
     sha256: BTreeMap<String, String>,
     checked: Mutex<BTreeSet<String>>,
 }
@@ -21,13 +21,12 @@ impl Pins {
         Self { sha256: options.sha256.clone(), checked: Mutex::default() }
     }
 
-    /// Digest that the user demands of a file.
+    /// Digest that the user pins a file to.
     pub(crate) fn digest(&self, name: &str) -> Option<Digest> {
         self.sha256.get(name).cloned().map(Digest::Sha256)
     }
 
-    /// Checks a file of a cache, the first time that it is asked for. `display` is its name in
-    /// messages.
+    /// Checks a file of a cache on its first use. `display` is its name in messages.
     pub(crate) fn check(&self, name: &str, path: &Path, display: &str) -> Result<(), HubError> {
         let Some(digest) = self.digest(name) else { return Ok(()) };
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,7 +38,7 @@ impl Pins {
     }
 }
 
-/// Refuses pins that are no digests.
+/// Refuses pins that are not SHA-256 digests.
 pub(crate) fn check_pins(options: &HubOptions) -> Result<(), HubError> {
     match options.sha256.iter().find(|(_, sha256)| !is_hex(sha256, 64)) {
         None => Ok(()),

@@ -1,43 +1,43 @@
-//! Failures of a request, and what each one leaves to do.
+//! Failures of a request, and their remedies.
 
 /// Failure of a request to a hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestErrorKind {
-    /// The hub wants a token, or does not know the one that it got. Status 401.
+    /// The hub requires a token, or does not accept the one that it got. Status 401.
     Unauthorized,
-    /// The hub refuses. Status 403.
+    /// The hub refuses access. Status 403.
     Forbidden,
     /// The hub does not have the file. Status 404.
     NotFound,
-    /// The hub was asked too often. Status 429.
+    /// The hub received too many requests. Status 429.
     RateLimited {
         /// Pause in seconds, if the hub names one.
         retry_after: Option<u64>,
     },
-    /// The hub is out of order. Statuses from 500 on.
+    /// The hub is out of order. Statuses 500 to 599.
     Unavailable {
         /// HTTP status.
         status: u16,
     },
-    /// The status has no meaning here.
+    /// Any other status that is not success.
     Status {
         /// HTTP status.
         status: u16,
     },
-    /// There is no connection, or it broke or stood still.
+    /// No connection could be made, or it broke or stalled.
     Connection {
-        /// Last thing that happened.
+        /// Description of the failure.
         cause: String,
-        /// Whether there was a connection at all: the name resolved, and the host took the call.
+        /// Whether a connection could be made at all: the name resolved, and the host accepted it.
         was_made: bool,
     },
     /// The redirect is not followed.
     Redirect {
-        /// Fault of the address that it leads to.
+        /// Reason why the address is refused.
         detail: &'static str,
     },
-    /// The answer does not keep to the hub's protocol.
+    /// The answer does not follow the hub's protocol.
     Unexpected {
         /// Answer.
         found: String,
@@ -45,7 +45,7 @@ pub enum RequestErrorKind {
 }
 
 impl RequestErrorKind {
-    /// Failure that an HTTP status stands for.
+    /// Failure for an HTTP status.
     #[cfg(feature = "client")]
     pub(crate) fn of_status(status: u16, retry_after: Option<u64>) -> Self {
         match status {
@@ -58,33 +58,33 @@ impl RequestErrorKind {
         }
     }
 
-    /// Whether no answer came from the hub. The same request may succeed later.
+    /// Whether the hub gave no usable answer. The same request may succeed later.
     pub fn is_out_of_reach(&self) -> bool {
         use RequestErrorKind::{Connection, RateLimited, Unavailable};
         matches!(self, Connection { .. } | Unavailable { .. } | RateLimited { .. })
     }
 
-    /// Whether a download may go on after another request.
+    /// Whether another request may continue a download.
     ///
-    /// An unexpected answer is included: another server of the hub may do better.
+    /// An unexpected answer is included: another server of the hub may answer correctly.
     #[cfg(feature = "client")]
     pub(crate) fn is_transient(&self) -> bool {
         self.is_out_of_reach()
             || matches!(self, Self::Unexpected { .. } | Self::Status { status: 408 | 416 })
     }
 
-    /// Whether a storage does not accept a signed address, or no longer accepts it.
+    /// Whether a storage refuses a signed address, for example because it has expired.
     #[cfg(feature = "client")]
     pub(crate) fn is_refused_address(&self) -> bool {
         matches!(self, Self::Forbidden | Self::Unauthorized | Self::Status { status: 400 | 410 })
     }
 
-    /// Message about a file of a host.
+    /// Message about a file on a host.
     pub(crate) fn message(&self, host: &str, file: &str) -> String {
         match self {
             Self::Unauthorized => format!(
-                "`{host}` wants a valid token for `{file}` (status 401): pass one in `HubOptions` \
-                 or in the environment, or correct the one that is there"
+                "`{host}` requires a valid token for `{file}` (status 401): pass one in \
+                 `HubOptions` or in the environment, or correct the present one"
             ),
             Self::Forbidden => format!(
                 "`{host}` refuses `{file}` (status 403): accept the terms on the model's page, if \
@@ -97,25 +97,29 @@ impl RequestErrorKind {
                 let time = retry_after.map(|seconds| format!("in {seconds} seconds"));
                 let time = time.as_deref().unwrap_or("later");
                 format!(
-                    "`{host}` was asked too often and refuses `{file}` for now (status 429); try \
-                     again {time}"
+                    "`{host}` refuses `{file}` after too many requests (status 429); try again \
+                     {time}"
                 )
             }
             Self::Unavailable { status } => {
-                format!("`{host}` fails to answer for `{file}` (status {status}); try again later")
+                format!("`{host}` is out of order for `{file}` (status {status}); try again later")
             }
             Self::Status { status } => format!(
-                "`{host}` answers for `{file}` with the status {status}; check the endpoint"
+                "`{host}` answers the request for `{file}` with status {status}; check the endpoint"
             ),
             Self::Connection { cause, .. } => format!(
-                "no connection to `{host}` that lasts, for `{file}`: {cause}; check the network \
-                 and try again. What has arrived is kept"
+                "cannot keep a connection to `{host}` for `{file}`: {cause}; check the network and \
+                 try again: the bytes that have arrived are kept"
             ),
             Self::Redirect { detail } => {
-                format!("`{host}` redirects `{file}`, and {detail}; check the endpoint")
+                format!(
+                    "cannot follow the redirect of `{host}` for `{file}`: {detail}; check the \
+                     endpoint"
+                )
             }
             Self::Unexpected { found } => format!(
-                "`{host}` gives for `{file}` {found}; check the endpoint, and try again later"
+                "`{host}` answers the request for `{file}` with {found}; check the endpoint, and \
+                 try again later"
             ),
         }
     }

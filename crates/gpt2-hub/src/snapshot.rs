@@ -1,8 +1,9 @@
-//! Snapshots of the cache of Hugging Face, whose files are links.
+//! Snapshots in the cache of Hugging Face, whose files are links.
 
 use std::path::{Path, PathBuf};
 
-/// Folder that a snapshot's links lead to, if `folder` is a snapshot in the cache of Hugging Face.
+/// Folder of the files that a snapshot's links lead to. None if `folder` is not a snapshot in the
+/// cache of Hugging Face.
 ///
 /// ```
 /// use std::path::Path;

@@ -1,5 +1,4 @@
-//! The hubs' own Python clients download from the servers that play the hubs, and find what this
-//! library has downloaded, and the other way round. Needs their Pythons.
+//! The hubs' own Python clients and this library read each other's downloads. Needs their Pythons.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +16,7 @@ fn kagglehub_and_this_library_share_a_cache() {
     let Some(python) = python("GPT2_KERAS_PYTHON") else { return };
     let (files, model) = keras_preset();
     let pinned = format!("kaggle://{HANDLE}");
-    // Single files, as KerasHub has them downloaded; and the whole.
+    // Once with single files, as KerasHub requests them, and once with the whole model.
     let single: Vec<_> = files.keys().map(String::as_str).collect();
     for paths in [&single[..], &[]] {
         let hub = Kaggle::new(files.clone());
@@ -32,7 +31,7 @@ fn kagglehub_and_this_library_share_a_cache() {
         hub.take_log();
         assert_eq!(load_with(&pinned, &hub.options()), model);
         let log = hub.take_log();
-        // Without the whole, what is optional and absent has to be asked for, once.
+        // After single files, the absent optional files have to be requested once.
         assert!(
             hub.storage.requests().is_empty() && (!paths.is_empty() || log.is_empty()),
             "{log:?}"
@@ -40,7 +39,7 @@ fn kagglehub_and_this_library_share_a_cache() {
         assert_eq!(load_with(&pinned, &hub.options()), model);
         assert_eq!(hub.take_log(), [""; 0]);
     }
-    // And the other way round.
+    // In the other direction.
     let hub = Kaggle::new(files);
     load_with(&pinned, &hub.options());
     let ours = files_of(&hub.path("3"));
@@ -72,7 +71,7 @@ fn the_client_of_modelscope_and_this_library_share_a_cache() {
     assert_eq!(load_with(model_scope::HANDLE, &hub.options()), model);
     assert_eq!(hub.take_log().len(), 1);
 
-    // And the other way round.
+    // In the other direction.
     let hub = ModelScope::new(files);
     load_with(model_scope::HANDLE, &hub.options());
     let ours = files_of(&hub.path("master"));
@@ -80,7 +79,7 @@ fn the_client_of_modelscope_and_this_library_share_a_cache() {
     assert_eq!(client(&hub, "offline"), hub.path("master"));
     assert_eq!(hub.take_log(), [""; 0]);
     client(&hub, "online");
-    // It wants the whole model, and of that only what is not here.
+    // The client wants the whole model, but requests only the missing files.
     let missing: Vec<_> = files_of(&hub.path("master")).into_keys().collect();
     let missing: Vec<_> = missing.iter().filter(|name| !ours.contains_key(*name)).collect();
     let asked = hub.server.requests();

@@ -1,10 +1,9 @@
-//! Fetches files of a model as the environment says, and prints their paths. The tests start it to
-//! have processes that download at once, and that are killed.
+//! Fetches files of a model with the options of the environment, and prints their paths. The tests
+//! start it as processes that download at the same time or are killed.
 //!
 //!     gpt2-hub-fetch hf://a/b config.json model.safetensors
 //!
-//! A failure is printed to standard error as `Debug` shows it, so that a test can tell which one it
-//! is.
+//! A failure is printed to standard error in its `Debug` form, so that a test can recognise it.
 
 use std::process::ExitCode;
 

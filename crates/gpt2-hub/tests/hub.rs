@@ -1,4 +1,4 @@
-//! The crate from outside: servers that play the hubs and misbehave, caches that others have
+//! Integration tests: servers that play the hubs and misbehave, caches that other clients have
 //! filled, processes that are killed.
 
 mod clients;

@@ -15,7 +15,7 @@ use crate::fakes::hugging_face::{COMMIT, Hub, etag};
 use crate::fakes::server::*;
 use crate::support::*;
 
-/// A commit that is not there yet.
+/// Commit that the hub does not have yet.
 const NEXT_COMMIT: &str = "89abcdef0123456789abcdef0123456789abcdef";
 
 impl Hub {
@@ -37,10 +37,10 @@ fn whole_presets_are_downloaded_once() {
         assert!(first.iter().all(|request| request.header("user-agent") == Some(agent)));
         assert!(first.iter().all(|request| request.header("accept-encoding") == Some("identity")));
         hub.server.take_log();
-        // The branch may have moved: that is asked once. What is not there was remembered.
+        // The branch may have moved, so that one request is made. Absent files were recorded.
         load_with("hf://a/b", &hub.options());
         assert_eq!(hub.server.take_log(), ["HEAD /a/b/resolve/main/config.json"]);
-        // A commit does not move.
+        // A commit never moves.
         assert_eq!(load_with(&format!("hf://a/b@{COMMIT}"), &hub.options()), model);
         assert!(hub.server.take_log().is_empty());
     }
@@ -124,7 +124,7 @@ fn what_was_downloaded_will_do_while_the_hub_is_out_of_order() {
     hub.server.take_log();
     assert_eq!(hub.load().unwrap(), model);
     assert_eq!(hub.server.take_log(), ["HEAD /a/b/resolve/main/config.json"], "asked once");
-    // The tokenizer was not.
+    // The tokenizer files were not requested.
     let folder = open("hf://a/b", &hub.options()).unwrap();
     let error = folder.fetch("vocab.json").unwrap_err();
     assert!(matches!(error, HubError::Request { kind: Kind::Unavailable { .. }, .. }), "{error}");
@@ -144,7 +144,7 @@ fn offline_asks_nothing_and_says_what_is_missing() {
     missing(open("hf://a/b", &offline()).map(drop), "/config.json");
     assert_eq!(hub.load().unwrap(), model);
     hub.server.take_log();
-    // Files that the hub lacks were asked for on the way, and are known to be absent.
+    // Files that the hub lacks were requested before, and are recorded as absent.
     assert_eq!(load_from("hf://a/b", offline()).unwrap(), model);
     let folder = open("hf://a/b", &offline()).unwrap();
     missing(folder.fetch("vocab.json").map(drop), "/vocab.json");
@@ -164,7 +164,8 @@ fn all_files_are_of_the_commit_that_the_first_one_is_of() {
     let (files, model) = keras_preset();
     next.files = files;
     drop(next);
-    // The old commit is gone from this hub, which says so rather than give files of the new one.
+    // The old commit is gone from this hub. The error says so; files of the new commit are not
+    // used.
     let error = first.fetch("model.safetensors").unwrap_err();
     assert!(
         matches!(&error, HubError::Model { kind: ModelErrorKind::RevisionNotFound { .. }, .. }),
@@ -199,8 +200,8 @@ fn a_file_is_pinned_by_its_sha256() {
             "{error}"
         );
     };
-    // Before they are in the cache: the content of one has to be downloaded to know, that of the
-    // other the hub has said.
+    // Before the files are in the cache: the config must be downloaded to compute its digest, but
+    // the hub has told the digest of the weights.
     mismatch(pinned(&other, &weights), "config.json");
     assert!(!hub.folder().join("snapshots").exists() && !hub.folder().join("refs").exists());
     hub.server.take_log();
@@ -208,7 +209,7 @@ fn a_file_is_pinned_by_its_sha256() {
     let weights_path = format!("GET /a/b/resolve/{COMMIT}/model.safetensors");
     assert!(!hub.server.take_log().contains(&weights_path));
     assert_eq!(pinned(&config, &weights).unwrap(), model);
-    // And after.
+    // After the files are in the cache.
     mismatch(pinned(&config, &other), "model.safetensors");
     mismatch(pinned(&other, &weights), "config.json");
     assert_eq!(pinned(&config, &weights).unwrap(), model, "the files are still there");
@@ -239,7 +240,7 @@ fn progress_is_told_from_the_first_byte_to_the_last() {
     let done: Vec<_> = told.iter().map(|progress| progress.done).collect();
     assert!(done.is_sorted() && done.len() >= 4, "{done:?}");
     assert_eq!((done[0], done[done.len() - 1]), (0, size));
-    // Nothing is downloaded from the cache.
+    // Cached files are not reported as downloads.
     let told = Arc::new(AtomicBool::new(false));
     let teller = told.clone();
     let on_progress = move |_: &DownloadProgress| teller.store(true, Ordering::Relaxed);

@@ -26,7 +26,7 @@ fn whole_presets_are_downloaded_once_to_where_kagglehub_has_them() {
         "framework": "MODEL_FRAMEWORK_KERAS", "versionNumber": 3, "path": "config.json"})
     );
     hub.take_log();
-    // Nor is anything asked about files that the model does not have.
+    // Absent files are not requested again either.
     assert_eq!(load_with(PINNED, &hub.options()), model);
     assert_eq!(load_with(PINNED, &hub.options().with_offline(true)), model);
     assert_eq!(hub.take_log(), [""; 0]);
@@ -56,7 +56,7 @@ fn without_a_version_the_newest_is_taken_and_all_files_are_of_one() {
     config["config"]["dropout"] = json!(0.25);
     new.insert("config.json".to_owned(), config.to_string().into());
     hub.model.lock().unwrap().versions.insert(12, new);
-    // What is open already stays with its version.
+    // An open folder keeps its version.
     assert_eq!(everything(&*opened).unwrap(), old_model);
     assert!(!hub.path("12").exists());
     let newest = |options: &HubOptions| {
@@ -64,7 +64,7 @@ fn without_a_version_the_newest_is_taken_and_all_files_are_of_one() {
     };
     assert_eq!(newest(&hub.options()), 0.25);
     assert!(hub.path("12/config.json").exists());
-    // Where nobody answers, the newest of the cache, of which 9 has only begun.
+    // If Kaggle does not answer, the newest cached version is used. Version 9 is incomplete.
     fs::create_dir_all(hub.path("9")).unwrap();
     fs::write(hub.path("9/config.json"), "{").unwrap();
     hub.model.lock().unwrap().versions.insert(13, Files::new());
@@ -75,7 +75,7 @@ fn without_a_version_the_newest_is_taken_and_all_files_are_of_one() {
     assert_eq!(hub.take_log(), [""; 0]);
     fs::remove_dir_all(hub.path("12")).unwrap();
     assert_eq!(newest(&hub.options()), 0.1);
-    // But what Kaggle says itself is believed.
+    // Kaggle's own answer takes precedence over the cache.
     hub.answer_kaggle(|_| Some(failure(404, "Gone")));
     let error = open(UNPINNED, &hub.options()).unwrap_err();
     assert!(
@@ -114,7 +114,7 @@ fn what_has_no_marker_may_be_half_a_file_and_is_replaced() {
         fs::write(hub.path(&format!("3/{name}")), &bytes[..bytes.len() / 2]).unwrap();
     }
     assert_eq!(load_with(PINNED, &hub.options()), model);
-    // And a marker without its file is none.
+    // A marker without its file is ignored.
     fs::remove_file(hub.path("3/config.json")).unwrap();
     assert_eq!(load_with(PINNED, &hub.options()), model);
 }

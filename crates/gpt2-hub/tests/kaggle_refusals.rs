@@ -1,4 +1,4 @@
-//! Kaggle that refuses, and storage whose files are not what they should be.
+//! Refusals by Kaggle, and wrong files from its storage.
 
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ fn refusals_say_what_kerashub_says() {
     let (files, _) = keras_preset();
     let hub = Kaggle::new(files);
     let refused = || open(PINNED, &hub.options()).unwrap_err();
-    // As a status, or as a code with the status 200.
+    // As a status, or as a code with status 200.
     for status in [403, 200] {
         let response = Response { status, ..failure(403, "Permission denied") };
         hub.answer_kaggle(move |_| Some(response.clone()));
@@ -36,7 +36,7 @@ fn refusals_say_what_kerashub_says() {
             "{error}"
         );
     }
-    // A model that is hidden may be there the next time.
+    // A hidden model may be visible at the next request.
     hub.answer_kaggle(|_| None);
     open(PINNED, &hub.options()).unwrap();
 }
@@ -47,7 +47,7 @@ fn what_is_hidden_from_one_user_is_not_absent_for_the_next() {
     files.insert("task.json".to_owned(), b"{}".to_vec());
     let hub = Kaggle::new(files.clone());
     let options = hub.options().with_kaggle_token(Some("token"));
-    // Another session with the token has brought what there is but for the task.
+    // Another session, with the token, has downloaded all files but the task.
     let folder = open(PINNED, &options).unwrap();
     for name in files.keys().filter(|name| *name != "task.json") {
         fetch(&*folder, name).unwrap();
@@ -58,7 +58,7 @@ fn what_is_hidden_from_one_user_is_not_absent_for_the_next() {
     });
     assert_eq!(load_with(PINNED, &hub.options()), model);
     assert!(!hub.path(".complete/3/task.json.absent").exists());
-    // The task is no `GPT2CausalLM`, so that it says nothing; but it is there.
+    // The missing task was not recorded as absent: with the token it is downloaded.
     assert_eq!(load_with(PINNED, &options), model);
     assert!(hub.path("3/task.json").exists());
 }
@@ -117,7 +117,7 @@ fn answers_that_are_none_are_told_apart() {
 fn signed_addresses_that_have_expired_are_asked_for_again() {
     let (files, model) = keras_preset();
     let hub = Kaggle::new(files.clone());
-    // The weights come in parts, each with an address of its own.
+    // The weights arrive in parts, each from an address of its own.
     let weights = files["model.weights.h5"].clone();
     let step = weights.len() / 3 + 1;
     hub.answer_storage(move |request| {
@@ -138,7 +138,7 @@ fn signed_addresses_that_have_expired_are_asked_for_again() {
     let ranges: Vec<_> = parts.map(|part| part.range_start()).collect();
     assert_eq!(ranges, [None, Some(step), Some(2 * step)]);
 
-    // An address that is refused is not used again, and not for ever another one is asked for.
+    // A refused address is not used again, and the number of new addresses is limited.
     let hub = Kaggle::new(files);
     let refused = Arc::new(Mutex::new(0));
     let count = refused.clone();
@@ -172,7 +172,7 @@ fn a_file_with_another_md5_is_not_kept() {
     assert!(expected, "{error}");
     assert!(!hub.path("3/config.json").exists());
     assert!(!hub.path(".complete/3/config.json.complete").exists());
-    // Wrong once only.
+    // The content is wrong only once.
     let (wrong, right, count) = (bad(&files), files["config.json"].clone(), Mutex::new(0));
     hub.answer_storage(move |request| {
         *count.lock().unwrap() += 1;
@@ -198,7 +198,7 @@ fn a_file_of_which_nothing_shows_that_it_is_whole_is_refused() {
 
 #[test]
 fn a_file_without_md5_is_checked_by_its_crc32c() {
-    // Of "123456789" it is e3069283 (RFC 3720 has the polynomial, others this value).
+    // CRC-32C of "123456789" is e3069283 (polynomial of RFC 3720).
     let mut files = keras_preset().0;
     files.insert("config.json".to_owned(), b"123456789".to_vec());
     let hub = Kaggle::new(files);

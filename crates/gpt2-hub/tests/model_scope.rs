@@ -23,7 +23,7 @@ fn whole_presets_are_downloaded_once_to_where_the_client_has_them() {
         let log = hub.take_log();
         assert_eq!(log.iter().filter(|it| *it == LIST).count(), 1, "{log:?}");
         assert_eq!(log.iter().filter(|it| *it == FILE).count(), cached.len(), "{log:?}");
-        // From now on the list is all that is needed, or not even that.
+        // From now on the list is the only request. Offline, there is no request at all.
         assert_eq!(load_with(HANDLE, &hub.options()), model);
         assert_eq!(hub.take_log(), [LIST]);
         assert_eq!(load_with(HANDLE, &hub.options().with_offline(true)), model);
@@ -53,19 +53,19 @@ fn what_has_changed_on_the_hub_is_downloaded_again() {
     let (files, mut model) = keras_preset();
     let hub = ModelScope::new(files);
     load_with(HANDLE, &hub.options());
-    // Of the same size, so that the digest alone tells.
+    // The size stays, so that only the digest tells the difference.
     hub.change("config.json", |json| json["config"]["dropout"] = json!(0.2));
     hub.take_log();
     let dropout =
         |handle| config_of(&*open(handle, &hub.options()).unwrap())["config"]["dropout"].clone();
     assert_eq!(dropout(HANDLE), 0.2);
     assert_eq!(hub.take_log(), [LIST, FILE]);
-    // A file that is gone there is not used here.
+    // A cached file that the hub has removed is not used.
     let changed = hub.model.lock().unwrap().files.remove(CONFIG).unwrap();
     model.insert(CONFIG.to_owned(), changed);
     let error = open(HANDLE, &hub.options()).unwrap_err();
     assert!(matches!(&error, HubError::NoMarkerFile { .. }), "{error}");
-    // A commit does not change: nothing is asked about what is here.
+    // A commit never changes: no request is made for cached files.
     let pinned = format!("{HANDLE}@{COMMIT}");
     fs::rename(hub.path("master"), hub.path(COMMIT)).unwrap();
     hub.take_log();
@@ -84,7 +84,7 @@ fn files_beyond_the_end_of_the_list_are_asked_for() {
     hub.model.lock().unwrap().listed = 3000;
     assert_eq!(load_with(HANDLE, &hub.options()), model);
     hub.take_log();
-    // What the hub does not have is asked for again; what it has is here.
+    // Files that the hub lacks are requested again; the others come from the cache.
     assert_eq!(load_with(HANDLE, &hub.options()), model);
     let log = hub.take_log();
     assert!(log.iter().all(|it| it == LIST || it == FILE), "{log:?}");
@@ -129,7 +129,7 @@ fn what_is_missing_is_named() {
     let opened = open(&hub.options()).unwrap();
     let error = open(&offline).unwrap().fetch("model.weights.h5").unwrap_err();
     assert!(is_offline(error, "model.weights.h5"));
-    // The same where the hub does not answer.
+    // The same holds if the hub does not answer.
     hub.answer(|_| Some(failure(500, 0, "Down")));
     let error = open(&hub.options()).unwrap().fetch("model.weights.h5").unwrap_err();
     let expected = format!("{HANDLE}/model.weights.h5");
@@ -194,7 +194,7 @@ fn folders_of_older_clients_are_used() {
         assert_eq!(hub.take_log(), [""; 0]);
         assert_eq!(load_with(HANDLE, &hub.options()), model);
         assert_eq!(hub.take_log(), [LIST]);
-        // And what is new goes there too.
+        // New files go to that folder too.
         fs::remove_file(folder.join("config.json")).unwrap();
         open(HANDLE, &hub.options()).unwrap();
         assert!(folder.join("config.json").exists());

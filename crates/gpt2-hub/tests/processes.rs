@@ -1,5 +1,5 @@
-//! Processes that download the same model into the same cache, at once or one after another that
-//! was killed. Each runs `fetch.rs`.
+//! Processes that download the same model into the same cache: at the same time, or one after
+//! another that was killed. Each runs `fetch.rs`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,7 +32,7 @@ fn slow_hub(pause: Duration) -> Hub {
     })
 }
 
-/// A program, with nothing of the environment but what the hub is.
+/// Program with an environment that holds only the hub's settings.
 fn with_hub(hub: &Hub, mut program: Command) -> Command {
     for (variable, _) in std::env::vars_os() {
         let name = variable.to_string_lossy();
@@ -61,7 +61,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The process has found the whole model.
+/// Asserts that the process finds the whole model.
 #[track_caller]
 fn assert_succeeds(process: Child) {
     let output = process.wait_with_output().unwrap();
@@ -72,7 +72,7 @@ fn assert_succeeds(process: Child) {
     assert!(found == [&files[CONFIG][..], &files[WEIGHTS]], "{paths}");
 }
 
-/// The process has ended with an error that `Debug` shows so.
+/// Asserts that the process ends with this error, in its `Debug` form.
 #[track_caller]
 fn assert_fails(process: Child, error: &str) {
     let output = process.wait_with_output().unwrap();
@@ -80,13 +80,13 @@ fn assert_fails(process: Child, error: &str) {
     assert!(output.status.code() == Some(1) && text.starts_with(error), "{text}");
 }
 
-/// How often the weights were sent, in part or whole.
+/// Number of answers with the weights, in part or whole.
 fn sent(hub: &Hub) -> usize {
     let requests = hub.server.requests();
     requests.iter().filter(|it| it.method == "GET" && it.path.ends_with(WEIGHTS)).count()
 }
 
-/// All files of the cache are whole, and none that is not is left.
+/// Asserts that all files of the cache are complete, and that no partial files are left.
 fn assert_tidy(hub: &Hub) {
     let files = large_preset();
     let blobs: BTreeMap<_, _> =
@@ -109,7 +109,7 @@ fn two_and_sixteen_processes_at_once_download_once() {
 #[test]
 fn without_locks_sixteen_processes_make_one_good_file() {
     let hub = slow_hub(Duration::from_millis(3));
-    // No lock can be made in a file.
+    // A file in place of the folder of locks: no lock can be made.
     fs::write(hub.cache.path().join(".locks"), "").unwrap();
     let start = || fetching(&hub).spawn().unwrap();
     let processes: Vec<_> = (0..16).map(|_| start()).collect();
@@ -125,9 +125,9 @@ fn processes_that_are_killed_leave_good_files_or_none() {
     let files = large_preset();
     let (mut downloads, mut largest) = (0, 0);
     for kill in 0..kills {
-        // Every other time while the weights arrive, else at any moment.
+        // Every other kill comes while the weights arrive, the rest at any time.
         let (awaited, longest) = if kill % 2 == 0 { (WEIGHTS, 25.0) } else { ("", 120.0) };
-        // Moments that the golden ratio spreads evenly.
+        // The golden ratio spreads the moments evenly.
         let moment = longest * (0.618_034 * f64::from(kill)).fract();
         let asked = hub.server.requests().len();
         let mut process = fetching(&hub).spawn().unwrap();
@@ -162,7 +162,7 @@ fn processes_that_are_killed_leave_good_files_or_none() {
     );
 }
 
-/// Checks that what has a name is whole; returns how many files are not.
+/// Checks that files with their final names are complete. Returns the number of partial files.
 fn check_cache(folder: &Path, files: &BTreeMap<String, Vec<u8>>) -> usize {
     if !folder.exists() {
         return 0;
@@ -193,7 +193,7 @@ fn check_cache(folder: &Path, files: &BTreeMap<String, Vec<u8>>) -> usize {
 fn a_disk_that_is_full_is_an_error_and_leaves_nothing() {
     let hub = slow_hub(Duration::ZERO);
     let mut shell = Command::new("sh");
-    // No file of more than some hundred kilobytes.
+    // The process may write no file larger than some hundred kilobytes.
     let script = r#"trap "" XFSZ; ulimit -f 200; exec "$0" "$@""#;
     shell.args(["-c", script]).arg(env!("CARGO_BIN_EXE_gpt2-hub-fetch"));
     assert_fails(with_hub(&hub, shell).spawn().unwrap(), "File(Write {");
@@ -223,7 +223,7 @@ fn flags_and_homes_are_those_of_the_environment() {
     assert!(home.join(".cache/huggingface/hub/models--a--b/refs/main").exists());
 }
 
-/// Content of each file below a folder, or where it leads if it is a link.
+/// Content of each file below a folder, or the target if the file is a link.
 #[cfg(unix)]
 fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut tree = files_of(folder);
@@ -243,7 +243,7 @@ fn hugging_faces_own_client_and_ours_share_a_cache() {
     let cdn = HubServer::start(move |request| Response::file(request, &bytes, "\"cdn\""));
     let hub = Hub::new(files.clone());
     hub.model.lock().unwrap().cdn = Some(cdn.url());
-    // All that we ask for, so that both sides know the same.
+    // Requests all files, so that both sides know the same.
     load_with("hf://a/b", &hub.options());
     let ours = tree(&hub.folder());
     let absent = format!(".no_exist/{COMMIT}/");
@@ -259,10 +259,10 @@ fn hugging_faces_own_client_and_ours_share_a_cache() {
     assert_eq!(paths.len(), names.len());
     hub.server.take_log();
     cdn.take_log();
-    // What they have, we find.
+    // This library finds their files.
     let offline = hub.options().with_hugging_face_cache(cache.path()).with_offline(true);
     assert_eq!(load_with("hf://a/b", &offline), model);
-    // What we have, they find.
+    // They find the files of this library.
     let paths = clients::hugging_face(&hub, hub.cache.path(), true, &names).unwrap();
     for (name, path) in names.iter().zip(paths) {
         match name.strip_prefix('!') {
@@ -271,7 +271,7 @@ fn hugging_faces_own_client_and_ours_share_a_cache() {
         }
     }
     assert!(hub.server.requests().is_empty() && cdn.requests().is_empty());
-    // And with the hub at hand they ask, and download nothing.
+    // Online, they make requests but download nothing.
     clients::hugging_face(&hub, hub.cache.path(), false, &names).unwrap();
     assert!(hub.server.take_log().iter().all(|line| line.starts_with("HEAD ")));
     assert!(cdn.requests().is_empty());

@@ -1,4 +1,4 @@
-//! Refusals by hubs, and of what hubs and caches hold.
+//! Refusals by hubs, and refusals of unsafe content of hubs and caches.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::support::*;
 #[test]
 fn messages_hold_no_secrets() {
     let hub = Hub::new(transformers_preset().0);
-    // Nobody listens there.
+    // Nothing listens there.
     let cdn = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     hub.model.lock().unwrap().cdn = Some(format!("http://{cdn}"));
     let options = hub.options().with_hugging_face_token(Some("hf_secret"));
@@ -57,7 +57,7 @@ fn a_password_in_an_endpoint_is_not_shown() {
     assert!(!format!("{error} {error:?}").contains("word"), "{error:?}");
 }
 
-/// A hub's answer to the first question, and its outcome.
+/// Outcome of a load, for a hub that gives this answer to the first request.
 fn refused(
     handle: &str,
     answer: impl Fn(usize) -> Response + Send + Sync + 'static,
@@ -101,7 +101,7 @@ fn each_refusal_has_its_own_error() {
     assert!(matches!(error, HubError::Request { kind: Kind::Unauthorized, .. }), "{error}");
     let (error, _) = refused("hf://a/b", status(403));
     assert!(matches!(error, HubError::Request { kind: Kind::Forbidden, .. }), "{error}");
-    // Not the hub's own 404: that of another server, say.
+    // A 404 that is not the hub's own, for example a proxy's.
     let (error, _) = refused("hf://a/b", status(404));
     assert!(matches!(error, HubError::Request { kind: Kind::NotFound, .. }), "{error}");
     let (error, asked) = refused("hf://a/b", status(418));
@@ -110,7 +110,7 @@ fn each_refusal_has_its_own_error() {
         "{error}"
     );
     assert_eq!(asked, 1);
-    // Those that may pass are tried again.
+    // Temporary failures are retried.
     for temporary in [500, 502, 503, 504] {
         let (error, asked) = refused("hf://a/b", status(temporary));
         assert!(
@@ -164,7 +164,7 @@ fn a_hub_that_asks_for_a_pause_gets_it() {
     );
     let start = Instant::now();
     open("hf://a/b", &hub.options()).unwrap();
-    // One for each of the two questions about the file.
+    // One for each of the two requests about the file.
     assert!(start.elapsed() >= Duration::from_secs(2));
 }
 
@@ -208,7 +208,7 @@ fn names_from_the_hub_lead_nowhere() {
         assert!(files_of(hub.cache.path()).is_empty());
     }
     for name in ["../x", "/x", "a\\b", "C:x", "a\0b", "NUL.safetensors", "x\u{1}y"] {
-        // As an index names its shards.
+        // As an index would name its shards.
         let hub = Hub::new(files.clone());
         let folder = open("hf://a/b", &hub.options()).unwrap();
         let error = folder.fetch(name).unwrap_err();
@@ -230,7 +230,7 @@ fn links_out_of_the_cache_are_refused() {
     std::os::unix::fs::symlink(&secret, &config).unwrap();
     let error = open("hf://a/b", &hub.options()).unwrap_err();
     assert!(matches!(&error, HubError::UnsafeFileName { name, .. } if name == "config.json"));
-    // A link whose end was removed is as good as none.
+    // A broken link counts as an absent file.
     fs::remove_file(&secret).unwrap();
     open("hf://a/b", &hub.options()).unwrap();
     assert!(!secret.exists());
@@ -274,7 +274,7 @@ fn a_cache_that_cannot_be_written_to_can_be_read() {
     let (files, model) = transformers_preset();
     let hub = Hub::new(files);
     assert_eq!(hub.load().unwrap(), model);
-    // Where the commit would be noted, and that a file is absent.
+    // The cache would record the commit and absent files there.
     for name in ["refs", ".no_exist", "blobs/x"] {
         let path = hub.folder().join(name);
         let _ = fs::remove_dir_all(&path);
@@ -292,7 +292,7 @@ fn a_host_that_is_out_of_reach_is_asked_once_more_and_that_is_told() {
     let hub = Hub::new(transformers_preset().0);
     let lines = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&lines);
-    // Nobody listens there.
+    // Nothing listens there.
     let options = hub
         .options()
         .with_retries(5)

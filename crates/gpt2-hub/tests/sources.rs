@@ -1,4 +1,4 @@
-//! Models that are on two hubs, and the files of them in caches.
+//! Models on two hubs, and their cached files.
 
 use std::fs;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Hubs {
         assert_eq!(everything(&*open_either(options).unwrap()).unwrap(), self.model);
     }
 
-    /// Numbers of requests to each hub since the last time.
+    /// Number of requests to each hub since the last call.
     fn counts(&self) -> [usize; 2] {
         [self.kaggle.take_log().len(), self.hugging_face.server.take_log().len()]
     }
@@ -70,7 +70,7 @@ fn kaggle_is_first_and_hugging_face_stands_in() {
     hubs.load(&hubs.options());
     let [kaggle, hugging_face] = hubs.counts();
     assert!(kaggle > 0 && hugging_face == 0);
-    // In the cache of one: nobody is asked, and the other is not needed.
+    // The model is in one hub's cache: no request is made, and the other hub is not needed.
     hubs.load(&hubs.options());
     hubs.load(&hubs.options().with_kaggle_endpoint(NOWHERE).with_offline(true));
     assert_eq!(hubs.counts(), [0, 0]);
@@ -81,7 +81,7 @@ fn kaggle_is_first_and_hugging_face_stands_in() {
     assert!(kaggle == 0 && hugging_face > 0);
     hubs.load(&hubs.options().with_offline(true));
     assert_eq!(hubs.counts(), [0, 0]);
-    // Kaggle is up again, but the files are here already.
+    // Kaggle answers again, but the files are cached already.
     hubs.load(&hubs.options());
     assert_eq!(hubs.counts()[0], 0);
 }
@@ -90,7 +90,7 @@ fn kaggle_is_first_and_hugging_face_stands_in() {
 fn the_place_of_which_most_is_here_is_taken() {
     let hubs = Hubs::new();
     let options = hubs.options();
-    // Of Kaggle no more than the config.
+    // Only the config comes from Kaggle.
     open(KAGGLE, &options).unwrap();
     assert_eq!(load_with(HUGGING_FACE, &options), hubs.model);
     hubs.counts();
@@ -112,7 +112,7 @@ fn where_both_fail_both_are_named() {
     let HubError::NoSource { failures, .. } = &error else { panic!("{error}") };
     assert!(failures.iter().all(|failure| matches!(failure, HubError::Offline { .. })));
     assert_eq!(hubs.counts(), [0, 0]);
-    // What the user must do about one of them is not hidden by the other.
+    // The remedy for one hub is shown even if the other hub fails too.
     hubs.kaggle.model.lock().unwrap().kaggle = Box::new(|_| Some(Response::new(403)));
     hubs.hugging_face.model.lock().unwrap().files.clear();
     let text = open_either(&hubs.options()).unwrap_err().to_string();
@@ -149,7 +149,7 @@ fn what_is_in_the_caches_is_found_without_a_question() {
     fetch(&*folder, "assets/tokenizer/vocabulary.json").unwrap();
     fetch(&*folder, "assets/tokenizer/merges.txt").unwrap();
     hubs.counts();
-    // Of what is not whole nothing is said.
+    // Incomplete files are not listed.
     fs::write(hubs.kaggle.path("3/model.weights.h5"), "half").unwrap();
     fs::write(hubs.kaggle.path("3/.task.json.1-0.incomplete"), "half").unwrap();
     let found = cached_files(&handles(), &options);
@@ -161,7 +161,7 @@ fn what_is_in_the_caches_is_found_without_a_question() {
     assert_eq!(source, HUGGING_FACE);
     assert!(files.iter().any(|file| file.ends_with("assets/tokenizer/merges.txt")), "{files:?}");
     assert!(files.iter().all(|file| file.is_file()) && *size > kaggle.size);
-    // With the version that is the newest here.
+    // The source has the newest cached version.
     let unpinned = "kaggle://keras/gpt2/keras/gpt2_base_en".parse().unwrap();
     assert_eq!(cached_files(&[unpinned], &options)[0].files, kaggle.files);
     assert_eq!(hubs.counts(), [0, 0]);

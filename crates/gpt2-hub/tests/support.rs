@@ -1,4 +1,5 @@
-//! Small models as files of bytes, and loaders that fetch what a reader of models asks for.
+//! Small models as files of bytes, and loaders that fetch the files that a reader of models
+//! requests.
 
 use std::fs;
 use std::path::Path;
@@ -10,11 +11,11 @@ use tempfile::TempDir;
 
 pub use crate::fakes::Files;
 
-/// File by which models are recognised.
+/// File that every model has.
 pub const CONFIG: &str = "config.json";
-/// Files that a model may lack. Those here do.
+/// Files that a model may lack. The models of these tests lack them.
 const OPTIONAL: [&str; 3] = ["task.json", "preprocessor.json", "tokenizer_config.json"];
-/// Files of each layout in the order in which a loader asks for them, the weights last.
+/// Files of each layout in the order in which a loader requests them, the weights last.
 const KERAS: [&str; 7] = [
     CONFIG,
     "task.json",
@@ -30,12 +31,12 @@ const TRANSFORMERS: [&str; 5] =
 const VOCABULARY: &str = r#"{"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3}"#;
 const MERGES: &str = "#version: 0.2\na b\n";
 
-/// Bytes without a pattern.
+/// Pseudo-random bytes.
 pub fn noise(size: usize) -> Vec<u8> {
     (1..=size as u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
-/// Files of a model in Keras' layout; and those of them that a loaded model is made of.
+/// Files of a model in Keras' layout, and the subset that a loaded model consists of.
 pub fn keras_preset() -> (Files, Files) {
     let config = json!({"class_name": "Model", "config": {"dropout": 0.1, "layers": [1, 2]}});
     preset(&[
@@ -47,7 +48,7 @@ pub fn keras_preset() -> (Files, Files) {
     ])
 }
 
-/// Files of a model in transformers' layout; and those of them that a loaded model is made of.
+/// Files of a model in transformers' layout, and the subset that a loaded model consists of.
 pub fn transformers_preset() -> (Files, Files) {
     preset(&[
         (CONFIG, json!({"model_type": "model", "n_layer": 2}).to_string().as_bytes()),
@@ -79,7 +80,7 @@ pub fn write_files(folder: &Path, files: &Files) {
     }
 }
 
-/// Opens a handle, of whose model the config is fetched.
+/// Opens a handle and fetches the model's config.
 pub fn open(handle: &str, options: &HubOptions) -> Result<Arc<dyn RemoteFolder>, HubError> {
     let folder = gpt2_hub::open(handle, &[handle.parse::<HubHandle>()?], CONFIG, options)?;
     fetch(&*folder, CONFIG)?;
@@ -106,15 +107,15 @@ fn names(folder: &dyn RemoteFolder) -> &'static [&'static str] {
     }
 }
 
-/// Fetches the files that a loaded model is made of.
+/// Fetches the files that a loaded model consists of.
 pub fn weights(folder: &dyn RemoteFolder) -> Result<Files, HubError> {
     let names = names(folder);
     let names = [CONFIG, names[names.len() - 1]];
     names.into_iter().map(|name| Ok((name.to_owned(), fetch(folder, name)?))).collect()
 }
 
-/// Fetches what a loader of the whole model asks for, optional files too. As for a loader of
-/// gpt2-presets, an optional file that nobody can be asked for is absent.
+/// Fetches all files that a loader of the whole model requests, including optional ones. As in
+/// gpt2-presets, an optional file counts as absent if no request is possible.
 pub fn everything(folder: &dyn RemoteFolder) -> Result<Files, HubError> {
     for name in names(folder) {
         match folder.fetch(name) {
@@ -135,7 +136,7 @@ pub fn load_from(handle: &str, options: HubOptions) -> Result<Files, HubError> {
     weights(&*open(handle, &options)?)
 }
 
-/// Fetches the whole model, which must be there.
+/// Fetches the whole model, which must exist.
 pub fn load_with(handle: &str, options: &HubOptions) -> Files {
     everything(&*open(handle, options).unwrap()).unwrap()
 }

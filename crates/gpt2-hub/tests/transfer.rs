@@ -1,4 +1,4 @@
-//! Downloads over connections that break and from servers that misbehave: the right file or none.
+//! Downloads over broken connections and from servers that misbehave: the right file or none.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -12,8 +12,8 @@ use crate::support::*;
 
 const WEIGHTS: &str = "model.safetensors";
 
-/// Loads a model of whose weights `fault` changes the right answers; it is told how often they
-/// were asked for before.
+/// Loads a model from a hub where `fault` changes the answers with the weights. `fault` also
+/// receives the number of earlier requests for them.
 fn load_through(
     fault: impl Fn(&Request, Response, usize) -> Response + Send + Sync + 'static,
 ) -> (Result<Files, HubError>, Hub) {
@@ -28,21 +28,21 @@ fn model() -> Files {
     transformers_preset().1
 }
 
-/// The bytes of the file, and its name in the cache.
+/// Bytes of the weights, and the name of their blob in the cache.
 fn weights() -> (Vec<u8>, String) {
     let bytes = transformers_preset().0.remove(WEIGHTS).unwrap();
     let name = etag(WEIGHTS, &bytes);
     (bytes, name)
 }
 
-/// Beginnings of the requests for the weights, if not at the first byte.
+/// First bytes of the requests for the weights; none for a request of the whole file.
 fn starts(hub: &Hub) -> Vec<Option<usize>> {
     let requests = hub.server.requests();
     let weights = requests.iter().filter(|request| request.path.ends_with(WEIGHTS));
     weights.filter(|request| request.method == "GET").map(Request::range_start).collect()
 }
 
-/// The names of what is not whole, in the folder of the blobs.
+/// Names of partial files in the folder of blobs.
 fn partials(hub: &Hub) -> Vec<String> {
     let names = files_of(&hub.folder().join("blobs")).into_keys();
     names.filter(|name| name.starts_with('.')).collect()
@@ -54,7 +54,7 @@ fn assert_whole(result: Result<Files, HubError>, hub: &Hub) {
     assert_eq!(partials(hub), [""; 0]);
 }
 
-/// Nothing has the file's name.
+/// Asserts that no file has the blob's name.
 #[track_caller]
 fn assert_absent(hub: &Hub) {
     let (_, name) = weights();
@@ -98,7 +98,7 @@ fn a_connection_may_break_often_while_it_brings_something() {
         load_through(move |_, response, _| response.with_fault(Fault::DropAfter(step)));
     assert_whole(result, &hub);
     assert_eq!(starts(&hub).len(), 20);
-    // Without anything new it is given up: here, all are the same bytes.
+    // Attempts without new bytes are limited. Here every attempt brings the same bytes.
     let (result, hub) = load_through(move |request, _, _| {
         let whole = Request { headers: Vec::new(), ..request.clone() };
         Response::file(&whole, &weights().0, "\"x\"").with_fault(Fault::DropAfter(step))
@@ -130,7 +130,7 @@ fn a_server_that_cannot_send_parts_sends_the_whole_again() {
     });
     assert_whole(result, &hub);
     assert_eq!(starts(&hub), [None, Some(500), None]);
-    // Where even the whole is out of range, there is an end.
+    // If even the whole file is out of range, the download ends.
     let (result, hub) = load_through(|_, _, _| Response::new(416));
     assert!(matches!(result.unwrap_err(), HubError::Request { kind: Kind::Unexpected { .. }, .. }));
     assert_absent(&hub);
@@ -138,7 +138,7 @@ fn a_server_that_cannot_send_parts_sends_the_whole_again() {
 
 #[test]
 fn parts_of_two_versions_are_not_put_together() {
-    // The first part is of another version, with another ETag: the server sends the whole.
+    // The first part is of another version, with another ETag: the server sends the whole file.
     let (result, hub) = load_through(|_, response, before| match before {
         0 => Response::new(200)
             .with_header("etag", "\"old\"")
@@ -149,7 +149,7 @@ fn parts_of_two_versions_are_not_put_together() {
     assert_whole(result, &hub);
     let requests = hub.server.requests();
     assert_eq!(requests.last().unwrap().header("if-range"), Some("\"old\""));
-    // A server that does not know If-Range: its part says which version it is of.
+    // A server that ignores If-Range: the ETag of its part tells the version.
     for says in ["\"new\"", "none"] {
         let (result, hub) = load_through(move |request, mut response, before| {
             response.headers.retain(|(name, _)| name != "etag");
@@ -169,7 +169,7 @@ fn parts_of_two_versions_are_not_put_together() {
                 _ => response,
             }
         });
-        // Or it shows at the end, by the content.
+        // Without an ETag, the content tells it at the end.
         assert_whole(result, &hub);
         assert_eq!(starts(&hub), [None, Some(500), None]);
     }
@@ -177,7 +177,7 @@ fn parts_of_two_versions_are_not_put_together() {
 
 #[test]
 fn a_file_of_which_nothing_is_known_is_not_put_together_at_all() {
-    // Neither size nor checksum nor version.
+    // The mirror tells neither size, checksum nor version.
     let mirror = |fault: fn(Response, usize) -> Response| {
         Hub::with_faults(transformers_preset().0, move |request, mut response, before| {
             response.headers.retain(|(name, _)| name != "etag");
@@ -230,14 +230,14 @@ fn a_wrong_size_is_no_file() {
         );
         assert!(error.to_string().contains(&format!("{wrong} bytes, expected {size}")), "{error}");
         assert_absent(&hub);
-        // Once is no harm.
+        // One wrong answer is harmless.
         let (result, hub) = load_through(move |_, response, before| match before {
             0 => response.with_header("content-length", wrong),
             _ => response,
         });
         assert_whole(result, &hub);
     }
-    // Without a length, what comes is counted.
+    // Without a length, the bytes are counted.
     let (result, hub) = load_through(|_, response, _| {
         let mut body = response.body.clone();
         body.extend([0; 5000]);
@@ -276,7 +276,7 @@ fn a_wrong_content_is_downloaded_once_more_and_then_refused() {
     assert_eq!(starts(&hub), [None, None]);
     assert_eq!(partials(&hub), [""; 0]);
     assert_absent(&hub);
-    // Small files have the checksum of git.
+    // Small files have git's checksum.
     let hub = Hub::with_faults(transformers_preset().0, |request, mut response, _| {
         if request.method == "GET" {
             response.body[3] ^= 1;
@@ -287,7 +287,7 @@ fn a_wrong_content_is_downloaded_once_more_and_then_refused() {
     assert!(matches!(error, HubError::ChecksumMismatch { algorithm: "SHA-1 of git", .. }));
 }
 
-/// A gzip file that holds `bytes` as they are.
+/// Gzip file with `bytes` stored uncompressed.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut crc = u32::MAX;
     for byte in bytes {
@@ -348,7 +348,7 @@ fn redirects_come_to_an_end() {
     }
 }
 
-/// Puts what a killed process may have left beside the weights.
+/// Creates the partial file of a killed process beside the weights.
 fn leave(hub: &Hub, number: usize, bytes: &[u8], etag: Option<&str>) {
     let blobs = hub.folder().join("blobs");
     fs::create_dir_all(&blobs).unwrap();
@@ -374,12 +374,12 @@ fn what_others_have_left_is_used_and_removed() {
     let right = Some(&etag[..]);
     assert_eq!(load(&[(&bytes[..100], right), (&bytes[..700], right), (b"", None)]), [Some(700)]);
     assert_eq!(load(&[(&bytes, right)]), [], "it lacked its name only");
-    // Of another version: the server sends the whole.
+    // A part of another version: the server sends the whole file.
     assert_eq!(load(&[(&[7; 600], Some("\"old\""))]), [Some(600)]);
-    // It does not say of which version it is: the content shows that.
+    // A part of an unknown version: the content tells it at the end.
     assert_eq!(load(&[(&bytes[..500], None)]), [Some(500)]);
     assert_eq!(load(&[(&[7; 500], None)]), [Some(500), None]);
-    // A process that was killed while it wrote the ETag; and the bytes of a disk that lost some.
+    // A process that was killed while it wrote the ETag, and bytes that a disk lost.
     assert_eq!(load(&[(&bytes[..500], Some("\"ab"))]), [Some(500)]);
     assert_eq!(load(&[(&[0; 500], right)]), [Some(500), None]);
     assert_eq!(load(&[(&vec![1; bytes.len() + 1], right)]), [None]);
@@ -417,7 +417,7 @@ fn refusals_of_the_file_itself_have_their_own_errors() {
     ));
     assert_eq!(starts(&hub).len(), 3);
     assert_absent(&hub);
-    // An answer that is neither yes nor no.
+    // An answer that is neither success nor failure.
     let (result, hub) = load_through(move |_, _, _| Response::new(204));
     assert!(matches!(
         result.unwrap_err(),
@@ -438,7 +438,7 @@ fn a_lock_that_nobody_gives_up_is_not_waited_for_for_ever() {
     assert_whole(load_from("hf://a/b", options), &hub);
     // Twice the time that a server may be silent.
     assert!((600..5000).contains(&start.elapsed().as_millis()));
-    // And a folder without locks.
+    // A folder without locks.
     let hub = Hub::new(transformers_preset().0);
     fs::write(hub.cache.path().join(".locks"), "").unwrap();
     let (bytes, name) = weights();

@@ -1,10 +1,10 @@
-//! Arguments of samplers, optimizers, schedules and `fit`: parsed from text and checked.
+//! Arguments of samplers, optimizers, schedules and `fit`: parsing and checks.
 
 use serde_json::{Map, Value};
 
 use crate::error::TaskError;
 
-/// Adds arguments of the form `name=value` to an object. An error says what is wrong with one.
+/// Adds arguments of the form `name=value` to an object. The error names the fault.
 pub(crate) fn read_arguments<'a>(
     arguments: impl Iterator<Item = &'a str>,
     object: &mut Map<String, Value>,
@@ -14,7 +14,7 @@ pub(crate) fn read_arguments<'a>(
             .split_once('=')
             .ok_or_else(|| format!("`{argument}` is not of the form `name=value`"))?;
         let (name, value) = (name.trim(), value.trim());
-        // What is not a number, a truth value or a list is a word.
+        // Anything but a number, a boolean or a list is a string.
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
         if object.insert(name.to_owned(), value).is_some() {
             return Err(format!("`{name}` is given twice"));
@@ -23,7 +23,7 @@ pub(crate) fn read_arguments<'a>(
     Ok(())
 }
 
-/// The error for an argument that is out of range.
+/// Error for an argument that is out of range.
 pub(crate) fn invalid(
     owner: &str,
     argument: &'static str,
@@ -38,7 +38,7 @@ pub(crate) fn invalid(
     }
 }
 
-/// Refuses an argument unless `valid`.
+/// Rejects an argument unless `valid`.
 pub(crate) fn check(
     valid: bool,
     owner: &str,
@@ -52,7 +52,7 @@ pub(crate) fn check(
     Err(invalid(owner, argument, expected, found))
 }
 
-/// Refuses a number that is negative, or not finite in the floats that schedules compute with.
+/// Rejects a number that is negative, or not finite in the floats that schedules compute with.
 pub(crate) fn check_number(
     owner: &str,
     argument: &'static str,
@@ -62,7 +62,7 @@ pub(crate) fn check_number(
     check(valid, owner, argument, "a finite number that is not negative", value)
 }
 
-/// Refuses a number of steps of 0.
+/// Rejects 0 steps.
 pub(crate) fn check_steps(
     owner: &str,
     argument: &'static str,
@@ -71,7 +71,7 @@ pub(crate) fn check_steps(
     check(steps > 0, owner, argument, "at least 1", steps)
 }
 
-/// Refuses a number outside of `0 <= x < 1`.
+/// Rejects a number outside of `0 <= x < 1`.
 pub(crate) fn check_fraction(
     owner: &str,
     argument: &'static str,
@@ -81,7 +81,7 @@ pub(crate) fn check_fraction(
     check(valid, owner, argument, "at least 0 and below 1", found)
 }
 
-/// Refuses a number that is not above 0.
+/// Rejects a number that is not positive.
 pub(crate) fn check_positive(
     owner: &str,
     argument: &'static str,
@@ -90,7 +90,7 @@ pub(crate) fn check_positive(
     check(found > 0.0 && found.is_finite(), owner, argument, "a positive number", found)
 }
 
-/// Refuses a count of 0.
+/// Rejects a count of 0.
 pub(crate) fn check_count(
     owner: &str,
     argument: &'static str,

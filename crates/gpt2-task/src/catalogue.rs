@@ -1,6 +1,7 @@
-//! Names that are parsed as samplers, optimizers and schedules, with their arguments and defaults.
+//! Catalogue of the samplers, optimizers and schedules that can be parsed from text, with their
+//! arguments and defaults.
 //!
-//! For help texts and messages of programs. Samplers and optimizers are listed from the parsers'
+//! Programs use it for help texts and messages. Samplers and optimizers come from the parsers'
 //! tables and the defaults of their types, schedules from a table beside their parser.
 //!
 //! ```
@@ -19,13 +20,13 @@ use crate::generation::samplers::config::{NAMES, SamplerConfig};
 use crate::training::optimizers::config::{RULES, SETTINGS, get};
 use crate::training::schedule::text::SCHEDULES;
 
-/// Something with a name and arguments, as text `name:argument=value,…`.
+/// Named choice with arguments, as text `name:argument=value,…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Choice {
     /// Name.
     pub name: &'static str,
-    /// Arguments that it takes, in the order of its type.
+    /// Arguments, in the order of the type's fields.
     pub arguments: Vec<Argument>,
 }
 
@@ -35,7 +36,7 @@ pub struct Choice {
 pub struct Argument {
     /// Name.
     pub name: String,
-    /// Default: a value, `none`, or the place that it is taken from.
+    /// Default: a value, `none`, or the source of the value.
     pub default: String,
 }
 
@@ -69,11 +70,11 @@ pub fn samplers() -> Vec<Choice> {
     NAMES.into_iter().filter_map(choice).collect()
 }
 
-/// Optimizers for [`optimizers::get`](crate::optimizers::get), without the arguments that all of
-/// them have: [`optimizer_settings`].
+/// Optimizers for [`optimizers::get`](crate::optimizers::get). Arguments that all of them have are
+/// listed by [`optimizer_settings`].
 pub fn optimizers() -> Vec<Choice> {
     let choice = |name: &'static str| {
-        // The name of a rule has all its arguments.
+        // The full name of a rule contains all its arguments.
         let full = get(name).ok()?.name();
         let (_, arguments) = full.split_once(':').unwrap_or_default();
         let pairs = arguments.split(',').filter_map(|argument| argument.split_once('='));
@@ -101,7 +102,7 @@ fn text(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::String(text) => text.clone(),
-        // A 32-bit float that became one of 64 bits has digits that nobody wrote.
+        // A 32-bit float that is widened to 64 bits shows spurious digits.
         Value::Number(number) if number.is_f64() => {
             format!("{:?}", number.as_f64().unwrap_or_default() as f32)
         }
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
     use crate::training::schedule::learning_rate::LearningRate;
 
-    /// Names that serde lists in its message about an unknown one.
+    /// Names in serde's message about an unknown one.
     fn listed(message: &str) -> Vec<&str> {
         let (_, list) = message.split_once("expected one of ").unwrap();
         list.split('`').skip(1).step_by(2).collect()

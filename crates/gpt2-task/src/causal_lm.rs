@@ -1,4 +1,4 @@
-//! A GPT-2 with a head: the model that users work with.
+//! `Gpt2CausalLm`: GPT-2 with a language-model head.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,12 +21,12 @@ use crate::training_batch::TrainingBatch;
 
 /// GPT-2 as a causal language model (`keras_hub/src/models/gpt2/gpt2_causal_lm.py`).
 ///
-/// With a preprocessor it works on text, without one on token ids. The logits are computed with
-/// the token embedding in reverse.
+/// With a preprocessor, the model works on text; without one, on token ids. The head computes
+/// logits with the transposed token embedding.
 ///
-/// Generation takes `&self`: threads share a model behind an [`Arc`](std::sync::Arc), without a lock
-/// around the weights. [`GenerateOptions::with_seed`](crate::GenerateOptions::with_seed) makes each
-/// answer independent of the other threads'.
+/// Generation takes `&self`: threads can share a model in an [`Arc`](std::sync::Arc), without a
+/// lock. With [`GenerateOptions::with_seed`](crate::GenerateOptions::with_seed), an answer does not
+/// depend on other threads.
 #[doc(alias = "GPT2CausalLM")]
 pub struct Gpt2CausalLm {
     backbone: OwnedBackbone,
@@ -34,17 +34,16 @@ pub struct Gpt2CausalLm {
     sampler: Box<dyn SearchStrategy>,
     training: TrainingSetup,
     seed: u64,
-    /// Generations since the model was compiled: each draws other numbers.
+    /// Generations since the model was compiled. Each one draws other random numbers.
     calls: AtomicU32,
 }
 
 impl Gpt2CausalLm {
-    /// A model that is compiled with KerasHub's defaults; see [`CompileOptions`].
+    /// Makes a model that is compiled with KerasHub's defaults; see [`CompileOptions`].
     ///
     /// # Errors
     ///
-    /// [`TaskError::VocabularyMismatch`] if the tokenizer has tokens that the backbone does not
-    /// have.
+    /// [`TaskError::VocabularyMismatch`] if the tokenizer has tokens that the backbone lacks.
     pub fn new(
         backbone: Gpt2Backbone,
         preprocessor: Option<Gpt2CausalLmPreprocessor>,
@@ -63,8 +62,8 @@ impl Gpt2CausalLm {
         Ok(model)
     }
 
-    /// Sets how the model generates and how it is trained: [`CompileOptions`], or a sampler alone, as
-    /// a value or as text. The sampler's random numbers start anew, and so does the optimizer.
+    /// Configures generation and training with [`CompileOptions`], or only generation with a
+    /// sampler, as a value or as text. The sampler's random numbers and the optimizer start anew.
     ///
     /// ```
     /// # let mut model = gpt2_task::testing::model();
@@ -80,9 +79,9 @@ impl Gpt2CausalLm {
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidSampler`] for a text that names no sampler,
+    /// [`TaskError::InvalidSampler`] for a text that is not a sampler, and
     /// [`TaskError::InvalidSamplerArgument`] or [`TaskError::InvalidTrainingArgument`] for an
-    /// argument that is out of range, or does not suit the model's vocabulary. The model is
+    /// argument that is out of range or does not suit the model's vocabulary. The model is
     /// unchanged then.
     pub fn compile(&mut self, options: impl IntoCompileOptions) -> Result<(), TaskError> {
         let options = options.into_compile_options()?;
@@ -97,22 +96,22 @@ impl Gpt2CausalLm {
         Ok(())
     }
 
-    /// The model without its head.
+    /// Model without its head.
     pub fn backbone(&self) -> &Gpt2Backbone {
         self.backbone.get()
     }
 
-    /// Gives the backbone back, to use or to save it by itself.
+    /// Returns the backbone, to use or save it separately.
     pub fn into_backbone(self) -> Gpt2Backbone {
         self.backbone.into_inner()
     }
 
-    /// Replaces the backbone, such as by one with better weights. The optimizer keeps its
-    /// state of parameters of the same path and size.
+    /// Replaces the backbone, for example by one with other weights. The optimizer keeps its state
+    /// for parameters with the same path and size.
     ///
     /// # Errors
     ///
-    /// [`TaskError::VocabularyMismatch`]; the model is unchanged then.
+    /// [`TaskError::VocabularyMismatch`]. The model is unchanged then.
     pub fn set_backbone(&mut self, backbone: Gpt2Backbone) -> Result<(), TaskError> {
         check_vocabulary(&backbone, self.preprocessor.as_ref())?;
         self.backbone = OwnedBackbone::new(backbone);
@@ -120,35 +119,34 @@ impl Gpt2CausalLm {
         Ok(())
     }
 
-    /// Adds LoRA to some dense layers and freezes all other parameters. `config` is a
-    /// [`LoraConfig`], or its rank alone; see [`Gpt2Backbone::enable_lora`].
+    /// Adds LoRA to dense layers and freezes all other parameters. `config` is a [`LoraConfig`] or
+    /// only its rank; see [`Gpt2Backbone::enable_lora`].
     ///
     /// # Errors
     ///
-    /// As [`Gpt2Backbone::enable_lora`]; the model is unchanged then.
+    /// Those of [`Gpt2Backbone::enable_lora`]. The model is unchanged then.
     pub fn enable_lora(&mut self, config: impl Into<LoraConfig>) -> Result<(), TaskError> {
         self.backbone.get_mut().enable_lora(config)?;
         self.forget_other_parameters();
         Ok(())
     }
 
-    /// Adds the product of the LoRA to the kernels; see [`Gpt2Backbone::merge_lora`].
+    /// Adds the LoRA products to the kernels; see [`Gpt2Backbone::merge_lora`].
     pub fn merge_lora(&mut self) {
         self.backbone.get_mut().merge_lora();
         self.forget_other_parameters();
     }
 
-    /// Freezes the parameters under these names, or has them trained again; see
-    /// [`Gpt2Backbone::set_trainable`].
+    /// Freezes or unfreezes the parameters under these names; see [`Gpt2Backbone::set_trainable`].
     ///
     /// # Errors
     ///
-    /// As [`Gpt2Backbone::set_trainable`]; the model is unchanged then.
+    /// Those of [`Gpt2Backbone::set_trainable`]. The model is unchanged then.
     pub fn set_trainable(&mut self, names: &[&str], trainable: bool) -> Result<(), TaskError> {
         Ok(self.backbone.get_mut().set_trainable(names, trainable)?)
     }
 
-    /// The learning rate of the next training step.
+    /// Learning rate of the next training step.
     pub fn learning_rate(&self) -> f64 {
         self.training.optimizer.learning_rate()
     }
@@ -157,17 +155,17 @@ impl Gpt2CausalLm {
     ///
     /// # Errors
     ///
-    /// As [`Optimizer::set_learning_rate`](crate::optimizers::Optimizer::set_learning_rate).
+    /// Those of [`Optimizer::set_learning_rate`](crate::optimizers::Optimizer::set_learning_rate).
     pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), TaskError> {
         self.training.optimizer.set_learning_rate(learning_rate)
     }
 
-    /// The optimizer that the model was compiled with.
+    /// Optimizer that the model was compiled with.
     pub fn optimizer(&self) -> &Optimizer {
         &self.training.optimizer
     }
 
-    /// The preprocessor of text, if any.
+    /// Preprocessor of text. None for a model that works on token ids.
     pub fn preprocessor(&self) -> Option<&Gpt2CausalLmPreprocessor> {
         self.preprocessor.as_ref()
     }
@@ -176,7 +174,7 @@ impl Gpt2CausalLm {
     ///
     /// # Errors
     ///
-    /// [`TaskError::VocabularyMismatch`]; the model is unchanged then.
+    /// [`TaskError::VocabularyMismatch`]. The model is unchanged then.
     pub fn set_preprocessor(
         &mut self,
         preprocessor: Option<Gpt2CausalLmPreprocessor>,
@@ -186,7 +184,7 @@ impl Gpt2CausalLm {
         Ok(())
     }
 
-    /// Logits of texts, packed as for training: between start and end token, padded.
+    /// Logits of texts, packed as for training: between start and end token, with padding.
     ///
     /// # Shapes
     ///
@@ -194,15 +192,16 @@ impl Gpt2CausalLm {
     ///
     /// # Errors
     ///
-    /// [`TaskError::NoPreprocessor`], [`TaskError::EmptyBatch`], [`TaskError::Tokenizer`], or
-    /// [`TaskError::Backbone`] if the preprocessor's rows are longer than the model's positions.
+    /// [`TaskError::NoPreprocessor`], [`TaskError::EmptyBatch`], [`TaskError::Tokenizer`], and
+    /// [`TaskError::Backbone`] if the preprocessor's rows are longer than the model's
+    /// `max_sequence_length`.
     pub fn predict(&self, texts: &[impl AsRef<str>]) -> Result<Tensor<3>, TaskError> {
         let batch = self.require_preprocessor("predict")?.preprocess(texts, None)?;
         self.score_logits(&batch.x, None)
     }
 
-    /// Logits of texts, token ids or an iterator's batches, batch by batch, each when it is asked
-    /// for: Keras' `predict`, which returns all at once.
+    /// Logits of texts, token ids or an iterator's batches. Each batch is computed on demand;
+    /// Keras' `predict` returns all batches at once.
     ///
     /// ```
     /// # let model = gpt2_task::testing::model();
@@ -215,12 +214,13 @@ impl Gpt2CausalLm {
     ///
     /// # Shapes
     ///
-    /// Each `[rows, sequence_length, vocabulary_size]`; the last batch may have fewer rows.
+    /// `[rows, sequence_length, vocabulary_size]` for each batch. The last batch may have fewer
+    /// rows.
     ///
     /// # Errors
     ///
     /// [`TaskError::NoPreprocessor`], or [`TaskError::InvalidTrainingArgument`] for a batch size of
-    /// 0; each batch as [`score_logits`](Self::score_logits).
+    /// 0. For each batch, those of [`score_logits`](Self::score_logits).
     pub fn predict_batches<'a>(
         &'a self,
         data: impl Into<TrainingData<'a>>,
@@ -253,8 +253,8 @@ impl Gpt2CausalLm {
         self.training.seed
     }
 
-    /// One step of the optimizer, in place. The gradients of every training step pass here, between
-    /// the backward pass and the optimizer, and nowhere else.
+    /// Applies one optimizer step in place. All gradients of a training pass through this function,
+    /// between the backward pass and the optimizer.
     pub(crate) fn apply_gradients(
         &mut self,
         gradients: ParameterGradients,
@@ -263,13 +263,13 @@ impl Gpt2CausalLm {
         self.backbone.update(|backbone| optimizer.apply(backbone, gradients))
     }
 
-    /// The end of a training: averages take the weights' place, if they are kept.
+    /// Ends a training: averaged weights, if kept, replace the weights.
     pub(crate) fn finalize_weights(&mut self) {
         let optimizer = &self.training.optimizer;
         self.backbone.update(|backbone| (optimizer.finalize_variable_values(backbone), ()));
     }
 
-    /// Puts weights and optimizer into the state of a checkpoint.
+    /// Restores weights and optimizer from a checkpoint.
     pub(crate) fn restore_training(
         &mut self,
         backbone: Gpt2Backbone,
@@ -289,12 +289,12 @@ impl Gpt2CausalLm {
         self.sampler.as_ref()
     }
 
-    /// The random numbers of the next generation: those of the `seed` given, or the sampler's next
-    /// ones.
+    /// Random numbers of the next generation: those of `seed` if it is given, or else the sampler's
+    /// next numbers.
     pub(crate) fn next_draws(&self, seed: Option<u64>) -> DrawSource {
         match seed {
             Some(seed) => DrawSource { seed, call: 0 },
-            // Wraps around, as the counter of an atomic does.
+            // Atomic addition wraps around.
             None => {
                 DrawSource { seed: self.seed, call: self.calls.fetch_add(1, Ordering::Relaxed) }
             }

@@ -1,4 +1,4 @@
-//! Text to the model's input, and the model's output to text.
+//! Converts text to the model's input, and the model's output to text.
 
 use std::ops::Range;
 use std::str::FromStr;
@@ -25,9 +25,9 @@ use crate::training_batch::{TrainingBatch, weights_of_mask};
 pub struct PreprocessorConfig {
     /// Length of a packed row, in tokens. Default: 1024.
     pub sequence_length: usize,
-    /// Whether the start token is put before every text. Default: yes.
+    /// Whether the start token precedes every text. Default: true.
     pub add_start_token: bool,
-    /// Whether the end token is put after every training text. Default: yes.
+    /// Whether the end token follows every training text. Default: true.
     pub add_end_token: bool,
 }
 
@@ -50,14 +50,14 @@ impl PreprocessorConfig {
         self
     }
 
-    /// Sets whether the start token is put before every text.
+    /// Sets whether the start token precedes every text.
     #[must_use]
     pub fn with_add_start_token(mut self, add_start_token: bool) -> Self {
         self.add_start_token = add_start_token;
         self
     }
 
-    /// Sets whether the end token is put after every training text.
+    /// Sets whether the end token follows every training text.
     #[must_use]
     pub fn with_add_end_token(mut self, add_end_token: bool) -> Self {
         self.add_end_token = add_end_token;
@@ -65,12 +65,12 @@ impl PreprocessorConfig {
     }
 }
 
-/// End at which a prompt is cut that is too long. As text: `left` or `right`.
+/// Side on which a prompt that is too long is truncated. As text: `left` or `right`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Truncate {
-    /// Drops tokens at its beginning, after the start token.
+    /// Drops the first tokens, after the start token.
     Left,
-    /// Drops tokens at its end, as KerasHub does in silence.
+    /// Drops the last tokens, as KerasHub does silently.
     Right,
 }
 
@@ -107,12 +107,12 @@ impl Gpt2CausalLmPreprocessor {
         Ok(preprocessor)
     }
 
-    /// The tokenizer.
+    /// Tokenizer of the texts.
     pub fn tokenizer(&self) -> &Gpt2Tokenizer {
         &self.tokenizer
     }
 
-    /// The settings.
+    /// Settings of the preprocessor.
     pub fn config(&self) -> &PreprocessorConfig {
         &self.config
     }
@@ -126,17 +126,17 @@ impl Gpt2CausalLmPreprocessor {
     ///
     /// # Errors
     ///
-    /// [`TaskError::SequenceLengthTooShort`]; the length is unchanged then.
+    /// [`TaskError::SequenceLengthTooShort`]. The length is unchanged then.
     pub fn set_sequence_length(&mut self, sequence_length: usize) -> Result<(), TaskError> {
         self.packer(sequence_length, true).pack(&[vec![]])?;
         self.config.sequence_length = sequence_length;
         Ok(())
     }
 
-    /// Training input: each text between start and end token, its next tokens, and their weights.
+    /// Training input: each text between start and end token, the targets, and their weights.
     ///
-    /// A text that is too long is cut at its end; the end token stays. `sequence_length` replaces
-    /// the configured one.
+    /// A text that is too long is truncated at its end, but keeps the end token. `sequence_length`
+    /// replaces the configured length.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ impl Gpt2CausalLmPreprocessor {
     ) -> Result<TrainingBatch, TaskError> {
         let sequence_length = sequence_length.unwrap_or(self.config.sequence_length);
         check_length("sequence_length", sequence_length, MAX_SEQUENCE_LENGTH)?;
-        // One token more than the model sees: the last one is only a target.
+        // One token more than the model's input: the last one is only a target.
         let rows = self.tokenize(texts)?;
         let packed = self.packer(sequence_length + 1, true).pack(&rows)?;
         Ok(TrainingBatch {
@@ -162,11 +162,12 @@ impl Gpt2CausalLmPreprocessor {
         })
     }
 
-    /// Generation input: each prompt behind the start token, right-padded to `sequence_length`.
+    /// Generation input: the start token and the prompt in each row, right-padded to
+    /// `sequence_length`.
     ///
     /// # Errors
     ///
-    /// [`TaskError::PromptTooLong`], unless `truncate` says where to cut; [`TaskError::Tokenizer`],
+    /// [`TaskError::PromptTooLong`] unless `truncate` is set, [`TaskError::Tokenizer`],
     /// [`TaskError::EmptyBatch`] or [`TaskError::SequenceLengthTooShort`].
     pub fn generate_preprocess(
         &self,
@@ -194,7 +195,7 @@ impl Gpt2CausalLmPreprocessor {
         packer.pack(&rows)
     }
 
-    /// Text of generated tokens: the real ones, without special tokens.
+    /// Text of the real tokens in each row, without special tokens.
     ///
     /// # Errors
     ///

@@ -1,12 +1,13 @@
-//! Errors between text in and text out.
+//! Errors of the task: generation, scoring and training.
 
 use gpt2_backbone::{BackboneError, DeviceError};
 use gpt2_tokenizer::{TokenId, TokenizerError};
 
-/// Any error of a callback or a store that this crate does not know.
+/// Error of a callback or a store whose type this crate does not know.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Error of this crate: the input refused, what was expected, what was found, and the remedy.
+/// Error of this crate. The message names the refused input, the expected and found values, and the
+/// remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskError {
@@ -15,7 +16,7 @@ pub enum TaskError {
         "`{operation}` on text needs a preprocessor and this model has none; attach one with `set_preprocessor`, or pass token ids"
     )]
     NoPreprocessor {
-        /// The method called.
+        /// Called method.
         operation: &'static str,
     },
 
@@ -25,231 +26,233 @@ pub enum TaskError {
     )]
     AutoStopWithoutPreprocessor,
 
-    /// `max_length` was given with token ids, whose width already says it.
+    /// `max_length` was given with token ids, whose width already determines it.
     #[error(
-        "`max_length` ({max_length}) has no effect on token ids: pad them to the length that you want (found {found}) and leave `max_length` out"
+        "`max_length` ({max_length}) has no effect on token ids: pad them to the wanted length (found {found}) and leave `max_length` out"
     )]
     MaxLengthWithTokenIds {
-        /// The option given.
+        /// Given option.
         max_length: usize,
-        /// The width of the token ids.
+        /// Width of the token ids.
         found: usize,
     },
 
-    /// No rows.
+    /// The batch has no rows.
     #[error("`{name}` is an empty batch; pass at least one row")]
     EmptyBatch {
-        /// The argument.
+        /// Name of the argument.
         name: &'static str,
     },
 
-    /// A row without a token, from which nothing can be predicted.
+    /// A prompt has no tokens, so that nothing can be predicted from it.
     #[error(
         "prompt {row} has no tokens; give it at least one, or set `add_start_token` to true in the preprocessor"
     )]
     EmptyPrompt {
-        /// Which row of the batch.
+        /// Row of the batch.
         row: usize,
     },
 
-    /// A prompt that does not fit.
+    /// A prompt has more tokens than `max_length`.
     #[error(
         "prompt {row} has {tokens} tokens, more than the `max_length` of {max_length}; raise `max_length`, shorten the prompt, or set `truncate`"
     )]
     PromptTooLong {
-        /// Which row of the batch.
+        /// Row of the batch.
         row: usize,
-        /// Its tokens, the start token included.
+        /// Tokens of the prompt, including the start token.
         tokens: usize,
-        /// The limit.
+        /// Maximum length in tokens.
         max_length: usize,
     },
 
-    /// A length that the model cannot have.
+    /// A length is 0 or exceeds the limit.
     #[error("`{name}` must be between 1 and {limit}, found {found}")]
     InvalidLength {
-        /// The argument.
+        /// Name of the argument.
         name: &'static str,
-        /// Value that was given.
+        /// Given value.
         found: usize,
-        /// The most that is accepted: in generation the model's `max_sequence_length`.
+        /// Largest accepted value: in generation the model's `max_sequence_length`.
         limit: usize,
     },
 
-    /// A length too short for the tokens that are added to every text.
+    /// `sequence_length` leaves no room for text beside the start and end tokens.
     #[error(
-        "`sequence_length` is {found}, but start and end tokens alone need {special}; raise it to more than that"
+        "`sequence_length` is {found}, but start and end tokens alone need {special}; raise it above {special}"
     )]
     SequenceLengthTooShort {
-        /// Value that was given.
+        /// Given value.
         found: usize,
-        /// Tokens added to every text.
+        /// Number of tokens added to every text.
         special: usize,
     },
 
-    /// An empty list of stop ids.
+    /// The list of stop ids is empty.
     #[error(
         "`stop_token_ids` is empty; pass `StopTokenIds::None` to generate up to the full length"
     )]
     EmptyStopTokenIds,
 
-    /// A token id that the model does not have.
+    /// A token id is outside the model's vocabulary.
     #[error(
-        "`{name}` holds the token id {token_id} (row {row}, position {position}), but the vocabulary has {vocabulary_size} tokens; was the text encoded with another tokenizer?"
+        "`{name}` holds the token id {token_id} (row {row}, position {position}), but the vocabulary has {vocabulary_size} tokens; encode the text with the model's own tokenizer"
     )]
     TokenOutOfRange {
-        /// The argument.
+        /// Name of the argument.
         name: &'static str,
-        /// The row.
+        /// Row of the id.
         row: usize,
-        /// The position in the row.
+        /// Position in the row.
         position: usize,
-        /// The id.
+        /// Id outside the vocabulary.
         token_id: TokenId,
-        /// The model's vocabulary.
+        /// Size of the model's vocabulary.
         vocabulary_size: usize,
     },
 
-    /// The tokenizer can give ids that the model does not have.
+    /// The tokenizer has ids that the model does not have.
     #[error(
-        "the tokenizer gives ids up to {max_token_id}, but the model's vocabulary has {vocabulary_size} tokens; they do not belong together"
+        "the tokenizer gives ids up to {max_token_id}, but the model's vocabulary has {vocabulary_size} tokens; use the model's own tokenizer"
     )]
     VocabularyMismatch {
-        /// The tokenizer's largest id.
+        /// Largest id of the tokenizer.
         max_token_id: TokenId,
-        /// The model's vocabulary.
+        /// Size of the model's vocabulary.
         vocabulary_size: usize,
     },
 
-    /// Arguments whose shapes differ.
+    /// A row of an argument has the wrong length.
     #[error("`{name}` must have {expected} entries in row {row}, found {found}")]
     RowLength {
-        /// The argument.
+        /// Name of the argument.
         name: &'static str,
-        /// The row.
+        /// Row of the argument.
         row: usize,
-        /// The length of the other rows, or of the argument it belongs to.
+        /// Length of the other rows, or of the corresponding row in another argument.
         expected: usize,
-        /// Its length.
+        /// Length of the row.
         found: usize,
     },
 
-    /// Arguments of different batch sizes.
+    /// An argument has the wrong number of rows.
     #[error("`{name}` must have {expected} rows, found {found}")]
     BatchSize {
-        /// The argument.
+        /// Name of the argument.
         name: &'static str,
-        /// Rows of the argument it belongs to.
+        /// Number of rows of the corresponding argument.
         expected: usize,
-        /// Its rows.
+        /// Number of rows.
         found: usize,
     },
 
-    /// Generation needs the prompt at the left and the padding at the right.
+    /// A prompt is not right-padded.
     #[error(
         "row {row} of `padding_mask` is not right-padded: generation needs all true entries first, then all false ones"
     )]
     NotRightPadded {
-        /// The row.
+        /// Row of the batch.
         row: usize,
     },
 
     /// A sampler's argument is out of range.
     #[error("sampler `{sampler}`: `{argument}` must be {expected}, found {found}")]
     InvalidSamplerArgument {
-        /// The sampler's name.
+        /// Name of the sampler.
         sampler: &'static str,
-        /// The argument.
+        /// Name of the argument.
         argument: &'static str,
-        /// Values that are accepted.
+        /// Accepted values.
         expected: String,
-        /// Value that was given.
+        /// Given value.
         found: String,
     },
 
-    /// The text does not name a sampler with its arguments.
+    /// A text is not a sampler with its arguments.
     #[error(
         "sampler `{identifier}`: {reason}; write it as `name` or `name:argument=value,…`, such as `top_k:k=5,temperature=0.7`"
     )]
     InvalidSampler {
-        /// The text.
+        /// Given text.
         identifier: String,
-        /// Fault, and the values that are accepted.
+        /// Fault, and the accepted values.
         reason: String,
     },
 
-    /// The text does not stand for a value.
+    /// A text is not a value of the expected kind.
     #[error("cannot parse {what} `{found}`, expected {expected}")]
     InvalidText {
-        /// The value's name.
+        /// Name of the value.
         what: &'static str,
-        /// The texts that are parsed.
+        /// Accepted texts.
         expected: &'static str,
-        /// The text.
+        /// Given text.
         found: String,
     },
 
-    /// A sampler of the user's own returned a token that does not exist.
-    #[error("the sampler chose token {token_id}, but the vocabulary has {vocabulary_size} tokens")]
+    /// A user-defined sampler returned an id outside the vocabulary.
+    #[error(
+        "the sampler chose token {token_id}, expected an id below {vocabulary_size}; correct the sampler"
+    )]
     SampledOutOfRange {
-        /// Token that it returned.
+        /// Id that the sampler returned.
         token_id: TokenId,
-        /// The model's vocabulary.
+        /// Size of the model's vocabulary.
         vocabulary_size: usize,
     },
 
-    /// The model computed NaN or an infinity.
+    /// The model computed NaN or infinite logits.
     #[error(
         "non-finite logits for position {position} of row {row}; the weights are damaged, or overflow in this float type"
     )]
     NonFiniteLogits {
-        /// The row.
+        /// Row of the logits.
         row: usize,
-        /// The position that was to be filled.
+        /// Position of the token to choose.
         position: usize,
     },
 
-    /// Logits processors left a row without a token, or with logits that are none.
+    /// Logits processors forbid all tokens of a row, or set NaN or positive infinity.
     #[error(
         "the logits processors allow no token for position {position} of row {row}, expected at least one finite logit and none that is NaN or infinity"
     )]
     NoTokenAllowed {
-        /// The row.
+        /// Row of the logits.
         row: usize,
-        /// The position that was to be filled.
+        /// Position of the token to choose.
         position: usize,
     },
 
-    /// A weight of a training example that cannot be one.
+    /// The weight of a training example is negative or not finite.
     #[error(
-        "`sample_weight` must hold finite numbers that are not negative, found {found} (row {row}, position {position})"
+        "`sample_weight` must hold finite, non-negative numbers, found {found} (row {row}, position {position})"
     )]
     InvalidSampleWeight {
-        /// The row.
+        /// Row of the weight.
         row: usize,
-        /// The position in the row.
+        /// Position in the row.
         position: usize,
-        /// The weight.
+        /// Given weight.
         found: f32,
     },
 
     /// An argument of an optimizer, a schedule, a callback or `fit` is out of range.
     #[error("`{owner}`: `{argument}` must be {expected}, found {found}")]
     InvalidTrainingArgument {
-        /// Owner of the argument.
+        /// Name of the optimizer, schedule, callback or function that has the argument.
         owner: String,
-        /// The argument.
+        /// Name of the argument.
         argument: &'static str,
-        /// Values that are accepted.
+        /// Accepted values.
         expected: String,
-        /// Value that was given.
+        /// Given value.
         found: String,
     },
 
-    /// Data without an example.
+    /// The data have no examples.
     #[error("the {name} have no examples; pass at least one")]
     EmptyTrainingData {
-        /// Which data.
+        /// Kind of the data.
         name: &'static str,
     },
 
@@ -257,50 +260,50 @@ pub enum TaskError {
     #[error("no parameter is trainable: unfreeze some with `set_trainable`, or enable LoRA")]
     NothingToTrain,
 
-    /// The weights have too few bits for the small steps of a training.
+    /// The weights have too few bits for small updates.
     #[error(
-        "the weights are {dtype}, which would lose most updates: load the model in 32-bit floats, and compile it with a mixed precision to compute in 16 bits"
+        "the weights are {dtype}, which would lose most updates: load the model in 32-bit floats, and compile it with mixed precision to compute in 16 bits"
     )]
     NarrowWeights {
-        /// Their float type.
+        /// Float type of the weights.
         dtype: String,
     },
 
     /// The loss became NaN or infinite.
     #[error(
-        "the loss of epoch {epoch}, batch {batch} is {loss}: lower the learning rate or clip the gradients; a checkpoint that is kept is from before"
+        "the loss of epoch {epoch}, batch {batch} is {loss}: lower the learning rate or clip the gradients; existing checkpoints precede the failure"
     )]
     NonFiniteLoss {
-        /// The epoch, counted from 0.
+        /// Epoch, from 0.
         epoch: usize,
-        /// The batch, counted from 0 in its epoch.
+        /// Batch in the epoch, from 0.
         batch: usize,
-        /// The loss.
+        /// Value of the loss.
         loss: f64,
     },
 
-    /// An update made weights that are NaN or infinite.
+    /// An update produced NaN or infinite weights.
     #[error(
-        "step {step} made weights that are not finite numbers: lower the learning rate or clip the gradients; a checkpoint that is kept is from before"
+        "step {step} produced non-finite weights: lower the learning rate or clip the gradients; existing checkpoints precede the failure"
     )]
     NonFiniteWeights {
-        /// Steps of the optimizer so far.
+        /// Optimizer steps so far.
         step: u64,
     },
 
-    /// A callback interrupted the training. Its checkpoint, if there is a store, is of this step.
+    /// A callback interrupted the training. The checkpoint, if there is a store, is of this step.
     #[error("the training was interrupted after step {step}; resume it with the same settings")]
     Interrupted {
-        /// Steps of the optimizer so far.
+        /// Optimizer steps so far.
         step: u64,
     },
 
-    /// A checkpoint is of another training.
+    /// A checkpoint belongs to another training.
     #[error(
-        "the checkpoint does not belong to this training: {what}; train with the same settings, or remove the checkpoint to begin anew"
+        "the checkpoint does not belong to this training: {what}; train with the same settings, or remove the checkpoint to start anew"
     )]
     ResumeMismatch {
-        /// Difference.
+        /// Difference between the trainings.
         what: String,
     },
 
@@ -312,20 +315,20 @@ pub enum TaskError {
     #[error("cannot read the training data")]
     Data(#[source] BoxError),
 
-    /// A callback failed, and ended the training.
+    /// A callback failed and ended the training.
     #[error("the callback `{name}` ended the training")]
     Callback {
-        /// The callback's name.
+        /// Name of the callback.
         name: String,
-        /// Cause.
+        /// Error of the callback.
         source: BoxError,
     },
 
-    /// From the tokenizer.
+    /// Error of the tokenizer.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
 
-    /// From the model.
+    /// Error of the model.
     #[error(transparent)]
     Backbone(#[from] BackboneError),
 }

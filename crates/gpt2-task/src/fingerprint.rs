@@ -1,4 +1,4 @@
-//! `Fingerprint`, a hash that tells data apart.
+//! `Fingerprint`: a hash that identifies data.
 
 const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0100_0000_01b3;
@@ -6,8 +6,8 @@ const PRIME: u64 = 0x0100_0000_01b3;
 /// 64-bit FNV-1a hash ([RFC 9923](https://www.rfc-editor.org/rfc/rfc9923)) of the fields added so
 /// far.
 ///
-/// It is the same on every machine and in every version, so files can hold it. It guards against
-/// mistakes, not against an adversary.
+/// The hash is the same on every machine and in every version, so files can store it. It detects
+/// mistakes, not attacks.
 ///
 /// ```
 /// use gpt2_task::Fingerprint;
@@ -19,13 +19,13 @@ const PRIME: u64 = 0x0100_0000_01b3;
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// Fingerprint of nothing.
+    /// Fingerprint of no fields.
     #[must_use]
     pub fn new() -> Self {
         Self(OFFSET_BASIS)
     }
 
-    /// Adds a field after its length, so that two fields cannot run into one another.
+    /// Adds the field's length and the field, so that adjacent fields cannot be confused.
     #[must_use]
     pub fn with(self, field: &[u8]) -> Self {
         self.with_number(field.len() as u64).with_bytes(field.iter().copied())
@@ -37,7 +37,7 @@ impl Fingerprint {
         self.with_bytes(number.to_le_bytes())
     }
 
-    /// Adds bytes alone. The caller separates what must not run together.
+    /// Adds bytes without their length. The caller separates fields.
     #[must_use]
     pub fn with_bytes(self, bytes: impl IntoIterator<Item = u8>) -> Self {
         let add = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME);

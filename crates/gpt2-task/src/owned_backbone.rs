@@ -1,13 +1,12 @@
-//! A backbone whose weights are updated in place.
+//! Backbone whose weights are updated in place.
 
 use gpt2_backbone::Gpt2Backbone;
 
-/// The backbone of a model, which an update takes and gives back: weights are written in place only
-/// through the one reference to them.
+/// Backbone of a model. An update takes it and gives it back: weights are written in place only
+/// through their sole reference.
 ///
-/// An update that fails gives the backbone back, since its closure returns it. One that panics
-/// leaves weights of which some are updated: as a poisoned lock, the owner then has none, and panics
-/// in turn.
+/// An update that fails returns the backbone. After an update that panics, some weights may be
+/// updated and others not. Like a poisoned lock, the owner then has no backbone, and panics on use.
 pub(crate) struct OwnedBackbone(Option<Gpt2Backbone>);
 
 const LOST: &str = "an update of the weights panicked before; load the model again";
@@ -29,7 +28,8 @@ impl OwnedBackbone {
         self.0.expect(LOST)
     }
 
-    /// Replaces the backbone by what `update` makes of it, and returns what else it gives.
+    /// Replaces the backbone by the one that `update` returns, and returns the other result of
+    /// `update`.
     pub(crate) fn update<R>(
         &mut self,
         update: impl FnOnce(Gpt2Backbone) -> (Gpt2Backbone, R),

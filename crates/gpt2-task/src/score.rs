@@ -1,4 +1,4 @@
-//! How probable the model finds given tokens.
+//! Logits and losses of given tokens.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Tensor};
@@ -10,10 +10,10 @@ use crate::error::TaskError;
 use crate::token_batch::{TokenBatch, check_rows, ids_to_tensor};
 
 impl Gpt2CausalLm {
-    /// The logits at every position: KerasHub's `score(scoring_mode="logits")`.
+    /// Logits at every position: KerasHub's `score(scoring_mode="logits")`.
     ///
-    /// `intercept` sees the activations behind the embeddings and behind every layer, and may
-    /// replace them. On an autodiff device gradients flow through the result.
+    /// `intercept` receives the activations after the embeddings and after every layer, and may
+    /// replace them. On an autodiff device, gradients flow through the result.
     ///
     /// # Shapes
     ///
@@ -21,7 +21,7 @@ impl Gpt2CausalLm {
     ///
     /// # Errors
     ///
-    /// [`TaskError::TokenOutOfRange`], or [`TaskError::Backbone`] for a sequence that is too long.
+    /// [`TaskError::TokenOutOfRange`], and [`TaskError::Backbone`] for a sequence that is too long.
     #[doc(alias = "score")]
     pub fn score_logits<'a>(
         &self,
@@ -36,9 +36,9 @@ impl Gpt2CausalLm {
         Ok(backbone.logits(backbone.forward_with(token_ids, options)?))
     }
 
-    /// The cross-entropy of a target at every position: KerasHub's `score(scoring_mode="loss")`.
+    /// Cross-entropy of a target at every position: KerasHub's `score(scoring_mode="loss")`.
     ///
-    /// Targets are not shifted: to score a text itself, pass its tokens rolled by one to the left.
+    /// Targets are not shifted. To score a text, pass its tokens rolled left by one position.
     ///
     /// ```
     /// # use gpt2_task::testing::model;
@@ -56,8 +56,8 @@ impl Gpt2CausalLm {
     ///
     /// # Errors
     ///
-    /// As [`score_logits`](Self::score_logits), and [`TaskError::BatchSize`] or
-    /// [`TaskError::RowLength`] if the targets do not fit the tokens.
+    /// Those of [`score_logits`](Self::score_logits), and [`TaskError::BatchSize`] or
+    /// [`TaskError::RowLength`] if the targets' shape differs from that of the tokens.
     #[doc(alias = "score")]
     pub fn score_loss<'a>(
         &self,
@@ -83,8 +83,8 @@ mod tests {
 
     use super::*;
 
-    /// The loss of one row when `direction`, times `step`, is added to its embeddings; and the
-    /// embeddings that the loss was computed from.
+    /// Loss of one row after `step * direction` is added to its embeddings, and the embeddings that
+    /// the loss was computed from.
     fn loss(model: &Gpt2CausalLm, direction: &Tensor<3>, step: f64) -> (Tensor<1>, Tensor<3>) {
         let tokens = TokenBatch::unpadded(vec![vec![1, 2, 3, 4]]).unwrap();
         let mut watched = None;
@@ -109,7 +109,7 @@ mod tests {
 
         let (value, embeddings) = loss(&model, &Tensor::zeros([1, 4, 8], &device), 0.0);
         let gradient = embeddings.grad(&value.backward()).unwrap();
-        // The steepest direction: its slope is the farthest from the roundings of the loss.
+        // Direction of the largest slope: it exceeds the rounding errors of the loss by most.
         let direction = Tensor::from_inner(gradient.clone().sign());
         let slope: f32 = gradient.abs().sum().into_scalar();
 
@@ -120,7 +120,7 @@ mod tests {
         });
         let expected = (above - below) / (2.0 * step as f32);
         assert!(slope > 0.1, "the slope {slope} says something");
-        // Two losses of size ten differ by a few hundred roundings.
+        // The difference of two losses of about ten has an error of a few hundred roundings.
         assert!((slope - expected).abs() < 0.05 * slope, "{slope} is not {expected}");
     }
 }

@@ -5,13 +5,13 @@ use gpt2_tokenizer::TokenId;
 use crate::error::TaskError;
 use crate::token_batch::TokenBatch;
 
-/// Longer rows than any model sees: a length beyond it is a mistake, not a wish.
+/// Largest length of a row. It exceeds any model's: a larger length is a mistake.
 pub(crate) const MAX_SEQUENCE_LENGTH: usize = 1 << 24;
 
-/// Adds start and end values, cuts what is too long, pads what is too short
+/// Adds start and end values, truncates long rows and pads short rows
 /// (`keras_hub/src/layers/preprocessing/start_end_packer.py`).
 ///
-/// A long row loses tokens at its right end; start and end values are kept.
+/// A long row is truncated at its right end, but keeps the start and end values.
 ///
 /// ```
 /// use gpt2_task::StartEndPacker;
@@ -26,28 +26,28 @@ pub(crate) const MAX_SEQUENCE_LENGTH: usize = 1 << 24;
 pub struct StartEndPacker {
     /// Length of every packed row, in tokens.
     pub sequence_length: usize,
-    /// Put in front of every row.
+    /// Tokens before every row. Default: none.
     pub start_value: Vec<TokenId>,
-    /// Put behind every row.
+    /// Tokens after every row. Default: none.
     pub end_value: Vec<TokenId>,
-    /// Fills short rows.
+    /// Padding of short rows. Default: 0.
     pub pad_value: TokenId,
-    /// Side on which short rows are filled.
+    /// Side on which short rows are padded. Default: right.
     pub padding_side: PaddingSide,
 }
 
-/// Side on which short rows are filled.
+/// Side on which short rows are padded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PaddingSide {
-    /// In front. A backbone has absolute positions, so such rows suit other models only.
+    /// Before the tokens. A backbone has absolute positions, so such rows suit only other models.
     Left,
-    /// Behind.
+    /// After the tokens.
     #[default]
     Right,
 }
 
 impl StartEndPacker {
-    /// A packer without start or end values, padding with 0 at the right.
+    /// Packer without start and end values that pads with 0 at the right.
     pub fn new(sequence_length: usize) -> Self {
         Self {
             sequence_length,
@@ -58,28 +58,28 @@ impl StartEndPacker {
         }
     }
 
-    /// Sets what is put in front of every row.
+    /// Sets the tokens before every row.
     #[must_use]
     pub fn with_start_value(mut self, start_value: Vec<TokenId>) -> Self {
         self.start_value = start_value;
         self
     }
 
-    /// Sets what is put behind every row.
+    /// Sets the tokens after every row.
     #[must_use]
     pub fn with_end_value(mut self, end_value: Vec<TokenId>) -> Self {
         self.end_value = end_value;
         self
     }
 
-    /// Sets what fills short rows.
+    /// Sets the padding of short rows.
     #[must_use]
     pub fn with_pad_value(mut self, pad_value: TokenId) -> Self {
         self.pad_value = pad_value;
         self
     }
 
-    /// Sets where short rows are filled.
+    /// Sets the side on which short rows are padded.
     #[must_use]
     pub fn with_padding_side(mut self, padding_side: PaddingSide) -> Self {
         self.padding_side = padding_side;
@@ -90,9 +90,9 @@ impl StartEndPacker {
     ///
     /// # Errors
     ///
-    /// [`TaskError::EmptyBatch`] without rows, [`TaskError::InvalidLength`] for a length of 0 or an
-    /// absurd one, [`TaskError::SequenceLengthTooShort`] if start and
-    /// end values alone do not fit. KerasHub slices with a negative length then.
+    /// [`TaskError::EmptyBatch`] for no rows, [`TaskError::InvalidLength`] for a length of 0 or
+    /// above 2^24, and [`TaskError::SequenceLengthTooShort`] if start and end values alone do not
+    /// fit. (KerasHub slices with a negative length in that case.)
     pub fn pack(&self, rows: &[Vec<TokenId>]) -> Result<TokenBatch, TaskError> {
         let special = self.start_value.len() + self.end_value.len();
         let found = self.sequence_length;
@@ -117,7 +117,7 @@ impl StartEndPacker {
     }
 }
 
-/// Refuses a length of 0, and one above `limit`.
+/// Rejects a length of 0, or above `limit`.
 pub(crate) fn check_length(
     name: &'static str,
     found: usize,
@@ -133,7 +133,7 @@ pub(crate) fn check_length(
 mod tests {
     use super::*;
 
-    // The cases of keras_hub/src/layers/preprocessing/start_end_packer_test.py.
+    // Cases of keras_hub/src/layers/preprocessing/start_end_packer_test.py.
     #[test]
     fn rows_are_padded_and_cut() {
         let packer = StartEndPacker::new(5);

@@ -1,4 +1,4 @@
-//! A table of the model, as `model.summary()` prints it in Keras.
+//! Table of the model, like Keras' `model.summary()`.
 
 use std::fmt::Write as _;
 
@@ -6,12 +6,13 @@ use gpt2_backbone::visit_tensors;
 
 use crate::causal_lm::Gpt2CausalLm;
 
-/// A row of the table: layer, output shape, parameters.
+/// Row of the table: layer, output shape, parameters.
 type Row = [String; 3];
 
 impl Gpt2CausalLm {
-    /// The preprocessor, the layers with their output shapes and parameters, and how many there are
-    /// in all, trained and frozen. LoRA kernels count in the sums and not in the layers.
+    /// Table of the preprocessor and of the layers with their output shapes and parameters,
+    /// followed by the total, trainable and frozen parameters. LoRA kernels count in the totals but
+    /// not in the layers.
     pub fn summary(&self) -> String {
         let mut text = String::new();
         if let Some(preprocessor) = self.preprocessor() {
@@ -67,7 +68,7 @@ impl Gpt2CausalLm {
     }
 }
 
-/// A table in box-drawing characters; the last of three columns is aligned to the right.
+/// Table in box-drawing characters. The last of three columns is right-aligned.
 fn table<const N: usize>(header: [String; N], rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().chain([&header]).map(|row| row[column].chars().count());
@@ -90,7 +91,7 @@ fn table<const N: usize>(header: [String; N], rows: &[[String; N]]) -> String {
     [rule("┌", "┬", "┐"), line(&header), rule("├", "┼", "┤"), body, rule("└", "┴", "┘")].concat()
 }
 
-/// A number with a comma before every three digits.
+/// Number with a comma before every group of three digits.
 pub fn grouped(number: u128) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -144,7 +145,7 @@ Model: \"gpt2_causal_lm\"
         let mut model = crate::testing::model();
         assert_eq!(model.summary(), expected);
         model.enable_lora(1).unwrap();
-        // In two layers, of query and value each: A [4, 2 * 1], B [1, 2], bias [4].
+        // Query and value in each of two layers: A [4, 2 * 1], B [1, 2], bias [4].
         assert!(model.summary().ends_with(
             " Total params: 608 (0.00 MB in float32)\n Trainable params: 56 (0.00 MB in float32)\n \
              Non-trainable params: 552 (0.00 MB in float32)\n"

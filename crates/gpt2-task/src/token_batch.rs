@@ -5,7 +5,7 @@ use gpt2_tokenizer::TokenId;
 
 use crate::error::TaskError;
 
-/// KerasHub's `{"token_ids", "padding_mask"}`: rows of equal length, and which entries are real.
+/// KerasHub's `{"token_ids", "padding_mask"}`: rows of equal length, and a mask of the real tokens.
 ///
 /// ```
 /// use gpt2_task::TokenBatch;
@@ -22,7 +22,7 @@ pub struct TokenBatch {
 }
 
 impl TokenBatch {
-    /// Checks that there are rows, that they have one length, and that the mask fits them.
+    /// Batch of rows that all have one length, which the mask must have too.
     ///
     /// # Errors
     ///
@@ -41,11 +41,11 @@ impl TokenBatch {
         Ok(Self { token_ids, padding_mask })
     }
 
-    /// Rows in which every token is real.
+    /// Batch without padding.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Those of [`new`](Self::new).
     pub fn unpadded<I: Into<Vec<TokenId>>>(
         token_ids: impl IntoIterator<Item = I>,
     ) -> Result<Self, TaskError> {
@@ -54,12 +54,12 @@ impl TokenBatch {
         Self::new(token_ids, padding_mask)
     }
 
-    /// `[batch_size][sequence_length]`.
+    /// Token ids, `[batch_size][sequence_length]`.
     pub fn token_ids(&self) -> &[Vec<TokenId>] {
         &self.token_ids
     }
 
-    /// `[batch_size][sequence_length]`, true where a token is real.
+    /// Padding mask, `[batch_size][sequence_length]`: true for a real token.
     pub fn padding_mask(&self) -> &[Vec<bool>] {
         &self.padding_mask
     }
@@ -69,12 +69,12 @@ impl TokenBatch {
         self.token_ids.len()
     }
 
-    /// Tokens a row, padding included.
+    /// Tokens in a row, including padding.
     pub fn sequence_length(&self) -> usize {
         self.token_ids[0].len()
     }
 
-    /// Real tokens of every row, if they all come first.
+    /// Number of real tokens of every row, if the padding is at the right.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl TokenBatch {
         self.padding_mask.iter().enumerate().map(length).collect()
     }
 
-    /// Refuses ids that are not below `vocabulary_size`.
+    /// Rejects ids of at least `vocabulary_size`.
     ///
     /// # Errors
     ///
@@ -99,11 +99,11 @@ impl TokenBatch {
         check_ids("token_ids", &self.token_ids, vocabulary_size)
     }
 
-    /// The batch on a device, `[batch_size, sequence_length]` each.
+    /// Copies the batch to a device: ids and mask, `[batch_size, sequence_length]` each.
     ///
     /// # Errors
     ///
-    /// [`TaskError::TokenOutOfRange`] for an id that is not below `vocabulary_size`.
+    /// [`TaskError::TokenOutOfRange`] for an id of at least `vocabulary_size`.
     pub fn to_tensors(
         &self,
         vocabulary_size: usize,
@@ -116,7 +116,7 @@ impl TokenBatch {
     }
 }
 
-/// Rows of any kind as vectors.
+/// Collects rows of any kind as vectors.
 pub(crate) fn rows<T, R: Into<Vec<T>>>(rows: impl IntoIterator<Item = R>) -> Vec<Vec<T>> {
     rows.into_iter().map(Into::into).collect()
 }
@@ -139,7 +139,7 @@ pub(crate) fn check_rows<T>(
     }
 }
 
-/// Refuses ids that are not below `vocabulary_size`.
+/// Rejects ids of at least `vocabulary_size`.
 pub(crate) fn check_ids(
     name: &'static str,
     rows: &[Vec<TokenId>],
@@ -161,7 +161,7 @@ pub(crate) fn check_ids(
     Ok(())
 }
 
-/// Rows of ids, all of one length, on a device; every id is checked first.
+/// Copies rows of ids, all of one length, to a device. Every id is checked first.
 pub(crate) fn ids_to_tensor(
     name: &'static str,
     rows: &[Vec<TokenId>],

@@ -1,23 +1,23 @@
-//! A batch of training examples, on the host.
+//! Batch of training examples on the host.
 
 use gpt2_tokenizer::TokenId;
 
 use crate::error::TaskError;
 use crate::token_batch::{TokenBatch, check_rows, rows};
 
-/// KerasHub's `(x, y, sample_weight)`: inputs, the token that follows each one, and its weight.
+/// KerasHub's `(x, y, sample_weight)`: inputs, targets, and the targets' weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingBatch {
-    /// The model's input.
+    /// Input of the model.
     pub x: TokenBatch,
-    /// The token that follows each one of `x`, `[batch_size][sequence_length]`.
+    /// Targets: the token after each token of `x`, `[batch_size][sequence_length]`.
     pub y: Vec<Vec<TokenId>>,
     /// Weight of each target, `[batch_size][sequence_length]`; 0 where `y` is padding.
     pub sample_weight: Vec<Vec<f32>>,
 }
 
 impl TrainingBatch {
-    /// Inputs and targets. Every real token of `x` has the weight 1, and padding 0.
+    /// Batch of inputs and targets. The weight is 1 for every real token of `x`, and 0 for padding.
     ///
     /// ```
     /// use gpt2_task::{TokenBatch, TrainingBatch};
@@ -30,7 +30,8 @@ impl TrainingBatch {
     ///
     /// # Errors
     ///
-    /// [`TaskError::BatchSize`] or [`TaskError::RowLength`] for targets that do not fit the inputs.
+    /// [`TaskError::BatchSize`] or [`TaskError::RowLength`] if the targets' shape differs from the
+    /// inputs'.
     pub fn new<R: Into<Vec<TokenId>>>(
         x: TokenBatch,
         y: impl IntoIterator<Item = R>,
@@ -45,8 +46,8 @@ impl TrainingBatch {
     ///
     /// # Errors
     ///
-    /// [`TaskError::BatchSize`] or [`TaskError::RowLength`] for weights that do not fit the inputs,
-    /// [`TaskError::InvalidSampleWeight`] for one that is negative or not finite.
+    /// [`TaskError::BatchSize`] or [`TaskError::RowLength`] if the weights' shape differs from the
+    /// inputs', and [`TaskError::InvalidSampleWeight`] for a weight that is negative or not finite.
     pub fn with_sample_weight<R: Into<Vec<f32>>>(
         mut self,
         sample_weight: impl IntoIterator<Item = R>,
@@ -56,7 +57,7 @@ impl TrainingBatch {
         Ok(self)
     }
 
-    /// Checks that targets and weights fit the inputs: the fields may have been changed since.
+    /// Checks the shapes of targets and weights again: the public fields may have changed.
     pub(crate) fn check(&self) -> Result<(), TaskError> {
         let (batch_size, length) = (self.x.batch_size(), self.x.sequence_length());
         check_rows("y", &self.y, batch_size, length)?;
@@ -76,7 +77,7 @@ impl TrainingBatch {
         self.x.batch_size()
     }
 
-    /// The rows with these indices.
+    /// Rows with these indices.
     pub(crate) fn rows(&self, indices: &[usize]) -> Result<Self, TaskError> {
         let ids = pick(self.x.token_ids(), indices);
         Ok(Self {

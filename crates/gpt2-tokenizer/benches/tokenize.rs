@@ -1,5 +1,5 @@
-//! Bytes tokenized per second, beside tiktoken and plain `tokenizers`, on prose and on the inputs
-//! that make tokenizers slow. Sizes double where time should double.
+//! Bytes tokenized per second, compared with tiktoken and plain `tokenizers`, on prose and on
+//! inputs that make tokenizers slow. Sizes double where a linear algorithm's time should double.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -14,9 +14,9 @@ use prose::{Random, prose};
 
 /// Bytes of prose.
 const PROSE_BYTES: usize = 1 << 20;
-/// Length of the runs of one character, and its half.
+/// Lengths of the runs of one character.
 const RUNS: [usize; 2] = [500_000, 1_000_000];
-/// Letters without a space, and half of them.
+/// Lengths of text without a space.
 const LETTERS: [usize; 2] = [256 * 1024, 512 * 1024];
 
 fn letters(length: usize) -> String {
@@ -24,7 +24,7 @@ fn letters(length: usize) -> String {
     (0..length).map(|_| char::from(b'a' + random.below(26) as u8)).collect()
 }
 
-/// Megabytes a second: median of ten runs, after one that is not counted.
+/// Megabytes per second: median of ten runs, after an uncounted one.
 fn megabytes_per_second(bytes: usize, run: &dyn Fn() -> usize) -> f64 {
     black_box(run());
     let mut rates: Vec<f64> = (0..10)

@@ -1,4 +1,4 @@
-//! Files of a vocabulary and its merges: read within bounds, written whole.
+//! Files of a vocabulary and its merges: bounded reads, complete writes.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::vocabulary::Vocabulary;
 const VOCABULARY_FILE: &str = "vocabulary.json";
 /// KerasHub's name of the merges file.
 const MERGES_FILE: &str = "merges.txt";
-/// Size in bytes above which a file is refused unread; GPT-2's own have one megabyte.
+/// Largest accepted file size in bytes. GPT-2's own files have at most one megabyte.
 const MAX_FILE_SIZE: u64 = 64 * 1024 * 1024;
 
 impl Gpt2Tokenizer {
@@ -23,8 +23,8 @@ impl Gpt2Tokenizer {
     ///
     /// # Errors
     ///
-    /// A file cannot be read, exceeds 64 MiB or is not UTF-8, and all that the parsers and
-    /// [`new`](Self::new) refuse.
+    /// A file that cannot be read, exceeds 64 MiB or is not UTF-8, and all errors of the parsers
+    /// and of [`new`](Self::new).
     pub fn from_files(
         vocabulary_path: impl AsRef<Path>,
         merges_path: impl AsRef<Path>,
@@ -36,7 +36,7 @@ impl Gpt2Tokenizer {
         Self::new(vocabulary, merges, config)
     }
 
-    /// Reads `vocabulary.json` and `merges.txt` of a folder, as KerasHub's `load_assets`.
+    /// Reads `vocabulary.json` and `merges.txt` from a folder, like KerasHub's `load_assets`.
     ///
     /// # Errors
     ///
@@ -47,13 +47,15 @@ impl Gpt2Tokenizer {
         Self::from_files(folder.join(VOCABULARY_FILE), folder.join(MERGES_FILE), config)
     }
 
-    /// Writes `vocabulary.json` and `merges.txt` into a folder, which is created if need be.
+    /// Writes `vocabulary.json` and `merges.txt` into a folder, which is created if it does not
+    /// exist.
     ///
-    /// Both files get their names when both are written, so that no reader sees a part of one.
+    /// The files get their names after both are written, so that no reader sees a partial file.
     ///
     /// # Errors
     ///
-    /// The folder or a file cannot be written; the files are then as they were before.
+    /// The folder or a file cannot be written. A failure before the renames leaves old files
+    /// unchanged.
     pub fn save_assets(&self, folder: impl AsRef<Path>) -> Result<()> {
         let mut files = Staging::new(folder.as_ref())?;
         files.text(VOCABULARY_FILE, &self.vocabulary().to_json())?;

@@ -1,22 +1,23 @@
-//! A batch of texts on all cores: neighbouring rows, of about as many bytes, to each thread.
+//! Spreads a batch of texts over all cores: each thread gets neighbouring rows with about as many
+//! bytes.
 
 use std::ops::Range;
 use std::{panic, thread};
 
 use crate::error::{Result, TokenizerError};
 
-/// Bytes of text that are worth a thread: about a millisecond's work, of which starting one takes
-/// a twentieth.
+/// Bytes of text for which a thread pays off: about a millisecond of work, twenty times the cost of
+/// starting it.
 const BYTES_PER_THREAD: usize = 1 << 16;
 
-/// Treats ranges of the rows side by side, and joins the results in the order of the rows; of several
-/// errors the first row's counts.
+/// Processes ranges of the rows in parallel, and joins the results in the order of the rows. Of
+/// several errors, that of the first row is returned.
 pub(crate) fn in_parts<T: AsRef<str>, R: Send>(
     texts: &[T],
     treat: impl Fn(Range<usize>) -> Result<Vec<R>> + Sync,
 ) -> Result<Vec<R>> {
     let bytes: usize = texts.iter().map(|text| text.as_ref().len()).sum();
-    // Asking for the number of cores reads files on Linux.
+    // On Linux, asking for the number of cores reads files.
     let threads = match bytes / BYTES_PER_THREAD {
         0 | 1 => 1,
         most => thread::available_parallelism().map_or(1, usize::from).min(most),
@@ -34,7 +35,7 @@ pub(crate) fn in_parts<T: AsRef<str>, R: Send>(
     })
 }
 
-/// At most `threads` ranges of rows, each ending where its share of all the bytes is reached.
+/// At most `threads` ranges of rows. Each ends at the row that completes its share of all bytes.
 fn parts<T: AsRef<str>>(texts: &[T], bytes: usize, threads: usize) -> Vec<Range<usize>> {
     let share = bytes.div_ceil(threads);
     let (mut parts, mut start, mut length) = (Vec::with_capacity(threads), 0, 0);
@@ -51,7 +52,7 @@ fn parts<T: AsRef<str>>(texts: &[T], bytes: usize, threads: usize) -> Vec<Range<
     parts
 }
 
-/// Treats the rows of one range, and names the row in its error.
+/// Processes the rows of one range. An error names its row.
 pub(crate) fn in_rows<R, T>(
     rows: &[R],
     range: Range<usize>,

@@ -1,16 +1,17 @@
-//! Bytes to symbols: the printable character that stands for each byte in a token.
+//! Byte alphabet: the printable character that represents each byte in a token.
 //!
-//! OpenAI's `bytes_to_unicode` (`encoder.py`): a byte that prints in Latin-1 stands for itself,
-//! the 68 others take the characters from U+0100 on, in order. A space is `Ġ`, a newline `Ċ`.
+//! Follows OpenAI's `bytes_to_unicode` (`encoder.py`). A byte that is printable in Latin-1
+//! represents itself; the 68 other bytes use the characters from U+0100 on, in order. A space is
+//! `Ġ`, a newline `Ċ`.
 
 use std::sync::LazyLock;
 
-/// First code point of the symbols for bytes that do not print.
+/// First code point of the symbols for unprintable bytes.
 const FIRST_SUBSTITUTE: u32 = 0x100;
-/// Number of bytes that do not print.
+/// Number of unprintable bytes.
 const SUBSTITUTES: usize = 68;
 
-/// The two directions of the byte alphabet.
+/// Both directions of the byte alphabet.
 struct ByteAlphabet {
     symbols: [char; 256],
     bytes: [u8; FIRST_SUBSTITUTE as usize + SUBSTITUTES],
@@ -32,26 +33,26 @@ static ALPHABET: LazyLock<ByteAlphabet> = LazyLock::new(|| {
     ByteAlphabet { symbols, bytes }
 });
 
-/// The symbol of every byte, indexed by the byte.
+/// Symbol of every byte, indexed by the byte.
 pub(crate) fn symbols() -> &'static [char; 256] {
     &ALPHABET.symbols
 }
 
-/// The byte that `symbol` stands for, if it is one of the alphabet.
+/// Byte of a symbol. None for a character outside the alphabet.
 fn byte_of(symbol: char) -> Option<u8> {
     let byte = *ALPHABET.bytes.get(symbol as usize)?;
     (ALPHABET.symbols[usize::from(byte)] == symbol).then_some(byte)
 }
 
-/// The bytes that a token stands for, if it is written in the alphabet.
+/// Bytes of a token. None if the token is not written in the alphabet.
 pub(crate) fn bytes_of(token: &str) -> Option<Box<[u8]>> {
     token.chars().map(byte_of).collect()
 }
 
-/// The bytes that a token of the vocabulary stands for.
+/// Bytes of a token of the vocabulary.
 ///
-/// A token that is not written in the alphabet, as some special tokens are not, stands for its
-/// own UTF-8 bytes.
+/// A token that is not written in the alphabet, as some special tokens are not, has its own UTF-8
+/// bytes.
 pub(crate) fn token_bytes(token: &str) -> Box<[u8]> {
     bytes_of(token).unwrap_or_else(|| token.as_bytes().into())
 }

@@ -1,7 +1,7 @@
-//! The four kinds of characters that GPT-2's split tells apart.
+//! The four classes of characters in GPT-2's split.
 //!
-//! Taken from the tables of `regex-syntax`, which the regular expressions of tiktoken and
-//! `tokenizers` are built on, so that all agree on the version of Unicode.
+//! The tables come from `regex-syntax`, which the regular expressions of tiktoken and `tokenizers`
+//! are built on. All three therefore use the same version of Unicode.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -21,12 +21,12 @@ pub(crate) enum CharClass {
     Other,
 }
 
-/// Number of code points that one block of the table covers.
+/// Number of code points in one block of the table.
 const BLOCK: usize = 256;
-/// Number of code points of Unicode.
+/// Number of Unicode code points.
 const CODE_POINTS: usize = char::MAX as usize + 1;
 
-/// The class of every character, as a table in two steps: most blocks are equal to another.
+/// Class of every character, as a two-level table: most blocks equal another one.
 pub(crate) struct CharClasses {
     block_of: Vec<u16>,
     blocks: Vec<[CharClass; BLOCK]>,
@@ -35,7 +35,7 @@ pub(crate) struct CharClasses {
 static CLASSES: LazyLock<CharClasses> = LazyLock::new(CharClasses::build);
 
 impl CharClasses {
-    /// The table, made at its first use.
+    /// Table, built at its first use.
     pub(crate) fn get() -> &'static Self {
         &CLASSES
     }
@@ -63,19 +63,19 @@ impl CharClasses {
         Self { block_of, blocks }
     }
 
-    /// Class of any character.
+    /// Class of a character.
     pub(crate) fn of(&self, character: char) -> CharClass {
         let code_point = character as usize;
         self.blocks[usize::from(self.block_of[code_point / BLOCK])][code_point % BLOCK]
     }
 
-    /// Class of an ASCII character, the first of which share the first block.
+    /// Class of an ASCII character: all of them are in the first block.
     pub(crate) fn of_ascii(&self, byte: u8) -> CharClass {
         self.blocks[0][usize::from(byte)]
     }
 }
 
-/// The characters that a regular expression of one class matches.
+/// Characters that the regular expression of one class matches.
 fn ranges(expression: &str) -> Vec<(char, char)> {
     let parsed = regex_syntax::parse(expression).expect("a constant expression is valid");
     match parsed.into_kind() {

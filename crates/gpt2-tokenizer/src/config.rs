@@ -1,10 +1,10 @@
-//! The options of a tokenizer, under KerasHub's names.
+//! Options of a tokenizer, under KerasHub's names.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Result, TokenizerError};
 
-/// Split of a text into words, inside which the merges run.
+/// Way of splitting a text into words. Merges never cross a word boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum SplitPattern {
     /// OpenAI's regular expression, which the published weights were trained with
@@ -12,7 +12,7 @@ pub enum SplitPattern {
     #[default]
     #[serde(rename = "openai")]
     OpenAi,
-    /// No cut at all, as `generate()` of KerasHub 0.32 does: `"a\n\nb"` is 64, 628, 65.
+    /// No split at all, like `generate()` of KerasHub 0.32: `"a\n\nb"` is 64, 628, 65.
     ///
     /// KerasHub passes its expression as a literal string, which never matches
     /// (`byte_pair_tokenizer.py`, the path without TensorFlow).
@@ -20,33 +20,34 @@ pub enum SplitPattern {
     KerasHub,
 }
 
-/// Treatment of a special token, `<|endoftext|>`, that a text spells.
+/// Treatment of the special token `<|endoftext|>` in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpecialText {
-    /// It becomes the token's id, as in KerasHub. Text from strangers can then end a document.
+    /// The text becomes the token's id, as in KerasHub. Untrusted text can then end a document.
     #[default]
     Parse,
-    /// It is text like any other.
+    /// The text is tokenized like any other.
     Ordinary,
-    /// It is an error, as in tiktoken.
+    /// The text is an error, as in tiktoken.
     Error,
 }
 
-/// Treatment of a character whose bytes have no token. Only small vocabularies lack some.
+/// Treatment of a character whose bytes have no token. Only small vocabularies lack tokens for
+/// bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownBytes {
-    /// It is an error that names the character and its place.
+    /// The character is an error that names it and its position.
     #[default]
     Error,
-    /// The bytes vanish without a word, as in KerasHub.
+    /// The bytes are dropped silently, as in KerasHub.
     Drop,
 }
 
-/// The options of a [`Gpt2Tokenizer`](crate::Gpt2Tokenizer).
+/// Options of a [`Gpt2Tokenizer`](crate::Gpt2Tokenizer).
 ///
-/// Serialized under KerasHub's keys; keys of its `tokenizer.json` that are not options here
+/// They serialize under KerasHub's keys. Keys of its `tokenizer.json` that are not options here
 /// (`name`, `trainable`, `dtype`, …) are ignored.
 ///
 /// ```
@@ -62,15 +63,15 @@ pub enum UnknownBytes {
 #[serde(default)]
 #[non_exhaustive]
 pub struct Gpt2TokenizerConfig {
-    /// Number of ids that every tokenized text is cut or right-padded to; unset, each keeps its
-    /// own length.
+    /// Length to which every tokenized text is truncated or right-padded. Default: none, each text
+    /// keeps its own length.
     pub sequence_length: Option<usize>,
-    /// Whether a text that does not begin with a space gets one, so that its first word becomes
-    /// the token it would be inside a sentence.
+    /// Whether a text gets a prefix space unless it begins with a space. Its first word then
+    /// becomes the same token as inside a sentence.
     pub add_prefix_space: bool,
-    /// Tokens of the vocabulary that are kept whole wherever a text spells them.
+    /// Tokens of the vocabulary that are never split where a text contains them.
     ///
-    /// `<|endoftext|>` may be listed, as KerasHub does; `special_text` decides about it.
+    /// The list may contain `<|endoftext|>`, as in KerasHub; `special_text` decides about it.
     #[serde(deserialize_with = "null_as_empty")]
     pub unsplittable_tokens: Vec<String>,
     /// Split of a text into words.
@@ -82,7 +83,7 @@ pub struct Gpt2TokenizerConfig {
 }
 
 impl Gpt2TokenizerConfig {
-    /// The defaults: OpenAI's ids, no fixed length, special tokens in text are parsed.
+    /// Default options: OpenAI's ids, no fixed length, special tokens in text are parsed.
     pub fn new() -> Self {
         Self::default()
     }
@@ -132,7 +133,7 @@ impl Gpt2TokenizerConfig {
         self
     }
 
-    /// Refuses what no vocabulary could make meaningful.
+    /// Rejects options that are invalid for every vocabulary.
     pub(crate) fn check(&self) -> Result<()> {
         if self.sequence_length == Some(0) {
             return Err(TokenizerError::SequenceLengthZero);

@@ -1,16 +1,15 @@
-//! Places at which a long text can be cut into parts that are tokenized one by one, or side by side.
+//! Positions at which a long text can be cut into parts that are tokenized separately.
 
 use crate::char_class::{CharClass, CharClasses};
 use crate::config::SplitPattern;
 use crate::tokenizer::Gpt2Tokenizer;
 
 impl Gpt2Tokenizer {
-    /// The last place, in bytes, at which the text can be cut so that the ids of its two parts,
-    /// joined, are those of the whole, whatever text follows. Neither part is empty.
+    /// Last byte offset at which the text can be cut into two parts whose ids, joined, are those of
+    /// the whole text, for any text that follows. Neither part is empty.
     ///
-    /// There is none in a text without a space after a word, and none at all under
-    /// [`SplitPattern::KerasHub`], with a `sequence_length`, or where an unsplittable token holds a
-    /// space.
+    /// None for a text without a space after a word. Always None with [`SplitPattern::KerasHub`],
+    /// with a `sequence_length`, or if an unsplittable token contains a space.
     ///
     /// ```
     /// use gpt2_tokenizer::{Gpt2Tokenizer, TokenizerTrainer};
@@ -29,21 +28,22 @@ impl Gpt2Tokenizer {
         {
             return None;
         }
-        // A part gets a space before it unless it has one.
+        // Each part gets a prefix space, unless it begins with a space.
         last_cut_before(text, |next| !config.add_prefix_space || next == ' ')
     }
 }
 
-/// The last place, in bytes, at which OpenAI's split divides the text into words, whatever stands
-/// before or follows. Neither part is empty.
+/// Last byte offset at which OpenAI's split divides the text into words, for any text before or
+/// after it. Neither part is empty.
 pub fn last_word_break(text: &str) -> Option<usize> {
     last_cut_before(text, |_| true)
 }
 
-/// The last place between a character that is no whitespace and whitespace that `accept` takes.
+/// Last offset between a character that is not whitespace and a whitespace character that `accept`
+/// takes.
 ///
-/// No word of the expression in `split.rs` holds such a pair, so the scanner stops there; it
-/// remembers nothing and looks no further ahead than that.
+/// No word of the expression in `split.rs` contains such a pair, so the scanner always stops there.
+/// It keeps no state, and looks no further ahead.
 fn last_cut_before(text: &str, accept: impl Fn(char) -> bool) -> Option<usize> {
     let classes = CharClasses::get();
     let is_space = |character| classes.of(character) == CharClass::Whitespace;

@@ -4,10 +4,10 @@ use crate::error::{Result, TokenizerError};
 use crate::vocabulary::Vocabulary;
 use crate::{TokenId, byte_alphabet};
 
-/// The bytes of every token.
+/// Bytes of every token.
 #[derive(Debug)]
 pub(crate) struct Decoder {
-    /// Indexed by id; `None` is a gap.
+    /// Indexed by id; `None` is a gap in the ids.
     bytes: Vec<Option<Box<[u8]>>>,
     vocabulary_size: usize,
 }
@@ -21,13 +21,13 @@ impl Decoder {
         Self { bytes, vocabulary_size: vocabulary.len() }
     }
 
-    /// The bytes of one token, which need not be valid UTF-8 by themselves.
+    /// Bytes of one token, which may be invalid UTF-8 on their own.
     pub(crate) fn bytes(&self, id: TokenId) -> Result<&[u8]> {
         let bytes = self.bytes.get(id as usize).and_then(Option::as_deref);
         bytes.ok_or_else(|| self.out_of_range(id))
     }
 
-    /// The error about an id that has no token.
+    /// Error for an id without a token.
     pub(crate) fn out_of_range(&self, id: TokenId) -> TokenizerError {
         TokenizerError::IdOutOfRange {
             id,

@@ -1,4 +1,4 @@
-//! Text of ids that arrive one by one, as soon as its characters are complete.
+//! Decodes ids one by one into text, as soon as its characters are complete.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use crate::TokenId;
 use crate::error::Result;
 use crate::tables::Tables;
 
-/// Turns ids into text one at a time; made by
+/// Decoder of ids that arrive one by one. Made by
 /// [`Gpt2Tokenizer::decode_stream`](crate::Gpt2Tokenizer::decode_stream).
 ///
-/// A token may end inside a character; its bytes wait until the next tokens complete it. The
-/// pieces, joined, always equal the text that
-/// [`detokenize`](crate::Gpt2Tokenizer::detokenize) makes of all ids at once.
+/// A token may end inside a character. Its bytes then wait for the tokens that complete the
+/// character. The joined pieces always equal the text that
+/// [`detokenize`](crate::Gpt2Tokenizer::detokenize) returns for all ids.
 ///
 /// ```
 /// # use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Vocabulary};
-/// // "é" is the bytes C3 A9, here two tokens.
+/// // "é" has the bytes C3 A9, which are two tokens here.
 /// let vocabulary = Vocabulary::from_pairs([("Ã", 0), ("©", 1), ("<|endoftext|>", 2)])?;
 /// let tokenizer =
 ///     Gpt2Tokenizer::new(vocabulary, Merges::default(), Gpt2TokenizerConfig::new())?;
@@ -30,7 +30,7 @@ use crate::tables::Tables;
 pub struct DecodeStream {
     tables: Arc<Tables>,
     skip_special: bool,
-    /// Bytes of a character that is not complete yet, at most three.
+    /// Bytes of an incomplete character, at most three.
     pending: Vec<u8>,
 }
 
@@ -39,11 +39,11 @@ impl DecodeStream {
         Self { tables, skip_special, pending: Vec::new() }
     }
 
-    /// Takes one id and returns the text that is now complete, if there is any.
+    /// Takes one id and returns the text that it completes, if any.
     ///
     /// # Errors
     ///
-    /// An id out of range; the stream is then as it was before.
+    /// An id out of range. The stream does not change then.
     pub fn push(&mut self, id: TokenId) -> Result<Option<String>> {
         let bytes = self.tables.decoder.bytes(id)?;
         if !(self.skip_special && id == self.tables.end_token_id) {
@@ -53,14 +53,14 @@ impl DecodeStream {
         Ok((!text.is_empty()).then_some(text))
     }
 
-    /// Ends the stream: an incomplete character at its end becomes U+FFFD. The stream is empty
-    /// afterwards.
+    /// Ends the stream and returns its last text. An incomplete character at the end becomes
+    /// U+FFFD. The stream is empty afterwards.
     pub fn finish(&mut self) -> Option<String> {
         let rest = std::mem::take(&mut self.pending);
         (!rest.is_empty()).then(|| String::from_utf8_lossy(&rest).into_owned())
     }
 
-    /// Takes all from the pending bytes but an incomplete character at their end.
+    /// Takes the pending bytes, except an incomplete character at their end.
     fn take_complete(&mut self) -> String {
         let incomplete = match self.pending.utf8_chunks().last() {
             Some(chunk) => incomplete_length(chunk.invalid()),
@@ -72,7 +72,7 @@ impl DecodeStream {
     }
 }
 
-/// Length of the last invalid bytes of a text, if more bytes could make a character of them.
+/// Length of the last invalid bytes of a text, if further bytes could complete them to a character.
 fn incomplete_length(invalid: &[u8]) -> usize {
     match std::str::from_utf8(invalid) {
         Err(error) if error.error_len().is_none() => invalid.len(),

@@ -1,4 +1,4 @@
-//! Words to ids: a word that is a token in one look-up, any other by the merges, once.
+//! Words to ids: one lookup for a word that is a token; the merges, run once, for any other word.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,47 +10,47 @@ use crate::merge_rules::{MergeRules, MergeWork};
 use crate::vocabulary::Vocabulary;
 use crate::{TokenId, byte_alphabet};
 
-/// Length in bytes of the longest word worth remembering.
+/// Length in bytes of the longest word that is cached.
 const REMEMBERED_LENGTH: usize = 64;
-/// Number of words that one call remembers at most: some ten megabytes.
+/// Most words in the cache of one call: about ten megabytes.
 const REMEMBERED_WORDS: usize = 1 << 16;
 
-/// Memory of one call on the tokenizer. It needs no lock, and ends with the call.
+/// Working memory of one call to the tokenizer. It needs no lock, and is dropped after the call.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
     merging: MergeWork,
-    /// Ids of the words that are no token, which repeat in any language.
+    /// Cached ids of the words that are not tokens: words repeat in any language.
     merged: HashMap<Box<[u8]>, Box<[TokenId]>, RandomState>,
 }
 
-/// The byte-pair encoder of one vocabulary.
+/// Byte-pair encoder of one vocabulary.
 ///
-/// Most words are a token. For these the merges need not run, once they were seen to end there:
-/// they do for every token of GPT-2, but not in every vocabulary.
+/// Most words are tokens. Such a word skips the merges after they have produced that token once.
+/// They do so for every token of GPT-2, but not in every vocabulary.
 #[derive(Debug)]
 pub(crate) struct Encoder {
-    /// The tokens that fit a key; a longer word is remembered instead.
+    /// Tokens that fit a key. Longer words are cached in the workspace instead.
     tokens: HashMap<Key, Token, RandomState>,
-    /// By byte: the token that is its symbol alone.
+    /// Token for each byte's symbol.
     bytes: [Option<TokenId>; 256],
     knows_all_bytes: bool,
     rules: MergeRules,
 }
 
-/// A short word, kept in the table itself: looking it up touches one place in memory.
+/// Short word, stored in the table itself: a lookup touches one place in memory.
 type Key = [u64; 2];
 
-/// A token that a word may be.
+/// Token that a whole word may be.
 #[derive(Debug)]
 struct Token {
     id: TokenId,
-    /// Whether the merges were seen to turn the token, as a word, into itself. A race only repeats
-    /// the trial.
+    /// Whether the merges have turned this word into its token before. A race only repeats the
+    /// merges.
     survives: AtomicBool,
 }
 
 impl Encoder {
-    /// Makes the encoder of a vocabulary and its rules, each of two parts and their result.
+    /// Makes the encoder from a vocabulary and its rules. A rule is two parts and their result.
     pub(crate) fn new(vocabulary: &Vocabulary, rules: &[[TokenId; 3]]) -> Self {
         let bytes = byte_alphabet::symbols().map(|symbol| {
             let mut buffer = [0; 4];
@@ -58,7 +58,7 @@ impl Encoder {
         });
         let mut tokens =
             HashMap::with_capacity_and_hasher(vocabulary.len(), RandomState::default());
-        // No word is a token that is not written in the alphabet.
+        // A word is never a token that is not written in the byte alphabet.
         tokens.extend(vocabulary.iter().filter_map(|(token, id)| {
             let key = key(&byte_alphabet::bytes_of(token)?)?;
             Some((key, Token { id, survives: AtomicBool::new(false) }))
@@ -71,7 +71,7 @@ impl Encoder {
         }
     }
 
-    /// Whether the symbol of every byte is a token, as in GPT-2's own vocabulary.
+    /// Whether the symbol of every byte is a token, as in GPT-2's vocabulary.
     pub(crate) fn knows_all_bytes(&self) -> bool {
         self.knows_all_bytes
     }
@@ -81,7 +81,7 @@ impl Encoder {
         self.bytes[usize::from(byte)].is_some()
     }
 
-    /// Appends the ids of one word to `ids`; bytes without a token are dropped.
+    /// Appends the ids of one word to `ids`. Bytes without a token are dropped.
     pub(crate) fn encode(&self, word: &str, work: &mut Workspace, ids: &mut Vec<TokenId>) {
         let word = self.known_bytes(word);
         let token = key(&word).and_then(|key| self.tokens.get(&key));
@@ -107,7 +107,7 @@ impl Encoder {
         }
     }
 
-    /// The bytes of a word that have a token.
+    /// Bytes of a word that have a token.
     fn known_bytes<'a>(&self, word: &'a str) -> Cow<'a, [u8]> {
         match self.knows_all_bytes {
             true => word.as_bytes().into(),
@@ -116,7 +116,7 @@ impl Encoder {
     }
 }
 
-/// The bytes of a word and their number, if they fit: all but 130 tokens of GPT-2 do.
+/// Bytes of a word and their number, if they fit in a key: all but 130 tokens of GPT-2 do.
 fn key(word: &[u8]) -> Option<Key> {
     let mut key = [0; size_of::<Key>()];
     let (length, bytes) = key.split_last_mut()?;

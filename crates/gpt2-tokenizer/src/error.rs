@@ -1,50 +1,50 @@
-//! Errors between a file, a text and its token ids.
+//! Errors of the tokenizer.
 
 use gpt2_files::FileError;
 
 use crate::TokenId;
 
-/// Result of the operations of this crate.
+/// Result with a [`TokenizerError`].
 pub type Result<T, E = TokenizerError> = std::result::Result<T, E>;
 
-/// Reason why a tokenizer cannot be built, or cannot treat its input.
+/// Reason why a tokenizer cannot be built or cannot process its input.
 ///
-/// Every message names the thing, what was expected, what was found and the remedy. A cause is the
-/// [`source`](std::error::Error::source), and no part of the message.
+/// Every message names the thing, the expected and found values, and the remedy. A cause is the
+/// [`source`](std::error::Error::source); the message does not repeat it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenizerError {
     /// The vocabulary's JSON text is malformed, or is not an object.
     #[error(
-        "the vocabulary cannot be read: expected a JSON object that maps each token to its id, \
+        "cannot read the vocabulary: expected a JSON object that maps each token to its id, \
          found: {detail}; pass the content of vocabulary.json (vocab.json)"
     )]
     VocabularySyntax {
-        /// Finding of the JSON parser, with line and column.
+        /// Error of the JSON parser, with line and column.
         detail: String,
     },
-    /// An id is not a whole number of at least zero.
+    /// An id is not a non-negative integer.
     #[error(
         "token {token:?} of the vocabulary: expected a whole number from 0 as its id, \
          found {found}; correct the vocabulary file"
     )]
     InvalidId {
-        /// The token whose id is at fault.
+        /// Token with the invalid id.
         token: String,
-        /// Value in place of the id.
+        /// Value of the id.
         found: String,
     },
-    /// An id lies above what the tables of this crate hold.
+    /// An id exceeds the limit of this crate's tables.
     #[error(
         "token {token:?} of the vocabulary: expected an id of at most {limit}, found {id}; \
          renumber the vocabulary"
     )]
     IdTooLarge {
-        /// The token whose id is at fault.
+        /// Token with the invalid id.
         token: String,
-        /// The id found.
+        /// Found id.
         id: u64,
-        /// The largest id allowed.
+        /// Largest accepted id.
         limit: TokenId,
     },
     /// A token occurs twice in the vocabulary.
@@ -52,7 +52,7 @@ pub enum TokenizerError {
         "token {token:?} occurs twice in the vocabulary, expected it once; remove one of the two"
     )]
     DuplicateToken {
-        /// The repeated token.
+        /// Repeated token.
         token: String,
     },
     /// Two tokens of the vocabulary have the same id.
@@ -61,11 +61,11 @@ pub enum TokenizerError {
          token per id; renumber one of them"
     )]
     DuplicateId {
-        /// The id that two tokens claim.
+        /// Id that two tokens have.
         id: TokenId,
-        /// The token that claimed it first.
+        /// First token with the id.
         first: String,
-        /// The token that claimed it next.
+        /// Second token with the id.
         second: String,
     },
     /// A special token is not in the vocabulary.
@@ -74,7 +74,7 @@ pub enum TokenizerError {
          Please ensure `'{token}'` is in the provided vocabulary when creating the Tokenizer."
     )]
     MissingSpecialToken {
-        /// The special token.
+        /// Special token.
         token: String,
     },
     /// A merge rule does not consist of two tokens.
@@ -85,10 +85,10 @@ pub enum TokenizerError {
     MergeSyntax {
         /// Line of the file, or position in the list of rules, from 1.
         line: usize,
-        /// The line as it was found.
+        /// Found line.
         found: String,
     },
-    /// A merge rule uses or makes a token that the vocabulary lacks.
+    /// A merge rule uses or makes a token that is not in the vocabulary.
     #[error(
         "line {line} of the merges: rule {rule:?} needs token {token:?}, which is not in the \
          vocabulary; use the merges that belong to this vocabulary"
@@ -96,9 +96,9 @@ pub enum TokenizerError {
     MergeNotInVocabulary {
         /// Line of the file, or position in the list of rules, from 1.
         line: usize,
-        /// The rule, its parts separated by a space.
+        /// Rule, its parts separated by a space.
         rule: String,
-        /// The token that is missing: a part, or the two parts joined.
+        /// Missing token: one of the parts, or the joined parts.
         token: String,
     },
     /// `sequence_length` is zero.
@@ -107,38 +107,38 @@ pub enum TokenizerError {
          keep every sequence at its own length"
     )]
     SequenceLengthZero,
-    /// An unsplittable token cannot be matched or has no id.
+    /// An unsplittable token is empty or not in the vocabulary.
     #[error(
         "unsplittable token {token:?}: expected a non-empty token of the vocabulary; add it to \
          the vocabulary or remove it from unsplittable_tokens"
     )]
     UnsplittableToken {
-        /// The entry of `unsplittable_tokens`.
+        /// Entry of `unsplittable_tokens`.
         token: String,
     },
     /// A `tokenizer.json` is malformed.
     #[error(
-        "the tokenizer.json cannot be read: expected the JSON of a byte-level BPE tokenizer as \
+        "cannot read the tokenizer.json: expected the JSON of a byte-level BPE tokenizer as \
          transformers saves it, found: {detail}"
     )]
     TokenizerJsonSyntax {
-        /// Finding of the JSON parser, with line and column.
+        /// Error of the JSON parser, with line and column.
         detail: String,
     },
-    /// A `tokenizer.json` describes another kind of tokenizer than GPT-2's.
+    /// A `tokenizer.json` describes a tokenizer of another kind than GPT-2's.
     #[error(
         "`{field}` of the tokenizer.json: expected {expected}, found {found}; only byte-level \
          BPE tokenizers of the GPT-2 kind are supported"
     )]
     UnsupportedTokenizerJson {
-        /// The path of the field inside the JSON.
+        /// Path of the field in the JSON.
         field: &'static str,
-        /// Value of GPT-2's tokenizer.
+        /// Value for GPT-2's tokenizer.
         expected: &'static str,
-        /// Value of the file.
+        /// Value in the file.
         found: String,
     },
-    /// A file cannot be read or written, or is no text.
+    /// A file cannot be read or written, or is not text.
     #[error(transparent)]
     File(#[from] FileError),
     /// The text has a character that the vocabulary cannot express.
@@ -148,59 +148,59 @@ pub enum TokenizerError {
          set `unknown` to UnknownBytes::Drop"
     )]
     UnknownByte {
-        /// The character.
+        /// Character that cannot be expressed.
         character: char,
-        /// Offset in the text, in bytes.
+        /// Byte offset in the text.
         position: usize,
-        /// The first of its UTF-8 bytes that has no token.
+        /// First of the character's UTF-8 bytes that has no token.
         byte: u8,
     },
-    /// The text spells a special token, and the configuration forbids that.
+    /// The text contains a special token, and the configuration forbids it.
     #[error(
         "the text contains {token:?} at byte {position}, expected no special token in it; \
          remove it, or set `special_text` to SpecialText::Ordinary or SpecialText::Parse"
     )]
     SpecialTokenInText {
-        /// The special token.
+        /// Special token.
         token: String,
-        /// Offset in the text, in bytes.
+        /// Byte offset in the text.
         position: usize,
     },
-    /// A text of a batch, or a row of ids, is at fault.
-    #[error("row {row} of the batch cannot be used")]
+    /// A text or a row of ids in a batch causes an error.
+    #[error("cannot use row {row} of the batch")]
     InBatch {
         /// Index of the row, from 0.
         row: usize,
         /// Error of the row.
         source: Box<TokenizerError>,
     },
-    /// An id belongs to no token.
+    /// An id has no token.
     #[error(
         "Id {id} is out of vocabulary range: expected the id of one of the {vocabulary_size} \
          tokens, the largest of which is {max_token_id}; use ids made with this vocabulary"
     )]
     IdOutOfRange {
-        /// The id.
+        /// Id without a token.
         id: TokenId,
         /// Number of tokens in the vocabulary.
         vocabulary_size: usize,
-        /// The largest id in the vocabulary.
+        /// Largest id in the vocabulary.
         max_token_id: TokenId,
     },
-    /// A vocabulary of this size cannot be learnt.
+    /// The requested vocabulary size is out of range.
     #[error(
         "the vocabulary to learn: expected between {least} tokens (256 bytes and \
          `<|endoftext|>`) and {most}, found {found}; choose another `vocabulary_size`"
     )]
     InvalidVocabularySize {
-        /// The smallest that is accepted.
+        /// Smallest accepted size.
         least: usize,
-        /// The largest that is accepted.
+        /// Largest accepted size.
         most: usize,
-        /// Size that was asked for.
+        /// Requested size.
         found: usize,
     },
-    /// A vocabulary was to be learnt from nothing.
+    /// The training texts have no words.
     #[error(
         "the text to learn a vocabulary from: expected at least one word, found none; pass text"
     )]
@@ -222,7 +222,7 @@ pub enum TokenizerError {
          as `Ġ`"
     )]
     TokenNotInVocabulary {
-        /// The token.
+        /// Token that was looked up.
         token: String,
     },
 }

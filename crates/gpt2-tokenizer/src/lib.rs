@@ -34,5 +34,5 @@ pub use tokenizer::Gpt2Tokenizer;
 pub use train::TokenizerTrainer;
 pub use vocabulary::Vocabulary;
 
-/// The number of a token in its vocabulary.
+/// Id of a token in its vocabulary.
 pub type TokenId = u32;

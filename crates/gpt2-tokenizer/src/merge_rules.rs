@@ -1,4 +1,4 @@
-//! Merges: the symbols of a word joined by the rules, the best rule first.
+//! Applies merge rules to the symbols of a word, the best rule first.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -7,10 +7,10 @@ use foldhash::fast::RandomState;
 
 use crate::TokenId;
 
-/// Id that is left of a symbol that was joined to the one before it. No token has it.
+/// Id of a symbol that was joined to the one before it. No token has this id.
 const JOINED: TokenId = TokenId::MAX;
 
-/// The rules by the two tokens that each joins.
+/// Rules by the pair of tokens that they join.
 #[derive(Debug)]
 pub(crate) struct MergeRules {
     rules: HashMap<[TokenId; 2], Rule, RandomState>,
@@ -18,19 +18,20 @@ pub(crate) struct MergeRules {
 
 #[derive(Debug, Clone, Copy)]
 struct Rule {
-    /// The smallest is applied first.
+    /// The rule with the smallest rank is applied first.
     rank: usize,
     result: TokenId,
 }
 
-/// The symbols of one word, and the rules that apply to them. Kept from word to word for its memory.
+/// Working memory: the symbols of one word, and the rules that apply to them. Reused from word to
+/// word.
 #[derive(Debug, Default)]
 pub(crate) struct MergeWork {
     symbols: Vec<Symbol>,
     queue: BinaryHeap<Reverse<Candidate>>,
 }
 
-/// A token of the word, between its neighbours; one past the end there is none.
+/// Token of the word, linked to its neighbours. An index out of bounds means no neighbour.
 #[derive(Debug)]
 struct Symbol {
     id: TokenId,
@@ -38,7 +39,7 @@ struct Symbol {
     next: usize,
 }
 
-/// Two neighbours that a rule joins; in the order in which rules are applied, from the left.
+/// Two neighbours that a rule joins. Ordered as the rules are applied, then from the left.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
     rank: usize,
@@ -48,8 +49,8 @@ struct Candidate {
 }
 
 impl MergeRules {
-    /// The rules in the order of their rank, each as its left part, its right part and its result.
-    /// The later of two rules for one pair counts, as in `tokenizers`.
+    /// Rules in the order of their rank, each as left part, right part and result. Of two rules for
+    /// one pair, the later one wins, as in `tokenizers`.
     pub(crate) fn new(rules: &[[TokenId; 3]]) -> Self {
         let ranked = rules.iter().enumerate();
         let rule = |(rank, &[left, right, result]): (usize, &[TokenId; 3])| {
@@ -58,7 +59,7 @@ impl MergeRules {
         Self { rules: ranked.map(rule).collect() }
     }
 
-    /// Appends to `ids` what the rules leave of the symbols of a word.
+    /// Merges the symbols of a word by the rules, and appends the remaining ids to `ids`.
     pub(crate) fn merge(
         &self,
         word: impl Iterator<Item = TokenId>,
@@ -74,7 +75,7 @@ impl MergeRules {
         queue.extend((0..symbols.len()).filter_map(|at| self.candidate(symbols, at)));
         while let Some(Reverse(Candidate { at, pair: [left, right], result, .. })) = queue.pop() {
             let next = symbols[at].next;
-            // A symbol only grows, so one with its old id is what it was.
+            // A symbol only grows, so an unchanged id means an unchanged symbol.
             if symbols[at].id != left || symbols.get(next).is_none_or(|next| next.id != right) {
                 continue;
             }
@@ -91,7 +92,8 @@ impl MergeRules {
         ids.extend(symbols.iter().map(|symbol| symbol.id).filter(|id| *id != JOINED));
     }
 
-    /// The symbol at `at` and its right neighbour, if both exist and a rule joins them.
+    /// Candidate of the symbol at `at` and its right neighbour, if both exist and a rule joins
+    /// them.
     fn candidate(&self, symbols: &[Symbol], at: usize) -> Option<Reverse<Candidate>> {
         let left = symbols.get(at)?;
         let pair = [left.id, symbols.get(left.next)?.id];
@@ -109,7 +111,8 @@ mod tests {
 
     use super::*;
 
-    /// Tokens by id, and rules between any of them, in any order: also such that no training makes.
+    /// Tokens by id, and rules between any of them in any order, including rules that no training
+    /// makes.
     fn vocabulary(choices: &[(usize, usize)]) -> (Vec<String>, Vec<[TokenId; 3]>) {
         let mut tokens: Vec<String> = ["a", "b", "c"].map(String::from).into();
         let mut rules = Vec::new();

@@ -1,17 +1,17 @@
-//! `merges.txt` to the rules that join two tokens into one, the best first.
+//! Parses `merges.txt`: the rules that join two tokens into one, the best first.
 
 use crate::TokenId;
 use crate::error::{Result, TokenizerError};
 use crate::vocabulary::Vocabulary;
 
-/// Beginning of a version line.
+/// Prefix of a version line.
 const VERSION_PREFIX: &str = "#version:";
-/// The version line that OpenAI and transformers write.
+/// Version line that OpenAI and transformers write.
 const VERSION_LINE: &str = "#version: 0.2";
-/// Number of characters of a faulty line that a message repeats.
+/// Number of characters of an invalid line that a message shows.
 const SHOWN: usize = 80;
 
-/// The merge rules in the order of their rank.
+/// Merge rules in the order of their rank.
 ///
 /// ```
 /// use gpt2_tokenizer::Merges;
@@ -25,7 +25,7 @@ pub struct Merges {
     rules: Vec<MergeRule>,
 }
 
-/// One rule, with the line that an error names.
+/// Rule, with its line for error messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct MergeRule {
     left: String,
@@ -34,11 +34,11 @@ struct MergeRule {
 }
 
 impl Merges {
-    /// Parses the text of `merges.txt` (`vocab.bpe` of OpenAI): a rule per line, its two tokens
+    /// Parses the text of `merges.txt` (OpenAI's `vocab.bpe`): one rule per line, its two tokens
     /// separated by a space.
     ///
-    /// A byte order mark, `#version:` lines, blank lines, line ends of Windows and spaces at the
-    /// end of a line are passed over.
+    /// A byte order mark, `#version:` lines, blank lines, Windows line ends and spaces at the end
+    /// of a line are ignored.
     ///
     /// # Errors
     ///
@@ -47,11 +47,11 @@ impl Merges {
         Self::from_rules(text.strip_prefix('\u{feff}').unwrap_or(text).lines())
     }
 
-    /// Collects rules such as `"Ġ t"`, as KerasHub takes them in a list.
+    /// Collects rules such as `"Ġ t"`, the form of KerasHub's lists.
     ///
     /// # Errors
     ///
-    /// As [`parse`](Self::parse); the line is the position in the list, from 1.
+    /// Those of [`parse`](Self::parse). The line number is the position in the list, from 1.
     pub fn from_rules<R: AsRef<str>>(rules: impl IntoIterator<Item = R>) -> Result<Self> {
         let mut merges = Self::default();
         for (index, rule) in rules.into_iter().enumerate() {
@@ -76,7 +76,7 @@ impl Merges {
         Ok(())
     }
 
-    /// The rules as pairs of tokens, best first.
+    /// Rules as pairs of tokens, the best first.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.rules.iter().map(|rule| (rule.left.as_str(), rule.right.as_str()))
     }
@@ -86,12 +86,12 @@ impl Merges {
         self.rules.len()
     }
 
-    /// Whether there is no rule, so that every byte is a token of its own.
+    /// Whether there are no rules, so that every byte is a token of its own.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
 
-    /// The text of `merges.txt`, with its version line.
+    /// Text of `merges.txt`, with its version line.
     pub fn to_text(&self) -> String {
         let mut text = format!("{VERSION_LINE}\n");
         for (left, right) in self.iter() {
@@ -100,7 +100,7 @@ impl Merges {
         text
     }
 
-    /// The ids of the parts and of the result of every rule, which the vocabulary must have.
+    /// Ids of the parts and the result of every rule. The vocabulary must contain them.
     pub(crate) fn resolve(&self, vocabulary: &Vocabulary) -> Result<Vec<[TokenId; 3]>> {
         let mut joined = String::new();
         let resolve_rule = |MergeRule { left, right, line }: &MergeRule| {
@@ -119,7 +119,7 @@ impl Merges {
     }
 }
 
-/// The error about a rule that is no pair of tokens.
+/// Error for a rule that is not a pair of tokens.
 fn syntax_error(rule: &str, line: usize) -> TokenizerError {
     TokenizerError::MergeSyntax { line, found: rule.chars().take(SHOWN).collect() }
 }

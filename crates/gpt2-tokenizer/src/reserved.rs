@@ -1,7 +1,7 @@
-//! Text to segments: special and unsplittable tokens that a text spells, and the text between.
+//! Splits a text into segments: reserved tokens that the text spells, and the text between them.
 //!
-//! These are `<|endoftext|>` and the unsplittable tokens. The leftmost match counts, and of
-//! several at one place the longest, as in the added tokens of `tokenizers`.
+//! Reserved tokens are `<|endoftext|>` and the unsplittable tokens. The leftmost match wins, and
+//! the longest of several matches at one position, as for the added tokens of `tokenizers`.
 
 use crate::TokenId;
 use crate::config::{Gpt2TokenizerConfig, SpecialText};
@@ -11,26 +11,26 @@ use crate::vocabulary::Vocabulary;
 /// Token that begins and ends documents.
 pub(crate) const END_OF_TEXT: &str = "<|endoftext|>";
 
-/// The tokens to look for.
+/// Reserved tokens to look for.
 #[derive(Debug)]
 pub(crate) struct ReservedTokens {
-    /// Longest first.
+    /// Tokens, the longest first.
     tokens: Vec<(String, TokenId)>,
-    /// Whether some token begins with the byte.
+    /// Whether a token begins with the byte.
     begins: [bool; 256],
 }
 
-/// A part of a text, with the byte of the text where it begins.
+/// Segment of a text, with its byte offset.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Segment<'a> {
     /// Text between reserved tokens, never empty.
     Text(&'a str, usize),
-    /// A reserved token.
+    /// Reserved token.
     Token(TokenId, usize),
 }
 
 impl ReservedTokens {
-    /// Looks up the tokens that `config` names; `special` is the special token and its id.
+    /// Looks up the tokens that `config` names. `special` is the special token and its id.
     pub(crate) fn new(
         config: &Gpt2TokenizerConfig,
         vocabulary: &Vocabulary,
@@ -55,12 +55,12 @@ impl ReservedTokens {
         Ok(Self { tokens, begins })
     }
 
-    /// The segments of a text, in order.
+    /// Segments of a text, in order.
     pub(crate) fn segments<'a>(&'a self, text: &'a str) -> Segments<'a> {
         Segments { reserved: self, text, position: 0 }
     }
 
-    /// The next reserved token from `position` on: where it begins, its length and its id.
+    /// Next reserved token from `position` on: its offset, its length and its id.
     fn find(&self, text: &str, position: usize) -> Option<(usize, usize, TokenId)> {
         let bytes = text.as_bytes();
         (position..bytes.len()).filter(|&start| self.begins[usize::from(bytes[start])]).find_map(

@@ -1,13 +1,13 @@
-//! Text to words: GPT-2's regular expression as a scanner.
+//! Splits text into words: GPT-2's regular expression as a scanner.
 //!
 //! The expression is
 //! `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+` (OpenAI,
-//! `encoder.py`). A backtracking engine needs a stack, or gives up, at `\s+(?!\S)` over a long
-//! run of spaces; the scanner below reads every character at most twice.
+//! `encoder.py`). On a long run of spaces, a backtracking engine overflows its stack or gives up at
+//! `\s+(?!\S)`. The scanner below reads every character at most twice.
 
 use crate::char_class::{CharClass, CharClasses};
 
-/// The words of a text, in order; joined, they are the text.
+/// Words of a text, in order. Joined, they are the text.
 pub(crate) struct Words<'a> {
     text: &'a str,
     position: usize,
@@ -19,7 +19,7 @@ impl<'a> Words<'a> {
         Self { text, position: 0, classes: CharClasses::get() }
     }
 
-    /// Class and length in bytes of the character at `position`; nothing at the end.
+    /// Class and byte length of the character at `position`. None at the end.
     fn class_at(&self, position: usize) -> Option<(CharClass, usize)> {
         let byte = *self.text.as_bytes().get(position)?;
         if byte.is_ascii() {
@@ -29,7 +29,7 @@ impl<'a> Words<'a> {
         Some((self.classes.of(character), character.len_utf8()))
     }
 
-    /// End of the run of `class` that `position` lies in.
+    /// End of the run of `class` that contains `position`.
     fn run_end(&self, mut position: usize, class: CharClass) -> usize {
         while let Some((found, length)) = self.class_at(position)
             && found == class
@@ -39,8 +39,8 @@ impl<'a> Words<'a> {
         position
     }
 
-    /// End of `\s+(?!\S)|\s+`: a run of whitespace leaves its last character to the word
-    /// that follows, unless that is all it has.
+    /// End of `\s+(?!\S)|\s+`: a run of whitespace leaves its last character to the following word,
+    /// unless the run has only one character.
     fn whitespace_end(&self, start: usize) -> usize {
         let (mut last, mut end) = (start, start);
         while let Some((CharClass::Whitespace, length)) = self.class_at(end) {
@@ -80,7 +80,7 @@ impl<'a> Iterator for Words<'a> {
     }
 }
 
-/// Length in bytes of `'s|'t|'re|'ve|'m|'ll|'d` at the beginning of `bytes`.
+/// Byte length of `'s|'t|'re|'ve|'m|'ll|'d` at the beginning of `bytes`.
 fn contraction_length(bytes: &[u8]) -> Option<usize> {
     match bytes {
         [b'\'', b's' | b't' | b'm' | b'd', ..] => Some(2),
@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    /// The words that the expression itself finds, in `tokenizers`.
+    /// Words that `tokenizers` finds with the expression itself.
     fn expression_words(text: &str) -> Vec<&str> {
         let mut pieces = PreTokenizedString::from(text);
         ByteLevel::new(false, true, true).pre_tokenize(&mut pieces).unwrap();

@@ -1,4 +1,4 @@
-//! Tables of a vocabulary and its merges, shared by a tokenizer and its streams.
+//! Tables of a vocabulary and its merges, which a tokenizer shares with its streams.
 
 use crate::TokenId;
 use crate::decode::Decoder;
@@ -8,7 +8,7 @@ use crate::merges::Merges;
 use crate::reserved::END_OF_TEXT;
 use crate::vocabulary::Vocabulary;
 
-/// A vocabulary and its merges, with the encoder and the decoder made of them.
+/// Vocabulary and merges, with the encoder and decoder for them.
 #[derive(Debug)]
 pub(crate) struct Tables {
     pub(crate) vocabulary: Vocabulary,

@@ -1,4 +1,4 @@
-//! The tokenizer: its stages joined, under KerasHub's interface.
+//! The tokenizer: its stages combined, under KerasHub's interface.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,18 +16,16 @@ use crate::tables::Tables;
 use crate::vocabulary::Vocabulary;
 use crate::{TokenId, tokenizer_json};
 
-/// The id that sequences are padded with. It is the token `!`: a mask, never the id, tells
-/// padding from text.
+/// Id of the padding. It is also the token `!`: only a mask tells padding from text.
 const PAD_TOKEN_ID: TokenId = 0;
 
 /// GPT-2's tokenizer: text to token ids and back.
 ///
-/// KerasHub's `GPT2Tokenizer` (`gpt2_tokenizer.py`, `byte_pair_tokenizer.py`), with these
-/// differences: words are cut as by OpenAI's encoder unless
-/// [`SplitPattern::KerasHub`] is asked for; characters that a small vocabulary cannot express,
-/// and ids that it does not hold, are errors.
+/// Follows KerasHub's `GPT2Tokenizer` (`gpt2_tokenizer.py`, `byte_pair_tokenizer.py`), with two
+/// differences. Words are split as by OpenAI's encoder unless [`SplitPattern::KerasHub`] is set.
+/// Characters that a small vocabulary cannot express, and ids that it does not contain, are errors.
 ///
-/// Cheap to clone, and shared freely between threads.
+/// Clones are cheap: they share the tables. A tokenizer can be shared between threads.
 #[doc(alias = "GPT2Tokenizer")]
 #[doc(alias = "BytePairTokenizer")]
 #[derive(Clone)]
@@ -36,19 +34,19 @@ pub struct Gpt2Tokenizer {
     options: Arc<Options>,
 }
 
-/// The configuration, and what follows from it.
+/// Configuration, and the reserved tokens that follow from it.
 struct Options {
     config: Gpt2TokenizerConfig,
     reserved: ReservedTokens,
 }
 
 impl Gpt2Tokenizer {
-    /// Makes a tokenizer of a vocabulary, the merges that belong to it, and options.
+    /// Makes a tokenizer from a vocabulary, the merges that belong to it, and options.
     ///
     /// # Errors
     ///
     /// `<|endoftext|>` or an unsplittable token is not in the vocabulary, a merge rule uses or
-    /// makes a token that is not, or an option is out of range.
+    /// makes a token that is not in the vocabulary, or an option is out of range.
     pub fn new(
         vocabulary: Vocabulary,
         merges: Merges,
@@ -59,21 +57,21 @@ impl Gpt2Tokenizer {
         Ok(Self { tables: Arc::new(tables), options: Arc::new(options) })
     }
 
-    /// Makes a tokenizer of the text of a `tokenizer.json` of transformers or KerasHub.
+    /// Makes a tokenizer from the text of a `tokenizer.json` of transformers or KerasHub.
     ///
-    /// Vocabulary, merges, added tokens and `add_prefix_space` are taken; added tokens other
-    /// than `<|endoftext|>` become unsplittable.
+    /// Reads vocabulary, merges, added tokens and `add_prefix_space`. Added tokens other than
+    /// `<|endoftext|>` become unsplittable.
     ///
     /// # Errors
     ///
-    /// Malformed JSON, a tokenizer that is not byte-level BPE with GPT-2's (or KerasHub's) split,
-    /// and all that [`new`](Self::new) refuses.
+    /// Malformed JSON, a tokenizer that is not byte-level BPE with GPT-2's or KerasHub's split, and
+    /// all errors of [`new`](Self::new).
     pub fn from_tokenizer_json(json: &str) -> Result<Self> {
         let (vocabulary, merges, config) = tokenizer_json::parse(json)?;
         Self::new(vocabulary, merges, config)
     }
 
-    /// The same vocabulary and merges, shared, under other options.
+    /// Tokenizer with other options that shares the vocabulary and merges.
     ///
     /// # Errors
     ///
@@ -83,23 +81,23 @@ impl Gpt2Tokenizer {
         Ok(Self { tables: Arc::clone(&self.tables), options: Arc::new(options) })
     }
 
-    /// The ids of a text, cut or right-padded to `sequence_length` if the options set it.
+    /// Ids of a text, truncated or right-padded to `sequence_length` if the options set it.
     ///
     /// # Errors
     ///
-    /// A character that the vocabulary cannot express, or a special token in the text, where the
-    /// options make that an error.
+    /// A character that the vocabulary cannot express, or a special token in the text, if the
+    /// options make it an error.
     pub fn tokenize(&self, text: &str) -> Result<Vec<TokenId>> {
         self.tokenize_in(text, &mut Workspace::default())
     }
 
-    /// The ids of each text, cut or right-padded to `sequence_length` if the options set it.
+    /// Ids of each text, truncated or right-padded to `sequence_length` if the options set it.
     ///
-    /// A batch of more than 128 KiB is spread over the cores of the machine.
+    /// A batch of 128 KiB or more is spread over the cores of the machine.
     ///
     /// # Errors
     ///
-    /// As [`tokenize`](Self::tokenize), with the number of the first row that has one.
+    /// Those of [`tokenize`](Self::tokenize), with the number of the first row that fails.
     pub fn tokenize_batch<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<Vec<TokenId>>> {
         in_parts(texts, |part| {
             let mut work = Workspace::default();
@@ -107,18 +105,19 @@ impl Gpt2Tokenizer {
         })
     }
 
-    /// The tokens of a text as the vocabulary writes them, as KerasHub's `dtype="string"`:
+    /// Tokens of a text in the byte alphabet, like KerasHub's `dtype="string"`:
     /// `["quick", "Ġbrown"]`.
     ///
     /// # Errors
     ///
-    /// As [`tokenize`](Self::tokenize); also where padding is asked for and id 0 has no token.
+    /// Those of [`tokenize`](Self::tokenize), and padding with a vocabulary that has no token with
+    /// id 0.
     pub fn tokenize_to_strings(&self, text: &str) -> Result<Vec<String>> {
         let ids = self.tokenize(text)?;
         ids.into_iter().map(|id| self.id_to_token(id).map(str::to_owned)).collect()
     }
 
-    /// The text of ids; bytes that are no valid UTF-8 become U+FFFD.
+    /// Text of ids. Bytes that are not valid UTF-8 become U+FFFD.
     ///
     /// # Errors
     ///
@@ -127,7 +126,7 @@ impl Gpt2Tokenizer {
         Ok(lossy(self.decode_bytes(ids)?))
     }
 
-    /// The text of ids without the special tokens among them.
+    /// Text of ids, without the special tokens.
     ///
     /// # Errors
     ///
@@ -137,7 +136,7 @@ impl Gpt2Tokenizer {
         Ok(lossy(self.join_bytes(ids.iter().copied().filter(|id| *id != end_token_id))?))
     }
 
-    /// The text of each row of ids.
+    /// Text of each row of ids.
     ///
     /// # Errors
     ///
@@ -146,7 +145,7 @@ impl Gpt2Tokenizer {
         in_rows(rows, 0..rows.len(), |ids| self.detokenize(ids.as_ref()))
     }
 
-    /// The bytes of ids, which need not be valid UTF-8: a token may end inside a character.
+    /// Bytes of ids, which may be invalid UTF-8: a token may end inside a character.
     ///
     /// # Errors
     ///
@@ -155,23 +154,23 @@ impl Gpt2Tokenizer {
         self.join_bytes(ids.iter().copied())
     }
 
-    /// A decoder for ids that arrive one by one; `skip_special` leaves special tokens out.
+    /// Decoder for ids that arrive one by one. `skip_special` omits special tokens.
     pub fn decode_stream(&self, skip_special: bool) -> DecodeStream {
         DecodeStream::new(Arc::clone(&self.tables), skip_special)
     }
 
-    /// Number of tokens. With gaps in the ids this is less than
-    /// [`max_token_id`](Self::max_token_id) + 1, which an embedding must have rows for.
+    /// Number of tokens. If ids have gaps, this is less than [`max_token_id`](Self::max_token_id) +
+    /// 1, the number of rows that an embedding needs.
     pub fn vocabulary_size(&self) -> usize {
         self.tables.vocabulary.len()
     }
 
-    /// The largest id.
+    /// Largest id.
     pub fn max_token_id(&self) -> TokenId {
         self.tables.vocabulary.max_token_id()
     }
 
-    /// The token with an id, written in the byte alphabet.
+    /// Token with an id, in the byte alphabet.
     ///
     /// # Errors
     ///
@@ -180,7 +179,7 @@ impl Gpt2Tokenizer {
         self.tables.vocabulary.token(id).ok_or_else(|| self.tables.decoder.out_of_range(id))
     }
 
-    /// The id of a token, written in the byte alphabet.
+    /// Id of a token, which is written in the byte alphabet.
     ///
     /// # Errors
     ///
@@ -190,48 +189,48 @@ impl Gpt2Tokenizer {
         id.ok_or_else(|| TokenizerError::TokenNotInVocabulary { token: token.into() })
     }
 
-    /// The vocabulary.
+    /// Vocabulary.
     #[doc(alias = "get_vocabulary")]
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.tables.vocabulary
     }
 
-    /// The merge rules.
+    /// Merge rules.
     pub fn merges(&self) -> &Merges {
         &self.tables.merges
     }
 
-    /// The options.
+    /// Options.
     pub fn config(&self) -> &Gpt2TokenizerConfig {
         &self.options.config
     }
 
-    /// The id of the token that begins documents, `<|endoftext|>`: 50256 in GPT-2.
+    /// Id of the token that begins documents, `<|endoftext|>`: 50256 in GPT-2.
     pub fn start_token_id(&self) -> TokenId {
         self.tables.end_token_id
     }
 
-    /// The id of the token that ends documents, `<|endoftext|>`: 50256 in GPT-2.
+    /// Id of the token that ends documents, `<|endoftext|>`: 50256 in GPT-2.
     pub fn end_token_id(&self) -> TokenId {
         self.tables.end_token_id
     }
 
-    /// The id that sequences are padded with: 0. In GPT-2 it is also the token `!`.
+    /// Id of the padding: 0. In GPT-2 it is also the token `!`.
     pub fn pad_token_id(&self) -> TokenId {
         PAD_TOKEN_ID
     }
 
-    /// The special tokens: `<|endoftext|>`.
+    /// Special tokens: `<|endoftext|>`.
     pub fn special_tokens(&self) -> [&'static str; 1] {
         [END_OF_TEXT]
     }
 
-    /// The ids of the special tokens, in the order of [`special_tokens`](Self::special_tokens).
+    /// Ids of the special tokens, in the order of [`special_tokens`](Self::special_tokens).
     pub fn special_token_ids(&self) -> [TokenId; 1] {
         [self.tables.end_token_id]
     }
 
-    /// Does the work of [`tokenize`](Self::tokenize); a batch shares what it needs for that.
+    /// Tokenizes a text for [`tokenize`](Self::tokenize). The texts of a batch share `work`.
     fn tokenize_in(&self, text: &str, work: &mut Workspace) -> Result<Vec<TokenId>> {
         let mut ids = Vec::with_capacity(text.len() / 3);
         for segment in self.options.reserved.segments(text) {
@@ -249,7 +248,7 @@ impl Gpt2Tokenizer {
         Ok(ids)
     }
 
-    /// Refuses the special token in a text, if the options do.
+    /// Rejects the special token in a text, if the options do.
     fn accept_reserved(&self, id: TokenId, position: usize) -> Result<TokenId> {
         if id == self.tables.end_token_id && self.options.config.special_text == SpecialText::Error
         {
@@ -258,8 +257,8 @@ impl Gpt2Tokenizer {
         Ok(id)
     }
 
-    /// Refuses the first character that the vocabulary cannot express, unless it is to be
-    /// dropped. `start` is where the segment begins in the text.
+    /// Rejects the first character that the vocabulary cannot express, unless the options drop it.
+    /// `start` is the segment's offset in the text.
     fn check_bytes(&self, segment: &str, start: usize) -> Result<()> {
         let encoder = &self.tables.encoder;
         if self.options.config.unknown == UnknownBytes::Drop || encoder.knows_all_bytes() {
@@ -278,7 +277,7 @@ impl Gpt2Tokenizer {
         Ok(())
     }
 
-    /// The segment as it is encoded: with the space before it that the options ask for.
+    /// Segment with the prefix space that the options ask for.
     fn with_prefix_space<'a>(&self, segment: &'a str) -> Cow<'a, str> {
         if self.options.config.add_prefix_space && !segment.starts_with(' ') {
             return format!(" {segment}").into();
@@ -286,7 +285,7 @@ impl Gpt2Tokenizer {
         segment.into()
     }
 
-    /// Appends the ids of a segment that holds no reserved token.
+    /// Appends the ids of a segment without reserved tokens.
     fn encode_segment(&self, segment: &str, work: &mut Workspace, ids: &mut Vec<TokenId>) {
         let encoder = &self.tables.encoder;
         let segment = self.with_prefix_space(segment);
@@ -327,7 +326,7 @@ impl Options {
     }
 }
 
-/// Text of bytes, without a copy where they are valid UTF-8.
+/// Converts bytes to text. Valid UTF-8 is not copied.
 fn lossy(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())

@@ -1,4 +1,4 @@
-//! `tokenizer.json` of transformers to a vocabulary, merges and options.
+//! Parses the `tokenizer.json` of transformers into a vocabulary, merges and options.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ use crate::reserved::END_OF_TEXT;
 use crate::vocabulary::RawVocabulary;
 use crate::vocabulary::Vocabulary;
 
-/// The literal that KerasHub's pre-tokenizer looks for, and never finds (see
+/// Literal that KerasHub's pre-tokenizer looks for and never finds (see
 /// [`SplitPattern::KerasHub`]).
 const KERAS_HUB_LITERAL: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\
      \\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
-/// The parts of a `tokenizer.json` that GPT-2 needs, or that must not differ from GPT-2's.
+/// Parts of a `tokenizer.json` that this crate needs, or that must have GPT-2's values.
 #[derive(Deserialize)]
 struct TokenizerJson {
     #[serde(default)]
@@ -87,7 +87,7 @@ fn bpe() -> String {
     "BPE".into()
 }
 
-/// Takes vocabulary, merges and options out of the JSON text.
+/// Parses the JSON text into vocabulary, merges and options.
 pub(crate) fn parse(json: &str) -> Result<(Vocabulary, Merges, Gpt2TokenizerConfig)> {
     let json = json.strip_prefix('\u{feff}').unwrap_or(json);
     let file: TokenizerJson = serde_json::from_str(json)
@@ -110,7 +110,7 @@ pub(crate) fn parse(json: &str) -> Result<(Vocabulary, Merges, Gpt2TokenizerConf
     Ok((vocabulary, merges, config))
 }
 
-/// Refuses models whose merges work otherwise than GPT-2's.
+/// Rejects models whose merges work differently from GPT-2's.
 fn check_model(model: &Model) -> Result<()> {
     let empty = |text: &Option<String>| text.as_deref().unwrap_or_default().is_empty();
     if model.kind != "BPE" {
@@ -159,7 +159,7 @@ fn pre_tokenizer(found: Option<PreTokenizer>) -> Result<(SplitPattern, bool)> {
     }
 }
 
-/// Puts the added tokens into the vocabulary; returns those that are to be kept whole.
+/// Adds the added tokens to the vocabulary. Returns those that must not be split.
 fn add_tokens(vocabulary: &mut Vocabulary, added: Vec<AddedToken>) -> Result<Vec<String>> {
     let mut unsplittable = Vec::new();
     for AddedToken { id, content, single_word, lstrip, rstrip } in added {
@@ -190,7 +190,7 @@ fn unsupported(
     TokenizerError::UnsupportedTokenizerJson { field, expected, found: found.to_string() }
 }
 
-/// A merge rule in either spelling: `"Ġ t"`, or `["Ġ", "t"]` of newer files.
+/// Merge rule in either spelling: `"Ġ t"`, or `["Ġ", "t"]` in newer files.
 struct RawMerge(String, String);
 
 impl<'de> Deserialize<'de> for RawMerge {

@@ -1,4 +1,4 @@
-//! Learning a vocabulary: texts to words and how often they occur, these to merges.
+//! Learns a vocabulary: counts the words of texts, and learns merges from the counts.
 
 use std::collections::HashMap;
 
@@ -11,22 +11,24 @@ use crate::split::Words;
 use crate::tokenizer::Gpt2Tokenizer;
 use crate::vocabulary::Vocabulary;
 
-/// Single bytes and `<|endoftext|>`.
+/// Tokens for the single bytes and `<|endoftext|>`.
 const SMALLEST_VOCABULARY: usize = 257;
-/// Ids go up to 999,999.
+/// The largest id is 999,999.
 const LARGEST_VOCABULARY: usize = 1_000_000;
 /// Occurrences that a pair needs to become a token.
 const MIN_FREQUENCY: u64 = 2;
 /// Bytes of all different words, whose places are numbers of 32 bits.
 const MAX_BYTES: u64 = u32::MAX as u64;
 
-/// Learns a byte-level BPE vocabulary: the most frequent pair of tokens becomes a token, and so on.
+/// Trainer of a byte-level BPE vocabulary: the most frequent pair of tokens becomes a new token,
+/// repeatedly.
 ///
-/// Ids are laid out as in GPT-2: the 256 bytes, so that any text can be expressed, the merges in
-/// the order in which they were learnt, `<|endoftext|>` last. Words are those of
+/// Ids are laid out as in GPT-2: the 256 bytes, so that any text can be expressed, then the merges
+/// in the order of learning, then `<|endoftext|>`. Words are those of
 /// [`SplitPattern::OpenAi`](crate::SplitPattern::OpenAi), so that learning and tokenizing agree.
-/// The result depends on the counts of the words alone, not on the order of the texts. The texts
-/// need not be in memory together; all different words are.
+///
+/// The result depends only on the counts of the words, not on the order of the texts. The trainer
+/// keeps all distinct words in memory, but not the texts.
 ///
 /// ```
 /// use gpt2_tokenizer::TokenizerTrainer;
@@ -46,12 +48,12 @@ pub struct TokenizerTrainer {
 }
 
 impl TokenizerTrainer {
-    /// A trainer without text, for a vocabulary of at most this many tokens: the 256 bytes, merges,
-    /// and `<|endoftext|>`.
+    /// Trainer without text, for a vocabulary of at most `vocabulary_size` tokens: the 256 bytes,
+    /// merges, and `<|endoftext|>`.
     ///
     /// # Errors
     ///
-    /// [`TokenizerError::InvalidVocabularySize`], unless it is between 257 and 1,000,000.
+    /// [`TokenizerError::InvalidVocabularySize`] unless the size is between 257 and 1,000,000.
     pub fn new(vocabulary_size: usize) -> Result<Self> {
         if !(SMALLEST_VOCABULARY..=LARGEST_VOCABULARY).contains(&vocabulary_size) {
             return Err(TokenizerError::InvalidVocabularySize {
@@ -63,16 +65,16 @@ impl TokenizerTrainer {
         Ok(Self { vocabulary_size, min_frequency: MIN_FREQUENCY, words: HashMap::new() })
     }
 
-    /// Occurrences that a pair needs to become a token. Default: 2. The vocabulary is smaller than
-    /// asked for where too few pairs do.
+    /// Sets the number of occurrences that a pair needs to become a token. If too few pairs reach
+    /// it, the vocabulary is smaller than requested. Default: 2.
     #[must_use]
     pub fn with_min_frequency(mut self, min_frequency: u64) -> Self {
         self.min_frequency = min_frequency;
         self
     }
 
-    /// Counts the words of a text: of a document, or of a part of one that ends where
-    /// [`last_word_break`](crate::last_word_break) says.
+    /// Counts the words of a document, or of a part of one that ends at a
+    /// [`last_word_break`](crate::last_word_break).
     pub fn feed(&mut self, text: &str) {
         for word in text.split(END_OF_TEXT).flat_map(Words::new) {
             match self.words.get_mut(word) {
@@ -102,11 +104,11 @@ impl TokenizerTrainer {
         tokenizer_of(&learn_merges(words, self.vocabulary_size - 1, self.min_frequency))
     }
 
-    /// Counts the words of these documents too, and learns the vocabulary.
+    /// Counts the words of further documents, and learns the vocabulary.
     ///
     /// # Errors
     ///
-    /// As [`train`](Self::train).
+    /// Those of [`train`](Self::train).
     pub fn trained_on<T: AsRef<str>>(
         mut self,
         documents: impl IntoIterator<Item = T>,
@@ -122,7 +124,7 @@ impl Gpt2Tokenizer {
     ///
     /// # Errors
     ///
-    /// As [`TokenizerTrainer::new`] and [`TokenizerTrainer::train`].
+    /// Those of [`TokenizerTrainer::new`] and [`TokenizerTrainer::train`].
     pub fn train<T: AsRef<str>>(
         documents: impl IntoIterator<Item = T>,
         vocabulary_size: usize,

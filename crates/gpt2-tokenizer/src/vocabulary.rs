@@ -1,4 +1,4 @@
-//! `vocabulary.json` to a checked map between tokens and ids.
+//! Parses `vocabulary.json` into a checked map between tokens and ids.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,13 +10,13 @@ use serde::ser::{Serialize, Serializer};
 use crate::TokenId;
 use crate::error::{Result, TokenizerError};
 
-/// The largest id that a vocabulary may hold: far above any model's, small enough that tables
-/// indexed by id stay small whatever a file says.
+/// Largest id that a vocabulary may contain. It exceeds any model's, and bounds the tables that are
+/// indexed by id, for any file.
 const MAX_TOKEN_ID: TokenId = 999_999;
 
-/// A map from tokens, written in the byte alphabet (`Ġthe`), to unique ids, and back.
+/// Map between tokens, written in the byte alphabet (`Ġthe`), and unique ids.
 ///
-/// Ids may have gaps, but none exceeds 999,999. Cheap to look up in both directions.
+/// Ids may have gaps, but none exceeds 999,999. Lookups are cheap in both directions.
 ///
 /// ```
 /// use gpt2_tokenizer::Vocabulary;
@@ -29,7 +29,7 @@ const MAX_TOKEN_ID: TokenId = 999_999;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vocabulary {
     ids: HashMap<Arc<str>, TokenId>,
-    /// Indexed by id; `None` is a gap.
+    /// Indexed by id; `None` is a gap in the ids.
     tokens: Vec<Option<Arc<str>>>,
 }
 
@@ -39,7 +39,7 @@ impl Vocabulary {
     ///
     /// # Errors
     ///
-    /// Malformed JSON, ids that are no whole numbers, too large or given twice, repeated tokens.
+    /// Malformed JSON, ids that are not integers, too large or repeated, and repeated tokens.
     pub fn from_json(json: &str) -> Result<Self> {
         let json = json.strip_prefix('\u{feff}').unwrap_or(json);
         let entries: RawVocabulary = serde_json::from_str(json)
@@ -51,7 +51,7 @@ impl Vocabulary {
     ///
     /// # Errors
     ///
-    /// Ids that are too large or given twice, repeated tokens.
+    /// Ids that are too large or repeated, and repeated tokens.
     pub fn from_pairs<T: Into<String>>(
         pairs: impl IntoIterator<Item = (T, TokenId)>,
     ) -> Result<Self> {
@@ -77,7 +77,7 @@ impl Vocabulary {
         Ok(vocabulary)
     }
 
-    /// Adds one token, after every check.
+    /// Checks and adds one token.
     pub(crate) fn insert(&mut self, token: String, id: u64) -> Result<()> {
         let limit = MAX_TOKEN_ID;
         let Some(short) = TokenId::try_from(id).ok().filter(|id| *id <= limit) else {
@@ -100,12 +100,12 @@ impl Vocabulary {
         Ok(())
     }
 
-    /// The id of a token, if the vocabulary has it.
+    /// Id of a token. None if the vocabulary lacks the token.
     pub fn id(&self, token: &str) -> Option<TokenId> {
         self.ids.get(token).copied()
     }
 
-    /// The token with an id, if the vocabulary has it.
+    /// Token with an id. None if the vocabulary lacks the id.
     pub fn token(&self, id: TokenId) -> Option<&str> {
         self.tokens.get(id as usize)?.as_deref()
     }
@@ -115,12 +115,12 @@ impl Vocabulary {
         self.ids.len()
     }
 
-    /// Whether it has no token.
+    /// Whether the vocabulary has no tokens.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
-    /// The largest id: a model needs one embedding more than that. Zero for an empty vocabulary.
+    /// Largest id; 0 for an empty vocabulary. An embedding needs one row more.
     pub fn max_token_id(&self) -> TokenId {
         self.tokens.len().saturating_sub(1) as TokenId
     }
@@ -130,7 +130,7 @@ impl Vocabulary {
         (0..).zip(&self.tokens).filter_map(|(id, token)| Some((token.as_deref()?, id)))
     }
 
-    /// The JSON text of `vocabulary.json`, in the order of the ids.
+    /// JSON text of `vocabulary.json`, in the order of the ids.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a map from strings to numbers is valid JSON")
     }
@@ -142,11 +142,11 @@ impl Serialize for Vocabulary {
     }
 }
 
-/// The entries of the JSON object as they stand there: repeated keys and odd ids included, so
+/// Entries of the JSON object as they are in the file, including repeated keys and invalid ids, so
 /// that each becomes an error that names it.
 pub(crate) struct RawVocabulary(Vec<(String, RawId)>);
 
-/// Value in the place of an id.
+/// Value of an id.
 enum RawId {
     Number(u64),
     Other(String),

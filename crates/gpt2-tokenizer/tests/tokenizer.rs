@@ -1,4 +1,4 @@
-//! Every test that sees the tokenizer from outside.
+//! Integration tests of the tokenizer.
 
 #[path = "common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! `Corpus`, files of text as one sequence of documents.
+//! `Corpus`: text files as one sequence of documents.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ use crate::documents::text_parts::TextParts;
 use crate::error::DataError;
 use crate::paths::{CACHE_EXTENSION, files_of, has_extension};
 
-/// Bytes of a text file that are read, and tokenized, at a time.
+/// Bytes of a text file that are read and tokenized at a time.
 const BLOCK: usize = 1 << 20;
 
-/// Files of text as one sequence of documents: a text file is a document, and so is a line of a
+/// Text files as one sequence of documents. A text file is one document, and so is each line of a
 /// `.jsonl` or `.ndjson` file.
 ///
 /// ```
@@ -38,17 +38,17 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Finds the files, without reading them.
+    /// Lists the files without reading them.
     ///
-    /// A folder stands for all files in it and below it, sorted. Files whose names begin with a dot
-    /// or end in `.tokens`, the ending of what [`tokenize`](Self::tokenize) writes, are left out.
-    /// Links to folders are not followed.
+    /// A folder stands for all files in it and below it, sorted. Files whose names begin with a
+    /// dot, and those that [`tokenize`](Self::tokenize) writes (`.tokens`), are skipped. Links to
+    /// folders are not followed.
     ///
     /// # Errors
     ///
     /// [`FileError::Read`](gpt2_files::FileError::Read) for a path that does not exist,
     /// [`FileError::NotAFile`](gpt2_files::FileError::NotAFile) for a pipe or a device,
-    /// [`DataError::NoFiles`] for a folder without files, or no path at all.
+    /// [`DataError::NoFiles`] for a folder without files, or an empty list of paths.
     pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, DataError> {
         let (mut files, mut empty_files) = (Vec::new(), Vec::new());
         for path in paths {
@@ -67,19 +67,19 @@ impl Corpus {
         Ok(Self { files, empty_files, text_key: "text".to_owned(), block: BLOCK })
     }
 
-    /// Sets the key under which a JSON object has its text. Default: `text`.
+    /// Sets the key of the text in a JSON object. Default: `text`.
     #[must_use]
     pub fn with_text_key(mut self, text_key: impl Into<String>) -> Self {
         self.text_key = text_key.into();
         self
     }
 
-    /// Files with text, in order.
+    /// Files with content, in order.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|file| file.path.as_path())
     }
 
-    /// Files of no bytes, which give no document.
+    /// Empty files, which give no documents.
     pub fn empty_files(&self) -> &[PathBuf] {
         &self.empty_files
     }
@@ -89,7 +89,8 @@ impl Corpus {
         self.files.iter().map(|file| file.size).sum()
     }
 
-    /// Documents, each read when it is asked for. One is in memory at a time; a text file is one.
+    /// Documents, each read on demand. Only one is in memory at a time; a text file is one
+    /// document.
     ///
     /// # Errors
     ///
@@ -99,8 +100,8 @@ impl Corpus {
         self.parts(&|_: &str| None).map(|part| Ok(part?.text))
     }
 
-    /// As [`documents`](Self::documents), with a large text file in parts of about a mebibyte, cut
-    /// at a [`last_word_break`]. A [`TokenizerTrainer`] can be fed with them.
+    /// Like [`documents`](Self::documents), but a large text file comes in parts of about a
+    /// mebibyte, cut at a [`last_word_break`]. A [`TokenizerTrainer`] accepts the parts.
     ///
     /// [`TokenizerTrainer`]: gpt2_tokenizer::TokenizerTrainer
     ///
@@ -111,24 +112,24 @@ impl Corpus {
         self.parts(&last_word_break).map(|part| Ok(part?.text))
     }
 
-    /// Documents in parts that are cut at `find_cut`.
+    /// Parts of documents, cut by `find_cut`.
     pub(crate) fn parts<'a>(&'a self, find_cut: FindCut<'a>) -> TextParts<'a> {
         TextParts::new(&self.files, &self.text_key, self.block, find_cut)
     }
 
-    /// Fingerprint of the paths and of the way in which the files are read, not of their content.
+    /// Fingerprint of the paths and the read options, not of the files' content.
     pub(crate) fn identity(&self) -> Fingerprint {
         let start = Fingerprint::new().with(self.text_key.as_bytes());
         self.files.iter().fold(start, |fingerprint, file| file.add_path_to(fingerprint))
     }
 
-    /// Fingerprint of the files' state: identity, sizes and times of modification.
+    /// Fingerprint of the files' state: identity, sizes and modification times.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let identity = self.identity();
         self.files.iter().fold(identity, |fingerprint, file| file.add_state_to(fingerprint))
     }
 
-    /// Refuses files that have changed since the corpus was opened.
+    /// Fails if a file has changed since the corpus was opened.
     pub(crate) fn check_unchanged(&self) -> Result<(), DataError> {
         self.files.iter().try_for_each(CorpusFile::check_unchanged)
     }

@@ -1,4 +1,4 @@
-//! `CorpusFile`, a file of text in the state in which the corpus was opened.
+//! `CorpusFile`: a text file and its state when the corpus was opened.
 
 use std::path::{self, PathBuf};
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use gpt2_task::Fingerprint;
 use crate::error::DataError;
 use crate::paths::has_extension;
 
-/// A file of text, with its size and time of modification when the corpus was opened.
+/// Text file with its size and modification time when the corpus was opened.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CorpusFile {
     pub(crate) path: PathBuf,
@@ -18,7 +18,7 @@ pub(crate) struct CorpusFile {
 }
 
 impl CorpusFile {
-    /// Notes the state of a regular file.
+    /// Records the state of a regular file.
     pub(crate) fn new(path: PathBuf) -> Result<Self, FileError> {
         let metadata = regular_file(&path)?;
         Ok(Self { path, size: metadata.len(), modified: metadata.modified().ok() })
@@ -31,19 +31,19 @@ impl CorpusFile {
 
     /// Adds the path to a fingerprint.
     pub(crate) fn add_path_to(&self, fingerprint: Fingerprint) -> Fingerprint {
-        // Two spellings of a path are one file.
+        // Two spellings of a path must give the same fingerprint.
         let path = path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         fingerprint.with(path.as_os_str().as_encoded_bytes())
     }
 
-    /// Adds size and time of modification to a fingerprint.
+    /// Adds the size and modification time to a fingerprint.
     pub(crate) fn add_state_to(&self, fingerprint: Fingerprint) -> Fingerprint {
         let since = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).ok();
         let modified = self.modified.and_then(since).unwrap_or_default();
         fingerprint.with_number(self.size).with(&modified.as_nanos().to_le_bytes())
     }
 
-    /// Refuses a file that has changed.
+    /// Fails if the file has changed.
     pub(crate) fn check_unchanged(&self) -> Result<(), DataError> {
         if Self::new(self.path.clone())? != *self {
             return Err(DataError::CorpusChanged { path: self.path.clone() });

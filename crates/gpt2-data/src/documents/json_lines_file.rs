@@ -1,4 +1,4 @@
-//! `JsonLinesFile`, a file with a JSON object a line, each of which is a document.
+//! `JsonLinesFile`: a file with one JSON object a line, each a document.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -11,7 +11,7 @@ use crate::documents::text_file::{BYTE_ORDER_MARK, not_text};
 use crate::documents::text_part::TextPart;
 use crate::error::DataError;
 
-/// An open file of JSON lines.
+/// Open file of JSON lines.
 pub(crate) struct JsonLinesFile {
     path: PathBuf,
     reader: BufReader<File>,
@@ -30,7 +30,7 @@ impl JsonLinesFile {
         Ok(Self { path: path.into(), reader, key: key.into(), read: 0, line: 0 })
     }
 
-    /// Text of the next line that is not blank.
+    /// Text of the next non-blank line.
     pub(crate) fn next_part(&mut self) -> Result<Option<TextPart>, DataError> {
         let mut bytes = Vec::new();
         let start = self.read;
@@ -53,20 +53,20 @@ impl JsonLinesFile {
         }
     }
 
-    /// Text in a line that begins at `offset` of the file.
+    /// Text of a line that begins at `offset` of the file.
     fn text_of(&self, line: &[u8], offset: u64) -> Result<String, DataError> {
         let text = std::str::from_utf8(line).map_err(|error| {
             let index = error.valid_up_to();
             not_text(&self.path, offset + index as u64, line[index])
         })?;
-        // With the line break, the parser would place a fault at the end in the next line.
+        // With the line break, the parser would report a fault at the end on the next line.
         let text = text.trim_ascii_end();
         let text = if self.line == 1 { text.trim_start_matches(BYTE_ORDER_MARK) } else { text };
         let mut object: Value =
             serde_json::from_str(text).map_err(|error| self.invalid(json_fault(&error)))?;
         match object.get_mut(&self.key).map(Value::take) {
             Some(Value::String(text)) => Ok(text),
-            Some(_) => Err(self.invalid(format!("`{}` that is no string", self.key))),
+            Some(_) => Err(self.invalid(format!("`{}` that is not a string", self.key))),
             None if object.is_object() => Err(self.invalid(format!("no key `{}`", self.key))),
             None => Err(self.invalid("no object".to_owned())),
         }
@@ -78,7 +78,7 @@ impl JsonLinesFile {
     }
 }
 
-/// Message of the parser, without its line number: it sees one line, so that is always 1.
+/// Message of the parser without its line number, which is always 1: the parser sees one line.
 fn json_fault(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", " at column ")
 }
@@ -117,7 +117,7 @@ mod tests {
             ("{\"text\": ", "EOF while parsing a value at column"),
             ("plain text", "expected value at column 1"),
             ("{\"Text\": \"a\"}", "no key `text`"),
-            ("{\"text\": 1}", "`text` that is no string"),
+            ("{\"text\": 1}", "`text` that is not a string"),
             ("[1]", "no object"),
         ] {
             let content = format!("{{\"text\": \"fine\"}}\n{line}\n");

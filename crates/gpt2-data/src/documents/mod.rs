@@ -1,4 +1,4 @@
-//! Files of text to documents, in parts.
+//! Documents of text files, in parts.
 
 pub(crate) mod corpus;
 mod corpus_file;

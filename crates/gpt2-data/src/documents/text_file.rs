@@ -1,4 +1,4 @@
-//! `TextFile`, a text file as one document, read in parts.
+//! `TextFile`: a text file as one document, read in parts.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,28 +9,28 @@ use gpt2_files::read_error;
 use crate::documents::text_part::{FindCut, TextPart};
 use crate::error::DataError;
 
-/// Mark that some programs put before UTF-8 text.
+/// Byte-order mark, which some programs put before UTF-8 text.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// An open text file.
 pub(crate) struct TextFile {
     path: PathBuf,
     file: File,
-    /// Bytes to read at a time.
+    /// Bytes of one read.
     block: usize,
     /// Number of bytes read so far.
     read: u64,
-    /// Bytes read that are no whole character yet.
+    /// Bytes that do not form a complete character yet.
     undecoded: Vec<u8>,
-    /// Text that is in no part yet.
+    /// Decoded text that no part contains yet.
     pending: String,
-    /// Start of the search for the next cut in `pending`; there is none before it.
+    /// Offset in `pending` from which the next cut is searched. There is no cut before it.
     searched: usize,
     ended: bool,
 }
 
 impl TextFile {
-    /// Opens a regular file to read `block` bytes at a time.
+    /// Opens a regular file, to be read `block` bytes at a time.
     pub(crate) fn open(path: &Path, block: usize) -> Result<Self, DataError> {
         let file = File::open(path).map_err(read_error(path))?;
         let (undecoded, pending) = (Vec::new(), String::new());
@@ -38,8 +38,8 @@ impl TextFile {
         Ok(Self { path, file, block, read: 0, undecoded, pending, searched: 0, ended: false })
     }
 
-    /// Next part, which ends at `find_cut`'s place or with the file. A part is longer than a block
-    /// only where there is no such place.
+    /// Next part, which ends at a cut of `find_cut` or at the end of the file. A part is longer
+    /// than a block only if the block has no cut.
     pub(crate) fn next_part(
         &mut self,
         find_cut: FindCut<'_>,
@@ -50,7 +50,7 @@ impl TextFile {
                 return Ok(Some(self.part(self.pending.len(), true)));
             }
             let found = find_cut(&self.pending[self.searched..]).map(|cut| self.searched + cut);
-            // A cut after the last character is possible once the next character is known.
+            // Whether a cut after the last character is possible depends on the next character.
             self.searched = self.pending.char_indices().next_back().map_or(0, |(last, _)| last);
             if let Some(cut) = found {
                 return Ok(Some(self.part(cut, false)));
@@ -59,7 +59,7 @@ impl TextFile {
         Ok(None)
     }
 
-    /// Takes a part off the pending text.
+    /// Removes a part from the pending text and returns it.
     fn part(&mut self, length: usize, ends_document: bool) -> TextPart {
         let place = self.read - (self.undecoded.len() + self.pending.len()) as u64;
         let rest = self.pending.split_off(length);
@@ -77,7 +77,7 @@ impl TextFile {
         self.read += count as u64;
         let valid = match std::str::from_utf8(&self.undecoded) {
             Ok(text) => text.len(),
-            // The block ends inside a character, and the file does not.
+            // The block ends inside a character, but the file continues.
             Err(error) if error.error_len().is_none() && count > 0 => error.valid_up_to(),
             Err(error) => return Err(self.not_text(error.valid_up_to())),
         };
@@ -98,7 +98,7 @@ impl TextFile {
     }
 }
 
-/// Error about a byte that no text has.
+/// Error for a zero byte, or one that is invalid in UTF-8.
 pub(crate) fn not_text(path: &Path, offset: u64, byte: u8) -> DataError {
     DataError::NotText { path: path.into(), offset, byte }
 }
@@ -109,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    /// Text and place of every part, and whether it is the last.
+    /// Text and position of every part, and whether it is the last.
     fn parts(bytes: &[u8], block: usize) -> Result<Vec<(String, String, bool)>, DataError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file.txt");

@@ -1,8 +1,8 @@
-//! `TextPart`, a document or a piece of one.
+//! `TextPart`: a document or a piece of one.
 
 use std::path::PathBuf;
 
-/// Returns the last place, in bytes, at which a text may be cut.
+/// Returns the last byte offset at which a text may be cut.
 pub(crate) type FindCut<'a> = &'a dyn Fn(&str) -> Option<usize>;
 
 /// A document, or a piece of one.
@@ -10,7 +10,7 @@ pub(crate) type FindCut<'a> = &'a dyn Fn(&str) -> Option<usize>;
 pub(crate) struct TextPart {
     pub(crate) text: String,
     pub(crate) ends_document: bool,
-    /// Number of bytes that the part takes in its file.
+    /// Length of the part in its file, in bytes.
     pub(crate) bytes: u64,
     /// File.
     pub(crate) path: PathBuf,

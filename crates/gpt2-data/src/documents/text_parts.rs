@@ -1,4 +1,4 @@
-//! `TextParts`, the documents of some files, in parts.
+//! `TextParts`: the documents of several files, in parts.
 
 use std::slice;
 
@@ -23,8 +23,8 @@ enum OpenFile {
 }
 
 impl<'a> TextParts<'a> {
-    /// Starts before the first file. A text file is read `block` bytes at a time and cut at
-    /// `find_cut`; a JSON object has its text under `text_key`.
+    /// Starts before the first file. A text file is read `block` bytes at a time and cut by
+    /// `find_cut`. `text_key` is the key of the text in a JSON object.
     pub(crate) fn new(
         files: &'a [CorpusFile],
         text_key: &'a str,

@@ -1,4 +1,4 @@
-//! Files of token ids to one stream.
+//! Files of token ids as one stream.
 
 mod shard_layout;
 pub(crate) mod token_cache;

@@ -1,4 +1,4 @@
-//! `ShardLayout`, the place of the ids in a file, by the three formats that are read.
+//! `ShardLayout`: position and width of the ids in a file, for each of the three formats.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ const LLM_C_LLAMA_MAGIC: u32 = 20_240_801;
 /// Bytes of llm.c's header: 256 numbers of 32 bits.
 const LLM_C_HEADER: u64 = 1024;
 
-/// Place of the ids in a file.
+/// Position and width of the ids in a file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct ShardLayout {
     /// Offset in bytes of the first id.
@@ -24,14 +24,14 @@ pub(crate) struct ShardLayout {
 }
 
 impl ShardLayout {
-    /// Number of bytes at the beginning of a file that tell its format.
+    /// Number of leading bytes that tell a file's format.
     pub(crate) const BEGINNING: usize = CacheHeader::SIZE;
 
     /// Layout of a file of `size` bytes that starts with `beginning`.
     ///
     /// # Errors
     ///
-    /// [`DataError::InvalidShard`] for a header that does not agree with the size.
+    /// [`DataError::InvalidShard`] for a header that contradicts the size.
     pub(crate) fn of(path: &Path, beginning: &[u8], size: u64) -> Result<Self, DataError> {
         if CacheHeader::is_announced(beginning) {
             return Self::of_cache(path, beginning, size);

@@ -1,15 +1,16 @@
-//! The file that `Corpus::tokenize` writes: a header with what the ids were made of, then the ids.
+//! The file that `Corpus::tokenize` writes: a header that identifies the source of the ids, then
+//! the ids.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 
 use gpt2_tokenizer::TokenId;
 
-/// Begins with 65535, an id that only the largest vocabulary of 16 bits has.
+/// Begins with 65535, an id that only the largest 16-bit vocabulary has.
 const MAGIC: [u8; 8] = *b"\xff\xffGPT2TK";
 const VERSION: u32 = 1;
 
-/// Header before the ids, little-endian.
+/// Little-endian header before the ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CacheHeader {
     /// Bytes of an id: 2 or 4.
@@ -23,7 +24,7 @@ pub(crate) struct CacheHeader {
 }
 
 impl CacheHeader {
-    /// Length in bytes.
+    /// Length of the header in bytes.
     pub(crate) const SIZE: usize = 40;
 
     pub(crate) fn encode(&self) -> [u8; Self::SIZE] {
@@ -37,7 +38,7 @@ impl CacheHeader {
         bytes
     }
 
-    /// Whether a file with this beginning is of this kind.
+    /// Whether a file with this beginning has this format.
     pub(crate) fn is_announced(start: &[u8]) -> bool {
         start.starts_with(&MAGIC)
     }
@@ -57,21 +58,21 @@ impl CacheHeader {
     }
 }
 
-/// Writes ids as they come, and the header at the end.
+/// Writes ids incrementally, and the header at the end.
 pub(crate) struct CacheWriter<'a> {
     file: BufWriter<&'a mut File>,
     header: CacheHeader,
 }
 
 impl<'a> CacheWriter<'a> {
-    /// Starts an empty file. `header.tokens` is ignored and counted instead.
+    /// Starts an empty file. `header.tokens` is ignored: the writer counts the ids.
     pub(crate) fn new(file: &'a mut File, header: CacheHeader) -> io::Result<Self> {
         let mut file = BufWriter::new(file);
         file.write_all(&[0; CacheHeader::SIZE])?;
         Ok(Self { file, header: CacheHeader { tokens: 0, ..header } })
     }
 
-    /// Appends ids, all of which fit the width.
+    /// Appends ids, all of which must fit the width.
     pub(crate) fn write(&mut self, ids: &[TokenId]) -> io::Result<()> {
         for id in ids {
             self.file.write_all(&id.to_le_bytes()[..self.header.width as usize])?;

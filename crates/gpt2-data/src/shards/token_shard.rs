@@ -1,6 +1,6 @@
-//! `TokenShard`, one file of token ids.
+//! `TokenShard`: one file of token ids.
 //!
-//! It is read in place, a window at a time: the operating system keeps what is used in memory.
+//! Windows are read directly from the file; the operating system caches the pages in use.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,20 +14,20 @@ use gpt2_tokenizer::TokenId;
 use crate::error::DataError;
 use crate::shards::shard_layout::ShardLayout;
 
-/// Bytes at each end that go into the fingerprint.
+/// Bytes at each end that the fingerprint covers.
 const SAMPLE: u64 = 64 * 1024;
 
-/// An open file of token ids.
+/// Open file of token ids.
 #[derive(Debug)]
 pub(crate) struct TokenShard {
     path: PathBuf,
-    /// Locked while it is read: a file has one position.
+    /// Locked during a read: a file has only one read position.
     file: Mutex<File>,
     layout: ShardLayout,
 }
 
 impl TokenShard {
-    /// Opens a regular file and checks its header, if it has one, against the size.
+    /// Opens a regular file, and checks its header, if any, against its size.
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let size = regular_file(path)?.len();
         let mut file = File::open(path).map_err(read_error(path))?;
@@ -47,7 +47,7 @@ impl TokenShard {
         self.layout.tokens
     }
 
-    /// Reads ids, the first of which is the one at `position`.
+    /// Reads ids from `position` on.
     pub(crate) fn read(&self, position: u64, ids: &mut [TokenId]) -> Result<(), DataError> {
         let ShardLayout { start, width, .. } = self.layout;
         let mut bytes = vec![0; ids.len() * width as usize];
@@ -63,7 +63,7 @@ impl TokenShard {
         Ok(())
     }
 
-    /// Adds to a fingerprint the number of ids, their width, and the ids at both ends.
+    /// Adds the number of ids, their width, and the ids at both ends to a fingerprint.
     pub(crate) fn add_to(&self, fingerprint: Fingerprint) -> Result<Fingerprint, DataError> {
         let ShardLayout { start, width, tokens } = self.layout;
         let length = SAMPLE.min(tokens * width);
@@ -77,7 +77,7 @@ impl TokenShard {
     }
 
     fn read_bytes(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        // A panic elsewhere can only have moved the position, which is set before each use.
+        // A panic elsewhere can only have moved the read position, which is set before each use.
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(offset))?;
         file.read_exact(bytes)
@@ -103,7 +103,7 @@ mod tests {
         ids
     }
 
-    /// llm.c's header and `ids` after it.
+    /// llm.c's header, followed by `ids`.
     fn llm_c(header: [u32; 3], ids: &[u16]) -> Vec<u8> {
         let mut bytes: Vec<u8> = header.into_iter().flat_map(u32::to_le_bytes).collect();
         bytes.resize(1024, 0);
@@ -170,7 +170,8 @@ mod tests {
     fn the_fingerprint_is_the_same_in_every_version() {
         let shard = open(&[0u16, 1, 2, 3, 4].map(u16::to_le_bytes).concat()).unwrap();
         let found = shard.add_to(Fingerprint::new()).unwrap().finish();
-        // FNV-1a of 2, 5, and twice 10 with the ids, all little-endian, computed elsewhere.
+        // FNV-1a of 2, 5, and twice 10 with the ids, all little-endian, computed by another
+        // program.
         assert_eq!(found, 0x6d3d_b5f8_48a4_bb12);
     }
 

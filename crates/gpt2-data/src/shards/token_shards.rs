@@ -1,4 +1,4 @@
-//! `TokenShards`, files of token ids as one stream.
+//! `TokenShards`: files of token ids as one stream.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use crate::error::DataError;
 use crate::paths::{SHARD_EXTENSION, files_of, has_extension};
 use crate::shards::token_shard::TokenShard;
 
-/// Token ids in files, as one stream. Only the ids that are read come into memory.
+/// Token ids of several files as one stream. Only the ids that are read are in memory.
 ///
-/// A file has one of three formats, known by its content: nanoGPT's `train.bin` (ids of 16 bits and
-/// nothing else), llm.c's (the same after a header), or that of [`Corpus::tokenize`].
+/// The content of a file tells its format: nanoGPT's `train.bin` (only 16-bit ids), llm.c's (a
+/// header before 16-bit ids), or that of [`Corpus::tokenize`].
 ///
 /// ```
 /// use gpt2_data::TokenShards;
@@ -30,22 +30,22 @@ use crate::shards::token_shard::TokenShard;
 /// [`Corpus::tokenize`]: crate::Corpus::tokenize
 #[derive(Debug)]
 pub struct TokenShards {
-    /// Files, each after the position of its first id in the stream.
+    /// Position of the first id in the stream, and the file.
     shards: Vec<(u64, TokenShard)>,
     token_count: u64,
     fingerprint: u64,
 }
 
 impl TokenShards {
-    /// Opens files in the order given; a folder stands for its `.bin` files and those below it,
+    /// Opens files in the given order. A folder stands for the `.bin` files in it and below it,
     /// sorted.
     ///
     /// # Errors
     ///
     /// [`FileError::Read`](gpt2_files::FileError::Read),
     /// [`FileError::NotAFile`](gpt2_files::FileError::NotAFile), [`DataError::NoFiles`],
-    /// [`DataError::InvalidShard`], and [`DataError::MixedShards`] for a folder with data for
-    /// training and for validation.
+    /// [`DataError::InvalidShard`], and [`DataError::MixedShards`] for a folder with both training
+    /// and validation data.
     pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, DataError> {
         let mut files = Vec::new();
         for path in paths {
@@ -66,22 +66,21 @@ impl TokenShards {
         Ok(Self { shards, token_count, fingerprint: fingerprint.finish() })
     }
 
-    /// Number of ids in all files.
+    /// Total number of ids.
     pub fn token_count(&self) -> u64 {
         self.token_count
     }
 
-    /// Files, in order.
+    /// Paths of the files, in order.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.shards.iter().map(|(_, shard)| shard.path())
     }
 
-    /// Reads ids, the first of which is the one at `position` of the stream, across files if need
-    /// be.
+    /// Reads ids from `position` of the stream on, across files.
     ///
     /// # Errors
     ///
-    /// [`FileError::Read`](gpt2_files::FileError::Read), if a file has been truncated since it was
+    /// [`FileError::Read`](gpt2_files::FileError::Read) if a file has been truncated since it was
     /// opened.
     ///
     /// # Panics
@@ -105,12 +104,12 @@ impl TokenShards {
         Ok(())
     }
 
-    /// Hash of the number of ids in each file, and of those at its ends.
+    /// Hash of each file's number of ids and of the ids at both its ends.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
 
-    /// File of an id, and its position there.
+    /// File of the id at `position`, and the position in that file.
     pub(crate) fn locate(&self, position: u64) -> (&TokenShard, u64) {
         let index = self.shards.partition_point(|(start, _)| *start <= position) - 1;
         let (start, shard) = &self.shards[index];
@@ -118,7 +117,7 @@ impl TokenShards {
     }
 }
 
-/// Returns the file, or the files of token ids in the folder.
+/// Returns the file, or the `.bin` files in the folder.
 fn shard_files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut files = files_of(path)?;
     if !path.is_dir() {

@@ -1,4 +1,4 @@
-//! Documents to a file of token ids.
+//! Tokenizes documents into a file of token ids.
 
 mod tokenize_corpus;
 pub(crate) mod tokenize_options;

@@ -1,4 +1,4 @@
-//! `Corpus::tokenize`, a corpus to a file of token ids that is made once.
+//! `Corpus::tokenize`: a corpus as a cached file of token ids.
 
 use std::fs::File;
 use std::io::Read;
@@ -18,12 +18,14 @@ use crate::tokenize::tokenize_options::TokenizeOptions;
 use crate::tokenize::tokenize_parts::{next_batch, tokenize_parts};
 
 impl Corpus {
-    /// Token ids of all documents, in order, in a file of the cache folder.
+    /// Tokenizes all documents, in order, into a file of the cache folder.
     ///
-    /// The file is written whole or not at all. It is used again as long as the tokenizer, the
-    /// options, and the files' sizes and times of modification are the same. The tokenizer's
-    /// `sequence_length` is ignored; its other options hold, so `<|endoftext|>` in a text is an end
-    /// token unless `special_text` says otherwise. A document without a token gets no end token.
+    /// The file is written completely or not at all. It is reused while the tokenizer, the options,
+    /// and the files' sizes and modification times stay the same.
+    ///
+    /// The tokenizer's `sequence_length` is ignored. Its other options apply: `<|endoftext|>` in a
+    /// text is an end token unless `special_text` says otherwise. A document without tokens gets no
+    /// end token.
     ///
     /// Each thread holds a few mebibytes of text in memory. It holds more for a longer line of a
     /// `.jsonl` file, and for text that [`Gpt2Tokenizer::last_cut`] cannot cut.
@@ -32,7 +34,7 @@ impl Corpus {
     ///
     /// Those of [`documents`](Self::documents), [`DataError::Untokenizable`],
     /// [`DataError::NoTokens`], [`DataError::CorpusChanged`],
-    /// [`FileError::Write`](gpt2_files::FileError::Write), and [`DataError::InvalidOption`] for no
+    /// [`FileError::Write`](gpt2_files::FileError::Write), and [`DataError::InvalidOption`] for 0
     /// threads.
     pub fn tokenize(
         &self,
@@ -53,7 +55,8 @@ impl Corpus {
             tokenizer: tokenizer_fingerprint(&tokenizer),
             corpus: self.fingerprint().with_number(end_tokens).finish(),
         };
-        // The name tells the corpus, and the header its state: a newer state replaces the older.
+        // The name identifies the corpus and the header its state: a newer state replaces the older
+        // file.
         let identity = self.identity().with_number(end_tokens).with_number(header.tokenizer);
         let name = format!("{:016x}.{}", identity.finish(), CACHE_EXTENSION);
         let path = options.cache_folder.join(&name);
@@ -113,18 +116,18 @@ impl Corpus {
     }
 }
 
-/// Returns the file of ids if it is complete and was made of the same.
+/// Returns the file of ids if it is complete and has the wanted header, with any number of tokens.
 fn reusable(path: &Path, wanted: CacheHeader) -> Option<TokenShards> {
     let mut start = [0; CacheHeader::SIZE];
     path.is_file().then_some(())?;
     File::open(path).ok()?.read_exact(&mut start).ok()?;
     let found = CacheHeader::decode(&start).ok()?;
     let same = found == CacheHeader { tokens: found.tokens, ..wanted };
-    // A damaged file is no error: it is written again.
+    // A damaged file is not an error: it is written again.
     same.then(|| TokenShards::open(&[path]).ok()).flatten()
 }
 
-/// Fingerprint of vocabulary, merges and options, which decide the ids of a text.
+/// Fingerprint of the vocabulary, merges and options, which determine the ids of a text.
 fn tokenizer_fingerprint(tokenizer: &Gpt2Tokenizer) -> u64 {
     let config = serde_json::to_string(tokenizer.config()).expect("options are valid JSON");
     Fingerprint::new()
@@ -148,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    /// Tokenizer with a vocabulary in which cuts inside a word would show.
+    /// Tokenizer whose vocabulary would show cuts inside a word.
     fn tokenizer() -> Gpt2Tokenizer {
         let trainer = TokenizerTrainer::new(300).unwrap();
         trainer.trained_on(["the cat  sat\n\n on the mat, the cat's hat; é字 é字"]).unwrap()
@@ -169,7 +172,7 @@ mod tests {
         corpus
     }
 
-    /// Options with a cache of that name in the folder.
+    /// Options with a cache of this name in the folder.
     fn options(folder: &TempDir, cache: &str) -> TokenizeOptions {
         TokenizeOptions::new(folder.path().join(cache))
     }
@@ -227,7 +230,7 @@ mod tests {
         assert_eq!(ids_of(&shards), tokenizer.tokenize("the cat  sat\n\non the mat").unwrap());
     }
 
-    /// Whether the corpus is tokenized instead of taken from the cache.
+    /// Whether the corpus is tokenized, not read from the cache.
     fn is_fresh(folder: &TempDir, tokenizer: &Gpt2Tokenizer, options: &TokenizeOptions) -> bool {
         let calls = Arc::new(Mutex::new(0));
         let counter = Arc::clone(&calls);
@@ -255,7 +258,7 @@ mod tests {
         assert!(is_fresh(&folder, &tokenizer, &options.clone().with_end_tokens(false)));
         assert!(!is_fresh(&folder, &tokenizer, &options), "these have files of their own");
 
-        // As large as before.
+        // The size stays the same.
         fs::write(path.join("a.txt"), "the mat sat").unwrap();
         let later = SystemTime::now() + Duration::from_secs(9);
         File::options().write(true).open(path.join("a.txt")).unwrap().set_modified(later).unwrap();
@@ -297,7 +300,7 @@ mod tests {
         assert!(calls[0].0 < total / 4);
     }
 
-    /// Error of the tokenizing, which must leave no file in the cache folder.
+    /// Error of tokenizing, which must leave no file in the cache folder.
     fn refused(folder: &TempDir, tokenizer: &Gpt2Tokenizer) -> DataError {
         let options = options(folder, ".cache").with_threads(2);
         let error = corpus(folder, 8).tokenize(tokenizer, &options).unwrap_err();
@@ -327,7 +330,7 @@ mod tests {
         let message = error.to_string();
         assert!(message.contains("the text at byte 11 of"), "{message}");
         assert!(message.contains("a.txt"), "{message}");
-        // The tokenizer counts from where the part begins.
+        // Positions in the tokenizer's error are relative to the part.
         let cause = error.source().expect("the tokenizer's answer").to_string();
         assert!(cause.contains("at byte 1,") && !message.contains(&cause), "{cause}");
     }

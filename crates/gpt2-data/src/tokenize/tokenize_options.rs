@@ -1,4 +1,4 @@
-//! `TokenizeOptions`, the options of `Corpus::tokenize`.
+//! `TokenizeOptions`: options of `Corpus::tokenize`.
 
 use std::path::PathBuf;
 
@@ -14,30 +14,30 @@ pub struct TokenizeOptions {
 }
 
 impl TokenizeOptions {
-    /// Defaults, with `cache_folder` for the files of token ids. It is created if need be.
+    /// Default options. `cache_folder` holds the files of token ids, and is created if it does not
+    /// exist.
     pub fn new(cache_folder: impl Into<PathBuf>) -> Self {
         let cache_folder = cache_folder.into();
         Self { cache_folder, end_tokens: true, threads: None, on_progress: OnProgress::default() }
     }
 
-    /// Sets whether `<|endoftext|>` is put after each document, as in GPT-2's training. Default:
-    /// true.
+    /// Sets whether `<|endoftext|>` follows each document, as in GPT-2's training. Default: true.
     #[must_use]
     pub fn with_end_tokens(mut self, end_tokens: bool) -> Self {
         self.end_tokens = end_tokens;
         self
     }
 
-    /// Sets the number of threads, at least 1. The ids do not depend on it. Default: the number of
-    /// cores.
+    /// Sets the number of threads, at least 1. The ids are the same for any number. Default: the
+    /// number of cores.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
     }
 
-    /// Calls `on_progress(done, total)` now and then, in bytes of the corpus. It is not called when
-    /// the ids are in the cache.
+    /// Calls `on_progress(done, total)` from time to time, in bytes of the corpus. It is not called
+    /// when the ids are cached.
     #[must_use]
     pub fn with_on_progress(
         mut self,

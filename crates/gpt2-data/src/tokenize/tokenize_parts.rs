@@ -1,4 +1,4 @@
-//! Parts of documents to token ids, on several threads.
+//! Tokenizes parts of documents on several threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{panic, thread};
@@ -9,10 +9,10 @@ use crate::documents::text_part::TextPart;
 use crate::documents::text_parts::TextParts;
 use crate::error::DataError;
 
-/// Number of blocks of text in memory for each thread.
+/// Blocks of text in memory for each thread.
 const BLOCKS_PER_THREAD: usize = 4;
 
-/// Next parts, of some blocks of text for each thread. Empty at the end of the corpus only.
+/// Next parts: a few blocks of text for each thread. Empty only at the end of the corpus.
 pub(crate) fn next_batch(
     parts: &mut TextParts<'_>,
     threads: usize,

@@ -1,7 +1,7 @@
-//! Client that asks hubs.
+//! HTTP client for hubs.
 //!
-//! Redirects are followed here and not by the HTTP library, so that it is plain to see that secrets
-//! go to the origin of the first address only, and never over a worse connection.
+//! Redirects are followed here, not by the HTTP library. Secrets go only to the origin of the first
+//! address. A redirect from https to http is refused.
 
 use std::fmt;
 use std::path::Path;
@@ -22,10 +22,10 @@ use crate::options::HubOptions;
 use crate::request_error::RequestErrorKind;
 
 const MAX_REDIRECTS: usize = 10;
-/// Headers for the first origin only.
+/// Headers that only the first origin receives.
 const SECRET_HEADERS: [&str; 2] = ["authorization", "cookie"];
 
-/// Client that asks hubs. Clones share their connections.
+/// HTTP client for hubs. Clones share their connections.
 #[derive(Clone)]
 pub(crate) struct Client {
     agent: Agent,
@@ -40,7 +40,8 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("gpt2-presets/", env!("CARGO_PKG_VERSION")))
-            // A part of a compressed file cannot be continued, and its size says nothing.
+            // A partial compressed body cannot be continued, and its length is not that of the
+            // file.
             .accept_encoding("identity")
             .timeout_resolve(connect)
             .timeout_connect(connect)
@@ -55,8 +56,9 @@ impl Client {
         &self.options
     }
 
-    /// Asks, and asks again where that may help: without an answer, and for the statuses 408, 429
-    /// and 5xx. Returns the last answer, of any status; see [`Response::refusal`].
+    /// Sends a request, with retries if there is no answer or the status is 408, 429 or 5xx.
+    ///
+    /// Returns the last answer, with any status; see [`Response::refusal`].
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Response, HubError> {
         let mut retries = Retries::new(&self.options);
         loop {
@@ -82,7 +84,7 @@ impl Client {
         }
     }
 
-    /// Asks once, and follows redirects.
+    /// Sends a request once, and follows redirects.
     pub(crate) fn send_once(&self, request: &Request<'_>) -> Result<Response, HubError> {
         let display = request.display;
         let mut url = Url::parse(request.url).ok_or_else(|| invalid_address(display))?;
@@ -119,7 +121,7 @@ impl Client {
         }
     }
 
-    /// One request to one address.
+    /// Sends one request to one address.
     fn exchange(
         &self,
         request: &Request<'_>,
@@ -135,7 +137,7 @@ impl Client {
             }
         }
         let limit = request.time_limit;
-        // The body of a POST is not sent again with the GET that its redirect became.
+        // A redirected POST becomes a GET without the body.
         let answer = match &request.body {
             Body::Bytes(bytes) if *method == request.method => self.run(builder, *bytes, limit),
             Body::Reader { length, open } if *method == request.method => {

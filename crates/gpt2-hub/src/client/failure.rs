@@ -1,4 +1,4 @@
-//! Errors for answers that are failures, and for requests without an answer.
+//! Errors for failed requests, with an answer or without one.
 
 use std::io;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub(crate) fn request_error(display: &str, host: String, kind: RequestErrorKind)
     HubError::Request { host, file: display.to_owned(), kind }
 }
 
-/// Failure that a status stands for, other than success.
+/// Failure for a status other than success.
 pub(crate) fn failure(
     status: u16,
     display: &str,
@@ -23,15 +23,15 @@ pub(crate) fn failure(
     request_error(display, host, RequestErrorKind::of_status(status, retry_after))
 }
 
-/// Failure for an answer that the hub's protocol does not know.
+/// Failure for an answer that does not follow the hub's protocol.
 pub(crate) fn unexpected(display: &str, url: &Url, found: String) -> HubError {
     request_error(display, url.host(), RequestErrorKind::Unexpected { found })
 }
 
-/// Failure for a request without an answer, or without a whole one.
+/// Failure for a missing or incomplete answer.
 pub(crate) fn connection_error(display: &str, url: &Url, error: &ureq::Error) -> HubError {
     let cause = match error {
-        // Its text holds the address.
+        // The error's text holds the address.
         ureq::Error::BadUri(_) => return invalid_address(display),
         // For example a token with characters that no header may have.
         ureq::Error::Http(_) => {
@@ -51,7 +51,7 @@ pub(crate) fn connection_error(display: &str, url: &Url, error: &ureq::Error) ->
     request_error(display, url.host(), RequestErrorKind::Connection { cause, was_made })
 }
 
-/// Whether no host took the call: its name does not resolve, or nobody listens.
+/// Whether no host accepted the connection: its name does not resolve, or nothing listens there.
 fn is_unreachable(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
     // The standard library has no kind for names that do not resolve.
@@ -59,7 +59,7 @@ fn is_unreachable(error: &io::Error) -> bool {
         || error.to_string().contains("failed to lookup address")
 }
 
-/// Error for an endpoint that is no address.
+/// Error for an endpoint that is not a valid address.
 pub(crate) fn invalid_address(display: &str) -> HubError {
     HubError::InvalidOption {
         option: "the endpoint",

@@ -1,4 +1,4 @@
-//! Requests to a hub, and their answers: time limits, retries, redirects.
+//! Requests to a hub and their answers: time limits, retries, redirects.
 
 pub(crate) mod agent;
 pub(crate) mod failure;

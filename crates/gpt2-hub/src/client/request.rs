@@ -15,10 +15,10 @@ pub(crate) struct Request<'a> {
     /// `authorization` and `cookie` go to the origin of `url` only.
     pub(crate) headers: &'a [Header],
     pub(crate) body: Body<'a>,
-    /// Name in messages of the file or model asked for.
+    /// Name of the requested file or model in messages.
     pub(crate) display: &'a str,
     pub(crate) redirects: Redirects,
-    /// Time from the call to the end of the body; none for bodies that may take any time.
+    /// Time limit from the call to the end of the body. None for bodies that may take any time.
     pub(crate) time_limit: Option<Duration>,
 }
 
@@ -26,14 +26,14 @@ pub(crate) struct Request<'a> {
 pub(crate) enum Body<'a> {
     Empty,
     Bytes(&'a [u8]),
-    /// `length` bytes of a reader, which is opened anew for each attempt.
+    /// `length` bytes of a reader, which is opened again for each attempt.
     Reader {
         length: u64,
         open: &'a dyn Fn() -> io::Result<Box<dyn Read>>,
     },
 }
 
-/// Redirects that are followed; others are the answer.
+/// Redirects that are followed. Any other redirect is returned as the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Redirects {
     Always,
@@ -43,7 +43,7 @@ pub(crate) enum Redirects {
 }
 
 impl<'a> Request<'a> {
-    /// Request without headers and body, which follows redirects.
+    /// Request without headers and body that follows redirects.
     pub(crate) fn new(method: Method, url: &'a str, display: &'a str) -> Self {
         let (headers, body, redirects) = (&[][..], Body::Empty, Redirects::Always);
         Self { method, url, headers, body, display, redirects, time_limit: None }

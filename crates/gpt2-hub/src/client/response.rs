@@ -13,10 +13,10 @@ use crate::client::url::Url;
 use crate::error::HubError;
 use crate::request_error::RequestErrorKind;
 
-/// Size in bytes above which an answer in JSON is refused.
+/// Largest accepted JSON answer in bytes.
 const MAX_JSON_SIZE: u64 = 8 * 1024 * 1024;
 
-/// Answer with any status. Its body is not read yet.
+/// Answer with any status. Its body has not been read.
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -26,7 +26,7 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// Text of a header; none if there is no such text.
+    /// Value of a header. None if it is missing or not text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -36,38 +36,38 @@ impl Response {
         matches!(self.status, 200..=299)
     }
 
-    /// Whether asking again may help.
+    /// Whether a retry may help.
     pub(crate) fn is_temporary(&self) -> bool {
         matches!(self.status, 408 | 429 | 500..=599)
     }
 
-    /// Pause that the hub wants. Hugging Face names it in a header of its own.
+    /// Pause that the hub asks for. Hugging Face uses a header of its own.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         let limit = self.header("ratelimit").filter(|_| self.status == 429).and_then(rate_limit);
         limit.or_else(|| self.header("retry-after").and_then(retry_after))
     }
 
-    /// Reads the body as JSON, of at most 8 MiB.
+    /// Reads a JSON body of at most 8 MiB.
     pub(crate) fn json<T: DeserializeOwned>(self, display: &str) -> Result<T, HubError> {
         let url = self.url.clone();
         let mut bytes = Vec::new();
         let read = self.into_reader().take(MAX_JSON_SIZE + 1).read_to_end(&mut bytes);
         read.map_err(|error| connection_error(display, &url, &error.into()))?;
         if bytes.len() as u64 > MAX_JSON_SIZE {
-            return Err(unexpected(display, &url, "an answer of more than 8 MiB".to_owned()));
+            return Err(unexpected(display, &url, "more than 8 MiB".to_owned()));
         }
         serde_json::from_slice(&bytes).map_err(|error| {
-            unexpected(display, &url, format!("an answer that is not the JSON expected ({error})"))
+            unexpected(display, &url, format!("something other than the expected JSON ({error})"))
         })
     }
 
-    /// Body without a limit: the caller has one.
+    /// Body without a size limit: the caller has one.
     pub(crate) fn into_reader(self) -> BodyReader<'static> {
         self.body.into_with_config().limit(u64::MAX).reader()
     }
 
-    /// Address that a redirect leads to; none if this is no redirect. (308 without an address is
-    /// how a resumable upload says that it expects more.)
+    /// Address that a redirect leads to. None if the answer is not a redirect: a resumable upload,
+    /// for example, uses 308 without an address to ask for more.
     pub(super) fn location(&self, display: &str) -> Result<Option<Url>, HubError> {
         let location = self.headers.get("location");
         let Some(location) =
@@ -76,15 +76,15 @@ impl Response {
             return Ok(None);
         };
         let target = location.to_str().ok().and_then(|location| self.url.join(location));
-        target.map(Some).ok_or_else(|| self.bad_redirect(display, "it leads to no address of HTTP"))
+        target.map(Some).ok_or_else(|| self.bad_redirect(display, "it leads to no HTTP address"))
     }
 
-    /// Failure that the status stands for, other than success. `display` is what was asked for.
+    /// Failure for a status other than success. `display` names the requested file or model.
     pub(crate) fn refusal(&self, display: &str) -> HubError {
         failure(self.status, display, self.url.host(), self.retry_after())
     }
 
-    /// Failure for a redirect that is not followed.
+    /// Failure for a refused redirect.
     pub(crate) fn bad_redirect(&self, display: &str, detail: &'static str) -> HubError {
         request_error(display, self.url.host(), RequestErrorKind::Redirect { detail })
     }

@@ -1,4 +1,4 @@
-//! Pauses before a request is made again.
+//! Pauses before retries.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::thread;
@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::options::HubOptions;
 
-/// Longest pause that a hub may ask for. Beyond it, the request is given up.
+/// Longest pause that a hub may ask for. A request that needs a longer pause fails.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// Longest pause of our own choice.
+/// Longest pause of the exponential back-off.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 
-/// Attempts that are left for one request.
+/// Remaining attempts of one request.
 pub(crate) struct Retries {
     allowed: u32,
     used: u32,
@@ -23,24 +23,25 @@ impl Retries {
         Self { allowed: options.retries, used: 0, delay: options.retry_delay }
     }
 
-    /// Starts the count anew, after an attempt that brought something.
+    /// Resets the count, after an attempt that received bytes.
     pub(crate) fn reset(&mut self) {
         self.used = 0;
     }
 
-    /// Allows one attempt more in all, for hosts that cannot be reached: they seldom can a moment later.
+    /// Allows only one more attempt: a host that cannot be reached is rarely reachable a moment
+    /// later.
     pub(crate) fn allow_one(&mut self) {
         self.allowed = self.allowed.min(1);
     }
 
-    /// Waits and returns true, or returns false if the attempts are used up. `retry_after` is the
-    /// pause that the hub asked for.
+    /// Waits and returns true, or returns false if no attempts remain. `retry_after` is the pause
+    /// that the hub asked for.
     pub(crate) fn wait(&mut self, retry_after: Option<Duration>) -> bool {
         let pause = self.next_pause(retry_after);
         pause.map(thread::sleep).is_some()
     }
 
-    /// Pause before the next attempt, which it counts. None if the attempts are used up.
+    /// Counts the next attempt and returns the pause before it. None if no attempts remain.
     pub(crate) fn next_pause(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
         if self.used >= self.allowed || retry_after.is_some_and(|wait| wait > LONGEST_WAIT) {
             return None;
@@ -53,7 +54,7 @@ impl Retries {
     }
 }
 
-/// Pause in the header `Retry-After`: seconds, or a date as HTTP writes it.
+/// Pause in the header `Retry-After`: seconds or an HTTP date.
 pub(crate) fn retry_after(value: &str) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse() {
@@ -63,7 +64,7 @@ pub(crate) fn retry_after(value: &str) -> Option<Duration> {
     Some(Duration::from_secs(http_date(value)?).saturating_sub(now))
 }
 
-/// Pause in the header `RateLimit`, if nothing is left: `"api";r=0;t=55` (the IETF's draft 9 of
+/// Pause in the header `RateLimit`, if no requests remain: `"api";r=0;t=55` (the IETF's draft 9 of
 /// `ratelimit-headers`, as `huggingface_hub/utils/_http.py` reads it).
 pub(crate) fn rate_limit(value: &str) -> Option<Duration> {
     let number = |name: &str| {

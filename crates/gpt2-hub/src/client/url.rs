@@ -1,24 +1,24 @@
-//! Addresses, and the host that a redirect leads to.
+//! Addresses, and the hosts that redirects lead to.
 
 use std::fmt;
 
 use ureq::http::Uri;
 
-/// Absolute address of HTTP or HTTPS.
+/// Absolute HTTP or HTTPS address.
 ///
-/// `Debug` leaves the query out: it may be a signature that gives access.
+/// `Debug` omits the query: it may be a signature that gives access.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Url(Uri);
 
 impl Url {
-    /// Parses an address; none for any other text.
+    /// Parses an address. None for any other text.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let uri: Uri = text.split('#').next()?.parse().ok()?;
         let known = matches!(uri.scheme_str(), Some("http" | "https"));
         (known && !uri.host()?.is_empty()).then_some(Self(uri))
     }
 
-    /// Address that a `Location` header of this one means.
+    /// Resolves a `Location` header relative to this address.
     pub(crate) fn join(&self, location: &str) -> Option<Self> {
         let scheme = self.0.scheme_str()?;
         let origin = format!("{scheme}://{}", self.0.authority()?);
@@ -34,17 +34,17 @@ impl Url {
         })
     }
 
-    /// Whether secrets for one are meant for the other too.
+    /// Whether two addresses share an origin, so that secrets for one are meant for the other.
     pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
         self.origin() == other.origin()
     }
 
-    /// Whether going from here to `target` would give up encryption.
+    /// Whether a redirect from this address to `target` would give up encryption.
     pub(crate) fn is_downgraded_by(&self, target: &Self) -> bool {
         self.is_secure() && !target.is_secure()
     }
 
-    /// Host, and port if it is not the usual one.
+    /// Host, with the port unless it is the default one.
     pub(crate) fn host(&self) -> String {
         let port = self.0.port_u16().map_or(String::new(), |port| format!(":{port}"));
         format!("{}{port}", self.0.host().unwrap_or_default())
@@ -70,7 +70,7 @@ impl fmt::Debug for Url {
     }
 }
 
-/// Name of a file as part of an address.
+/// Percent-encodes a file name as part of an address.
 pub(crate) fn encode_path(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     let encode = |byte| match plain(byte) {
@@ -80,7 +80,7 @@ pub(crate) fn encode_path(name: &str) -> String {
     name.bytes().map(encode).collect()
 }
 
-/// Text, such as a revision, as one part of a path.
+/// Percent-encodes a text, such as a revision, as one segment of a path.
 pub(crate) fn encode_part(text: &str) -> String {
     encode_path(text).replace('/', "%2F")
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::ops::Deref;
 
-/// Beginning of a hub's addresses, without a slash at its end.
+/// Base address of a hub, without a slash at its end.
 ///
-/// It may hold a password. `Debug` leaves it out, and there is no `Display`, so that it does not
-/// get into a message.
+/// It may contain a password. `Debug` omits the password, and there is no `Display`, so that no
+/// message shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint(String);
 
@@ -15,7 +15,7 @@ impl Endpoint {
         Self(text.trim_end_matches('/').to_owned())
     }
 
-    /// Address for messages: without name and password.
+    /// Address for messages, without user name and password.
     pub(crate) fn shown(&self) -> String {
         let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
         let separator = if rest.len() == self.0.len() { "" } else { "://" };

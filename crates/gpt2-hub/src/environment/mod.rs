@@ -1,4 +1,4 @@
-//! Settings in the environment: variables, addresses, tokens.
+//! Settings from the environment: variables, addresses, tokens.
 
 pub(crate) mod endpoint;
 pub(crate) mod token;

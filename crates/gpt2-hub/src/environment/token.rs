@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-/// Secret, which `Debug` leaves out.
+/// Secret that `Debug` omits.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Token(String);
 
 impl Token {
-    /// A token; none for white space.
+    /// Token. None for white space.
     pub(crate) fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
-    /// Text for a header.
+    /// Text of the token, for a header.
     pub(crate) fn secret(&self) -> &str {
         &self.0
     }

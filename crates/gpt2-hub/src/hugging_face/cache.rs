@@ -1,8 +1,8 @@
 //! Cache that Hugging Face's libraries share.
 //!
 //! `models--OWNER--MODEL/` holds `blobs/ETAG`, `snapshots/COMMIT/FILE` (links to blobs),
-//! `refs/REVISION` (a text, the commit), `.no_exist/COMMIT/FILE` (empty); `.locks/` beside it holds
-//! the locks (`huggingface_hub/file_download.py`, version 2.4).
+//! `refs/REVISION` (a text file with the commit) and `.no_exist/COMMIT/FILE` (empty). `.locks/`
+//! beside it holds the locks (`huggingface_hub/file_download.py`, version 2.4).
 
 use std::fs;
 use std::io;
@@ -26,7 +26,7 @@ pub(crate) struct HuggingFaceCache {
     root: PathBuf,
     /// Folder of the model.
     folder: PathBuf,
-    /// Folder of its locks.
+    /// Folder of the model's locks.
     locks: PathBuf,
     revision: String,
 }
@@ -43,7 +43,7 @@ impl HuggingFaceCache {
         }
     }
 
-    /// Commit of the revision when it was last seen.
+    /// Commit of the revision at the last request.
     pub(crate) fn commit(&self) -> Option<String> {
         if is_commit(&self.revision) {
             return Some(self.revision.clone());
@@ -64,14 +64,14 @@ impl HuggingFaceCache {
         }
     }
 
-    /// Files of that commit.
+    /// Cached files of that commit.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let commit = self.commit();
         commit.map_or(Vec::new(), |commit| files_below(&self.repo.pointer_path(&commit)))
     }
 
-    /// Checks that a file is in the cache, not only in the model's folder: Python's client keeps
-    /// files that models share beside them.
+    /// Checks that a file is in the cache. It may be outside the model's folder: Python's client
+    /// keeps files that models share beside their folders.
     pub(crate) fn check_place(&self, path: &Path, name: &str) -> Result<(), HubError> {
         check_place(path, name, &[&self.root, &self.folder])
     }
@@ -80,41 +80,41 @@ impl HuggingFaceCache {
         self.folder.join("blobs").join(etag)
     }
 
-    /// Lock file, which Python's client uses too.
+    /// Path of the lock file, which Python's client also uses.
     pub(crate) fn lock(&self, etag: &str) -> PathBuf {
         self.locks.join(format!("{etag}.lock"))
     }
 
-    /// Gives a blob the name of a file, by a relative link, so that the cache can be moved.
+    /// Links a file name to a blob. The link is relative, so that the cache can be moved.
     pub(crate) fn link(&self, etag: &str, commit: &str, name: &str) -> Result<PathBuf, HubError> {
         static LINKS: AtomicU64 = AtomicU64::new(0);
         let path = self.repo.pointer_path(commit).join(name);
         let folder = path.parent().unwrap_or(&self.folder);
         fs::create_dir_all(folder).map_err(write_error(folder))?;
-        // Joined from parts: Windows follows no link with `/` in it.
+        // Joined from parts: Windows does not follow a link that contains `/`.
         let up = iter::repeat_n("..", 2 + name.matches('/').count());
         let target: PathBuf = up.chain(["blobs", etag]).collect();
         let number = LINKS.fetch_add(1, Ordering::Relaxed);
         let temporary = folder.join(format!(".{}-{number}.link", std::process::id()));
-        // A file that a process with the same number has left.
+        // An earlier process with the same id may have left a file there.
         let _ = fs::remove_file(&temporary);
         let blob = self.blob(etag);
         let linked = symlink(&target, &temporary)
             .and_then(|()| fs::metadata(&temporary).map(drop))
             .or_else(|_| {
-                // The link may lead nowhere.
+                // The link may be broken.
                 let _ = fs::remove_file(&temporary);
                 fs::hard_link(&blob, &temporary)
             })
             .or_else(|_| fs::copy(&blob, &temporary).map(drop))
             .and_then(|()| fs::rename(&temporary, &path));
-        // Renaming a link over another link to the same file leaves both.
+        // Renaming a link over another link to the same file keeps both.
         let _ = fs::remove_file(&temporary);
         linked.map_err(write_error(&path))?;
         Ok(path)
     }
 
-    /// Notes that the hub does not have a file. Failures are ignored: a cache may be read-only.
+    /// Records that the hub does not have a file. Failures are ignored: a cache may be read-only.
     pub(crate) fn remember_absent(&self, commit: &str, name: &str) {
         let path = self.no_exist(commit, name);
         if let Some(folder) = path.parent() {
@@ -122,7 +122,7 @@ impl HuggingFaceCache {
         }
     }
 
-    /// Notes the commit of the revision. Failures are ignored: a cache may be read-only.
+    /// Records the commit of the revision. Failures are ignored: a cache may be read-only.
     pub(crate) fn remember_commit(&self, commit: &str) {
         if self.commit().as_deref() != Some(commit) {
             let _ = Staging::new(&self.folder.join("refs")).and_then(|mut staging| {
@@ -137,7 +137,7 @@ impl HuggingFaceCache {
     }
 }
 
-/// Whether a revision is a commit, which never changes.
+/// Whether a revision is a commit, whose content never changes.
 pub(crate) fn is_commit(revision: &str) -> bool {
     is_hex(revision, 40)
 }

@@ -1,8 +1,8 @@
 //! Folder of a model on Hugging Face.
 //!
-//! Names in the cache come from the crate `hf-hub`. Its transfer is not used: it sends the token to
-//! the host that a redirect names, appends an answer with the whole file to the part that it has,
-//! and checks neither size nor content. Its `create_ref` is not used: it writes in place.
+//! Names in the cache come from the crate `hf-hub`. Its download function is not used: it sends the
+//! token to the host that a redirect names, and checks neither size nor content. It also appends a
+//! complete answer to a partial file. Its `create_ref` is not used either: it writes in place.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,13 +36,13 @@ pub(crate) struct HuggingFaceFolder {
     handle: HubHandle,
     /// `owner/model`.
     id: String,
-    /// Revision, as a part of an address.
+    /// Revision, percent-encoded for an address.
     revision: String,
     cache: HuggingFaceCache,
     pins: Pins,
     /// Commit of all files, known after the first request.
     commit: Mutex<Option<String>>,
-    /// Whether the commit is the last one known, because the hub has not answered.
+    /// Whether the commit comes from the cache, because the hub has not answered.
     unanswered: AtomicBool,
 }
 
@@ -75,7 +75,7 @@ impl HuggingFaceFolder {
         Ok(Self { client, handle, id, revision: in_url, cache, pins, commit, unanswered })
     }
 
-    /// Finds a file, downloaded if need be; none if the hub does not have it.
+    /// Finds a file, and downloads it if the cache lacks it. None if the hub does not have it.
     fn locate(&self, name: &str) -> Result<Option<PathBuf>, HubError> {
         let mut commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
         if commit.is_some() || self.offline().is_some() {
@@ -123,7 +123,8 @@ impl HuggingFaceFolder {
         Err(HubError::Offline { file: self.display(name), flag })
     }
 
-    /// Finds the file that the metadata describes, downloaded if need be, and its commit.
+    /// Returns the file that the metadata describes, and its commit. Downloads the file if the
+    /// cache lacks it.
     fn bring(
         &self,
         metadata: Metadata,
@@ -194,13 +195,13 @@ impl HuggingFaceFolder {
         )
     }
 
-    /// Asks for a file's metadata, with retries if `again`.
+    /// Requests a file's metadata, with retries if `again`.
     fn ask(&self, revision: &str, name: &str, again: bool) -> Result<Metadata, HubError> {
         let (url, display, headers) =
             (self.url(revision, name), self.display(name), self.headers());
         let request = Request {
             headers: &headers,
-            // A redirect to another host has the file's metadata already.
+            // A redirect to another host already carries the file's metadata.
             redirects: Redirects::SameOrigin,
             time_limit: Some(self.client.options().metadata_timeout),
             ..Request::new(Method::HEAD, &url, &display)
@@ -217,10 +218,10 @@ impl HuggingFaceFolder {
         let wrong = |what: &str| unexpected(&display, &response.url, format!("no {what}"));
         let commit = commit.ok_or_else(|| wrong("commit (header X-Repo-Commit)"))?;
         if is_commit(revision) && revision != commit {
-            return Err(wrong("file of the commit that was asked for"));
+            return Err(wrong("file of the requested commit"));
         }
         let etag = response.header("x-linked-etag").or(response.header("etag")).and_then(plain);
-        let etag = etag.ok_or_else(|| wrong("ETag that can be a file's name"))?;
+        let etag = etag.ok_or_else(|| wrong("ETag that can be a file name"))?;
         let size = match response.header("x-linked-size") {
             None if response.status < 300 => response.header("content-length"),
             linked => linked,
@@ -228,12 +229,12 @@ impl HuggingFaceFolder {
         Ok(Metadata::File { commit, etag, size: size.and_then(|size| size.parse().ok()) })
     }
 
-    /// Error for a status and the hub's own code.
+    /// Error for a status and the hub's own error code.
     fn refusal(&self, response: &Response, display: &str) -> HubError {
         let (model, host) = (self.handle.to_string(), response.url.host());
         let kind = match response.header("x-error-code") {
             Some("RepoNotFound") => ModelErrorKind::NotFound { host },
-            // The hub hides models by this status.
+            // The hub hides models with this status.
             None if response.status == 401
                 && response.header("x-error-message") != Some(INVALID_TOKEN) =>
             {
@@ -264,7 +265,7 @@ impl HuggingFaceFolder {
         self.unanswered.load(Ordering::Relaxed)
     }
 
-    /// Variable or option that forbids to ask the hub.
+    /// Variable or option that forbids requests to the hub.
     fn offline(&self) -> Option<&'static str> {
         let options = self.client.options();
         options.offline.or(options.hugging_face.offline)
@@ -290,15 +291,15 @@ impl RemoteFolder for HuggingFaceFolder {
     }
 }
 
-/// Whether the cache is used after this error. As in Python's client, any failure of the hub allows
-/// it, other than a revision that is gone.
+/// Whether the cache may be used after this error. As in Python's client, every failure of the hub
+/// allows it except a missing revision.
 fn may_use_last(error: &HubError) -> bool {
     let is_gone =
         matches!(error, HubError::Model { kind: ModelErrorKind::RevisionNotFound { .. }, .. });
     error.is_of_hub() && !is_gone
 }
 
-/// ETag without its quotes; none if it cannot be a file's name.
+/// ETag without its quotes. None if it cannot be a file name.
 fn plain(etag: &str) -> Option<String> {
     let etag = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"');
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);

@@ -1,6 +1,7 @@
-//! Large files to the storage behind Hugging Face, by git-lfs' batch protocol.
+//! Upload of large files to Hugging Face's storage, by git-lfs' batch protocol.
 //!
-//! As `huggingface_hub/lfs.py`. The addresses of the storage are signed: no token goes there.
+//! Follows `huggingface_hub/lfs.py`. The storage's addresses are signed: requests to them carry no
+//! token.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use crate::upload::sending::{Sending, accepted, remedy};
 use crate::upload::upload_file::UploadFile;
 
 const LFS_JSON: &str = "application/vnd.git-lfs+json";
-/// Files of one request, as in `huggingface_hub/_commit_api.py`.
+/// Files in one request, as in `huggingface_hub/_commit_api.py`.
 const BATCH: usize = 256;
 
 #[derive(Deserialize)]
@@ -27,7 +28,7 @@ struct BatchAnswer {
 #[derive(Deserialize)]
 struct Object {
     oid: String,
-    /// Steps of the upload; none if the storage has the file.
+    /// Upload steps. None if the storage has the file.
     actions: Option<Actions>,
     error: Option<ObjectError>,
 }
@@ -50,7 +51,7 @@ struct ObjectError {
     message: String,
 }
 
-/// Sends the files that the storage does not have.
+/// Uploads the files that the storage lacks.
 pub(crate) fn upload(repository: &Repository<'_>, files: &[&UploadFile]) -> Result<(), HubError> {
     // Files with equal content are one object.
     let mut objects = BTreeMap::new();
@@ -62,7 +63,7 @@ pub(crate) fn upload(repository: &Repository<'_>, files: &[&UploadFile]) -> Resu
         let files: BTreeMap<_, _> = objects.iter().copied().collect();
         for object in ask(repository, objects)? {
             let Some(file) = files.get(object.oid.as_str()) else {
-                return Err(repository.unexpected("a file that nobody asked about"));
+                return Err(repository.unexpected("a file that was not requested"));
             };
             transfer(repository, file, object)?;
         }
@@ -87,7 +88,7 @@ fn ask(
     let response = repository.post(&url, LFS_JSON, question.to_string().as_bytes())?;
     let answer: BatchAnswer = response.json(&repository.display)?;
     if answer.objects.len() < objects.len() {
-        return Err(repository.unexpected("an answer that leaves files out"));
+        return Err(repository.unexpected("an incomplete list of files"));
     }
     Ok(answer.objects)
 }
@@ -112,7 +113,7 @@ fn transfer(
         match upload.header.as_ref().and_then(|header| Some((header, header.get("chunk_size")?))) {
             Some((header, chunk_size)) => {
                 let parts = part_urls(header, chunk_size, file.size)
-                    .ok_or_else(|| repository.unexpected("addresses that do not fit the size"))?;
+                    .ok_or_else(|| repository.unexpected("addresses that do not match the size"))?;
                 put_parts(repository, &sending, parts, &href, &object.oid)?;
             }
             None => {
@@ -129,13 +130,13 @@ fn transfer(
     sending.finish()
 }
 
-/// Size of a part, and an address for each.
+/// Size of a part, and one address for each part.
 struct Parts {
     size: u64,
     urls: Vec<String>,
 }
 
-/// Parts of a file of `size` bytes; none if the number of addresses does not fit.
+/// Parts of a file of `size` bytes. None if the number of addresses does not match.
 fn part_urls(header: &Map<String, Value>, chunk_size: &Value, size: u64) -> Option<Parts> {
     let chunk_size = match chunk_size {
         Value::String(text) => text.parse().ok()?,
@@ -166,11 +167,11 @@ fn put_parts(
         let answer = sending.put(repository.client, url, &[], (start, length), true)?;
         let answer = accepted(answer, &sending.display)?;
         let Some(etag) = answer.header("etag").filter(|etag| !etag.is_empty()) else {
-            return Err(unexpected(&sending.display, &answer.url, "no ETag of a part".to_owned()));
+            return Err(unexpected(&sending.display, &answer.url, "no ETag for a part".to_owned()));
         };
         etags.push(json!({"partNumber": index + 1, "etag": etag}));
     }
-    // The address is signed too.
+    // This address is signed too.
     let json = json!({"oid": oid, "parts": etags}).to_string();
     let headers: [Header; 2] = [("accept", LFS_JSON.into()), ("content-type", LFS_JSON.into())];
     let mut request = Request::new(Method::POST, href, &sending.display);

@@ -1,4 +1,4 @@
-//! Settings of Hugging Face: address, token, cache, as huggingface_hub finds them.
+//! Settings of Hugging Face: address, token, cache. Lookup follows huggingface_hub.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,9 +12,9 @@ use crate::environment::variables::{Variables, flag, home, path, text};
 pub(crate) struct HuggingFaceOptions {
     pub(crate) endpoint: Endpoint,
     pub(crate) token: Option<Token>,
-    /// Folder of the cache; none if the environment names no home.
+    /// Cache folder. None if the environment names no home folder.
     pub(crate) cache: Option<PathBuf>,
-    /// Variable that switched this hub off.
+    /// Variable that forbids requests to this hub.
     pub(crate) offline: Option<&'static str>,
 }
 

@@ -1,6 +1,6 @@
-//! Repository of Hugging Face that is written to.
+//! Repository on Hugging Face as the destination of an upload.
 //!
-//! As `huggingface_hub/hf_api.py` (`create_repo`).
+//! Follows `huggingface_hub/hf_api.py` (`create_repo`).
 
 use serde::Deserialize;
 use serde_json::json;
@@ -16,12 +16,12 @@ use crate::handle::ModelHandle;
 use crate::request_error::RequestErrorKind;
 use crate::upload::sending::{accepted, patient, refused};
 
-/// Address of Hugging Face, also in the addresses that a mirror hands out.
+/// Address of Hugging Face. Mirrors return addresses that begin with it.
 const HUGGING_FACE: &str = "https://huggingface.co";
 const MAIN: &str = "main";
 pub(crate) const JSON: &str = "application/json";
 
-/// Repository that is written to.
+/// Repository as the destination of an upload.
 pub(crate) struct Repository<'a> {
     pub(crate) client: &'a Client,
     pub(crate) patient: Client,
@@ -67,7 +67,7 @@ impl<'a> Repository<'a> {
         Ok(repository)
     }
 
-    /// Asks for the name of the token's owner.
+    /// Requests the name of the token's owner.
     fn user(&self) -> Result<String, HubError> {
         let url = format!("{}/api/whoami-v2", self.endpoint);
         let response =
@@ -83,7 +83,7 @@ impl<'a> Repository<'a> {
         let response = self.send(&url, JSON, json.as_bytes())?;
         match response.status {
             200..=299 => {}
-            // It may exist, also for a token that may not create one.
+            // The repository may exist, even if the token may not create one.
             401..=403 | 409 if self.exists()? => {}
             _ => return Err(refused(response, &self.display)),
         }
@@ -91,7 +91,7 @@ impl<'a> Repository<'a> {
             return Ok(());
         }
         let response = self.send(&self.api("branch"), JSON, b"{}")?;
-        // The next request shows whether it may be written to.
+        // The next request shows whether the token may write to the repository.
         match response.status {
             200..=299 | 403 | 409 => Ok(()),
             _ => Err(refused(response, &self.display)),
@@ -114,7 +114,8 @@ impl<'a> Repository<'a> {
         }
     }
 
-    /// Posts a body; any status but success is an error. Only the hub's own address gets the token.
+    /// Posts a body. Any status but success is an error. Only the hub's own address receives the
+    /// token.
     pub(crate) fn post(
         &self,
         url: &str,
@@ -157,7 +158,7 @@ impl<'a> Repository<'a> {
         format!("{endpoint}/api/models/{id}/{action}/{}", encode_part(&self.revision))
     }
 
-    /// Moves an address of the hub itself, as a mirror may hand out, to the endpoint.
+    /// Replaces the hub's own address, which a mirror may return, by the endpoint.
     pub(crate) fn at_endpoint(&self, url: &str) -> String {
         match url.strip_prefix(HUGGING_FACE) {
             Some(path) if path.starts_with('/') => format!("{}{path}", self.endpoint),

@@ -1,6 +1,6 @@
 //! Upload of files to Hugging Face, in one commit.
 //!
-//! As `huggingface_hub/hf_api.py` (`create_commit`) and `_commit_api.py`.
+//! Follows `huggingface_hub/hf_api.py` (`create_commit`) and `_commit_api.py`.
 
 use std::fmt::Write;
 
@@ -21,12 +21,12 @@ use crate::request_error::RequestErrorKind;
 use crate::upload::sending::accepted;
 use crate::upload::upload_file::UploadFile;
 
-/// Name of the file with a model's card, which the hub shows.
+/// Name of the file that holds a model's card.
 const README_FILE: &str = "README.md";
 /// Files of one request, and bytes of each in it, as in `_commit_api.py`.
 const PREUPLOAD: usize = 256;
 const SAMPLE: u64 = 512;
-/// Most bytes of small files in one commit. Those of a preset are texts of some megabytes.
+/// Most bytes of small files in one commit. A preset's small files are texts of a few megabytes.
 const MAX_REGULAR: u64 = 64 * 1024 * 1024;
 
 /// File that a commit changes.
@@ -47,11 +47,11 @@ struct PreuploadFile {
     upload_mode: String,
     #[serde(default)]
     should_ignore: bool,
-    /// SHA-256 or git's SHA-1 of the repository's file.
+    /// SHA-256 or git SHA-1 of the file in the repository.
     oid: Option<String>,
 }
 
-/// Uploads all files, and a card for a model without one. Returns the address of the model's page.
+/// Uploads all files, and a card if the model has none. Returns the address of the model's page.
 pub(crate) fn upload(
     client: &Client,
     handle: &ModelHandle,
@@ -74,7 +74,7 @@ pub(crate) fn upload(
 }
 
 impl Repository<'_> {
-    /// Has the hub check the head of the user's card, before anything large is sent.
+    /// Asks the hub to check the head of the user's card, before anything large is sent.
     fn validate_card(&self, card: &UploadFile) -> Result<(), HubError> {
         let content = card.read(MAX_REGULAR)?;
         let content = String::from_utf8_lossy(&content);
@@ -83,8 +83,8 @@ impl Repository<'_> {
         Ok(())
     }
 
-    /// Commits until the hub has every file as it is here: usually once. After a lost answer, the
-    /// list of changes shows whether the commit was made, so that it is not made twice.
+    /// Commits until the hub has all files with their local content, usually once. After a lost
+    /// answer, the list of changes shows whether the commit was made, so that it is not repeated.
     fn publish(&self, files: &[UploadFile]) -> Result<(), HubError> {
         let mut retries = Retries::new(self.client.options());
         loop {
@@ -107,7 +107,7 @@ impl Repository<'_> {
         }
     }
 
-    /// Lists the files that the hub lacks, or has with another content.
+    /// Lists the files that the hub lacks or has with different content.
     fn changes<'files>(
         &self,
         files: &'files [UploadFile],
@@ -124,19 +124,19 @@ impl Repository<'_> {
             let answer: Preupload = response.json(&self.display)?;
             for file in files {
                 let Some(mode) = answer.files.iter().find(|mode| mode.path == file.name) else {
-                    return Err(self.unexpected("an answer that leaves files out"));
+                    return Err(self.unexpected("an incomplete list of files"));
                 };
                 changes.extend(self.change(file, mode)?);
             }
         }
         let regular = changes.iter().filter(|change| !change.large);
         if regular.map(|change| change.file.size).sum::<u64>() > MAX_REGULAR {
-            return Err(self.unexpected("large files that are to be sent as small ones"));
+            return Err(self.unexpected("the request to send large files inside the commit"));
         }
         Ok(changes)
     }
 
-    /// Change for a file; none if the hub has it.
+    /// Change for a file. None if the hub has the file.
     fn change<'files>(
         &self,
         file: &'files UploadFile,
@@ -146,11 +146,11 @@ impl Repository<'_> {
             let why = "the repository's .gitignore names it; remove it there, or from the folder";
             return Err(HubError::NotUploadable { path: file.path().into(), why });
         }
-        // The storage takes no empty files.
+        // The storage does not accept empty files.
         let large = match mode.upload_mode.as_str() {
             "lfs" => file.size > 0,
             "regular" => false,
-            _ => return Err(self.unexpected("an unknown way to send a file")),
+            _ => return Err(self.unexpected("an unknown upload mode")),
         };
         let unchanged = match &mode.oid {
             Some(oid) if large => oid == file.sha256()?,

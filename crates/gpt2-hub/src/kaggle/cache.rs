@@ -1,9 +1,9 @@
-//! Cache of kagglehub, which shares its files with this library.
+//! Cache of kagglehub, which this library shares.
 //!
-//! `<root>/models/<owner>/<model>/<framework>/<variation>/` holds the files in `<version>/`, and
-//! empty marker files for complete ones: `.complete/<version>/<path>.complete` for one file,
-//! `<version>.complete` for all of them (`kagglehub/cache.py`). A marker of our own beside the
-//! former, `<path>.absent`, notes a file that the version does not have; versions never change.
+//! `<root>/models/<owner>/<model>/<framework>/<variation>/` holds the files in `<version>/`. Empty
+//! marker files say what is complete: `.complete/<version>/<path>.complete` for one file,
+//! `<version>.complete` for all files (`kagglehub/cache.py`). This library adds a marker beside the
+//! former, `<path>.absent`, for a file that the version does not have; versions never change.
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::options::HubOptions;
 
 const MARKERS: &str = ".complete";
 
-/// Folder of a model's variation in the cache.
+/// Cache folder of a model's variation.
 #[derive(Debug)]
 pub(crate) struct KaggleCache {
     pub(crate) root: PathBuf,
@@ -56,17 +56,17 @@ impl KaggleCache {
         }
     }
 
-    /// Marks the file in its place as whole.
+    /// Marks a file as complete.
     pub(crate) fn mark_complete(&self, version: u64, name: &str) -> Result<(), HubError> {
         touch(&self.marker(version, name, "complete"))
     }
 
-    /// Marks a file that the version does not have.
+    /// Marks a file as absent from the version.
     pub(crate) fn mark_absent(&self, version: u64, name: &str) -> Result<(), HubError> {
         touch(&self.marker(version, name, "absent"))
     }
 
-    /// Newest version with a whole file.
+    /// Newest version with a complete file.
     pub(crate) fn newest_version(&self) -> Option<u64> {
         let entries = fs::read_dir(&self.folder).ok()?;
         let versions =
@@ -74,7 +74,7 @@ impl KaggleCache {
         versions.filter(|version| !self.files(*version).is_empty()).max()
     }
 
-    /// Whole files of a version.
+    /// Complete files of a version.
     pub(crate) fn files(&self, version: u64) -> Vec<PathBuf> {
         let folder = self.version_folder(version);
         let mut files = files_below(&folder);
@@ -85,7 +85,7 @@ impl KaggleCache {
         files
     }
 
-    /// File that is locked during the download of another.
+    /// Path of the lock file for a download.
     pub(crate) fn lock(&self, version: u64, name: &str) -> PathBuf {
         self.marker(version, name, "lock")
     }

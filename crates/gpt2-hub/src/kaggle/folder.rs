@@ -1,8 +1,8 @@
 //! Folder of a model on Kaggle.
 //!
-//! Requests are those of `kagglesdk`: a POST of JSON to `models.ModelApiService/<method>`. The
-//! answer for a file is a redirect to a signed address, which gets no token. An error may come with
-//! the status 200 and a `code` of its own (`kagglesdk/kaggle_http_client.py`).
+//! Requests follow `kagglesdk`: a POST of JSON to `models.ModelApiService/<method>`. The answer for
+//! a file is a redirect to a signed address, which receives no token. An error may have status 200
+//! and a `code` of its own (`kagglesdk/kaggle_http_client.py`).
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -29,7 +29,7 @@ use crate::request_error::RequestErrorKind;
 use crate::transfer::digest::{Digest, hex};
 use crate::transfer::download::{Download, download};
 
-/// Most signed addresses for one file. They expire.
+/// Largest number of signed addresses that are requested for one file: addresses expire.
 const MAX_ADDRESSES: u32 = 5;
 
 /// Variation of a model, in one version.
@@ -39,9 +39,9 @@ pub(crate) struct KaggleFolder {
     handle: KaggleHandle,
     cache: KaggleCache,
     pins: Pins,
-    /// Version in the handle, or else the newest at the first request.
+    /// Version of the handle. Without one, the newest version at the first request.
     version: OnceLock<u64>,
-    /// Whether Kaggle has given this user something of the model.
+    /// Whether Kaggle has given this user a file of the model.
     admitted: AtomicBool,
 }
 
@@ -53,7 +53,7 @@ enum Answer {
         json: Value,
         url: Url,
     },
-    /// Kaggle does not have it, or hides it from this user.
+    /// Kaggle does not have the file, or hides it from this user.
     Absent {
         host: String,
     },
@@ -67,7 +67,7 @@ impl KaggleFolder {
         Ok(Self { client, handle: handle.clone(), cache, pins, version, admitted })
     }
 
-    /// Text of the handle.
+    /// Handle as text.
     fn model(&self) -> String {
         HubHandle::Kaggle(self.handle.clone()).to_string()
     }
@@ -86,7 +86,7 @@ impl KaggleFolder {
         Ok(*self.version.get_or_init(|| version))
     }
 
-    /// Asks for the newest version.
+    /// Requests the newest version.
     fn newest_version(&self) -> Result<u64, HubError> {
         let model = self.model();
         match self.ask("GetModelInstance", &self.question(), &model)? {
@@ -95,7 +95,7 @@ impl KaggleFolder {
                 Err(HubError::Model { model, kind })
             }
             Answer::Address(address) => {
-                Err(unexpected(&model, &address, "no version, but a redirect".to_owned()))
+                Err(unexpected(&model, &address, "a redirect in place of a version".to_owned()))
             }
             Answer::Json { json, url } => {
                 let version = json.get("versionNumber").and_then(Value::as_u64);
@@ -106,7 +106,7 @@ impl KaggleFolder {
         }
     }
 
-    /// Asks for the signed address of a file; none if the version does not have it.
+    /// Requests the signed address of a file. None if the version does not have it.
     fn address(&self, version: u64, name: &str) -> Result<Option<String>, HubError> {
         let display = self.display(name);
         let mut question = self.question();
@@ -160,7 +160,7 @@ impl KaggleFolder {
         Answer::new(response, display)
     }
 
-    /// Finds a file, downloaded if need be; none if the version does not have it.
+    /// Finds a file, and downloads it if the cache lacks it. None if the version does not have it.
     fn locate(&self, name: &str) -> Result<Option<PathBuf>, HubError> {
         let version = self.version()?;
         match self.cache.find(version, name) {
@@ -170,7 +170,7 @@ impl KaggleFolder {
         }
     }
 
-    /// Downloads a file that the cache does not know; none if the version does not have it.
+    /// Downloads a file that the cache lacks. None if the version does not have it.
     fn download(&self, version: u64, name: &str) -> Result<Option<PathBuf>, HubError> {
         let target = self.cache.version_folder(version).join(name);
         let display = self.display(name);
@@ -205,12 +205,12 @@ impl KaggleFolder {
         }
     }
 
-    /// Notes that a file is absent, to save the next request. Only for a version that is open to
-    /// this user: Kaggle hides others, and another user may have filled the cache.
+    /// Records that a file is absent, to save the next request. Only for a version that this user
+    /// may read: Kaggle hides other versions, and another user may have filled the cache.
     fn remember_absent(&self, version: u64, name: &str) {
         let is_admitted = || self.admitted.load(Ordering::Relaxed) || self.newest_version().is_ok();
         if !self.cache.files(version).is_empty() && is_admitted() {
-            // Without the note, the request is made again.
+            // If this fails, the request is made again.
             let _ = self.cache.mark_absent(version, name);
         }
     }
@@ -267,7 +267,7 @@ impl Answer {
         let refuse = |detail| response.bad_redirect(display, detail);
         let location = response.header("location");
         let address = location.and_then(|location| response.url.join(location));
-        let address = address.ok_or_else(|| refuse("it leads to no address of HTTP"))?;
+        let address = address.ok_or_else(|| refuse("it leads to no HTTP address"))?;
         match response.url.is_downgraded_by(&address) {
             true => Err(refuse("it leads from https to http")),
             false => Ok(address),
@@ -275,13 +275,13 @@ impl Answer {
     }
 }
 
-/// Whether the storage does not accept an address, or no longer accepts it.
+/// Whether the storage refuses an address, for example because it has expired.
 fn is_refused(error: &HubError) -> bool {
     error.request_kind().is_some_and(RequestErrorKind::is_refused_address)
 }
 
-/// MD5 in headers like `x-goog-hash: crc32c=n03x6A==,md5=Ojk9c3dhfxgoKVVHYwFbHQ==`, or else the
-/// CRC.
+/// MD5 in headers like `x-goog-hash: crc32c=n03x6A==,md5=Ojk9c3dhfxgoKVVHYwFbHQ==`, or the CRC if
+/// there is no MD5.
 fn hash_of_google(headers: &HeaderMap) -> Option<Digest> {
     let values = headers.get_all("x-goog-hash").iter().filter_map(|value| value.to_str().ok());
     let hashes: Vec<_> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
@@ -304,11 +304,11 @@ mod tests {
             headers.insert("x-goog-hash", value.parse().unwrap());
             hash_of_google(&headers)
         };
-        // The values of Google's documentation, decoded by Python.
+        // Values of Google's documentation, decoded by Python.
         let md5 = Digest::Md5("3a393d7377617f182829554763015b1d".to_owned());
         assert_eq!(hash("crc32c=n03x6A==,md5=Ojk9c3dhfxgoKVVHYwFbHQ=="), Some(md5));
         assert_eq!(hash("crc32c=n03x6A=="), Some(Digest::Crc32c("9f4df1e8".to_owned())));
-        // Cut short, with bits beyond the last byte, without its end, of another size.
+        // Truncated; bits after the last byte; no padding; wrong lengths.
         for text in ["n03x6", "n03x6B==", "n03x6A", "n03x6A=", "n03x6AA=", "n03 x6A=="] {
             assert_eq!(hash(&format!("crc32c={text}")), None, "{text}");
         }

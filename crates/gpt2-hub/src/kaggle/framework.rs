@@ -26,8 +26,8 @@ const FRAMEWORKS: [&str; 22] = [
     "TRITON",
 ];
 
-/// Name of a framework in the protocol, for any spelling: `pyTorch`, `pytorch`
-/// (`kagglehub/enum.py`). Kaggle judges unknown ones.
+/// Protocol name of a framework in any spelling: `pyTorch`, `pytorch` (`kagglehub/enum.py`).
+/// Unknown names are left to Kaggle.
 pub(crate) fn framework_name(framework: &str) -> String {
     let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_uppercase();
     let known = FRAMEWORKS.iter().find(|known| plain(known) == plain(framework));
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn frameworks_have_the_names_of_the_protocol() {
-        // As `kagglehub.enum.to_enum` finds them.
+        // Results of `kagglehub.enum.to_enum`.
         for (written, name) in [
             ("keras", "KERAS"),
             ("pyTorch", "PY_TORCH"),

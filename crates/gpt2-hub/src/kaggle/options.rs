@@ -1,4 +1,4 @@
-//! Settings of Kaggle: address, token, cache, as kagglehub finds them.
+//! Settings of Kaggle: address, token, cache. Lookup follows kagglehub.
 //!
 //! The order is that of `kagglehub/config.py` and `kagglesdk/kaggle_env.py`.
 
@@ -18,13 +18,13 @@ use crate::error::HubError;
 pub(crate) struct KaggleOptions {
     /// Address before `/<service>/<method>`.
     pub(crate) endpoint: Result<Endpoint, InvalidSetting>,
-    /// Value of the header `Authorization`; none for public models.
+    /// Value of the header `Authorization`. None: only public models.
     pub(crate) authorization: Result<Option<Token>, InvalidSetting>,
-    /// Folder of the cache; none if the environment names no home.
+    /// Cache folder. None if the environment names no home folder.
     pub(crate) cache: Option<PathBuf>,
 }
 
-/// Invalid variable or file. It is reported when Kaggle is asked.
+/// Invalid variable or file. The first request to Kaggle reports it.
 #[derive(Debug, Clone)]
 pub(crate) struct InvalidSetting {
     option: &'static str,
@@ -66,8 +66,8 @@ fn endpoint(environment: Option<&str>) -> Result<Endpoint, InvalidSetting> {
     }))
 }
 
-/// First of: an access token in a variable, in a file that the variable names, or in its usual
-/// file; a user's name and key, in variables or in `kaggle.json`.
+/// Credentials from the first of: an access token in a variable, in the file that the variable
+/// names, or in its default file; a user name and key, in variables or in `kaggle.json`.
 fn authorization(variables: Variables<'_>) -> Result<Option<Token>, InvalidSetting> {
     if let Some(token) = access_token(variables)? {
         return Ok(Token::new(&bearer(&token)));
@@ -79,7 +79,7 @@ fn authorization(variables: Variables<'_>) -> Result<Option<Token>, InvalidSetti
     let folder = path(variables, "KAGGLE_CONFIG_DIR").or_else(|| kaggle_folder(variables));
     let Some(file) = folder.map(|folder| folder.join("kaggle.json")) else { return Ok(None) };
     let Some(json) = read(&file)? else { return Ok(None) };
-    // The text is not quoted in messages: it is secret.
+    // Messages do not quote the text: it is secret.
     let json = serde_json::from_str::<Value>(&json).unwrap_or_default();
     let string = |key| json.get(key).and_then(Value::as_str);
     match (string("username"), string("key")) {
@@ -113,13 +113,13 @@ fn kaggle_folder(variables: Variables<'_>) -> Option<PathBuf> {
     Some(home(variables)?.join(".kaggle"))
 }
 
-/// Token in a file; none without a file, or in an empty one.
+/// Token in a file. None if the file does not exist or is empty.
 fn read_token(file: &Path) -> Result<Option<String>, InvalidSetting> {
     let text = read(file)?.map(|text| text.trim().to_owned());
     Ok(text.filter(|text| !text.is_empty()))
 }
 
-/// Content of a text file; none without a file.
+/// Content of a text file. None if the file does not exist.
 fn read(file: &Path) -> Result<Option<String>, InvalidSetting> {
     if !file.exists() {
         return Ok(None);
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     /// Credentials that `kagglehub.config.get_kaggle_credentials` finds with these files in the
-    /// home and these variables; a value with `~` at its beginning is a path in the home.
+    /// home folder and these variables. A value that begins with `~` is a path in the home folder.
     fn found(files: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<String, String> {
         let home = tempfile::tempdir().unwrap();
         for (name, text) in files {
@@ -181,7 +181,7 @@ mod tests {
         let all = [value, names[0], names[1]];
         assert_eq!(found(&files, &all).unwrap(), "Bearer secret-0");
         assert_eq!(found(&files, &[("KAGGLE_API_TOKEN", "~/token")]).unwrap(), "Bearer secret-6");
-        // A file that is empty ends the search for a token, as in kagglesdk.
+        // An empty file ends the search for a token, as in kagglesdk.
         let empty = ("KAGGLE_API_TOKEN", "~/empty");
         assert_eq!(found(&files, &[empty, names[0], names[1]]).unwrap(), "Basic ZXZlOnNlY3JldC0z");
         assert_eq!(found(&files, &names).unwrap(), "Bearer secret-1");
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(found(&files, &names).unwrap(), "Bearer secret-2");
         files.remove(0);
         assert_eq!(found(&files, &names).unwrap(), "Basic ZXZlOnNlY3JldC0z");
-        // Half a pair is none.
+        // A user name without a key is ignored.
         assert_eq!(found(&files, &names[..1]).unwrap(), "Basic YW5uOnNlY3JldC00");
         let folder = ("KAGGLE_CONFIG_DIR", "~/other");
         assert_eq!(found(&files, &[folder]).unwrap(), "Basic Ym9iOnNlY3JldC01");

@@ -24,9 +24,9 @@ use crate::upload::sending::{Sending, accepted, patient, refused, remedy};
 use crate::upload::upload_file::UploadFile;
 
 const MODELS: &str = "models.ModelApiService";
-/// Most files of a version. kagglehub packs more than these into an archive.
+/// Most files of a version. kagglehub packs larger numbers into an archive.
 const MAX_FILES: usize = 50;
-/// Bytes of one request. The storage takes multiples of 256 KiB.
+/// Bytes of one request. The storage requires multiples of 256 KiB.
 const CHUNK: u64 = 32 * 1024 * 1024;
 
 struct Kaggle<'a> {
@@ -45,7 +45,7 @@ struct Blob {
     create_url: String,
 }
 
-/// Tokens of the files in a folder, and the folders in it.
+/// Tokens of a folder's files, and its subfolders.
 #[derive(Default)]
 struct Directory {
     tokens: Vec<String>,
@@ -61,7 +61,7 @@ pub(crate) fn upload(
     let KaggleHandle { owner, model, framework, variation, .. } = handle;
     if files.len() > MAX_FILES {
         let path = files[MAX_FILES].path().to_owned();
-        let why = "Kaggle takes no more than 50 files; save the preset in larger shards";
+        let why = "Kaggle takes at most 50 files; save the preset in larger shards";
         return Err(HubError::NotUploadable { path, why });
     }
     let kaggle = Kaggle::open(client, handle)?;
@@ -124,7 +124,7 @@ impl<'a> Kaggle<'a> {
     fn create_model(&self, owner: &str, model: &str) -> Result<(), HubError> {
         let json = json!({"ownerSlug": owner, "modelSlug": model});
         match self.call(&format!("{MODELS}/GetModel"), &json) {
-            // Kaggle answers alike for a hidden model and for none.
+            // Kaggle answers alike for a hidden model and a missing one.
             Err(HubError::UploadRefused { status: 403 | 404, .. }) => {}
             answer => return answer.map(drop),
         }
@@ -132,7 +132,7 @@ impl<'a> Kaggle<'a> {
         self.call_once(&format!("{MODELS}/CreateModel"), &json).map(drop)
     }
 
-    /// Sends a file and returns the token that stands for it.
+    /// Uploads a file and returns its token.
     fn send_file(&self, file: &UploadFile) -> Result<String, HubError> {
         let name = file.name.rsplit('/').next().unwrap_or_default();
         let mut json = json!({"type": "MODEL", "name": name, "contentLength": file.size});
@@ -148,7 +148,7 @@ impl<'a> Kaggle<'a> {
         Ok(blob.token)
     }
 
-    /// Sends the bytes that the storage lacks, until it has all.
+    /// Sends the bytes that the storage lacks, until it has the whole file.
     fn send_content(&self, sending: &Sending<'_>, url: &str) -> Result<(), HubError> {
         let mut retries = Retries::new(self.client.options());
         let mut start = 0;
@@ -160,7 +160,7 @@ impl<'a> Kaggle<'a> {
                 Ok(None) => None,
                 stuck => {
                     if !retries.wait(None) {
-                        let nothing = || self.unexpected("that nothing more of a file has arrived");
+                        let nothing = || self.unexpected("no progress of the transfer");
                         return Err(stuck.err().unwrap_or_else(nothing));
                     }
                     self.received(sending, url)?
@@ -178,7 +178,8 @@ impl<'a> Kaggle<'a> {
         }
     }
 
-    /// Sends a chunk, and returns the number of bytes that have arrived; none for the whole file.
+    /// Sends a chunk, and returns the number of bytes that have arrived. None when the storage has
+    /// the whole file.
     fn send_chunk(
         &self,
         sending: &Sending<'_>,
@@ -196,7 +197,7 @@ impl<'a> Kaggle<'a> {
         received(response, sending)
     }
 
-    /// Asks for the number of bytes that have arrived; none for the whole file.
+    /// Requests the number of bytes that have arrived. None when the storage has the whole file.
     fn received(&self, sending: &Sending<'_>, url: &str) -> Result<Option<u64>, HubError> {
         let headers: [Header; 1] = [("content-range", format!("bytes */{}", sending.file.size))];
         let mut request = Request::new(Method::PUT, url, &sending.display);
@@ -206,13 +207,13 @@ impl<'a> Kaggle<'a> {
         received(self.client.send(&request)?, sending)
     }
 
-    /// Asks, with retries.
+    /// Calls a method, with retries.
     fn call(&self, method: &str, json: &Value) -> Result<Value, HubError> {
         self.asked(method, json, |request| self.client.send(request))
     }
 
-    /// Asks once, because a second request would make a second version. A hub that says that it did
-    /// nothing is asked again.
+    /// Calls a method once, because a second request would make a second version. The call is
+    /// retried only if the hub says that it did nothing.
     fn call_once(&self, method: &str, json: &Value) -> Result<Value, HubError> {
         let mut retries = Retries::new(self.client.options());
         self.asked(method, json, |request| {
@@ -255,7 +256,7 @@ impl<'a> Kaggle<'a> {
     }
 }
 
-/// Status and text of a failure that comes with the status 200.
+/// Status and text of a failure with status 200.
 fn failure(answer: &Value) -> Option<(u16, String)> {
     let status = |key: &str| answer[key].as_u64().and_then(|code| u16::try_from(code).ok());
     if let Some(code) = status("code").filter(|code| *code >= 400) {
@@ -265,7 +266,7 @@ fn failure(answer: &Value) -> Option<(u16, String)> {
     Some((status("errorCode").unwrap_or(400), error.to_owned()))
 }
 
-/// Number of bytes that have arrived by this answer; none for the whole file.
+/// Number of bytes that have arrived, from an answer. None when the storage has the whole file.
 fn received(response: Response, sending: &Sending<'_>) -> Result<Option<u64>, HubError> {
     match response.status {
         200..=299 => return Ok(None),
@@ -275,7 +276,7 @@ fn received(response: Response, sending: &Sending<'_>) -> Result<Option<u64>, Hu
     let Some(range) = response.header("range") else { return Ok(Some(0)) };
     let last = range.rsplit('-').next().and_then(|last| last.parse::<u64>().ok());
     match last.and_then(|last| last.checked_add(1)) {
-        // For the whole file the status would be 200.
+        // Status 200 would mean the whole file.
         Some(next) if next < sending.file.size => Ok(Some(next)),
         _ => {
             let found = format!("the range `{range}` of a file of {} bytes", sending.file.size);
@@ -299,7 +300,7 @@ impl Directory {
         }
     }
 
-    /// JSON without empty lists, as kagglesdk leaves defaults out.
+    /// JSON without empty lists: kagglesdk omits defaults too.
     fn to_json(&self) -> Map<String, Value> {
         let mut json = Map::new();
         if !self.tokens.is_empty() {

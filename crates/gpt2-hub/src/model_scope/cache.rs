@@ -1,9 +1,9 @@
-//! Cache of ModelScope's client, which shares its files with this library.
+//! Cache of ModelScope's client, which this library shares.
 //!
-//! `<root>/models/<owner>--<model>/snapshots/<revision>/` holds the files; all of them are whole
-//! (`modelscope_hub/_download.py`). A folder of an older client, if there is one, is used instead.
-//! The hub's last list of files, in `<root>/.listings/`, is our own: within the model's folder it
-//! would hide an older folder from the client.
+//! `<root>/models/<owner>--<model>/snapshots/<revision>/` holds the files, all of them complete
+//! (`modelscope_hub/_download.py`). A folder of an older client takes precedence. The hub's last
+//! list of files is this library's own and lives in `<root>/.listings/`: within the model's folder
+//! it would hide an older folder from the client.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub(crate) struct ModelScopeCache {
     pub(crate) revision: String,
     /// Folder of the files.
     pub(crate) folder: PathBuf,
-    /// File with the hub's list of files.
+    /// Path of the hub's list of files.
     listing: PathBuf,
 }
 
@@ -45,12 +45,12 @@ impl ModelScopeCache {
         Ok(Self { root, revision, folder, listing })
     }
 
-    /// Path of a file; none if the cache does not have it.
+    /// Path of a file. None if the cache does not have it.
     pub(crate) fn find(&self, name: &str) -> Option<PathBuf> {
         Some(self.folder.join(name)).filter(|path| path.exists())
     }
 
-    /// Files without links, which the client does not make, and without its broken downloads.
+    /// Cached files, except links, which the client does not make, and its interrupted downloads.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut files = files_below(&self.folder);
         files.retain(|path| {
@@ -60,13 +60,13 @@ impl ModelScopeCache {
         files
     }
 
-    /// The hub's last list of files, if it is known.
+    /// The hub's last list of files. None if the cache does not have it.
     pub(crate) fn listing(&self) -> Option<Listing> {
         let file = File::open(&self.listing).ok()?;
         Listing::parse(&serde_json::from_reader(std::io::BufReader::new(file)).ok()?)
     }
 
-    /// Notes the hub's list of files. Failures are ignored: a cache may be read-only.
+    /// Records the hub's list of files. Failures are ignored: a cache may be read-only.
     pub(crate) fn remember(&self, listing: &Value) {
         if let (Some(folder), Some(name)) = (self.listing.parent(), self.listing.file_name()) {
             let _ = Staging::new(folder).and_then(|mut staging| {
@@ -76,14 +76,14 @@ impl ModelScopeCache {
         }
     }
 
-    /// Lock file, which the client uses too (`_lock_path` there).
+    /// Path of the lock file, which the client also uses (its `_lock_path`).
     pub(crate) fn lock(&self, id: &str, name: &str) -> PathBuf {
         let key = digest(&["modelscope-hub-download-lock-v2", "file", "model", id, name]);
         self.root.join(".lock").join(format!("file_{key}.lock"))
     }
 }
 
-/// File name of a list, short for any revision.
+/// File name of a list, of bounded length for any revision.
 fn listing_name(id: &str, revision: &str) -> String {
     format!("{}.json", digest(&[id, revision]))
 }
@@ -92,7 +92,7 @@ fn digest(parts: &[&str]) -> String {
     hex(&Sha256::digest(parts.join("\0")))
 }
 
-/// Folder that an older client has filled (`_find_legacy_repo_dir` there, and
+/// Folder that an older client has filled (its `_find_legacy_repo_dir`, and
 /// `find_reusable_legacy_repo_dir` in `modelscope/hub/utils/utils.py`).
 fn older_folder(root: &Path, id: &str, model: &Path) -> Option<PathBuf> {
     let (owner, name) = id.split_once('/')?;

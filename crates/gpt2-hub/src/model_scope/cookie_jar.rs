@@ -1,13 +1,13 @@
-//! Token in the cookies that `modelscope login` leaves behind.
+//! Token in the cookies that `modelscope login` saves.
 //!
-//! The file is a pickled `RequestsCookieJar`. Nothing in it is run or built: strings and integers
-//! are read in order, as they follow each other in the state of a cookie.
+//! The file is a pickled `RequestsCookieJar`. Reading runs no code and builds no objects: it
+//! collects the strings and integers, in the order in which a cookie's state holds them.
 
 use std::collections::HashMap;
 
 const COOKIE: &str = "m_session_id";
 
-/// Item that a pickle pushes, as far as it matters here.
+/// Item that a pickle pushes, reduced to what a cookie needs.
 #[derive(Debug, Clone, PartialEq)]
 enum Item {
     Text(String),
@@ -15,17 +15,17 @@ enum Item {
     Other,
 }
 
-/// Token of the session; none without a session, with one that has expired by `now` (seconds since
-/// 1970), or in a file that is no such jar.
+/// Token of the session. None without a session, for a session that has expired by `now` (seconds
+/// since 1970), or for a file that is not such a jar.
 pub(crate) fn session_token(pickle: &[u8], now: i64) -> Option<String> {
     let items = items(pickle)?;
     let is = |item: &Item, text: &str| matches!(item, Item::Text(found) if found == text);
-    // The cookie that was set last.
+    // The last cookie is the one that was set last.
     let mut windows = items.windows(4).enumerate();
     let (start, window) = windows.rfind(|(_, window)| {
         is(&window[0], "name") && is(&window[1], COOKIE) && is(&window[2], "value")
     })?;
-    // A cookie without an end lasts as long as the session, whose end is unknown.
+    // A cookie without an expiry lasts as long as the session, whose end is unknown.
     let expires = items[start..].windows(2).find(|pair| is(&pair[0], "expires"));
     if let Some([_, Item::Integer(expires)]) = expires
         && *expires <= now
@@ -38,7 +38,7 @@ pub(crate) fn session_token(pickle: &[u8], now: i64) -> Option<String> {
     }
 }
 
-/// Items of a pickle in their order; none if it has an operation that no jar needs.
+/// Items of a pickle in their order. None if it has an operation that a jar does not need.
 fn items(pickle: &[u8]) -> Option<Vec<Item>> {
     let mut items = Vec::new();
     let mut memo = HashMap::new();
@@ -47,7 +47,7 @@ fn items(pickle: &[u8]) -> Option<Vec<Item>> {
         match *take(&mut rest, 1)?.first()? {
             // STOP
             b'.' => return Some(items),
-            // MEMOIZE, BINPUT, LONG_BINPUT: keep the item before.
+            // MEMOIZE, BINPUT, LONG_BINPUT: remember the last item.
             0x94 => drop(memo.insert(memo.len() as i64, items.last()?.clone())),
             b'q' => drop(memo.insert(number(&mut rest, 1)?, items.last()?.clone())),
             b'r' => drop(memo.insert(number(&mut rest, 4)?, items.last()?.clone())),
@@ -99,7 +99,7 @@ fn line(rest: &mut &[u8]) -> Option<()> {
     take(rest, size).map(|_| ())
 }
 
-/// Number of `width` bytes, at most 8, the lowest first.
+/// Little-endian number of `width` bytes, at most 8.
 fn number(rest: &mut &[u8], width: usize) -> Option<i64> {
     let mut bytes = [0; 8];
     bytes.get_mut(..width)?.copy_from_slice(take(rest, width)?);
@@ -118,7 +118,7 @@ mod tests {
 
     const OF_TOKEN: &[u8] = include_bytes!("../../tests/cookies/cookies_of_token");
     const OF_LOGIN: &[u8] = include_bytes!("../../tests/cookies/cookies_of_login");
-    /// Both were written on the first of January 2026, for thirty days.
+    /// Both jars were written on 1 January 2026, for thirty days.
     const WRITTEN: i64 = 1_767_225_600;
     const DAYS_30: i64 = 30 * 24 * 60 * 60;
 
@@ -137,7 +137,7 @@ mod tests {
             for size in 0..jar.len() {
                 assert_eq!(session_token(&jar[..size], WRITTEN), None, "{size}");
             }
-            // Reading ends for any change.
+            // Reading a changed jar does not panic or hang.
             for index in 0..jar.len() {
                 for byte in [0, 0x8c, 0x8a, b'X', b'h', 0xff] {
                     let mut jar = jar.to_vec();
@@ -146,7 +146,7 @@ mod tests {
                 }
             }
         }
-        // `cos\nsystem` with its arguments, which a pickle may call.
+        // A pickle can call `cos\nsystem` with arguments.
         assert_eq!(session_token(b"cos\nsystem\n(S'true'\ntR.", WRITTEN), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Folder of a model on ModelScope.
 //!
-//! As in its client, one request lists the files with sizes and digests, and the cache is compared
-//! with that list (`modelscope_hub/_download.py`).
+//! As in ModelScope's client, one request lists the files with sizes and digests, and cached files
+//! are compared with that list (`modelscope_hub/_download.py`).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -38,20 +38,20 @@ pub(crate) struct ModelScopeFolder {
     pins: Pins,
     /// Source of the files, known after the first request.
     source: Mutex<Option<Arc<Source>>>,
-    /// Files of the cache that equal those of the hub.
+    /// Cached files that equal those of the hub.
     checked: Mutex<BTreeSet<String>>,
 }
 
 /// Source of files.
 #[derive(Debug)]
 enum Source {
-    /// The hub at this address, with its files.
+    /// The hub at this address, with its list of files.
     Hub { endpoint: Endpoint, listing: Listing },
-    /// The cache alone, with the hub's last list of files.
+    /// Only the cache, with the hub's last list of files.
     Cache { listing: Option<Listing>, reason: Reason },
 }
 
-/// Reason why the hub is not asked.
+/// Reason why the hub is not used.
 #[derive(Debug, Clone)]
 enum Reason {
     /// A variable or option forbids it.
@@ -70,10 +70,10 @@ impl ModelScopeFolder {
         Ok(Self { client, handle, id, revision, cache, pins, source, checked })
     }
 
-    /// Finds a file, downloaded if need be; none if the hub does not have it.
+    /// Finds a file, and downloads it if the cache lacks it. None if the hub does not have it.
     fn locate(&self, name: &str) -> Result<Option<PathBuf>, HubError> {
         let cached = self.cache.find(name);
-        // A commit does not change.
+        // A commit never changes.
         if cached.is_some() && is_hex(&self.revision, 40) {
             return Ok(cached);
         }
@@ -85,7 +85,7 @@ impl ModelScopeFolder {
                 (None, None) => self.bring_unlisted(endpoint, name),
             },
             Source::Cache { listing, reason } => {
-                // ModelScope's own client leaves no list: the files are unknown then.
+                // ModelScope's own client saves no list: the model's files are then unknown.
                 let may_exist = listing
                     .as_ref()
                     .is_none_or(|listing| !listing.is_whole || listing.find(name).is_some());
@@ -97,7 +97,7 @@ impl ModelScopeFolder {
         }
     }
 
-    /// Finds a listed file, in the cache or else on the hub.
+    /// Returns a listed file from the cache, or downloads it.
     fn bring(
         &self,
         endpoint: &str,
@@ -115,7 +115,7 @@ impl ModelScopeFolder {
         Ok(path)
     }
 
-    /// Downloads a file that may be beyond the end of the list.
+    /// Downloads a file that may be missing from a truncated list.
     fn bring_unlisted(&self, endpoint: &str, name: &str) -> Result<Option<PathBuf>, HubError> {
         match self.download(endpoint, name, &ListedFile::default()) {
             Err(HubError::Request { kind: RequestErrorKind::NotFound, .. }) => Ok(None),
@@ -152,7 +152,7 @@ impl ModelScopeFolder {
         Ok(target)
     }
 
-    /// Source of the files; the hub is asked once.
+    /// Source of the files. Only the first call makes a request.
     fn source(&self) -> Result<Arc<Source>, HubError> {
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = &*source {
@@ -174,7 +174,7 @@ impl ModelScopeFolder {
         Ok(source.insert(Arc::new(found)).clone())
     }
 
-    /// Asks for the list of files. Returns the address that has it, too.
+    /// Requests the list of files, and returns the address that has the model, too.
     fn ask(&self) -> Result<(Endpoint, Listing), HubError> {
         let display = self.handle.to_string();
         let mut hosts = Vec::new();
@@ -206,9 +206,9 @@ impl ModelScopeFolder {
         Err(HubError::Model { model: display, kind })
     }
 
-    /// Headers with the token in both forms: each address of the hub knows one of the two.
+    /// Headers with the token in both forms: each of the hub's addresses accepts one of them.
     ///
-    /// The token belongs to the first site: the other one has users of its own.
+    /// Only the first site receives the token: the other site has users of its own.
     fn headers(&self, endpoint: &str) -> Vec<Header> {
         let options = &self.client.options().model_scope;
         let is_first = options.endpoints.first().is_some_and(|first| **first == *endpoint);
@@ -253,7 +253,7 @@ impl Reason {
     }
 }
 
-/// Whether a file is the one that the hub has listed.
+/// Whether a file equals the one that the hub has listed.
 fn is_same(path: &Path, listed: &ListedFile) -> bool {
     let has_size = path
         .metadata()
@@ -277,7 +277,7 @@ mod tests {
     use super::*;
     use crate::options::HubOptions;
 
-    /// Address of a site with one answer for everything.
+    /// Address of a server that gives one answer to all requests.
     fn site(status: u16, body: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,8 +1,9 @@
 //! List of a model's files on ModelScope.
 //!
-//! `GET /api/v1/models/<id>/repo/files` gives `{"Data": {"Files": [{"Path", "Type", "Size",
-//! "Sha256"}]}}`: of a larger model the first 3,000 files, without saying so
-//! (`modelscope_hub/_legacy_api.py`, `REPO_FILES_TRUNCATION_LIMIT`).
+//! `GET /api/v1/models/<id>/repo/files` answers
+//! `{"Data": {"Files": [{"Path", "Type", "Size", "Sha256"}]}}`. For larger models it returns only
+//! the first 3,000 files and does not say so (`modelscope_hub/_legacy_api.py`,
+//! `REPO_FILES_TRUNCATION_LIMIT`).
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ const LIMIT: usize = 3000;
 #[derive(Debug)]
 pub(crate) struct Listing {
     files: BTreeMap<String, ListedFile>,
-    /// Whether a file that is not listed does not exist.
+    /// Whether the list is complete: a file that it lacks does not exist.
     pub(crate) is_whole: bool,
 }
 
@@ -28,7 +29,7 @@ pub(crate) struct ListedFile {
 }
 
 impl Listing {
-    /// Parses the answer; none for any other one.
+    /// Parses the answer. None if it has another form.
     pub(crate) fn parse(answer: &Value) -> Option<Self> {
         let data = answer.get("Data")?;
         let entries = data.get("Files").unwrap_or(data).as_array()?;

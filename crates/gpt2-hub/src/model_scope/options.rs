@@ -1,6 +1,4 @@
-//! Settings of ModelScope: addresses, token, cache, as its client finds them.
-//!
-//! As `modelscope_hub/config.py`.
+//! Settings of ModelScope: addresses, token, cache. Lookup follows `modelscope_hub/config.py`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,10 +15,10 @@ const INTERNATIONAL: &str = "https://www.modelscope.ai";
 /// Settings of ModelScope.
 #[derive(Debug, Clone)]
 pub(crate) struct ModelScopeOptions {
-    /// Addresses. The next one is asked for a model that one does not have.
+    /// Addresses, in the order in which they are tried until one has the model.
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) token: Option<Token>,
-    /// Folder of the cache; none if the environment names no home.
+    /// Cache folder. None if the environment names no home folder.
     pub(crate) cache: Option<PathBuf>,
 }
 
@@ -46,7 +44,7 @@ fn endpoints(variables: Variables<'_>) -> Vec<Endpoint> {
     }
 }
 
-/// Address with a scheme.
+/// Address, with a scheme added if it has none.
 pub(crate) fn normalized(endpoint: &str) -> Endpoint {
     let endpoint = endpoint.trim();
     match endpoint.contains("://") {
@@ -55,7 +53,7 @@ pub(crate) fn normalized(endpoint: &str) -> Endpoint {
     }
 }
 
-/// Token of the variable, or else of `modelscope login`. An empty variable means none.
+/// Token in the variable, or else that of `modelscope login`. An empty variable means no token.
 fn token(variables: Variables<'_>) -> Option<Token> {
     if let Some(token) = variables("MODELSCOPE_API_TOKEN") {
         return Token::new(token.to_str()?);
@@ -112,7 +110,7 @@ mod tests {
         assert_eq!(token(&[]), None);
         let variable = ("MODELSCOPE_API_TOKEN", "variable-secret");
         assert_eq!(token(&[variable]).as_deref(), Some("variable-secret"));
-        // A jar with a session that ends in the year 2100.
+        // A jar whose session ends in the year 2100.
         let jar = include_bytes!("../../tests/cookies/cookies_of_token");
         let expires = jar.windows(5).rposition(|bytes| bytes[0] == b'J').unwrap() + 1;
         let mut jar = jar.to_vec();

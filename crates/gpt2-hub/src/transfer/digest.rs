@@ -15,15 +15,15 @@ use crate::error::HubError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Digest {
     Sha256(String),
-    /// Name of a file in git: SHA-1 of `blob SIZE\0` and the content.
+    /// Git object id of a file: SHA-1 of `blob SIZE\0` and the content.
     GitSha1(String),
     Md5(String),
-    /// CRC of Castagnoli. Google's storage gives it for files sent in parts, which have no MD5.
+    /// CRC-32C (Castagnoli). Google's storage gives it for files sent in parts, which have no MD5.
     Crc32c(String),
 }
 
 impl Digest {
-    /// Checks a file by its path. `display` is its name in messages.
+    /// Checks the file at a path. `display` is its name in messages.
     pub(crate) fn check(&self, path: &Path, display: &str) -> Result<(), HubError> {
         self.check_open(&File::open(path).map_err(read_error(path))?, path, display)
     }
@@ -54,7 +54,7 @@ impl Digest {
     }
 }
 
-/// Whether a text is this many lower-case hexadecimal digits.
+/// Whether a text consists of exactly `digits` lower-case hexadecimal digits.
 pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -69,7 +69,7 @@ fn hash(mut file: &File, hasher: impl sha2::Digest) -> io::Result<String> {
     hash_rest(file, hasher)
 }
 
-/// Digest of the bytes of a reader, in hexadecimal digits.
+/// Digest of the remaining bytes of a reader, in hexadecimal digits.
 pub(crate) fn hash_rest(reader: impl Read, mut hasher: impl sha2::Digest) -> io::Result<String> {
     read(reader, |bytes| hasher.update(bytes))?;
     Ok(hex(&hasher.finalize()))

@@ -1,10 +1,10 @@
-//! Download of a file: whole and verified, or not at all.
+//! Download of a file: complete and verified, or not at all.
 //!
-//! Bytes go to a file that this process alone writes (`partial.rs`), which gets its name when its
-//! size and content are those that the hub has promised. A connection that breaks is made again
-//! for the rest, of the same version only. A lock keeps two processes from downloading the same
-//! file twice; where locks do not work both download it, and the first or the second, which are
-//! equal, stays.
+//! Bytes go to a partial file that only this process writes (`partial.rs`). It gets its name when
+//! size and content match those that the hub promised. A broken connection is resumed for the rest
+//! of the file, for the same version only. A lock keeps two processes from downloading the same
+//! file twice. On file systems without locks both download it, and either of the equal results
+//! stays.
 
 use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
@@ -28,34 +28,34 @@ use crate::transfer::digest::Digest;
 use crate::transfer::partial::{Partial, bytes_so_far};
 use crate::transfer::progress::Progress;
 
-/// Bytes above which a file of unknown size is refused. GPT-2 XL has 6.2 GB.
+/// Most bytes of a file whose size the hub does not tell. GPT-2 XL has 6.2 GB.
 const MAX_UNKNOWN_SIZE: u64 = 32 << 30;
 
-/// File to be downloaded.
+/// File to download.
 pub(crate) struct Download<'a> {
     pub(crate) url: &'a str,
     pub(crate) headers: &'a [Header],
     /// Name in messages.
     pub(crate) display: &'a str,
-    /// Destination. A file that is there is replaced when the new one is whole.
+    /// Destination. An existing file is replaced when the new one is complete.
     pub(crate) target: &'a Path,
-    /// File that is locked during the download.
+    /// Path of the file that is locked during the download.
     pub(crate) lock: &'a Path,
-    /// Size in bytes, if the hub has named it already.
+    /// Size in bytes, if the hub has already told it.
     pub(crate) size: Option<u64>,
     /// Digests that the content must have.
     pub(crate) digests: &'a [Digest],
-    /// Digest in the answer's headers.
+    /// Reads a digest from the answer's headers.
     pub(crate) promised: fn(&HeaderMap) -> Option<Digest>,
-    /// Whether another process has brought the file meanwhile.
+    /// Whether another process has finished the download.
     pub(crate) is_done: &'a dyn Fn() -> bool,
-    /// Last step, under the lock, after which `is_done` holds.
+    /// Last step, made under the lock. `is_done` returns true after it.
     pub(crate) finish: &'a dyn Fn() -> Result<(), HubError>,
 }
 
 /// Downloads a file, or waits for another process that does.
 ///
-/// A file that the hub does not have is [`RequestErrorKind::NotFound`].
+/// The error for a file that the hub does not have is [`RequestErrorKind::NotFound`].
 pub(crate) fn download(client: &Client, download: &Download<'_>) -> Result<(), HubError> {
     let folder = download.target.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(write_error(folder))?;
@@ -63,7 +63,7 @@ pub(crate) fn download(client: &Client, download: &Download<'_>) -> Result<(), H
     let mut attempts = 0;
     while !(download.is_done)() {
         attempts += 1;
-        // After a wrong content: once more, without the bytes that others have left.
+        // After a wrong content: one more attempt, without the bytes that other processes left.
         let partial = match attempts {
             1 => Partial::continued(download.target, lock.is_some())?,
             _ => Partial::create(download.target)?,
@@ -73,7 +73,7 @@ pub(crate) fn download(client: &Client, download: &Download<'_>) -> Result<(), H
                 (download.finish)()?;
                 break;
             }
-            // Another process has finished and removed our part, or a user tidies up.
+            // The partial file is gone: another process has finished, or a user has removed it.
             Ok(false) if attempts < 3 => {}
             Ok(false) => {
                 return Err(
@@ -88,7 +88,8 @@ pub(crate) fn download(client: &Client, download: &Download<'_>) -> Result<(), H
     Ok(())
 }
 
-/// Receives, checks and names the file. Returns false if another process has removed it.
+/// Receives, checks and names the file. Returns false if another process has removed the partial
+/// file.
 fn attempt(
     client: &Client,
     download: &Download<'_>,
@@ -118,7 +119,7 @@ fn attempt(
     }
 }
 
-/// Receives bytes until the file is whole, over any number of answers.
+/// Receives bytes until the file is complete, over any number of answers.
 fn receive(
     client: &Client,
     download: &Download<'_>,
@@ -158,7 +159,7 @@ fn receive(
     Ok(promised)
 }
 
-/// Asks for the bytes that are missing, and makes `partial` fit the answer.
+/// Requests the missing bytes, and resets `partial` if the answer does not continue it.
 fn request(
     client: &Client,
     download: &Download<'_>,
@@ -166,12 +167,12 @@ fn request(
 ) -> Result<Response, HubError> {
     let mut headers = download.headers.to_vec();
     if partial.size > 0 && partial.etag.is_none() && download.digests.is_empty() {
-        // Nothing would show whether the next part belongs to this file.
+        // Nothing would show whether the next part belongs to this version of the file.
         partial.restart()?;
     }
     if partial.size > 0 {
         headers.push(("range", format!("bytes={}-", partial.size)));
-        // Without an ETag, the digest shows it at the end.
+        // Without an ETag, the digest at the end detects another version.
         headers.extend(partial.etag.clone().map(|etag| ("if-range", etag)));
     }
     let request = Request::new(Method::GET, download.url, download.display);
@@ -188,7 +189,7 @@ fn request(
         206 => {
             partial.restart()?;
             let range = response.header("content-range").unwrap_or("none").to_owned();
-            let found = format!("another part than was asked for (content-range: {range:?})");
+            let found = format!("a part that was not requested (content-range: {range:?})");
             return Err(unexpected(download.display, &response.url, found));
         }
         416 if partial.size > 0 => {
@@ -201,11 +202,11 @@ fn request(
     Ok(response)
 }
 
-/// Turns the status 416 for a whole file, which is no matter of ranges, into an unexpected answer.
+/// Turns status 416 for a request without a range into an unexpected answer.
 fn permanent(refusal: HubError) -> HubError {
     match refusal {
         HubError::Request { host, file, kind: RequestErrorKind::Status { status: 416 } } => {
-            let found = "the status 416, although the whole file was asked for".to_owned();
+            let found = "status 416, although the whole file was requested".to_owned();
             HubError::Request { host, file, kind: RequestErrorKind::Unexpected { found } }
         }
         refusal => refusal,
@@ -221,15 +222,15 @@ fn continues(response: &Response, partial: &Partial<'_>) -> bool {
     same && content_range(response).is_some_and(|(first, _)| first == partial.size)
 }
 
-/// First byte and size of the whole file, in a header like `bytes 10-99/100`.
+/// Offset of the first byte and size of the whole file, from a header like `bytes 10-99/100`.
 fn content_range(response: &Response) -> Option<(u64, u64)> {
     let range = response.header("content-range")?.strip_prefix("bytes ")?;
     let (range, total) = range.split_once('/')?;
     Some((range.split_once('-')?.0.parse().ok()?, total.parse().ok()?))
 }
 
-/// Size of the whole file, if it is known. Fails if it is not the expected one, and if nothing would
-/// show the end of the file.
+/// Size of the whole file, if it is known. Fails if it is not the expected size, or if nothing
+/// would show where the file ends.
 fn total_size(response: &Response, download: &Download<'_>) -> Result<Option<u64>, HubError> {
     let announced: Option<u64> = match response.status {
         206 => content_range(response).map(|(_, total)| total),
@@ -258,7 +259,7 @@ fn wrong_size(download: &Download<'_>, url: &Url, size: &dyn Display, expected: 
     unexpected(download.display, url, format!("a file of {size} bytes, expected {expected}"))
 }
 
-/// Appends a body. Fails if it is not exactly the missing bytes.
+/// Appends a body. Fails unless it is exactly the missing bytes.
 fn read(
     response: Response,
     download: &Download<'_>,
@@ -296,8 +297,9 @@ fn read(
     }
 }
 
-/// Lock of a download; none on file systems without locks, or if its holder does not get on. The
-/// number of downloads is all that depends on it.
+/// Lock of a download. None on file systems without locks, if another process finishes the
+/// download, or if the lock's holder makes no progress. Without the lock, a file may be downloaded
+/// twice, but never wrongly.
 fn wait_for_lock(client: &Client, download: &Download<'_>) -> Option<File> {
     fs::create_dir_all(download.lock.parent()?).ok()?;
     let file = File::options().write(true).create(true).truncate(false).open(download.lock).ok()?;

@@ -1,4 +1,4 @@
-//! Files from a hub to the disk: whole and verified, or not at all.
+//! Downloads from a hub to the disk: complete and verified, or not at all.
 
 pub(crate) mod digest;
 pub(crate) mod download;

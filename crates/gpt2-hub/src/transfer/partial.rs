@@ -1,8 +1,8 @@
-//! File that is not whole yet, under a name of its own.
+//! Partial file of a download, under a name of its own.
 //!
-//! It is written by one process only and only grows, so that at every moment it is the beginning
-//! of one version of the file on the hub. Others may copy it; no lock is needed for that. Which
-//! version it is stands in a file beside it that is written before the first byte.
+//! Only one process writes it, and only appends: at any time it is a prefix of one version of the
+//! file on the hub. Other processes may copy it without a lock. A file beside it, written before
+//! the first byte, holds the version's ETag.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -17,26 +17,26 @@ use crate::transfer::digest::Digest;
 
 const SUFFIX: &str = ".incomplete";
 const ETAG_SUFFIX: &str = ".etag";
-/// Age at which a beginning has no writer any more.
+/// Age after which a partial file has no writer.
 const ABANDONED: Duration = Duration::from_secs(600);
 
-/// Beginning of a file.
+/// Partial file.
 pub(crate) struct Partial<'a> {
     target: &'a Path,
     path: PathBuf,
     file: File,
     /// Number of bytes written.
     pub(crate) size: u64,
-    /// Strong ETag of the version that it belongs to.
+    /// Strong ETag of the version that the bytes belong to.
     pub(crate) etag: Option<String>,
 }
 
 impl<'a> Partial<'a> {
-    /// Creates an empty beginning.
+    /// Creates an empty partial file.
     pub(crate) fn create(target: &'a Path) -> Result<Self, HubError> {
         for number in 0.. {
             let path = target.with_file_name(temporary_name(target, number, SUFFIX));
-            // On a shared folder, another machine may have a process with this number.
+            // On a shared folder, a process of another machine may have this id.
             match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok(Self { target, path, file, size: 0, etag: None }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -46,8 +46,8 @@ impl<'a> Partial<'a> {
         Err(write_error(target)(io::ErrorKind::AlreadyExists.into()).into())
     }
 
-    /// Creates a beginning with the bytes of the longest one that others have left. `alone` means
-    /// that the others are not at work any more.
+    /// Creates a partial file with the bytes of the longest one that other processes left. `alone`
+    /// means that those processes have ended.
     pub(crate) fn continued(target: &'a Path, alone: bool) -> Result<Self, HubError> {
         let mut partial = Self::create(target)?;
         let mut others = others(target);
@@ -56,7 +56,7 @@ impl<'a> Partial<'a> {
         if let Some((path, _)) = longest
             && partial.copy(path).is_err()
         {
-            // For example without space for both. Begin anew, so that there is an end.
+            // The disk may be too small for both. Start anew, so that the download ends.
             partial.restart()?;
         }
         for path in others.into_keys() {
@@ -75,7 +75,7 @@ impl<'a> Partial<'a> {
         Ok(())
     }
 
-    /// Notes the version that the next bytes belong to. Nothing may have been written yet.
+    /// Records the version that the next bytes belong to. The partial file must be empty.
     pub(crate) fn set_etag(&mut self, etag: Option<&str>) -> Result<(), HubError> {
         self.etag = etag.filter(|etag| is_strong(etag)).map(str::to_owned);
         match &self.etag {
@@ -90,7 +90,7 @@ impl<'a> Partial<'a> {
         }
     }
 
-    /// Begins anew, under another name.
+    /// Starts anew, under another name.
     pub(crate) fn restart(&mut self) -> Result<(), HubError> {
         let fresh = Self::create(self.target)?;
         std::mem::replace(self, fresh).remove();
@@ -103,7 +103,7 @@ impl<'a> Partial<'a> {
         Ok(())
     }
 
-    /// Brings the bytes to the disk, and checks their digests.
+    /// Flushes the bytes to the disk, and checks their digests.
     ///
     /// Reads the open file: its name may be gone, if another process was faster.
     pub(crate) fn check<'d>(
@@ -115,10 +115,10 @@ impl<'a> Partial<'a> {
         digests.try_for_each(|digest| digest.check_open(&self.file, &self.path, display))
     }
 
-    /// Gives the file its name, and removes all other beginnings of it. Returns false if this one
-    /// is gone: another process was faster, and has done the same.
+    /// Gives the file its name, and removes all other partial files of it. Returns false if this
+    /// one is gone: another process was faster and has done the same.
     pub(crate) fn finish(self) -> Result<bool, HubError> {
-        // First: a process that is killed after this line leaves nothing for good.
+        // Remove the ETag first: a process that is killed after this line leaves nothing permanent.
         let _ = fs::remove_file(etag_path(&self.path));
         match fs::rename(&self.path, self.target) {
             Ok(()) => {}
@@ -138,7 +138,7 @@ impl<'a> Partial<'a> {
 }
 
 impl Drop for Partial<'_> {
-    /// Removes an empty beginning, which nobody can use.
+    /// Removes an empty partial file: it is of no use.
     fn drop(&mut self) {
         if self.size == 0 {
             remove(&self.path);
@@ -146,12 +146,12 @@ impl Drop for Partial<'_> {
     }
 }
 
-/// Bytes in all beginnings of a file. They grow while a process is at work.
+/// Total size of all partial files of a file. It grows while a process is at work.
 pub(crate) fn bytes_so_far(target: &Path) -> u64 {
     others(target).values().sum()
 }
 
-/// All beginnings of a file, with their sizes. Some have nothing left but their ETag.
+/// All partial files of a file, with their sizes. Some have only their ETag left.
 fn others(target: &Path) -> BTreeMap<PathBuf, u64> {
     let prefix = temporary_prefix(target);
     let mut others = BTreeMap::new();
@@ -178,7 +178,7 @@ fn is_abandoned(path: &Path) -> bool {
 }
 
 fn remove(path: &Path) {
-    // A file that stays is the lesser fault.
+    // Failing to remove a file is harmless: it only takes space.
     let _ = fs::remove_file(path);
     let _ = fs::remove_file(etag_path(path));
 }
@@ -187,7 +187,7 @@ fn etag_path(partial: &Path) -> PathBuf {
     partial.with_extension(&ETAG_SUFFIX[1..])
 }
 
-/// Whether an ETag promises the same bytes, not only the same meaning.
+/// Whether an ETag is strong: it promises the same bytes, not only the same meaning.
 fn is_strong(etag: &str) -> bool {
     let inner = etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"'));
     etag.len() <= 256
@@ -209,7 +209,7 @@ mod tests {
                 .map(|entry| entry.unwrap().file_name().into_string().unwrap())
                 .collect::<Vec<_>>()
         };
-        // A folder cannot be read as a file.
+        // Reading a folder as a file fails.
         let other = folder.path().join(".file.1-0.incomplete");
         fs::create_dir(&other).unwrap();
         fs::write(other.join("x"), "x").unwrap();

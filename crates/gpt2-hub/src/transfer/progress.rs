@@ -1,4 +1,4 @@
-//! Reports to the user's function about a file on its way.
+//! Reports to the user's callback about a file's transfer.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ impl Progress {
         Self { on_progress, file, last: Mutex::new(None) }
     }
 
-    /// Reports, if the last report is long ago.
+    /// Reports the progress, if the last report is old enough.
     pub(crate) fn tell(&self, done: u64, total: Option<u64>) {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_none_or(|last| last.elapsed() >= INTERVAL) {
@@ -28,7 +28,7 @@ impl Progress {
         }
     }
 
-    /// Reports.
+    /// Reports the progress.
     pub(crate) fn report(&self, done: u64, total: Option<u64>) {
         let Some(on_progress) = &self.on_progress.0 else { return };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());

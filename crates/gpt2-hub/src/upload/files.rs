@@ -1,4 +1,4 @@
-//! Files of a folder that are uploaded.
+//! Lists the files of a folder for an upload.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,18 +10,18 @@ use crate::error::HubError;
 use crate::snapshot::blobs_of_snapshot;
 use crate::upload::upload_file::UploadFile;
 
-/// Depth of nested folders. A preset has two: `assets/tokenizer`.
+/// Largest depth of nested folders. A preset has two levels: `assets/tokenizer`.
 const MAX_DEPTH: usize = 16;
 
 /// Lists the files of a folder to be uploaded, sorted by name.
 ///
-/// Hidden files, `*.tmp` and `*.incomplete` stay behind. A link may lead to another file of the
-/// folder; in a snapshot of Hugging Face's cache, also to the cache's blobs.
+/// Skips hidden files, `*.tmp` and `*.incomplete`. A link may lead to another file of the folder;
+/// in a snapshot of Hugging Face's cache, also to the cache's blobs.
 ///
 /// # Errors
 ///
-/// [`HubError::NotUploadable`] for a link that leaves the folder, a name that no hub takes, and
-/// folders that are nested too deep; [`HubError::File`].
+/// [`HubError::NotUploadable`] for a link that leaves the folder, a name that no hub accepts, and
+/// folders that are nested too deeply; [`HubError::File`].
 pub fn files_to_upload(folder: &Path) -> Result<Vec<UploadFile>, HubError> {
     let root = folder.canonicalize().map_err(read_error(folder))?;
     let mut found = BTreeMap::new();
@@ -37,7 +37,7 @@ fn visit(
     found: &mut BTreeMap<String, UploadFile>,
 ) -> Result<(), HubError> {
     if depth > MAX_DEPTH {
-        return Err(refused(folder, "it lies too deep; a preset has two levels of folders"));
+        return Err(refused(folder, "it is nested too deeply; a preset has two levels of folders"));
     }
     for entry in fs::read_dir(folder).map_err(read_error(folder))? {
         let entry = entry.map_err(read_error(folder))?;
@@ -50,7 +50,7 @@ fn visit(
             continue;
         }
         if name.contains(['\\', ':']) || name.contains(char::is_control) {
-            return Err(refused(&path, "its name has characters that no hub takes; rename it"));
+            return Err(refused(&path, "its name has characters that no hub accepts; rename it"));
         }
         let name = format!("{prefix}{name}");
         let link = entry.file_type().map_err(read_error(&path))?.is_symlink();
@@ -83,7 +83,7 @@ fn check_link(root: &Path, path: &Path) -> Result<(), HubError> {
     if inside {
         Ok(())
     } else {
-        Err(refused(path, "it is a link out of the folder; replace it by the file itself"))
+        Err(refused(path, "it is a link that leaves the folder; replace it by the file itself"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Files of a folder to a hub.
+//! Uploads of files to a hub.
 
 mod files;
 mod publish;

@@ -1,4 +1,4 @@
-//! Files and a destination to a model's page.
+//! Uploads files to a hub, and returns the model's page.
 
 use crate::client::agent::Client;
 use crate::error::{HandlePurpose, HubError};
@@ -43,13 +43,13 @@ pub fn upload_handle(uri: &str) -> Result<HubHandle, HubError> {
 
 /// Uploads files to Hugging Face or to Kaggle, and returns the address of the model's page.
 ///
-/// A model that does not exist is created, on Kaggle for the owner's eyes only. Without an owner,
-/// Hugging Face takes the token's. On both hubs the model changes as a whole, or not at all. An
-/// upload that broke off is made again: Hugging Face keeps the large files that it has whole. Files
-/// are read in parts, so memory does not grow with them.
+/// A model that does not exist is created, on Kaggle as a private one. Without an owner in the
+/// handle, Hugging Face uses the token's owner. On both hubs the model changes as a whole, or not
+/// at all. An interrupted upload starts anew, but Hugging Face keeps the large files that it has
+/// received completely. Files are read in parts, so memory does not grow with their sizes.
 ///
-/// `card` makes the text of the model's card from `owner/model`. It is called for Hugging Face
-/// only, if neither `files` nor the repository has a `README.md`.
+/// `card` makes the text of the model card from `owner/model`. It is called for Hugging Face only,
+/// and only if neither `files` nor the repository has a `README.md`.
 ///
 /// ```no_run
 /// use std::path::Path;

@@ -1,4 +1,4 @@
-//! Bytes of a file as the body of a request, and answers that refuse it.
+//! Bytes of a file as the body of a request, and errors for refused uploads.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::error::HubError;
 use crate::transfer::progress::Progress;
 use crate::upload::upload_file::{Part, UploadFile};
 
-/// Most bytes that are read of an answer that refuses.
+/// Most bytes that are read of an error's body.
 const MAX_REFUSAL: u64 = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// File that is being sent, with the reports about it.
+/// File that is being sent, with its progress reports.
 pub(crate) struct Sending<'a> {
     pub(crate) file: &'a UploadFile,
     /// Name in messages.
@@ -41,7 +41,7 @@ impl<'a> Sending<'a> {
         Self { file, display, progress }
     }
 
-    /// Puts `length` bytes from `start` on to an address, with the client's retries or once.
+    /// Puts `length` bytes from `start` on to an address, once or with the client's retries.
     pub(crate) fn put(
         &self,
         client: &Client,
@@ -66,7 +66,7 @@ impl<'a> Sending<'a> {
         answer
     }
 
-    /// Reports the whole file as sent, if it is unchanged.
+    /// Reports the whole file as sent, if it has not changed.
     pub(crate) fn finish(&self) -> Result<(), HubError> {
         self.file.check_unchanged()?;
         self.progress.report(self.file.size, Some(self.file.size));
@@ -83,15 +83,15 @@ impl Read for Reported {
     }
 }
 
-/// Client that waits longer, for requests that make a commit or a version. Such a request cannot be
-/// repeated, and giving up early would leave its result unknown.
+/// Client with longer time limits, for requests that make a commit or a version. Such a request
+/// cannot be repeated, and giving up early would leave its result unknown.
 pub(crate) fn patient(client: &Client) -> Client {
     let options = client.options().clone();
     let stall = options.stall_timeout.max(PATIENCE);
     Client::new(&options.with_stall_timeout(stall))
 }
 
-/// Passes an answer with success on; others are errors.
+/// Returns an answer with success. Any other answer is an error.
 pub(crate) fn accepted(response: Response, display: &str) -> Result<Response, HubError> {
     if response.is_success() { Ok(response) } else { Err(refused(response, display)) }
 }
@@ -131,9 +131,9 @@ fn message(json: &Value) -> Option<String> {
 pub(crate) fn remedy(status: u16) -> &'static str {
     match status {
         401 => "make a new token and pass it in the options or the environment",
-        403 => "upload to a name of your own, with a token that may write there",
-        404 => "check owner, name and branch, and that the token may see them",
-        409 => "something else is being changed there: upload again",
-        _ => "correct what the hub says and upload again",
+        403 => "upload under your own name, with a token that may write there",
+        404 => "check owner, name and branch, and that the token has access to them",
+        409 => "another change is in progress there: upload again",
+        _ => "correct the reported fault and upload again",
     }
 }

@@ -1,4 +1,4 @@
-//! File to be uploaded, read in parts.
+//! File for an upload, read in parts.
 
 use std::cell::OnceCell;
 use std::fs::{self, File, Metadata};
@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 use crate::error::HubError;
 use crate::transfer::digest::hash_rest;
 
-/// File on its way to a hub.
+/// File for an upload to a hub.
 ///
-/// A file on the disk comes from [`files_to_upload`](crate::files_to_upload).
+/// [`files_to_upload`](crate::files_to_upload) makes those of files on the disk.
 ///
 /// ```
 /// use gpt2_hub::UploadFile;
@@ -31,7 +31,7 @@ pub struct UploadFile {
     /// Size in bytes.
     pub(crate) size: u64,
     content: Content,
-    /// Time of the last change, where the system knows it.
+    /// Modification time. None if the system does not know it.
     modified: Option<SystemTime>,
     sha256: OnceCell<String>,
 }
@@ -39,11 +39,11 @@ pub struct UploadFile {
 #[derive(Debug, Clone)]
 enum Content {
     OnDisk(PathBuf),
-    /// Content that is never written to the user's folder.
+    /// Content in memory, which is never written to the user's folder.
     InMemory(Vec<u8>),
 }
 
-/// Bytes of a file. Fewer than there were at first are an error.
+/// Reader of some bytes of a file. It fails if the file has become shorter.
 pub(crate) struct Part {
     reader: Box<dyn ReadSeek>,
     left: u64,
@@ -81,12 +81,12 @@ impl UploadFile {
         }
     }
 
-    /// Time of the last change, in seconds since 1970.
+    /// Modification time in seconds since 1970.
     pub(crate) fn modified(&self) -> Option<u64> {
         Some(self.modified?.duration_since(UNIX_EPOCH).ok()?.as_secs())
     }
 
-    /// Fails if the file was changed since it was listed.
+    /// Fails if the file has changed since it was listed.
     pub(crate) fn check_unchanged(&self) -> Result<(), HubError> {
         let Content::OnDisk(path) = &self.content else { return Ok(()) };
         let same = |it: Metadata| it.len() == self.size && it.modified().ok() == self.modified;
@@ -97,7 +97,7 @@ impl UploadFile {
         }
     }
 
-    /// Opens `length` bytes from `start` on.
+    /// Reader of `length` bytes from `start` on.
     pub(crate) fn part(&self, start: u64, length: u64) -> io::Result<Part> {
         let mut reader: Box<dyn ReadSeek> = match &self.content {
             Content::OnDisk(path) => Box::new(File::open(path)?),
@@ -107,7 +107,7 @@ impl UploadFile {
         Ok(Part { reader, left: length })
     }
 
-    /// Reads the first bytes, at most `length` of them.
+    /// Reads the first `length` bytes, or fewer if the file is shorter.
     ///
     /// # Errors
     ///

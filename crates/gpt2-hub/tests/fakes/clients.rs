@@ -1,5 +1,5 @@
-//! The hubs' own Python clients, on the servers that play the hubs. Each needs a Python that a
-//! variable names.
+//! Runs the hubs' own Python clients against the servers that play the hubs. A variable names the
+//! Python of each.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub fn python(variable: &str) -> Option<OsString> {
     needs(variable, "Python with the hub's client")
 }
 
-/// Runs `clients.py` without the user's own settings, and gives what it finds.
+/// Runs `clients.py` without the user's settings, and returns its results.
 pub fn run(python: &OsString, cache: &Path, endpoint: &str, arguments: &[&str]) -> Vec<String> {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(python);
@@ -29,12 +29,12 @@ pub fn run(python: &OsString, cache: &Path, endpoint: &str, arguments: &[&str]) 
         .env_remove("MODELSCOPE_API_TOKEN")
         .arg(script("clients.py"))
         .args(arguments);
-    // The clients have something to say too.
+    // The clients print lines of their own, too.
     let lines = printed(&mut command);
     lines.lines().filter_map(|line| Some(line.strip_prefix("= ")?.to_owned())).collect()
 }
 
-/// Lets the client of Hugging Face find files of `a/b`, and returns their paths. None without a
+/// Finds files of `a/b` with the client of Hugging Face, and returns their paths. None without a
 /// Python.
 pub fn hugging_face(hub: &Hub, cache: &Path, offline: bool, files: &[&str]) -> Option<Vec<String>> {
     let mut command = Command::new(python("GPT2_KERAS_PYTHON")?);
@@ -51,7 +51,7 @@ pub fn hugging_face(hub: &Hub, cache: &Path, offline: bool, files: &[&str]) -> O
     Some(printed(&mut command).lines().map(str::to_owned).collect())
 }
 
-/// Uploads a folder by a client; false without a Python.
+/// Uploads a folder with a client. False without a Python.
 pub fn upload(client: &str, endpoint: &str, uri: &str, folder: &Path) -> bool {
     let Some(python) = python("GPT2_KERAS_PYTHON") else { return false };
     let mut command = Command::new(python);
@@ -59,7 +59,7 @@ pub fn upload(client: &str, endpoint: &str, uri: &str, folder: &Path) -> bool {
     true
 }
 
-/// The requests that matter, without what they are about.
+/// POST and PUT requests, without consecutive repetitions.
 pub fn kinds(requests: Vec<String>) -> Vec<String> {
     let mut kinds: Vec<_> =
         requests.into_iter().filter(|it| it.starts_with("POST") || it.starts_with("PUT")).collect();
@@ -72,7 +72,7 @@ fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../gpt2-hub/tests/interop").join(name)
 }
 
-/// Standard output of a program that succeeds.
+/// Standard output of a program, which must succeed.
 fn printed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -1,4 +1,4 @@
-//! A server of which a test plans the failures.
+//! Server with planned failures.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,15 +9,16 @@ use super::server::{Fault as Sent, HubServer, Request, Response};
 /// Fault of a request.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// It is answered so, and has no effect.
+    /// The server gives this answer, and the request has no effect.
     Answer(Response),
-    /// The connection breaks after so many bytes of the body. Requests without one are spared.
+    /// The connection breaks after so many bytes of the body. Does not apply to requests without a
+    /// body.
     BreakAfter(u64),
-    /// It has its effect, and the connection breaks before the answer.
+    /// The request has its effect, and the connection breaks before the answer.
     Unanswered,
 }
 
-/// A fault of the next request whose method and path begin so.
+/// Fault of the next request whose method and path begin like this.
 #[derive(Debug)]
 struct Planned {
     method: &'static str,
@@ -32,7 +33,7 @@ pub struct FaultyServer {
 }
 
 impl FaultyServer {
-    /// Answers by `handle`, which sees the requests that break too; see [`is_whole`].
+    /// Answers with `handle`, which also sees broken requests; see [`is_whole`].
     pub fn start(handle: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         let faults = Arc::<Mutex<Vec<Planned>>>::default();
         let (planned, breaking) = (faults.clone(), faults.clone());
@@ -54,7 +55,8 @@ impl FaultyServer {
         Self { url: server.url(), server, faults }
     }
 
-    /// Plans a fault of the next request that begins so. Those that begin alike come in this order.
+    /// Plans a fault of the next request that begins like this. Faults with the same beginning
+    /// occur in the order of the calls.
     pub fn fail(&self, method: &'static str, path: &str, fault: Fault) {
         self.faults.lock().unwrap().push(Planned { method, path: path.to_owned(), fault });
     }
@@ -69,7 +71,7 @@ impl FaultyServer {
     }
 }
 
-/// The first fault that is planned for this request, if it is of the kind.
+/// Takes the first fault that is planned for this request, if it is of the kind.
 fn take(
     faults: &Mutex<Vec<Planned>>,
     request: &Request,
@@ -90,7 +92,7 @@ fn length(request: &Request) -> usize {
     request.header("content-length").map_or(request.body.len(), |length| length.parse().unwrap())
 }
 
-/// An answer in JSON.
+/// JSON answer.
 pub fn json_answer(status: u16, json: &Value) -> Response {
     Response { status, ..Response::json(json) }
 }

@@ -1,4 +1,4 @@
-//! Hugging Face as a server with one model, which files are downloaded from.
+//! Hugging Face as a server with one model to download.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,11 +17,11 @@ pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 pub struct Model {
     pub commit: String,
     pub files: BTreeMap<String, Vec<u8>>,
-    /// Address of the large files. Default: none, and they are not redirected.
+    /// Address of the large files. Default: none, without redirects.
     pub cdn: Option<String>,
 }
 
-/// Name that the hub gives a file: git's SHA-1 of a text, SHA-256 of a large file.
+/// ETag of a file: git SHA-1 of a text, SHA-256 of a large file.
 pub fn etag(name: &str, bytes: &[u8]) -> String {
     let digest = match is_large(name) {
         true => Sha256::digest(bytes).to_vec(),
@@ -61,7 +61,7 @@ pub fn answer(model: &Model, request: &Request) -> Response {
     response.with_header("x-repo-commit", &model.commit)
 }
 
-/// A hub with one model, `a/b`, and a cache for it.
+/// Hub with one model, `a/b`, and a cache for it.
 pub struct Hub {
     pub server: HubServer,
     pub model: Arc<Mutex<Model>>,
@@ -73,7 +73,7 @@ impl Hub {
         Self::with_faults(files, |_, response, _| response)
     }
 
-    /// `fault` changes the right answers; it is told how many times the same was asked before.
+    /// `fault` changes the right answers. It also receives the number of earlier equal requests.
     pub fn with_faults(
         files: BTreeMap<String, Vec<u8>>,
         fault: impl Fn(&Request, Response, usize) -> Response + Send + Sync + 'static,
@@ -102,7 +102,7 @@ impl Hub {
             .with_hugging_face_cache(self.cache.path())
     }
 
-    /// The folder of the model in the cache.
+    /// Folder of the model in the cache.
     pub fn folder(&self) -> PathBuf {
         self.cache.path().join("models--a--b")
     }

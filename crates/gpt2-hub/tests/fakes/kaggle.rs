@@ -1,4 +1,4 @@
-//! Kaggle as a server with one model, and the storage to which it redirects.
+//! Kaggle as a server with one model, and the storage that it redirects to.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,9 +18,9 @@ const FOLDER: &str = "models/keras/gpt2/keras/gpt2_base_en";
 /// Files and settings of the servers, which a test may change.
 pub struct Model {
     pub versions: BTreeMap<u64, Files>,
-    /// Answers instead of Kaggle, where it gives something.
+    /// Replaces Kaggle's answer, if it returns one.
     pub kaggle: Box<Answer>,
-    /// Answers instead of the storage.
+    /// Replaces the storage's answer, if it returns one.
     pub storage: Box<Answer>,
 }
 
@@ -56,7 +56,7 @@ impl Kaggle {
     }
 }
 
-/// As kagglesdk 0.1.28 asks and is answered.
+/// Answers in the protocol of kagglesdk 0.1.28.
 fn answer(model: &Model, request: &Request, storage: &str) -> Response {
     if let Some(response) = (model.kaggle)(request) {
         return response;
@@ -103,13 +103,13 @@ fn answer(model: &Model, request: &Request, storage: &str) -> Response {
     }
 }
 
-/// An error as the API says it, with its status.
+/// Error in the API's form, with its status.
 pub fn failure(status: u16, message: &str) -> Response {
     let response = Response::json(&json!({"code": status, "message": message}));
     Response { status, ..response }
 }
 
-/// As Google's storage answers for a signed address.
+/// Answers like Google's storage for a signed address.
 fn stored(model: &Model, request: &Request) -> Response {
     if let Some(response) = (model.storage)(request) {
         return response;
@@ -121,7 +121,7 @@ fn stored(model: &Model, request: &Request) -> Response {
     with_hash(request, bytes, bytes)
 }
 
-/// `bytes`, with the MD5 of `hashed`.
+/// Answer with `bytes` and the MD5 of `hashed`.
 pub fn with_hash(request: &Request, bytes: &[u8], hashed: &[u8]) -> Response {
     let md5 = Md5::digest(hashed);
     let etag: String = md5.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -1,4 +1,4 @@
-//! ModelScope as a server with one model, and the storage to which it redirects.
+//! ModelScope as a server with one model, and the storage that it redirects to.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,9 +18,9 @@ const FOLDER: &str = "models/ann--gpt2.small/snapshots";
 /// Files and settings of the hub, which a test may change.
 pub struct Model {
     pub files: Files,
-    /// Most files of a list.
+    /// Most files in a list.
     pub listed: usize,
-    /// Answers instead of the hub, where it gives something.
+    /// Replaces the hub's answer, if it returns one.
     pub hub: Box<Answer>,
 }
 
@@ -58,7 +58,7 @@ impl ModelScope {
 pub const LIST: &str = "GET /api/v1/models/ann/gpt2.small/repo/files";
 pub const FILE: &str = "GET /api/v1/models/ann/gpt2.small/repo";
 
-/// As the storage answers for a signed address.
+/// Answers like the storage for a signed address.
 fn stored(model: &Model, request: &Request) -> Response {
     let bytes = &model.files[request.path.strip_prefix("/oss/").unwrap()];
     Response::file(request, bytes, &format!("\"{}\"", &sha256(bytes)[..32]))
@@ -68,7 +68,7 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// As the site answers modelscope_hub 0.5.1.
+/// Answers like the site, for modelscope_hub 0.5.1.
 fn answer(model: &Model, request: &Request, storage: &str) -> Response {
     if let Some(response) = (model.hub)(request) {
         return response;
@@ -95,7 +95,7 @@ fn answer(model: &Model, request: &Request, storage: &str) -> Response {
             match model.files.get(&name) {
                 None => failure(404, 10_010_205_002, "File not found"),
                 Some(bytes) if !is_large(&name) => {
-                    // What lies in git itself is sent as a whole.
+                    // Files in git itself are sent whole.
                     Response::new(200).with_body(&bytes[..])
                 }
                 Some(_) => Response::new(302)

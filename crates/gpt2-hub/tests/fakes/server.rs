@@ -1,4 +1,4 @@
-//! A small server of HTTP/1.1 that plays a hub, and misbehaves where a test wants it to.
+//! Small HTTP/1.1 server that plays a hub, and misbehaves on demand.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,9 +13,9 @@ use gpt2_hub::HubOptions;
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: String,
-    /// As it came, without the query.
+    /// Path as received, without the query.
     pub path: String,
-    /// As it came; empty without one.
+    /// Query as received; empty if there is none.
     pub query: String,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
@@ -27,7 +27,7 @@ impl Request {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| &value[..])
     }
 
-    /// The first byte that is asked for, of `range: bytes=N-`.
+    /// First requested byte, from `range: bytes=N-`.
     pub fn range_start(&self) -> Option<usize> {
         self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
     }
@@ -37,29 +37,29 @@ impl Request {
 #[derive(Debug, Clone)]
 pub struct Response {
     pub status: u16,
-    /// A `content-length` here is sent instead of the true one.
+    /// A `content-length` here replaces the true one.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     pub fault: Fault,
 }
 
-/// How the body is sent.
+/// Way in which the body is sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
     None,
     /// The connection ends after so many bytes of the body.
     DropAfter(usize),
-    /// Nothing comes after so many bytes of the body, and the connection stays.
+    /// After so many bytes of the body nothing is sent, but the connection stays open.
     StallAfter(usize),
-    /// In so many bytes at a time, with a pause after each.
+    /// The body is sent in pieces of so many bytes, with a pause after each.
     Slow(usize, Duration),
-    /// In chunks, so that its length is not known before.
+    /// The body is sent in chunks, so that its length is not known before.
     Chunked,
-    /// Without saying how long it is.
+    /// The body is sent without a length.
     Endless,
-    /// Nothing is answered.
+    /// No answer is sent.
     Silent,
-    /// Nothing is answered, and the connection ends.
+    /// No answer is sent, and the connection ends.
     Gone,
 }
 
@@ -87,8 +87,7 @@ impl Response {
         Self::new(200).with_header("content-type", "application/json").with_body(json.to_string())
     }
 
-    /// A file, or the part of it that was asked for, as servers of files send it. `etag` is quoted
-    /// already.
+    /// A file, or the requested part of it, as file servers send it. `etag` includes its quotes.
     pub fn file(request: &Request, bytes: &[u8], etag: &str) -> Self {
         let response = |status| {
             Self::new(status).with_header("etag", etag).with_header("accept-ranges", "bytes")
@@ -107,7 +106,7 @@ impl Response {
     }
 }
 
-/// The server. It ends when it is dropped.
+/// Server that stops when it is dropped.
 pub struct HubServer {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -115,13 +114,14 @@ pub struct HubServer {
 }
 
 impl HubServer {
-    /// Answers every request by `answer`, each connection in a thread of its own.
+    /// Answers every request with `answer`, each connection in a thread of its own.
     pub fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         Self::start_with_breaks(answer, |_| None)
     }
 
-    /// As [`start`](Self::start), but where `breaks` gives a number, the connection ends after so
-    /// many bytes of the request's body; `answer` is shown what came, for nobody.
+    /// Like [`start`](Self::start), but if `breaks` returns a number, the connection ends after so
+    /// many bytes of the request's body. `answer` still sees the bytes that arrived; its result is
+    /// dropped.
     pub fn start_with_breaks(
         answer: impl Fn(&Request) -> Response + Send + Sync + 'static,
         breaks: impl Fn(&Request) -> Option<u64> + Send + Sync + 'static,
@@ -143,7 +143,7 @@ impl HubServer {
                 let (requests, stopped) = (requests.clone(), stopped.clone());
                 let (answer, breaks) = (answer.clone(), breaks.clone());
                 thread::spawn(move || {
-                    // A client that goes away is no matter of the server's.
+                    // Clients may go away: that is no failure of the server.
                     let _ = serve(&stream, &requests, &stopped, &*answer, &*breaks);
                 });
             }
@@ -151,7 +151,7 @@ impl HubServer {
         server
     }
 
-    /// Without a slash at its end.
+    /// Address without a slash at its end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -171,7 +171,7 @@ impl HubServer {
 impl Drop for HubServer {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
-        // Wakes the thread that waits for a connection.
+        // Wakes the thread that accepts connections.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -288,8 +288,8 @@ fn send(
     }
 }
 
-/// Options that do not depend on the environment, with little patience. Each hub's own endpoint,
-/// cache and token are still to be set.
+/// Options with short time limits that ignore the environment. The caller sets each hub's endpoint,
+/// cache and token.
 pub fn impatient_options() -> HubOptions {
     HubOptions::new()
         .with_offline(false)
@@ -303,7 +303,7 @@ pub fn impatient_options() -> HubOptions {
         .with_model_scope_token(None)
 }
 
-/// Options of the environment, with little patience.
+/// Options of the environment with short time limits.
 pub fn impatient() -> HubOptions {
     HubOptions::new().with_retries(2).with_retry_delay(Duration::from_millis(1))
 }

@@ -1,7 +1,7 @@
-//! Hugging Face as a server with repositories, and the storage behind it, on another port.
+//! Hugging Face as a server with repositories, and its storage on another port.
 //!
-//! It speaks what `huggingface_hub` speaks (which uploads to it in `upload/clients.rs`), checks
-//! what the real one checks, and keeps what it is given.
+//! It follows the protocol of `huggingface_hub` (which uploads to it in `upload/clients.rs`), makes
+//! the checks of the real hub, and keeps the uploaded files.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -23,7 +23,7 @@ pub const ID: &str = "ann/shakespeare";
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry {
     Regular(Vec<u8>),
-    /// The sha256 of a file in the storage.
+    /// SHA-256 of a file in the storage.
     Lfs(String),
 }
 
@@ -34,12 +34,12 @@ pub struct State {
     /// Commits by branch, the newest last, by repository.
     pub repositories: BTreeMap<String, BTreeMap<String, Vec<String>>>,
     pub commits: BTreeMap<String, Tree>,
-    /// By sha256.
+    /// Stored files by SHA-256.
     pub storage: BTreeMap<String, Vec<u8>>,
     parts: BTreeMap<(String, usize), Vec<u8>>,
-    /// Size in bytes above which the parts of a file are stored one by one.
+    /// Size in bytes above which a file is stored in parts.
     pub part_size: Option<usize>,
-    /// Address that the hub gives; the one that was asked if none.
+    /// Address that the hub returns. None: the address of the request.
     pub address: Option<String>,
     /// Files that the repository's `.gitignore` names.
     pub ignored: Vec<String>,
@@ -70,7 +70,7 @@ impl FakeHuggingFace {
         impatient().with_hugging_face_endpoint(&self.hub.url).with_hugging_face_token(Some(TOKEN))
     }
 
-    /// The files of a repository's branch, whole.
+    /// Complete files of a repository's branch.
     pub fn files(&self, id: &str, branch: &str) -> BTreeMap<String, Vec<u8>> {
         let state = self.state();
         let commit = state.repositories[id][branch].last();
@@ -82,7 +82,7 @@ impl FakeHuggingFace {
         tree.into_iter().map(|(name, entry)| (name, content(entry))).collect()
     }
 
-    /// The files on the main branch of `ID`, but the one that a new repository has.
+    /// Files on the main branch of `ID`, except the one that a new repository has.
     pub fn main(&self) -> BTreeMap<String, Vec<u8>> {
         let mut files = self.files(ID, "main");
         files.remove(".gitattributes");
@@ -98,14 +98,13 @@ impl FakeHuggingFace {
         self.storage.requests().iter().filter(|it| it.method == "PUT").count()
     }
 
-    /// How many commits a branch has.
+    /// Number of commits of a branch.
     pub fn commits(&self, id: &str, branch: &str) -> usize {
         self.state().repositories.get(id).and_then(|it| it.get(branch)).map_or(0, Vec::len)
     }
 }
 
-/// The storage takes signed URLs and nothing else: a second way of authentication is an error
-/// there.
+/// The storage accepts only signed URLs: a second kind of authentication is an error.
 fn store(state: &mut State, request: &Request) -> Response {
     if !is_whole(request) {
         return Response::new(400);
@@ -203,7 +202,7 @@ fn create(state: &mut State, json: &Value, endpoint: &str) -> Response {
     }
     let branches = BTreeMap::from([("main".to_owned(), Vec::new())]);
     state.repositories.insert(id.clone(), branches);
-    // A new repository has the rules by which large files are told from others.
+    // A new repository has the rules that tell large files from others.
     push(state, &id, "main", |tree| {
         tree.insert(".gitattributes".into(), Entry::Regular(b"*.h5 filter=lfs".to_vec()));
     });

@@ -1,6 +1,6 @@
-//! Kaggle's model service as a server, and Google's storage with its resumable uploads on another.
+//! Kaggle's model service as a server, and Google's storage with resumable uploads as another.
 //!
-//! It speaks what `kagglehub` speaks (which uploads to it in `upload/clients.rs`).
+//! It follows the protocol of `kagglehub` (which uploads to it in `upload/clients.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,7 +14,7 @@ use super::server::{Request, Response, impatient};
 
 pub const TOKEN: &str = "kaggle_secret";
 
-/// A file on its way to the storage.
+/// File of an upload in the storage.
 #[derive(Debug)]
 pub struct Blob {
     name: String,
@@ -25,7 +25,7 @@ pub struct Blob {
 #[derive(Debug, Default)]
 pub struct State {
     pub models: Vec<String>,
-    /// The files of each version, by `owner/model/FRAMEWORK/variation`.
+    /// Files of each version, by `owner/model/FRAMEWORK/variation`.
     pub versions: BTreeMap<String, Vec<Files>>,
     pub blobs: BTreeMap<String, Blob>,
 }
@@ -40,7 +40,7 @@ impl FakeKaggle {
     pub fn start() -> Self {
         let state = Arc::<Mutex<State>>::default();
         let stored = state.clone();
-        // What came of a body before its connection broke is kept.
+        // The bytes that arrived before a broken connection are kept.
         let storage = FaultyServer::start(move |it| store(&mut stored.lock().unwrap(), it));
         let (kept, url) = (state.clone(), storage.url.clone());
         let hub = FaultyServer::start(move |it| answer(&mut kept.lock().unwrap(), it, &url));
@@ -55,7 +55,7 @@ impl FakeKaggle {
         impatient().with_kaggle_endpoint(&self.endpoint()).with_kaggle_token(Some(TOKEN))
     }
 
-    /// The address that stands for `https://api.kaggle.com/v1`.
+    /// Address in place of `https://api.kaggle.com/v1`.
     pub fn endpoint(&self) -> String {
         format!("{}/v1", self.hub.url)
     }

@@ -1,4 +1,4 @@
-//! A hub that redirects to a storage, which is another server.
+//! Hub that redirects to a storage, which is another server.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,10 +6,10 @@ use tempfile::TempDir;
 
 use super::server::{HubServer, Request, Response};
 
-/// Answers instead of a server, where it gives something.
+/// Replaces a server's answer, if it returns one.
 pub type Answer = dyn Fn(&Request) -> Option<Response> + Send;
 
-/// A hub with one model, its storage, and a cache.
+/// Hub with one model, its storage, and a cache.
 pub struct HubWithStorage<Model> {
     pub server: HubServer,
     pub storage: HubServer,
@@ -18,8 +18,8 @@ pub struct HubWithStorage<Model> {
 }
 
 impl<Model: Send + 'static> HubWithStorage<Model> {
-    /// Starts both servers. `answer` is the hub's, which gets the storage's address, and `stored`
-    /// the storage's.
+    /// Starts both servers. `answer` answers for the hub and receives the storage's address;
+    /// `stored` answers for the storage.
     pub fn start(
         model: Model,
         answer: fn(&Model, &Request, storage: &str) -> Response,

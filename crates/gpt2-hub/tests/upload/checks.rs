@@ -1,4 +1,4 @@
-//! Refusals before any hub is asked, and files that stay behind.
+//! Refusals before any request, and files that are not uploaded.
 
 use std::fs;
 
@@ -89,7 +89,7 @@ fn nothing_outside_of_the_folder_is_uploaded() {
         let error = hub.upload(&folder).unwrap_err();
         assert!(matches!(&error, HubError::NotUploadable { path, .. } if path.ends_with("link")));
     }
-    // A folder that is linked into itself, and one without end.
+    // A folder with a link to itself, and one that is nested too deeply.
     let folder = keras_preset();
     symlink(folder.path(), folder.path().join("link")).unwrap();
     let error = hub.upload(&folder).unwrap_err();
@@ -100,7 +100,7 @@ fn nothing_outside_of_the_folder_is_uploaded() {
     assert!(matches!(error, HubError::NotUploadable { .. }), "{error}");
     assert_eq!(hub.hub.asked(), [""; 0]);
 
-    // In the cache of a hub's client, files are links to where it keeps them.
+    // In the cache of a hub's client, files are links to the blobs.
     let folder = tempfile::tempdir().unwrap();
     let snapshot = folder.path().join("snapshots/0");
     fs::create_dir_all(&snapshot).unwrap();
@@ -112,7 +112,7 @@ fn nothing_outside_of_the_folder_is_uploaded() {
     upload_folder("hf://ann/cached", &snapshot, &hub.options()).unwrap();
     assert!(hub.files("ann/cached", "main").contains_key("model.weights.h5"));
 
-    // A link to another file of the folder is that file.
+    // A link to another file of the folder is uploaded as that file.
     let folder = keras_preset();
     fs::rename(folder.path().join("task.json"), folder.path().join("real.json")).unwrap();
     symlink("real.json", folder.path().join("task.json")).unwrap();
@@ -123,7 +123,7 @@ fn nothing_outside_of_the_folder_is_uploaded() {
 #[test]
 fn a_file_that_is_written_to_meanwhile_is_not_published() {
     let (hub, kaggle) = (FakeHuggingFace::start(), FakeKaggle::start());
-    // More than is read at once.
+    // More than one read's worth of bytes.
     let size = 4 << 20;
     for changed in [0, size + 1] {
         for (uri, options) in [(HF, hub.options()), (KAGGLE, kaggle.options())] {

@@ -1,4 +1,4 @@
-//! Hugging Face's own Python client uploads to the same server, in the same way. Needs its Python.
+//! Hugging Face's own Python client uploads to the same server in the same way. Needs its Python.
 
 use super::{HF, transformers_preset, upload_folder};
 use crate::fakes::clients::{self, kinds};
@@ -20,7 +20,7 @@ fn huggingface_hub_uploads_to_the_same_server_the_same_way() {
         assert_eq!(uploaded, expected);
         assert_eq!(kinds(ours.storage.asked()), kinds(theirs.storage.asked()));
         assert_eq!(kinds(ours.hub.asked()), kinds(theirs.hub.asked()));
-        // What the one has uploaded, the other does not upload again.
+        // Files that one client has uploaded are not uploaded again by the other.
         upload_folder(HF, folder.path(), &theirs.options()).unwrap();
         assert_eq!(theirs.puts(), ours.puts());
     }

@@ -1,4 +1,4 @@
-//! Uploads to Hugging Face: what arrives, what is sent again, what breaks, what is refused.
+//! Uploads to Hugging Face: results, repetitions, broken connections, refusals.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ fn what_is_uploaded_to_hugging_face_is_what_is_downloaded() {
         let hub = FakeHuggingFace::start();
         let before = files_of(folder.path());
         assert_eq!(hub.upload(&folder).unwrap(), format!("{}/{ID}", hub.hub.url));
-        // No card is left behind.
+        // The card is not written to the folder.
         assert_eq!(files_of(folder.path()), before);
         let mut uploaded = hub.main();
         assert!(uploaded.remove("README.md").is_some());
@@ -40,7 +40,7 @@ fn large_files_are_sent_in_parts_of_the_hubs_choice() {
     let hub = FakeHuggingFace::start();
     let folder = transformers_preset();
     let size = folder.path().join("model.safetensors").metadata().unwrap().len() as usize;
-    // The last part is shorter than the others, and then as long.
+    // Once with a shorter last part, and once with equal parts.
     for (part_size, parts) in [(1000, size.div_ceil(1000)), (size / 4, 4)] {
         let before = hub.puts();
         hub.state().storage.clear();
@@ -67,7 +67,7 @@ fn what_the_hub_has_is_not_sent_again() {
     assert_eq!((hub.puts(), hub.commits(ID, "main")), (1, 3));
     assert_eq!(hub.main()["notes.txt"], b"");
 
-    // Another repository takes it from the storage.
+    // Another repository reuses the file in the storage.
     upload_folder("hf://ann/copy", folder.path(), &hub.options()).unwrap();
     assert_eq!((hub.puts(), hub.commits("ann/copy", "main")), (1, 2));
 }
@@ -84,7 +84,7 @@ fn a_branch_and_the_tokens_owner_may_be_named() {
     );
     assert!(hub.files(ID, "v2/test").contains_key("model.weights.h5"));
     assert!(!hub.files(ID, "main").contains_key("model.weights.h5"));
-    // Again, now that it is there.
+    // Again, now that the branch exists.
     upload("hf://ann/shakespeare@v2/test");
 }
 
@@ -130,7 +130,7 @@ fn an_upload_that_broke_off_leaves_the_model_as_it_was_and_goes_on() {
     let shards = files_of(folder.path()).into_iter().filter(|(name, _)| name.contains("-of-"));
     let mut oids: Vec<_> = shards.map(|(_, bytes)| sha256(&bytes)).collect();
     oids.sort();
-    // As many times as it is tried.
+    // A failure for each attempt.
     for _ in 0..3 {
         hub.storage.fail("PUT", &format!("/objects/{}", oids[1]), Fault::BreakAfter(3));
     }
@@ -287,7 +287,7 @@ fn addresses_of_the_hub_itself_are_those_of_its_mirror_and_others_get_no_token()
     assert!(hub.hub.asked().iter().any(|it| it.starts_with("POST /complete/")));
     assert!(hub.hub.asked().contains(&"POST /ann/any.git/info/lfs/verify".into()));
 
-    // The storage refuses whatever comes with a token.
+    // The storage refuses every request with a token.
     let elsewhere = hub.storage.url.clone();
     hub.state().address = Some(elsewhere);
     hub.upload(&transformers_preset()).unwrap();

@@ -1,4 +1,4 @@
-//! Uploads to Kaggle: what arrives, what goes on after a break, what is refused.
+//! Uploads to Kaggle: results, continuations, refusals.
 
 use std::fs;
 
@@ -49,7 +49,7 @@ fn a_file_goes_on_where_the_connection_broke() {
         vec![Fault::BreakAfter(700), Fault::Unanswered],
         vec![five_hundred(), five_hundred()],
         vec![Fault::Unanswered],
-        // Each attempt brings something, so that there may be more of them than retries.
+        // Each attempt brings bytes, so that there may be more attempts than retries.
         (0..8).map(|_| Fault::BreakAfter(300)).collect(),
     ];
     for faults in cases {
@@ -105,7 +105,7 @@ fn what_kaggle_says_is_told() {
     };
     let wrong = hub.options().with_kaggle_token(Some("wrong"));
     assert_eq!(refused(KAGGLE, &wrong), (401, "Unauthenticated".into()));
-    // With the status 200.
+    // An error with status 200.
     let other = "kaggle://bob/gpt2/keras/shakespeare";
     assert_eq!(refused(other, &hub.options()), (403, "Permission denied".into()));
     let coded = json_answer(200, &json!({"code": 400, "message": "Invalid name"}));
@@ -125,7 +125,7 @@ fn what_kaggle_says_is_told() {
             "{error}"
         );
     }
-    // An answer that is lost: to ask again might publish twice.
+    // A lost answer: a second request might publish twice.
     hub.hub.fail("POST", "/v1/models.ModelApiService/CreateModelInstance", Fault::Unanswered);
     let error = hub.upload(&folder).unwrap_err();
     assert!(matches!(error, HubError::Request { kind: Kind::Connection { .. }, .. }), "{error}");

@@ -1,7 +1,7 @@
-//! Uploads: a download gives the same files, and a failure leaves the hub as it was.
+//! Uploads: a download returns the same files, and a failure leaves the hub unchanged.
 //!
-//! The hubs are servers of this test that keep what they are given; their own Python clients upload
-//! to them too, with `GPT2_KERAS_PYTHON`.
+//! The hubs are servers of this test that keep the uploaded files. With `GPT2_KERAS_PYTHON`, the
+//! hubs' own Python clients upload to them too.
 
 mod checks;
 mod clients;

@@ -1,4 +1,4 @@
-//! The page of a model whose folder has none.
+//! Model cards: those of the folder, of the repository, and the generated one.
 
 use std::fs;
 
@@ -22,14 +22,14 @@ fn the_users_card_is_kept() {
     fs::write(&path, "---\nlicense: mit\n---\nMine.\n").unwrap();
     hub.upload(&folder).unwrap();
     assert_eq!(hub.card(), "---\nlicense: mit\n---\nMine.\n");
-    // That of the repository too.
+    // The repository's card stays too.
     fs::remove_file(&path).unwrap();
     fs::write(folder.path().join("notes.txt"), "changed").unwrap();
     hub.upload(&folder).unwrap();
     assert_eq!(hub.card(), "---\nlicense: mit\n---\nMine.\n");
     assert_eq!(hub.commits(ID, "main"), 3);
 
-    // One that the hub would refuse is refused before anything large is sent.
+    // A card that the hub would refuse is refused before anything large is sent.
     fs::write(&path, "---\nlicense\n---\n").unwrap();
     let error = hub.upload(&folder).unwrap_err();
     assert!(

@@ -1,4 +1,4 @@
-//! A backbone that remembers what it has seen: one token a step.
+//! Backbone with a key/value cache: after the prefill, each step processes one token.
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
@@ -22,27 +22,27 @@ pub(crate) struct CachedModel {
     backbone: Gpt2Backbone,
     choices: Choices,
     cache: KeyValueCache,
-    /// Hidden states of the tokens fed last, `[rows, positions, hidden_dim]`.
+    /// Hidden states of the last step, `[rows, positions, hidden_dim]`.
     hidden_states: Option<Tensor<3>>,
-    /// The next steps, where the device has chosen the first tokens.
+    /// Next steps, after the device has chosen the first tokens.
     steps: Option<DeviceSteps>,
 }
 
 impl CachedModel {
-    /// A model for `batch_size` rows of up to `max_length` tokens.
+    /// Model for `batch_size` rows of up to `max_length` tokens.
     pub(crate) fn new(
         backbone: &Gpt2Backbone,
         choices: Choices,
         batch_size: usize,
         max_length: usize,
     ) -> Result<Self, TaskError> {
-        // Without autodiff: a graph of all steps would be kept otherwise. Tensors are shared.
+        // Without autodiff, which would keep a graph of all steps. The weights are shared.
         let backbone = backbone.valid();
         let cache = backbone.new_cache(batch_size, max_length)?;
         Ok(Self { backbone, choices, cache, hidden_states: None, steps: None })
     }
 
-    /// The tokens before `index` that the cache does not hold, `[rows, positions]`.
+    /// Tokens before `index` that the cache does not hold, `[rows, positions]`.
     fn unseen(&self, rows: &[Vec<TokenId>], index: usize) -> Result<Tensor<2, Int>, TaskError> {
         let start = self.cache.len();
         let unseen: Vec<Vec<TokenId>> = rows.iter().map(|row| row[start..index].to_vec()).collect();
@@ -55,14 +55,14 @@ impl CachedModel {
         let [_, new] = token_ids.dims();
         let options = ForwardOptions { cache: Some(&mut self.cache), ..Default::default() };
         let hidden_states = self.backbone.forward_with(token_ids, options)?;
-        // Only the last position is asked for; the others' logits would cost more than the layers.
+        // Only the last position is needed: logits of the others would cost more than the layers.
         let last = hidden_states.clone().narrow(1, new - 1, 1);
         self.hidden_states = Some(hidden_states);
         Ok(self.choices.logits(&self.backbone, last))
     }
 
-    /// Chooses tokens for position `index` on the device, given the rows before it. The steps after
-    /// it are repeated where the device can, unless `told`.
+    /// Chooses tokens for position `index` on the device, from the rows before it. The device
+    /// repeats the next steps from a recording if it can, unless `told`.
     fn first_step(
         &mut self,
         rows: &[Vec<TokenId>],
@@ -76,8 +76,8 @@ impl CachedModel {
         Ok(chosen)
     }
 
-    /// The tokens of a step whose recording failed, computed as if none had been tried. Its cache is
-    /// lost, and `rows` may lack the token before `index`.
+    /// Recomputes the tokens of a step whose recording failed, now without a recording. The step's
+    /// cache is lost, and `rows` may lack the token before `index`.
     fn start_over(
         &mut self,
         steps: DeviceSteps,
@@ -99,7 +99,7 @@ impl CachedModel {
 impl NextToken for CachedModel {
     fn next(&mut self, rows: &[Vec<TokenId>], index: usize) -> Result<Matrix, TaskError> {
         let token_ids = self.unseen(rows, index)?;
-        // One token's operations are too short to wake a core for each.
+        // The operations of one token are too short to wake a core for each.
         let logits = run_on_cores(|| Ok::<_, TaskError>(read_f32(self.forward(token_ids)?)?))?;
         Ok(Matrix::new(logits, self.vocabulary_size()))
     }

@@ -6,8 +6,8 @@ use gpt2_tokenizer::{Gpt2Tokenizer, TokenId};
 
 use super::logits_processor::LogitsProcessor;
 
-/// The ids below `end`. A model may have more logits than its tokenizer has tokens, such as 50304
-/// for 50257 tokens.
+/// The ids below `end`. A model may have more logits than its tokenizer has tokens, for example
+/// 50304 for 50257 tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Choices {
     end: usize,
@@ -19,7 +19,7 @@ impl Choices {
         Self { end: backbone.config().vocabulary_size }
     }
 
-    /// The ids up to the tokenizer's last one, and a processor that forbids those among them that
+    /// Ids up to the tokenizer's largest one, and a processor that forbids those among them that
     /// have no token.
     pub(crate) fn with_token(tokenizer: &Gpt2Tokenizer) -> (Self, Option<ForbidIds>) {
         let end = tokenizer.max_token_id() as usize + 1;
@@ -29,12 +29,12 @@ impl Choices {
         (Self { end }, forbid)
     }
 
-    /// Number of ids, which is no id itself.
+    /// Upper bound of the ids. It is not a valid id itself.
     pub(crate) fn end(self) -> usize {
         self.end
     }
 
-    /// Logits of the ids, for hidden states of one position:
+    /// Logits of the ids, from the hidden states of one position:
     /// `[rows, 1, hidden_dim] -> [rows, end]`.
     pub(crate) fn logits(self, backbone: &Gpt2Backbone, hidden_states: Tensor<3>) -> Tensor<2> {
         let logits: Tensor<2> = backbone.logits(hidden_states).flatten(0, 1);
@@ -42,7 +42,7 @@ impl Choices {
     }
 }
 
-/// Forbids ids between others that have a token.
+/// Forbids the ids without a token between ids with one.
 #[derive(Debug)]
 pub(crate) struct ForbidIds(Vec<TokenId>);
 
@@ -66,7 +66,7 @@ mod tests {
     use crate::testing::tokenizer;
     use crate::token_batch::TokenBatch;
 
-    /// A model with more ids than tokens.
+    /// Ids of a model with more ids than tokens.
     const IDS: usize = 300;
     const SAMPLERS: [&str; 7] = [
         "greedy",
@@ -86,7 +86,7 @@ mod tests {
         Gpt2CausalLm::new(backbone, Some(preprocessor)).unwrap()
     }
 
-    /// Answers of all samplers: their new ids.
+    /// New ids that each sampler generates.
     fn answers(tokenizer: &Gpt2Tokenizer, options: &GenerateOptions) -> Vec<Vec<TokenId>> {
         let mut model = model(tokenizer.clone());
         let options = options.clone().with_stop_token_ids(StopTokenIds::None).with_seed(3);

@@ -1,4 +1,4 @@
-//! A batch of rows that a search fills with tokens, position by position.
+//! Batch of rows that a search fills with tokens, position by position.
 
 use gpt2_kernels::TokenChoice;
 use gpt2_tokenizer::TokenId;
@@ -12,7 +12,7 @@ use super::rows::{OnToken, Rows};
 use super::top_tokens::{TokenProbability, top_tokens_of_logits};
 use crate::error::TaskError;
 
-/// State of a search: the model, and the rows with how far they are filled.
+/// State of a search: the model, and the partly filled rows.
 pub struct Decoding<'a> {
     model: &'a mut dyn NextToken,
     processors: LogitsProcessors,
@@ -23,34 +23,34 @@ pub struct Decoding<'a> {
 /// A search's result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
-    /// The rows, as long as they were at the start.
+    /// Filled rows, with their original width.
     pub rows: Vec<Vec<TokenId>>,
-    /// Real tokens of every row: up to its stop token, or all.
+    /// Number of real tokens in every row: up to and including its stop token, or all filled ones.
     pub lengths: Vec<usize>,
-    /// All answers of a search that keeps several, the best first. Default: none.
+    /// All answers of a search that keeps several, the best first. None for other searches.
     pub beams: Option<Vec<Vec<Beam>>>,
 }
 
-/// One of the answers of a beam search.
+/// Answer of a beam search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Beam {
-    /// The whole row, prompt and padding included.
+    /// Whole row, including prompt and padding.
     pub token_ids: Vec<TokenId>,
-    /// Real tokens of the row: up to its stop token, or all.
+    /// Number of real tokens in the row: up to and including its stop token, or all filled ones.
     pub length: usize,
     /// Sum of the log probabilities of its tokens.
     pub log_probability: f32,
 }
 
 impl<'a> Decoding<'a> {
-    /// Starts after the shortest prompt: longer ones are fed token by token until they end.
+    /// Starts after the shortest prompt. The rest of longer prompts is fed token by token.
     ///
-    /// For a search over a [`NextToken`] of one's own; [`Gpt2CausalLm::generate`] makes the one
-    /// over the model. All `rows` have one width, and a prompt length each.
+    /// Use it for a search over your own [`NextToken`]; [`Gpt2CausalLm::generate`] makes the one
+    /// over the model. All `rows` have one width, and each has a prompt length.
     ///
     /// # Panics
     ///
-    /// If there is no row, or a prompt is empty.
+    /// If there are no rows, or a prompt is empty.
     ///
     /// [`Gpt2CausalLm::generate`]: crate::Gpt2CausalLm::generate
     pub fn new(
@@ -66,53 +66,55 @@ impl<'a> Decoding<'a> {
         Self { model, processors: LogitsProcessors::new(), rows, draws }
     }
 
-    /// Sets what changes the model's logits before the search sees them. Default: nothing.
+    /// Sets the processors that change the model's logits before the search. Default: none.
     #[must_use]
     pub fn with_logits_processors(mut self, processors: LogitsProcessors) -> Self {
         self.processors = processors;
         self
     }
 
-    /// Position that is filled next.
+    /// Next position to fill.
     pub fn index(&self) -> usize {
         self.rows.index()
     }
 
-    /// The rows, filled up to [`index`](Self::index), and with their prompts beyond it.
+    /// Rows, filled up to [`index`](Self::index). Longer prompts extend beyond it.
     pub fn rows(&self) -> &[Vec<TokenId>] {
         self.rows.tokens()
     }
 
-    /// Whether position `index` of a row belongs to its prompt and cannot be chosen.
+    /// Whether position `index` of a row belongs to its prompt and is not chosen.
     pub fn is_forced(&self, row: usize) -> bool {
         self.rows.prompt_token(row, self.index()).is_some()
     }
 
-    /// Number of tokens that may be chosen: those of the tokenizer, or of the model without one.
+    /// Number of tokens that may be chosen: those of the tokenizer, or those of the model if there
+    /// is no tokenizer.
     pub fn vocabulary_size(&self) -> usize {
         self.model.vocabulary_size()
     }
 
-    /// Whether all rows are full or have a stop token of their own, or the caller has enough.
+    /// Whether all rows are full or have a stop token after their prompt, or the caller has ended
+    /// the generation.
     pub fn is_done(&self) -> bool {
         self.rows.is_done()
     }
 
-    /// Logits for the position that is filled next, after the processors.
+    /// Logits for the next position, after the processors.
     ///
     /// # Errors
     ///
-    /// The model's, [`TaskError::NonFiniteLogits`], and [`TaskError::NoTokenAllowed`].
+    /// Those of the model, [`TaskError::NonFiniteLogits`], and [`TaskError::NoTokenAllowed`].
     pub fn next_logits(&mut self) -> Result<Matrix, TaskError> {
         self.logits_at(self.index())
     }
 
-    /// The `k` most probable tokens for the position that is filled next, of every row, the most
-    /// probable first. A row has fewer if the processors allow fewer.
+    /// The `k` most probable tokens for the next position of every row, the most probable first. A
+    /// row has fewer if the processors allow fewer.
     ///
     /// # Errors
     ///
-    /// As [`next_logits`](Self::next_logits).
+    /// Those of [`next_logits`](Self::next_logits).
     pub fn top_tokens(
         &mut self,
         k: usize,
@@ -121,8 +123,8 @@ impl<'a> Decoding<'a> {
         self.top_tokens_at(self.index(), k, temperature)
     }
 
-    /// [`top_tokens`](Self::top_tokens) of a later position, up to which the caller has filled the
-    /// rows.
+    /// [`top_tokens`](Self::top_tokens) for a later position. The caller has filled the rows up to
+    /// it.
     pub(crate) fn top_tokens_at(
         &mut self,
         position: usize,
@@ -148,23 +150,24 @@ impl<'a> Decoding<'a> {
     ///
     /// # Errors
     ///
-    /// The model's.
+    /// Those of the model.
     pub fn hidden_states(&mut self) -> Result<Matrix, TaskError> {
         self.model.hidden_states()
     }
 
-    /// Random numbers for the position that is filled next.
+    /// Random numbers for the next position.
     pub fn draw(&self, row: usize) -> Draw {
         self.draws.draw(row, self.index())
     }
 
-    /// Fills the rows by tokens that the model chooses on its device, one step ahead of the host.
-    /// False, and nothing is done, if the model has no device that does, or if there are logits
-    /// processors.
+    /// Fills the rows with tokens that the model chooses on its device, one step ahead of the host.
+    ///
+    /// Does nothing and returns false if the model's device cannot choose tokens, or if there are
+    /// logits processors.
     ///
     /// # Errors
     ///
-    /// The model's, and [`TaskError::NonFiniteLogits`].
+    /// Those of the model, and [`TaskError::NonFiniteLogits`].
     pub fn fill_on_device(&mut self, choice: TokenChoice) -> Result<bool, TaskError> {
         let vocabulary_size = self.vocabulary_size();
         match self.model.on_device() {
@@ -176,7 +179,7 @@ impl<'a> Decoding<'a> {
         }
     }
 
-    /// Writes a token for every row; a prompt's own tokens stay. Does not move on.
+    /// Writes a token for every row, but keeps prompt tokens. Does not advance the position.
     ///
     /// # Errors
     ///
@@ -185,17 +188,17 @@ impl<'a> Decoding<'a> {
         self.rows.write(tokens)
     }
 
-    /// Moves on to the next position.
+    /// Advances to the next position.
     pub fn advance(&mut self) {
         self.rows.advance();
     }
 
-    /// Tells the caller about the tokens at the last position, which are final.
+    /// Reports the tokens at the last position, which are final, to the caller.
     pub fn announce(&mut self) {
         self.rows.announce();
     }
 
-    /// Tells the caller about all tokens after the prompts, for a search that decides at its end.
+    /// Reports all tokens after the prompts to the caller, for a search that decides at its end.
     pub(crate) fn announce_all(&mut self) {
         self.rows.announce_all();
     }
@@ -206,12 +209,12 @@ impl<'a> Decoding<'a> {
         self.rows.select(rows);
     }
 
-    /// Real tokens of a row: up to its stop token, or all.
+    /// Number of real tokens in a row: up to and including its stop token, or all filled ones.
     pub(crate) fn length(&self, row: usize) -> usize {
         self.rows.length(row)
     }
 
-    /// The rows as they are, with the beams that the search returned.
+    /// Result with the rows and the beams that the search returned.
     pub fn finish(self, beams: Option<Vec<Vec<Beam>>>) -> Decoded {
         let lengths = (0..self.rows.count()).map(|row| self.rows.length(row)).collect();
         Decoded { rows: self.rows.into_tokens(), lengths, beams }

@@ -1,4 +1,4 @@
-//! Random numbers that depend on nothing but a seed and the place where they are used.
+//! Random numbers that depend only on a seed and on the token that they are for.
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -6,9 +6,9 @@ use rand_chacha::ChaCha8Rng;
 /// Origin of a generation's random numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrawSource {
-    /// The sampler's seed.
+    /// Seed of the sampler.
     pub seed: u64,
-    /// Number of generations under this seed before this one.
+    /// Number of earlier generations with this seed.
     pub call: u32,
 }
 
@@ -19,18 +19,20 @@ impl DrawSource {
     }
 }
 
-/// The random numbers for one token: its seed, its call of `generate`, its row and its position.
+/// Random numbers for one token, determined by the seed, the call of `generate`, the row and the
+/// position.
 ///
-/// Counted, not consumed: a row draws the same numbers in a batch of any size, on any device.
+/// A counter-based generator makes them: a row draws the same numbers in a batch of any size, on
+/// any device.
 #[derive(Debug, Clone)]
 pub struct Draw {
     rng: ChaCha8Rng,
 }
 
 impl Draw {
-    /// The numbers for `position` of `row` in the `call`-th generation under `seed`.
+    /// Random numbers for `position` of `row` in generation `call` with `seed`.
     pub fn new(seed: u64, call: u32, row: u32, position: usize) -> Self {
-        // A token has 2^16 words of its own before the next position's begin.
+        // Each token has 2^16 words of its own before those of the next position.
         let word = (position as u128) << 16;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(u64::from(call) << 32 | u64::from(row));
@@ -38,14 +40,15 @@ impl Draw {
         Self { rng }
     }
 
-    /// A number of `[0, 1)`, evenly distributed.
+    /// Uniform random number in `[0, 1)`.
     pub fn uniform(&mut self) -> f64 {
         self.rng.random()
     }
 
-    /// An index, drawn in proportion to the weights, which need not sum to 1.
+    /// Draws an index in proportion to the weights, which need not sum to 1.
     ///
-    /// A weight of 0 is never drawn. The weights must be finite, not negative, and not all 0.
+    /// An index with weight 0 is never drawn. Weights must be finite and non-negative, and at least
+    /// one positive.
     pub fn categorical(&mut self, weights: &[f32]) -> usize {
         let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
         let target = self.uniform() * total;
@@ -63,7 +66,7 @@ impl Draw {
         last
     }
 
-    /// The generator itself, for other distributions.
+    /// Underlying generator, for other distributions.
     pub fn rng(&mut self) -> &mut impl Rng {
         &mut self.rng
     }
@@ -83,7 +86,7 @@ mod tests {
         }
     }
 
-    /// Seven possible cells have six degrees of freedom, whose 0.999 quantile is 22.46.
+    /// Seven possible cells have six degrees of freedom; their 0.999 quantile is 22.46.
     #[test]
     fn categorical_has_the_distribution_of_its_weights() {
         let weights = [3.0, 1.0, 0.0, 0.5, 0.25, 2.0, 0.25, 1.0];

@@ -18,45 +18,45 @@ use crate::token_batch::{TokenBatch, check_ids};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Generation {
-    /// The text, with or without its prompt, without special tokens.
+    /// Generated text, with or without its prompt, without special tokens.
     pub text: String,
     /// All real tokens: start token, prompt and answer, up to and including a stop token.
     pub token_ids: Vec<TokenId>,
-    /// Number of those that are the start token and the prompt.
+    /// Number of tokens of the start token and the prompt.
     pub prompt_tokens: usize,
-    /// All beams, the best first, where the sampler returns them.
+    /// All beams, the best first. Empty unless the sampler returns them.
     pub beams: Vec<GeneratedBeam>,
 }
 
 impl Generation {
-    /// Number of tokens made.
+    /// Number of generated tokens.
     pub fn new_tokens(&self) -> usize {
         self.token_ids.len() - self.prompt_tokens
     }
 }
 
-/// One of the answers of a beam search.
+/// Answer of a beam search.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct GeneratedBeam {
-    /// The text, with or without its prompt, without special tokens.
+    /// Generated text, with or without its prompt, without special tokens.
     pub text: String,
     /// All real tokens, as in [`Generation::token_ids`].
     pub token_ids: Vec<TokenId>,
-    /// Sum of the log probabilities of the tokens made.
+    /// Sum of the log probabilities of the generated tokens.
     pub log_probability: f32,
 }
 
-/// Input of [`Gpt2CausalLm::generate`]: a text, several texts, or token ids. Sealed.
+/// Input of [`Gpt2CausalLm::generate`]: a text, several texts, or token ids. This trait is sealed.
 pub trait GenerateInput: Sealed {
-    /// The answer, in the shape of the question.
+    /// Type of the answer: one text, several texts, or token ids, like the input.
     type Output;
 
     /// Generates from `self`.
     ///
     /// # Errors
     ///
-    /// As [`Gpt2CausalLm::generate`].
+    /// Those of [`Gpt2CausalLm::generate`].
     fn generate(
         self,
         model: &Gpt2CausalLm,
@@ -64,7 +64,7 @@ pub trait GenerateInput: Sealed {
     ) -> Result<Self::Output, TaskError>;
 }
 
-/// Its module is private, which seals [`GenerateInput`].
+/// The private module of this trait seals [`GenerateInput`].
 pub trait Sealed {}
 
 impl Sealed for &str {}
@@ -97,7 +97,7 @@ impl<S: AsRef<str>> GenerateInput for &[S] {
     }
 }
 
-/// Inputs that are used as another one is: owned texts, and the other kinds of lists.
+/// Implements an input by conversion to another one: owned texts, and other kinds of lists.
 macro_rules! generate_as {
     ($(impl[$($generics:tt)*] $input:ty: $method:ident -> $output:ty;)*) => {$(
         impl<$($generics)*> Sealed for $input {}
@@ -127,7 +127,7 @@ generate_as! {
 
 impl Sealed for &TokenBatch {}
 
-/// Token ids in, token ids out: KerasHub's way without a preprocessor. The rows keep their width.
+/// Token ids in, token ids out, like KerasHub without a preprocessor. The rows keep their width.
 impl GenerateInput for &TokenBatch {
     type Output = TokenBatch;
 
@@ -161,8 +161,8 @@ impl GenerateInput for TokenBatch {
 }
 
 impl Gpt2CausalLm {
-    /// Generates from a text, several texts (a slice, an array, a `Vec`), which are one batch, or
-    /// right-padded token ids ([`TokenBatch`]), with the compiled sampler.
+    /// Generates with the compiled sampler from a text, several texts (a slice, an array or a
+    /// `Vec`), or right-padded token ids ([`TokenBatch`]). Several texts form one batch.
     ///
     /// ```
     /// # use gpt2_task::testing::model;
@@ -194,11 +194,11 @@ impl Gpt2CausalLm {
         inputs.generate(self, options)
     }
 
-    /// Generates batch by batch, each when it is asked for.
+    /// Generates batch by batch, each on demand.
     ///
     /// # Errors
     ///
-    /// Each item as [`generate`](Self::generate).
+    /// For each item, those of [`generate`](Self::generate).
     pub fn generate_batches<'a, I>(
         &'a self,
         batches: impl IntoIterator<Item = I, IntoIter: 'a>,
@@ -210,14 +210,15 @@ impl Gpt2CausalLm {
         batches.into_iter().map(move |batch| self.generate(batch, options))
     }
 
-    /// As [`generate`](Self::generate) on texts, with all details, and every token as it is made.
+    /// Like [`generate`](Self::generate) on texts, with all details, and a callback for every
+    /// token.
     ///
-    /// `on_token` gets the tokens of all rows, the stop token included, and ends the generation by
-    /// `ControlFlow::Break`. A beam search decides at its end and reports its tokens then.
+    /// `on_token` receives the tokens of all rows, including stop tokens, and can end the
+    /// generation with `ControlFlow::Break`. A beam search reports its tokens only at its end.
     ///
     /// # Errors
     ///
-    /// As [`generate`](Self::generate).
+    /// Those of [`generate`](Self::generate).
     pub fn generate_with(
         &self,
         prompts: &[impl AsRef<str>],
@@ -237,14 +238,14 @@ impl Gpt2CausalLm {
         self.describe(decoded, prompt_lengths, options.strip_prompt)
     }
 
-    /// The function inside [`generate`](Self::generate): token ids in, token ids out.
+    /// Core of [`generate`](Self::generate): token ids in, token ids out.
     ///
-    /// Continues every row after its prompt, up to the rows' width. Without stop ids every row
-    /// is filled.
+    /// Continues every row after its prompt, up to the rows' width. Without stop ids, every row is
+    /// filled.
     ///
     /// # Errors
     ///
-    /// As [`generate`](Self::generate).
+    /// Those of [`generate`](Self::generate).
     pub fn generate_step(
         &self,
         inputs: &TokenBatch,
@@ -291,7 +292,7 @@ impl Gpt2CausalLm {
         Ok(decoding.finish(beams))
     }
 
-    /// The stop ids that the options mean.
+    /// Stop ids for the option.
     fn stop_token_ids(&self, option: &StopTokenIds) -> Result<Vec<TokenId>, TaskError> {
         match option {
             StopTokenIds::None => Ok(Vec::new()),
@@ -316,7 +317,7 @@ impl Gpt2CausalLm {
         strip_prompt: bool,
     ) -> Result<Vec<Generation>, TaskError> {
         let preprocessor = self.require_preprocessor("generate")?;
-        // Only `ids_without_token` lets others in.
+        // Ids without a token occur only with `ids_without_token`.
         let has_token = |id: &TokenId| preprocessor.tokenizer().vocabulary().token(*id).is_some();
         let text = |ids: &[TokenId]| {
             preprocessor.text(&ids.iter().copied().filter(has_token).collect::<Vec<_>>())

@@ -1,4 +1,4 @@
-//! The stage between a model's logits and a search, which every sampler obeys.
+//! Changes of the logits between the model and a search.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use gpt2_tokenizer::TokenId;
 use super::matrix::Matrix;
 use crate::error::TaskError;
 
-/// Changes logits before a search sees them, whichever it is.
+/// Changes logits before a search sees them, for any sampler.
 ///
-/// Negative infinity forbids a token. The temperature comes afterwards, with the softmax.
+/// Negative infinity forbids a token. The temperature is applied afterwards, in the softmax.
 ///
 /// ```
 /// # use gpt2_task::testing::model;
@@ -41,7 +41,7 @@ pub trait LogitsProcessor: fmt::Debug + Send + Sync {
     fn process(&self, tokens: &[TokenId], logits: &mut [f32]);
 }
 
-/// Processors in the order in which they are applied. Default: none.
+/// Processors in the order of their application. Default: none.
 #[derive(Debug, Clone, Default)]
 pub struct LogitsProcessors(Vec<Arc<dyn LogitsProcessor>>);
 
@@ -51,24 +51,24 @@ impl LogitsProcessors {
         Self::default()
     }
 
-    /// Adds a processor after those that are there.
+    /// Adds a processor after the existing ones.
     #[must_use]
     pub fn with(mut self, processor: impl LogitsProcessor + 'static) -> Self {
         self.0.push(Arc::new(processor));
         self
     }
 
-    /// Whether logits stay as they are. Only then can a device choose tokens by itself.
+    /// Whether logits stay unchanged. Only then can a device choose tokens.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Takes logits for `position` of every row from the model to the search.
+    /// Passes logits for `position` of every row from the model to the search.
     ///
     /// # Errors
     ///
-    /// [`TaskError::NonFiniteLogits`] if the model's are not all finite, and
-    /// [`TaskError::NoTokenAllowed`] if the processors leave a row without a token.
+    /// [`TaskError::NonFiniteLogits`] if one of the model's logits is not finite, and
+    /// [`TaskError::NoTokenAllowed`] if the processors leave a row without an allowed token.
     pub(super) fn apply(
         &self,
         rows: &[Vec<TokenId>],
@@ -94,7 +94,7 @@ impl LogitsProcessors {
     }
 }
 
-/// Equal if they are the same processors, in the same order.
+/// Equal if both have the same processors in the same order.
 impl PartialEq for LogitsProcessors {
     fn eq(&self, other: &Self) -> bool {
         self.0.len() == other.0.len()
@@ -104,7 +104,8 @@ impl PartialEq for LogitsProcessors {
 
 impl Eq for LogitsProcessors {}
 
-/// Whether all logits are valid. Looks at each, so that the compiler can take several at a time.
+/// Whether all logits are valid. Tests every one without an early exit, so that the compiler can
+/// vectorize the loop.
 fn all(logits: &[f32], is_valid: impl Fn(f32) -> bool) -> bool {
     logits.iter().fold(true, |all, logit| all & is_valid(*logit))
 }
@@ -142,7 +143,7 @@ mod tests {
             let error = apply(&processors, vec![0.0; 4]).unwrap_err();
             assert!(matches!(error, TaskError::NoTokenAllowed { row: 0, position: 2 }), "{error}");
         }
-        // Damaged weights are not hidden.
+        // Processors must not hide damaged weights.
         let set = LogitsProcessors::new().with(Set(0, 1.0));
         let error = apply(&set, vec![0.0, 0.0, f32::NAN, 0.0]).unwrap_err();
         assert!(matches!(error, TaskError::NonFiniteLogits { row: 1, position: 2 }), "{error}");

@@ -1,6 +1,6 @@
-//! A matrix on the host.
+//! Matrix on the host.
 
-/// A matrix on the host, row by row.
+/// Row-major matrix on the host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrix {
     values: Vec<f32>,
@@ -8,22 +8,22 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// A matrix of rows of `width` values.
+    /// Matrix with rows of `width` values.
     ///
     /// # Panics
     ///
-    /// If the values do not fill whole rows.
+    /// If the number of values is not a multiple of `width`.
     pub fn new(values: Vec<f32>, width: usize) -> Self {
         assert!(values.len().is_multiple_of(width), "{} values in rows of {width}", values.len());
         Self { values, width }
     }
 
-    /// Its rows.
+    /// Rows of the matrix.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.values.chunks_exact(self.width)
     }
 
-    /// Its rows, to be changed.
+    /// Mutable rows of the matrix.
     pub fn rows_mut(&mut self) -> impl ExactSizeIterator<Item = &mut [f32]> {
         self.values.chunks_exact_mut(self.width)
     }

@@ -1,4 +1,4 @@
-//! Generation: from a prompt's tokens, through the model and a search, to the answer's.
+//! Generation: a search extends the tokens of prompts with the model.
 
 mod cached_model;
 mod choices;

@@ -19,28 +19,29 @@ use crate::error::TaskError;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct GenerateOptions {
-    /// Length of the whole text in tokens, start token and prompt included. Default: the
-    /// preprocessor's `sequence_length`, or what the model can take if that is less.
+    /// Maximum length of the whole text in tokens, including start token and prompt. Default: the
+    /// preprocessor's `sequence_length`, or the model's `max_sequence_length` if that is smaller.
     pub max_length: Option<usize>,
-    /// Tokens that end a text before that.
+    /// Tokens that end a text before its maximum length. Default: [`StopTokenIds::Auto`].
     pub stop_token_ids: StopTokenIds,
-    /// Whether the text is returned without its prompt.
+    /// Whether the text is returned without its prompt. Default: false.
     pub strip_prompt: bool,
-    /// End at which a prompt longer than `max_length` is cut. Default: none, it is an error.
+    /// Side on which a prompt longer than `max_length` is truncated. Default: none, such a prompt
+    /// is an error.
     pub truncate: Option<Truncate>,
-    /// Changes of the logits, which every sampler obeys. Default: none.
+    /// Processors that change the logits before any sampler. Default: none.
     pub logits_processors: LogitsProcessors,
-    /// Seed of the random numbers of this call, whatever was generated before. Default: the
-    /// sampler's seed, and the number of generations since the model was compiled.
+    /// Seed of this call's random numbers, independent of earlier calls. Default: the sampler's
+    /// seed and the number of generations since the model was compiled.
     pub seed: Option<u64>,
-    /// Whether ids may be chosen that have no token in the tokenizer, as in KerasHub. Texts leave
-    /// them out. Default: false.
+    /// Whether ids without a token in the tokenizer may be chosen, as in KerasHub. The returned
+    /// texts omit them. Default: false.
     pub ids_without_token: bool,
 }
 
 /// Tokens that end a text. Generation ends when every row has one of them after its prompt.
 ///
-/// As text: `auto`, `none`, or ids between commas.
+/// As text: `auto`, `none`, or comma-separated ids.
 ///
 /// ```
 /// use gpt2_task::StopTokenIds;
@@ -54,7 +55,7 @@ pub enum StopTokenIds {
     /// The tokenizer's end token.
     #[default]
     Auto,
-    /// Nothing: every text has the full length.
+    /// No tokens: every text has the full length.
     None,
     /// Any of these tokens.
     Ids(Vec<TokenId>),
@@ -94,7 +95,7 @@ impl GenerateOptions {
         Self::default()
     }
 
-    /// Sets the length of the whole text in tokens.
+    /// Sets the maximum length of the whole text in tokens.
     #[must_use]
     pub fn with_max_length(mut self, max_length: usize) -> Self {
         self.max_length = Some(max_length);
@@ -115,29 +116,29 @@ impl GenerateOptions {
         self
     }
 
-    /// Sets the end at which a prompt that is too long is cut.
+    /// Sets the side on which a prompt that is too long is truncated.
     #[must_use]
     pub fn with_truncate(mut self, truncate: Truncate) -> Self {
         self.truncate = Some(truncate);
         self
     }
 
-    /// Sets the seed of this call, so that its answer depends on no other call.
+    /// Sets the seed of this call, so that its answer does not depend on other calls.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Sets whether ids may be chosen that have no token in the tokenizer, as in KerasHub. A model
-    /// may have more ids than its tokenizer has tokens, such as 50304 for 50257.
+    /// Sets whether ids without a token in the tokenizer may be chosen, as in KerasHub. A model may
+    /// have more ids than its tokenizer has tokens, for example 50304 for 50257.
     #[must_use]
     pub fn with_ids_without_token(mut self, ids_without_token: bool) -> Self {
         self.ids_without_token = ids_without_token;
         self
     }
 
-    /// Sets the changes of the logits.
+    /// Sets the processors that change the logits.
     #[must_use]
     pub fn with_logits_processors(mut self, logits_processors: LogitsProcessors) -> Self {
         self.logits_processors = logits_processors;

@@ -1,23 +1,23 @@
-//! Arithmetic on the distribution of one next token, in 32-bit floats as KerasHub does it.
+//! Arithmetic on the distribution of the next token, in 32-bit floats as in KerasHub.
 
 use gpt2_tokenizer::TokenId;
 
-/// Number of sums, or maxima, that are kept side by side: what the compiler makes vectors of.
+/// Number of partial sums or maxima: the compiler vectorizes them.
 const LANES: usize = 16;
-/// Below this the exponential is 0 in 32-bit floats.
+/// Exponent below which the exponential is 0 in 32-bit floats.
 const LOWEST_EXPONENT: f32 = -104.0;
-/// A logit further below the largest than this has a smaller probability, whatever is rounded:
-/// 2^-20, against less than 2^-21 by which an exponential and a division may err together.
+/// A logit further than this below the largest one has a smaller probability in spite of rounding:
+/// 2^-20, against less than 2^-21 for the joint error of an exponential and a division.
 const NEAR: f32 = 1.0 / (1 << 20) as f32;
-/// Most values that [`top_k`] inserts one by one instead of sorting.
+/// Largest `k` for which [`top_k`] inserts values one by one instead of sorting.
 const FEW: usize = 64;
-/// Number of values of which [`top_k`] asks at once whether one is among the best.
+/// Number of values that [`top_k`] tests at once for one among the best.
 const BLOCK: usize = 64;
 
-/// Turns logits into probabilities, `softmax(logits / temperature)`, in place.
+/// Turns logits into probabilities in place: `softmax(logits / temperature)`.
 ///
-/// The largest logit is subtracted before the division, so a tiny temperature gives 1 and 0
-/// rather than NaN.
+/// Subtracts the largest logit before the division, so that a tiny temperature gives 1 and 0 rather
+/// than NaN.
 pub fn softmax(logits: &mut [f32], temperature: f32) {
     let largest = largest(logits);
     let mut sums = [0.0; LANES];
@@ -33,19 +33,19 @@ pub fn softmax(logits: &mut [f32], temperature: f32) {
     }
 }
 
-/// `exp(x)` for `x <= 0` to about one unit in the last place, written such that the compiler can
-/// compute several at a time.
+/// `exp(x)` for `x <= 0`, accurate to about one unit in the last place. The compiler can vectorize
+/// it.
 ///
-/// `x = n ln 2 + r` with a whole `n`, so `exp(x) = 2^n exp(r)`; for the small `r` a polynomial
-/// serves (Cephes, `expf.c`). `ln 2` is subtracted in two parts, the first of which has so few
-/// digits that its product with `n` is exact.
+/// `x = n ln 2 + r` with an integer `n`, so `exp(x) = 2^n exp(r)`. A polynomial approximates
+/// `exp(r)` for the small `r` (Cephes, `expf.c`). `ln 2` is subtracted in two parts. The first part
+/// has so few digits that its product with `n` is exact.
 #[inline]
 fn exp_of_negative(x: f32) -> f32 {
-    /// Added to a small number, it leaves no room for digits behind the point.
+    /// Adding this to a small number rounds the number to an integer.
     const ROUNDING: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 355.0 / 512.0;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
-    // Written so that NaN stays NaN.
+    // This form keeps NaN.
     let x = if x < LOWEST_EXPONENT { LOWEST_EXPONENT } else { x };
     let shifted = x * std::f32::consts::LOG2_E + ROUNDING;
     let n = shifted - ROUNDING;
@@ -57,14 +57,14 @@ fn exp_of_negative(x: f32) -> f32 {
     let polynomial = polynomial * r + 1.666_666_6e-1;
     let polynomial = polynomial * r + 0.5;
     let exp_of_r = polynomial * (r * r) + r + 1.0;
-    // In two steps, of which only the second may leave the range of normal floats.
+    // Two steps: only the second may leave the range of normal floats.
     let n = shifted.to_bits().wrapping_sub(ROUNDING.to_bits()).cast_signed();
     let power_of_2 = |n: i32| f32::from_bits(((n + 127) << 23).cast_unsigned());
     let half = n >> 1;
     exp_of_r * power_of_2(half) * power_of_2(n - half)
 }
 
-/// The largest value; NaN is passed over.
+/// Maximum. NaNs are ignored.
 fn largest(values: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if b > a { b } else { a };
     let mut lanes = [f32::NEG_INFINITY; LANES];
@@ -76,7 +76,7 @@ fn largest(values: &[f32]) -> f32 {
     lanes.into_iter().fold(f32::NEG_INFINITY, larger)
 }
 
-/// The index of the largest value; of several, the first.
+/// Index of the largest value; the first one of several.
 pub fn argmax(values: &[f32]) -> usize {
     let mut best = 0;
     for (index, value) in values.iter().enumerate() {
@@ -87,12 +87,12 @@ pub fn argmax(values: &[f32]) -> usize {
     best
 }
 
-/// [`argmax`] of the probabilities that [`softmax`] makes of logits at temperature 1, which
-/// are rarely computed for it.
+/// [`argmax`] of the probabilities that [`softmax`] makes of logits at temperature 1. It rarely
+/// computes the probabilities.
 ///
-/// Two logits can be so close that their probabilities are equal, and then the first counts, not
-/// the larger: KerasHub takes the largest probability. The first logit near the largest is the
-/// answer if it is the largest itself; only otherwise do the probabilities decide.
+/// Two logits can be so close that their probabilities are equal. The first one then wins, not the
+/// larger one: KerasHub takes the largest probability. If the first logit near the largest is the
+/// largest itself, it is the answer. Otherwise the probabilities decide.
 pub(crate) fn argmax_of_softmax(logits: &mut [f32]) -> usize {
     let largest = largest(logits);
     match logits.iter().position(|logit| largest - logit <= NEAR) {
@@ -104,7 +104,7 @@ pub(crate) fn argmax_of_softmax(logits: &mut [f32]) -> usize {
     }
 }
 
-/// The indices of the `k` largest values, in descending order; of equal values the first comes first.
+/// Indices of the `k` largest values, in descending order. Of equal values the first comes first.
 ///
 /// # Panics
 ///
@@ -115,21 +115,21 @@ pub fn top_k(values: &[f32], k: usize) -> Vec<usize> {
     places.into_iter().map(|place| place as u32 as usize).collect()
 }
 
-/// A value's place in descending order, by [`f32::total_cmp`], then by index: the smallest is the
+/// Sort key of a value: descending by [`f32::total_cmp`], then by index. The smallest key is the
 /// best. The lower half is the index.
 fn place(index: usize, value: f32) -> u64 {
     u64::from(descending(value)) << 32 | u64::from(token(index))
 }
 
-/// A number that is smaller for a larger value, in the order of [`f32::total_cmp`].
+/// Key that is smaller for a larger value, in the order of [`f32::total_cmp`].
 fn descending(value: f32) -> u32 {
     let bits = value.to_bits();
     let is_negative = (bits.cast_signed() >> 31).cast_unsigned();
-    // Bits below the sign count up with a negative number, and down with any other.
+    // The bits below the sign increase for negative numbers and decrease for others.
     bits ^ (!is_negative >> 1)
 }
 
-/// The `k` best places, sorted, in one pass: most blocks hold none.
+/// The `k` best keys, sorted, in one pass: most blocks contain none of them.
 fn best_places(values: &[f32], k: usize) -> Vec<u64> {
     let mut best: Vec<u64> = Vec::with_capacity(k + 1);
     for (block, values) in values.chunks(BLOCK).enumerate() {
@@ -151,7 +151,7 @@ fn best_places(values: &[f32], k: usize) -> Vec<u64> {
     best
 }
 
-/// The `k` best places, sorted, for any `k`.
+/// The `k` best keys, sorted, for any `k`.
 fn sorted_places(values: &[f32], k: usize) -> Vec<u64> {
     let places = values.iter().enumerate();
     let mut places: Vec<u64> = places.map(|(index, value)| place(index, *value)).collect();
@@ -163,7 +163,7 @@ fn sorted_places(values: &[f32], k: usize) -> Vec<u64> {
     places
 }
 
-/// An index of the vocabulary as a token id.
+/// Index in the vocabulary as a token id.
 pub(crate) fn token(index: usize) -> TokenId {
     TokenId::try_from(index).expect("a vocabulary has fewer than 2^32 tokens")
 }
@@ -197,7 +197,7 @@ mod tests {
     fn exp_is_exact_to_a_unit_in_the_last_place() {
         for x in negative_numbers() {
             let (found, exact) = (exp_of_negative(x), f64::from(x).exp());
-            // Subnormal results have the spacing of the smallest.
+            // Subnormal results are spaced like the smallest subnormal.
             let unit = (exact * f64::from(f32::EPSILON)).max(f64::from(f32::from_bits(1)));
             let error = (f64::from(found) - exact).abs() / unit;
             assert!(error < 1.0, "exp({x:?}) = {found:?}, not {exact:?}: {error}");
@@ -215,7 +215,7 @@ mod tests {
         assert!(exp_of_negative(f32::NAN).is_nan());
     }
 
-    /// Logits whose differences, and these divided by the temperature, are not rounded; what is left
+    /// Logits whose differences, also divided by the temperature, are exact. The remaining error
     /// comes from sums of 3,142 numbers in 32-bit floats.
     #[test]
     fn softmax_is_accurate_over_a_vocabulary() {
@@ -241,7 +241,7 @@ mod tests {
         softmax(&mut [], 1.0);
     }
 
-    /// Logits that are one or few units in the last place apart, the largest not the first.
+    /// Logits that differ by one or a few units in the last place; the largest is not the first.
     #[test]
     fn the_first_of_equal_probabilities_is_the_most_probable() {
         let mut rounded_together = 0;

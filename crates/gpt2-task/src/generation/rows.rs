@@ -6,26 +6,26 @@ use gpt2_tokenizer::TokenId;
 
 use crate::error::TaskError;
 
-/// One token as it is made.
+/// One generated token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenEvent {
-    /// Its row in the batch.
+    /// Row in the batch.
     pub row: usize,
-    /// Its position in the row, the start token and the prompt counted.
+    /// Position in the row, counting the start token and the prompt.
     pub position: usize,
-    /// The token.
+    /// Id of the token.
     pub token_id: TokenId,
 }
 
-/// Sees every token as it is made; `Break` ends the generation with what there is.
+/// Callback for every generated token. `Break` ends the generation and keeps the tokens so far.
 pub type OnToken<'a> = dyn FnMut(TokenEvent) -> ControlFlow<()> + 'a;
 
-/// Prompts, the tokens made after them, and the rules by which they end.
+/// Prompts, the tokens generated after them, and the rules by which they end.
 pub(crate) struct Rows<'a> {
     tokens: Vec<Vec<TokenId>>,
     prompt_lengths: Vec<usize>,
-    /// Position that is filled next, in every row.
+    /// Next position to fill, the same in every row.
     index: usize,
     vocabulary_size: usize,
     stop_token_ids: &'a [TokenId],
@@ -34,11 +34,12 @@ pub(crate) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Rows that are filled up to the end of the shortest prompt: longer ones are fed token by token.
+    /// Rows that are filled up to the end of the shortest prompt. The rest of longer prompts is fed
+    /// token by token.
     ///
     /// # Panics
     ///
-    /// If there is no row, or a prompt is empty.
+    /// If there are no rows, or a prompt is empty.
     pub(super) fn new(
         tokens: Vec<Vec<TokenId>>,
         prompt_lengths: Vec<usize>,
@@ -52,12 +53,12 @@ impl<'a> Rows<'a> {
         Self { tokens, prompt_lengths, index, vocabulary_size, stop_token_ids, on_token, cancelled }
     }
 
-    /// Position that is filled next.
+    /// Next position to fill.
     pub(super) fn index(&self) -> usize {
         self.index
     }
 
-    /// The rows, filled up to [`index`](Self::index), and with their prompts beyond it.
+    /// Rows, filled up to [`index`](Self::index). Longer prompts extend beyond it.
     pub(super) fn tokens(&self) -> &[Vec<TokenId>] {
         &self.tokens
     }
@@ -67,24 +68,25 @@ impl<'a> Rows<'a> {
         self.tokens.len()
     }
 
-    /// Positions of a row.
+    /// Number of positions in a row.
     pub(super) fn width(&self) -> usize {
         self.tokens[0].len()
     }
 
-    /// The token that a row has at a position because it belongs to its prompt.
+    /// Token of the row's prompt at a position. None after the end of the prompt.
     pub(super) fn prompt_token(&self, row: usize, position: usize) -> Option<TokenId> {
         (position < self.prompt_lengths[row]).then(|| self.tokens[row][position])
     }
 
-    /// Whether all rows are full or have a stop token of their own, or the caller has enough.
+    /// Whether all rows are full or have a stop token after their prompt, or the caller has ended
+    /// the generation.
     pub(super) fn is_done(&self) -> bool {
         self.cancelled
             || self.index >= self.width()
             || (0..self.count()).all(|row| self.stop_position(row).is_some())
     }
 
-    /// Writes a token for every row; a prompt's own tokens stay. Does not move on.
+    /// Writes a token for every row, but keeps prompt tokens. Does not advance the position.
     ///
     /// # Errors
     ///
@@ -100,19 +102,19 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// Moves on to the next position.
+    /// Advances to the next position.
     pub(super) fn advance(&mut self) {
         self.index += 1;
     }
 
-    /// Tells the caller about the tokens at the last position, which are final.
+    /// Reports the tokens at the last position, which are final, to the caller.
     pub(super) fn announce(&mut self) {
         for row in 0..self.count() {
             self.announce_token(row, self.index - 1);
         }
     }
 
-    /// Tells the caller about all tokens after the prompts.
+    /// Reports all tokens after the prompts to the caller.
     pub(super) fn announce_all(&mut self) {
         for row in 0..self.count() {
             for position in self.prompt_lengths[row]..self.index {
@@ -127,21 +129,22 @@ impl<'a> Rows<'a> {
         self.prompt_lengths = rows.iter().map(|&row| self.prompt_lengths[row]).collect();
     }
 
-    /// Real tokens of a row: up to its stop token, or all.
+    /// Number of real tokens in a row: up to and including its stop token, or all filled ones.
     pub(super) fn length(&self, row: usize) -> usize {
         let unfinished =
             if self.cancelled { self.index.max(self.prompt_lengths[row]) } else { self.width() };
         self.stop_position(row).map_or(unfinished, |position| position + 1)
     }
 
-    /// The rows themselves.
+    /// Returns the rows.
     pub(super) fn into_tokens(self) -> Vec<Vec<TokenId>> {
         self.tokens
     }
 
     /// Position of the first stop token after the prompt.
     ///
-    /// Only filled positions count: KerasHub takes padding for a stop token where both have one id.
+    /// Only filled positions count. KerasHub takes padding for a stop token if both have the same
+    /// id.
     fn stop_position(&self, row: usize) -> Option<usize> {
         let start = self.prompt_lengths[row];
         let made = self.tokens[row].get(start..self.index)?;

@@ -1,4 +1,4 @@
-//! The order of batches: which examples the n-th step of a training sees.
+//! Order of batches: the examples of each training step.
 
 use std::iter::Peekable;
 
@@ -10,26 +10,26 @@ use super::dataset::{BatchIterator, Dataset, TrainingData};
 use crate::error::TaskError;
 use crate::training_batch::TrainingBatch;
 
-/// How data are cut into batches and epochs.
+/// Rules by which data are divided into batches and epochs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BatchPlan {
     pub(crate) batch_size: usize,
-    /// Batches in an epoch; unset for all that the data have.
+    /// Batches in an epoch. None: until the data end.
     pub(crate) steps: Option<usize>,
-    /// Whether data that end before their steps begin anew.
+    /// Whether data that end before `steps` batches start again.
     pub(crate) repeat: bool,
-    /// From which the order follows; unset for the order of the data.
+    /// Seed of the order. None: the order of the data.
     pub(crate) seed: Option<u64>,
 }
 
-/// The batches of a training, from any epoch and batch on.
+/// Batches of a training, from any epoch and batch on.
 pub(crate) struct Batches<'a> {
     data: TrainingData<'a>,
     plan: BatchPlan,
-    /// The pass over a data set that the order below is for.
+    /// Pass over the dataset for which `order` is valid.
     pass: Option<usize>,
     order: Vec<usize>,
-    /// Iterator over data that are a stream, and the number of its next batch.
+    /// Iterator over streamed data, and the number of its next batch.
     stream: Option<(Peekable<BatchIterator<'a>>, usize)>,
 }
 
@@ -38,13 +38,13 @@ impl<'a> Batches<'a> {
         Self { data, plan, pass: None, order: Vec::new(), stream: None }
     }
 
-    /// Has the data come in the order of this seed, if they are shuffled at all.
+    /// Sets the seed of the order, if the data are shuffled.
     pub(crate) fn set_seed(&mut self, seed: u64) {
         self.plan.seed = self.plan.seed.map(|_| seed);
         self.pass = None;
     }
 
-    /// Batches in an epoch, where that is known beforehand.
+    /// Batches in an epoch. None if the number is not known in advance.
     pub(crate) fn steps_per_epoch(&self) -> Option<usize> {
         match (&self.data, self.plan.steps) {
             (_, Some(steps)) => Some(steps),
@@ -55,7 +55,7 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// A batch of an epoch, both counted from 0; none where the epoch has ended.
+    /// Batch of an epoch, both counted from 0. None after the end of the epoch.
     pub(crate) fn get(
         &mut self,
         epoch: usize,
@@ -68,7 +68,7 @@ impl<'a> Batches<'a> {
             TrainingData::Dataset(dataset) => self.of_dataset(&*dataset, epoch, batch),
             TrainingData::Batches(start) => self.of_stream(&*start, epoch, batch),
             TrainingData::Texts(_) | TrainingData::TextStream(_) => {
-                unreachable!("texts are made a data set or batches first")
+                unreachable!("texts are turned into a dataset or batches first")
             }
         }
     }
@@ -83,7 +83,7 @@ impl<'a> Batches<'a> {
         if per_pass == 0 {
             return Ok(None);
         }
-        // With a number of steps, an epoch goes on where the last one ended.
+        // With a number of steps, an epoch continues where the last one ended.
         let (pass, batch) = match self.plan.steps {
             Some(steps) => {
                 let all = epoch.saturating_mul(steps).saturating_add(batch);
@@ -122,7 +122,7 @@ impl<'a> Batches<'a> {
         let Some((stream, next)) = &mut self.stream else { return Ok(None) };
         loop {
             if stream.peek().is_none() && self.plan.steps.is_some() && self.plan.repeat {
-                // Data that end before their epoch begin anew.
+                // Data that end before their epoch start again.
                 *stream = start().peekable();
                 if stream.peek().is_none() {
                     return Ok(None);
@@ -138,7 +138,7 @@ impl<'a> Batches<'a> {
     }
 }
 
-/// The order of examples in a pass over the data: the same for the same seed and pass.
+/// Order of examples in a pass over the data. Equal for equal seeds and passes.
 fn order(examples: usize, seed: Option<u64>, pass: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..examples).collect();
     if let Some(seed) = seed {
@@ -159,7 +159,7 @@ mod tests {
         TrainingBatch::new(TokenBatch::unpadded(rows.clone()).unwrap(), rows).unwrap()
     }
 
-    /// The first ids of the rows of every batch of some epochs.
+    /// First ids of the rows in every batch of the first epochs.
     fn epochs(data: TrainingData<'_>, plan: BatchPlan, epochs: usize) -> Vec<Vec<Vec<u32>>> {
         let mut batches = Batches::new(data, plan);
         let mut epoch_of = |epoch| {

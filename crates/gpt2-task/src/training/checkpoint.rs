@@ -1,4 +1,4 @@
-//! All that a training needs to go on as if it had never been stopped.
+//! Checkpoint: the complete state of a training, to resume it as if it had not stopped.
 
 use std::collections::BTreeMap;
 
@@ -11,42 +11,42 @@ use super::state::FitState;
 use crate::causal_lm::Gpt2CausalLm;
 use crate::error::{BoxError, TaskError};
 
-/// The state of a training between two steps.
+/// State of a training between two steps.
 #[derive(Debug, Clone, Default)]
 pub struct TrainingCheckpoint {
     /// Settings, counters, positions and sums.
     pub state: Value,
-    /// Weights (`weights/…`), the optimizer's moments (`optimizer/…`) and what callbacks keep
-    /// (`callbacks/…`), each as a flat tensor.
+    /// Flat tensors: weights (`weights/…`), the optimizer's moments (`optimizer/…`) and the state
+    /// of callbacks (`callbacks/…`).
     pub tensors: BTreeMap<String, Tensor<1>>,
 }
 
-/// Place of the last checkpoint of `fit`. `gpt2-presets` has one in a folder.
+/// Store of the last checkpoint of `fit`. `gpt2-presets` has one that uses a folder.
 pub trait CheckpointStore {
-    /// Replaces the last checkpoint by this one, whole or not at all.
+    /// Replaces the last checkpoint with this one, completely or not at all.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being written; the last one is then as it was.
+    /// Failures to write. The last checkpoint is unchanged then.
     fn save(&mut self, checkpoint: &TrainingCheckpoint) -> Result<(), BoxError>;
 
-    /// The last checkpoint, if there is one, with its tensors on `device`.
+    /// Loads the last checkpoint, with its tensors on `device`. None if there is none.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being read.
+    /// Failures to read.
     fn load(&mut self, device: &Device) -> Result<Option<TrainingCheckpoint>, BoxError>;
 
-    /// Removes the last checkpoint: the training has ended.
+    /// Removes the last checkpoint after the end of the training.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being removed.
+    /// Failures to remove it.
     fn clear(&mut self) -> Result<(), BoxError>;
 }
 
 impl TrainingCheckpoint {
-    /// The state of a training.
+    /// Takes the state of a training.
     pub(crate) fn of(
         model: &Gpt2CausalLm,
         settings: &Value,
@@ -87,13 +87,13 @@ impl TrainingCheckpoint {
         Self { state, tensors }
     }
 
-    /// Puts a model, its optimizer and the callbacks into this state, and says how far the
-    /// training is.
+    /// Restores a model, its optimizer and the callbacks to this state, and returns the progress of
+    /// the training.
     ///
     /// # Errors
     ///
-    /// [`TaskError::ResumeMismatch`] for another model, optimizer, data or settings; nothing has
-    /// changed then.
+    /// [`TaskError::ResumeMismatch`] for another model, optimizer, other data or settings. Nothing
+    /// is changed then.
     pub(crate) fn restore(
         mut self,
         model: &mut Gpt2CausalLm,
@@ -147,7 +147,7 @@ impl TrainingCheckpoint {
         Ok(restored)
     }
 
-    /// The model with the tensors under a prefix.
+    /// Model with the tensors under a prefix as its weights.
     fn weights(&mut self, prefix: &str, like: &Gpt2Backbone) -> Result<Gpt2Backbone, TaskError> {
         try_update_parameters(like.clone(), |path, _, old| {
             let name = format!("{prefix}/{path}");
@@ -164,11 +164,11 @@ fn mismatch(what: String) -> TaskError {
     TaskError::ResumeMismatch { what }
 }
 
-/// Names all settings that differ.
+/// Lists all settings that differ.
 fn compare(stored: &Value, present: &Value) -> Result<(), TaskError> {
     let mut changes = Vec::new();
     for (name, present) in present.as_object().into_iter().flatten() {
-        // What was left to chance then is taken from the checkpoint.
+        // A random seed is taken from the checkpoint.
         let chance = name == "seed" && present.is_null();
         if !chance {
             differences(name, &stored[name], present, &mut changes);

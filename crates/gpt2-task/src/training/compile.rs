@@ -1,4 +1,4 @@
-//! Settings of `compile`: how a model generates, and how it is trained.
+//! Settings of `compile`: generation and training of a model.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,10 +16,10 @@ use crate::generation::samplers::config::SamplerConfig;
 use crate::generation::samplers::sampler::SearchStrategy;
 use crate::generation::samplers::top_k::TopKSampler;
 
-/// The float type of products and activations; weights stay 32-bit floats.
+/// Float type of products and activations. Weights are always 32-bit floats.
 ///
-/// Normalisations, the softmax of the loss and the optimizer compute in 32-bit floats always, as
-/// under Keras' policies of these names.
+/// Normalisations, the softmax of the loss and the optimizer always compute in 32-bit floats, as
+/// with Keras' policies of these names.
 ///
 /// ```
 /// use gpt2_task::Precision;
@@ -35,9 +35,10 @@ pub enum Precision {
     /// 32-bit floats throughout.
     #[default]
     Float32,
-    /// bfloat16.
+    /// bfloat16 for products and activations.
     MixedBfloat16,
-    /// float16, with a dynamic loss scale unless the optimizer has one.
+    /// float16 for products and activations, with a dynamic loss scale unless the optimizer has a
+    /// scale.
     MixedFloat16,
 }
 
@@ -63,7 +64,7 @@ impl FromStr for Precision {
 }
 
 impl Precision {
-    /// The precision whose products and activations have this float type.
+    /// Precision with this float type for products and activations.
     pub fn mixed(dtype: WeightDtype) -> Self {
         match dtype {
             WeightDtype::F32 => Self::Float32,
@@ -81,7 +82,7 @@ impl Precision {
     }
 }
 
-/// KerasHub's arguments of `compile`, and its defaults: Adam with a learning rate of 2e-5, the
+/// Arguments of KerasHub's `compile`, with its defaults: Adam with a learning rate of 2e-5, the
 /// cross-entropy of the next token, its accuracy, and the sampler `top_k`.
 ///
 /// ```
@@ -97,7 +98,7 @@ impl Precision {
 ///         .with_weighted_metrics([Metric::SparseCategoricalAccuracy, Metric::Perplexity])
 ///         .with_sampler(GreedySampler::new()),
 /// )?;
-/// // A sampler alone, also as text, leaves the rest at its defaults.
+/// // Only a sampler, also as text: everything else has its default.
 /// model.compile(GreedySampler::new())?;
 /// model.compile("top_k:k=3")?;
 /// # Ok::<(), gpt2_task::TaskError>(())
@@ -107,14 +108,14 @@ pub struct CompileOptions {
     pub(crate) training: TrainingSetup,
 }
 
-/// The part of [`CompileOptions`] that training needs.
+/// Part of [`CompileOptions`] for training.
 pub(crate) struct TrainingSetup {
     pub(crate) optimizer: Optimizer,
     pub(crate) loss: SparseCategoricalCrossentropy,
     pub(crate) weighted_metrics: Vec<Metric>,
     pub(crate) gradient_checkpointing: bool,
     pub(crate) precision: Precision,
-    /// From which dropout follows in `train_on_batch`.
+    /// Seed of dropout in `train_on_batch`.
     pub(crate) seed: u64,
 }
 
@@ -132,7 +133,7 @@ impl CompileOptions {
         Self { sampler: None, training }
     }
 
-    /// Sets how gradients change the weights.
+    /// Sets the optimizer, which updates the weights.
     #[must_use]
     pub fn with_optimizer(mut self, optimizer: Optimizer) -> Self {
         self.training.optimizer = optimizer;
@@ -146,36 +147,38 @@ impl CompileOptions {
         self
     }
 
-    /// Sets what is measured besides the loss.
+    /// Sets the metrics that are computed besides the loss.
     #[must_use]
     pub fn with_weighted_metrics(mut self, metrics: impl IntoIterator<Item = Metric>) -> Self {
         self.training.weighted_metrics = metrics.into_iter().collect();
         self
     }
 
-    /// Sets how generation chooses tokens.
+    /// Sets the sampler of generation.
     #[must_use]
     pub fn with_sampler(mut self, sampler: impl SearchStrategy + 'static) -> Self {
         self.sampler = Some(Box::new(sampler));
         self
     }
 
-    /// Whether a training step keeps only the inputs of the layers, and computes each layer again
-    /// on the way back: less memory, a third more time, the same numbers.
+    /// Sets whether a training step keeps only the inputs of the layers, and recomputes each layer
+    /// in the backward pass. This takes less memory and a third more time; the results are the
+    /// same. Default: false.
     #[must_use]
     pub fn with_gradient_checkpointing(mut self, gradient_checkpointing: bool) -> Self {
         self.training.gradient_checkpointing = gradient_checkpointing;
         self
     }
 
-    /// Sets the float type of products and activations in training.
+    /// Sets the float type of products and activations in training. Default:
+    /// [`Precision::Float32`].
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.training.precision = precision;
         self
     }
 
-    /// Sets from which dropout follows in `train_on_batch`: a random seed unless set. `fit` has
+    /// Sets the seed of dropout in `train_on_batch`. Default: a random seed. `fit` has
     /// [a seed of its own](crate::FitOptions::with_seed).
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
@@ -183,13 +186,13 @@ impl CompileOptions {
         self
     }
 
-    /// The sampler, for a vocabulary of this size, and the rest.
+    /// Returns the sampler, for a vocabulary of this size, and the training setup.
     pub(crate) fn into_parts(
         mut self,
         vocabulary_size: usize,
     ) -> (Box<dyn SearchStrategy>, TrainingSetup) {
         let sampler = self.sampler.unwrap_or_else(|| {
-            // A vocabulary of fewer than five tokens has no five best.
+            // A vocabulary may have fewer than the default k tokens.
             Box::new(TopKSampler::new(TopKSampler::default().k.min(vocabulary_size)))
         });
         if self.training.precision == Precision::MixedFloat16 {
@@ -205,15 +208,15 @@ impl Default for CompileOptions {
     }
 }
 
-/// Argument of [`Gpt2CausalLm::compile`](crate::Gpt2CausalLm::compile): [`CompileOptions`], or a
-/// sampler for the defaults, as a value, a [`SamplerConfig`], or text as
-/// [`samplers::get`](crate::samplers::get) takes it.
+/// Argument of [`Gpt2CausalLm::compile`](crate::Gpt2CausalLm::compile): [`CompileOptions`], or only
+/// a sampler, with defaults for everything else. A sampler is a value, a [`SamplerConfig`], or text
+/// for [`samplers::get`](crate::samplers::get).
 pub trait IntoCompileOptions {
-    /// The options.
+    /// Converts the argument to options.
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidSampler`] for a text that names no sampler.
+    /// [`TaskError::InvalidSampler`] for a text that is not a sampler.
     fn into_compile_options(self) -> Result<CompileOptions, TaskError>;
 }
 

@@ -9,9 +9,9 @@ use crate::error::TaskError;
 use crate::fingerprint::Fingerprint;
 use crate::training_batch::TrainingBatch;
 
-/// Examples that can be asked for in any order, so that they can be shuffled, split and resumed.
+/// Examples with random access, so that they can be shuffled, split and resumed.
 ///
-/// The examples need not be in memory: a batch is made when it is asked for.
+/// The examples need not be in memory: a batch is made on demand.
 pub trait Dataset: Send + Sync {
     /// Number of examples.
     fn len(&self) -> usize;
@@ -21,20 +21,20 @@ pub trait Dataset: Send + Sync {
         self.len() == 0
     }
 
-    /// The examples with these indices, all below [`len`](Self::len), as one batch.
+    /// Batch of the examples with these indices, all below [`len`](Self::len).
     ///
     /// # Errors
     ///
-    /// Whatever keeps the examples from being read or tokenized.
+    /// Failures to read or tokenize the examples.
     fn batch(&self, indices: &[usize]) -> Result<TrainingBatch, TaskError>;
 
-    /// Text that tells this data from other data, so that a resumed training can refuse the wrong one.
+    /// Text that identifies the data, so that a resumed training can reject other data.
     fn fingerprint(&self) -> String {
         format!("{} examples", self.len())
     }
 }
 
-/// Texts, tokenized and packed batch by batch.
+/// Texts that are tokenized and packed batch by batch.
 pub(crate) struct TextDataset<'a> {
     texts: Vec<Cow<'a, str>>,
     preprocessor: Gpt2CausalLmPreprocessor,
@@ -58,7 +58,7 @@ impl Dataset for TextDataset<'_> {
     }
 }
 
-/// The rows of one large batch are examples too.
+/// The rows of one large batch are examples.
 impl Dataset for TrainingBatch {
     fn len(&self) -> usize {
         self.batch_size()
@@ -91,7 +91,7 @@ impl<D: Dataset + ?Sized> Dataset for &D {
     }
 }
 
-/// Some examples of another dataset: a validation split.
+/// Some examples of another dataset, such as a validation split.
 pub(crate) struct Subset<'a> {
     pub(crate) whole: Arc<dyn Dataset + 'a>,
     pub(crate) start: usize,
@@ -113,10 +113,10 @@ impl Dataset for Subset<'_> {
     }
 }
 
-/// Batches in the order in which they come.
+/// Iterator over batches.
 pub type BatchIterator<'a> = Box<dyn Iterator<Item = Result<TrainingBatch, TaskError>> + 'a>;
 
-/// Texts in the order in which they come.
+/// Iterator over texts.
 pub type TextIterator<'a> = Box<dyn Iterator<Item = Cow<'a, str>> + 'a>;
 
 /// Data of `fit`, `evaluate` and `predict_batches`.
@@ -140,12 +140,13 @@ pub type TextIterator<'a> = Box<dyn Iterator<Item = Cow<'a, str>> + 'a>;
 pub enum TrainingData<'a> {
     /// Texts, for a model with a preprocessor.
     Texts(Vec<Cow<'a, str>>),
-    /// Texts from an iterator, for a model with a preprocessor; called at the beginning, and again
-    /// when the iterator ends.
+    /// Texts from an iterator, for a model with a preprocessor. The function is called for every
+    /// epoch, or with `steps_per_epoch` when the iterator ends.
     TextStream(Arc<dyn Fn() -> TextIterator<'a> + 'a>),
     /// Examples by index.
     Dataset(Arc<dyn Dataset + 'a>),
-    /// Ready-made batches; called at the beginning, and again when the iterator ends.
+    /// Ready-made batches. The function is called for every epoch, or with `steps_per_epoch` when
+    /// the iterator ends.
     Batches(Arc<dyn Fn() -> BatchIterator<'a> + 'a>),
 }
 
@@ -155,10 +156,11 @@ impl<'a> TrainingData<'a> {
         Self::Dataset(Arc::new(dataset))
     }
 
-    /// Texts from an iterator, which `start` begins anew for every epoch. They are tokenized when their
-    /// batch is asked for.
+    /// Texts from an iterator, tokenized batch by batch on demand. `start` returns a new iterator
+    /// for every epoch, or with [`with_steps_per_epoch`](crate::FitOptions::with_steps_per_epoch)
+    /// when the last one ends.
     ///
-    /// They come in the iterator's order: nothing is shuffled or split.
+    /// They keep the iterator's order: nothing is shuffled or split.
     pub fn texts<I>(start: impl Fn() -> I + 'a) -> Self
     where
         I: IntoIterator<Item: Into<Cow<'a, str>> + 'a>,
@@ -167,9 +169,10 @@ impl<'a> TrainingData<'a> {
         Self::TextStream(Arc::new(move || Box::new(start().into_iter().map(Into::into))))
     }
 
-    /// Batches from an iterator, which `start` begins anew for every epoch.
+    /// Batches from an iterator. `start` returns a new iterator for every epoch, or with
+    /// [`with_steps_per_epoch`](crate::FitOptions::with_steps_per_epoch) when the last one ends.
     ///
-    /// They come in the iterator's order: nothing is shuffled, split or cut into other batches.
+    /// They keep the iterator's order: nothing is shuffled, split or regrouped.
     pub fn batches<I>(start: impl Fn() -> I + 'a) -> Self
     where
         I: IntoIterator<Item = Result<TrainingBatch, TaskError>>,
@@ -178,8 +181,8 @@ impl<'a> TrainingData<'a> {
         Self::Batches(Arc::new(move || Box::new(start().into_iter())))
     }
 
-    /// The examples, or the batches where there are no examples. Texts of an iterator are cut into
-    /// batches of `batch_size`.
+    /// Converts texts to a dataset, or texts of an iterator to batches of `batch_size`. Other data
+    /// stay unchanged.
     pub(crate) fn resolve(
         self,
         preprocessor: Option<&Gpt2CausalLmPreprocessor>,

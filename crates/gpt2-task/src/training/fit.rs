@@ -54,12 +54,12 @@ impl Gpt2CausalLm {
 
     /// Loss and metrics on texts, token ids or batches, without dropout: Keras' `evaluate`.
     ///
-    /// `batch_size` is 32 in Keras; `steps` is the number of batches that are looked at, all
-    /// without it.
+    /// `batch_size` is 32 in Keras. `steps` limits the number of batches; None evaluates all of
+    /// them.
     ///
     /// # Errors
     ///
-    /// As [`fit`](Self::fit).
+    /// Those of [`fit`](Self::fit).
     pub fn evaluate<'a>(
         &self,
         data: impl Into<TrainingData<'a>>,
@@ -92,7 +92,7 @@ impl Gpt2CausalLm {
         Ok(sums.logs(&self.training_setup().weighted_metrics, prefix))
     }
 
-    /// Data to train on, and data to validate on.
+    /// Splits data into training and validation data.
     fn split<'a>(
         &self,
         data: TrainingData<'a>,

@@ -1,4 +1,4 @@
-//! The arguments of `fit` and `evaluate`.
+//! Arguments of `fit`.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::callbacks::callback::Callback;
 use super::checkpoint::CheckpointStore;
 use super::dataset::TrainingData;
 
-/// Keras' arguments of `fit`, with its defaults (`keras/src/trainers/trainer.py`).
+/// Arguments of Keras' `fit`, with its defaults (`keras/src/trainers/trainer.py`).
 pub struct FitOptions<'a> {
     pub(crate) batch_size: usize,
     pub(crate) epochs: usize,
@@ -26,19 +26,19 @@ pub struct FitOptions<'a> {
     pub(crate) backup: Option<Backup<'a>>,
 }
 
-/// After which epochs the validation data are looked at.
+/// Epochs after which the model is validated. Default: every epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValidationFreq {
-    /// After every so many epochs.
+    /// After every n-th epoch.
     Every(usize),
     /// After these epochs, counted from 1.
     Epochs(Vec<usize>),
 }
 
-/// Place in which a training keeps what it needs to go on after an interruption.
+/// Store for the checkpoints of a training, and when they are written.
 pub(crate) struct Backup<'a> {
     pub(crate) store: &'a mut dyn CheckpointStore,
-    /// Batches between two checkpoints; unset for the ends of epochs only.
+    /// Batches between two checkpoints. None: only at the end of an epoch.
     pub(crate) save_freq: Option<usize>,
     pub(crate) delete_checkpoint: bool,
 }
@@ -64,104 +64,110 @@ impl<'a> FitOptions<'a> {
         }
     }
 
-    /// Rows of a batch; ready-made batches keep theirs.
+    /// Sets the rows in a batch. Ready-made batches keep theirs. Default: 32.
     #[must_use]
     pub fn with_batch_size(mut self, batch_size: usize) -> Self {
         self.batch_size = batch_size;
         self
     }
 
-    /// The epoch before which the training ends.
+    /// Sets the number of the epoch before which the training ends. Default: 1.
     #[must_use]
     pub fn with_epochs(mut self, epochs: usize) -> Self {
         self.epochs = epochs;
         self
     }
 
-    /// The epoch with which the training begins, counted from 0.
+    /// Sets the first epoch, counted from 0. Default: 0.
     #[must_use]
     pub fn with_initial_epoch(mut self, initial_epoch: usize) -> Self {
         self.initial_epoch = initial_epoch;
         self
     }
 
-    /// Whether the examples are in another order in every epoch. KerasHub ignores this for a model
-    /// with preprocessor, and keeps the order.
+    /// Sets whether every epoch has another order of the examples. KerasHub ignores this for a
+    /// model with a preprocessor, and keeps the order. Default: true.
     #[must_use]
     pub fn with_shuffle(mut self, shuffle: bool) -> Self {
         self.shuffle = shuffle;
         self
     }
 
-    /// From which the order of examples and the dropout follow; a random one unless it is set.
+    /// Sets the seed of the order of examples and of dropout. Default: a random seed.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Batches in an epoch, where it is not to end with the data. Data that end earlier begin anew.
+    /// Sets the number of batches in an epoch. Data that end earlier start again. Default: until
+    /// the data end.
     #[must_use]
     pub fn with_steps_per_epoch(mut self, steps_per_epoch: usize) -> Self {
         self.steps_per_epoch = Some(steps_per_epoch);
         self
     }
 
-    /// Sets the data on which the model is evaluated after an epoch; replaces a validation split.
+    /// Sets the validation data. Replaces a validation split. Default: none.
     #[must_use]
     pub fn with_validation_data(mut self, data: impl Into<TrainingData<'a>>) -> Self {
         self.validation_data = Some(data.into());
         self
     }
 
-    /// The share of the examples, from their end and before shuffling, that is for validation only.
+    /// Sets the share of the examples for validation, taken from their end before shuffling.
+    /// Default: 0.
     #[must_use]
     pub fn with_validation_split(mut self, validation_split: f64) -> Self {
         self.validation_split = validation_split;
         self
     }
 
-    /// After which epochs the validation data are looked at.
+    /// Sets the epochs after which the model is validated. Default: every epoch.
     #[must_use]
     pub fn with_validation_freq(mut self, validation_freq: ValidationFreq) -> Self {
         self.validation_freq = validation_freq;
         self
     }
 
-    /// Rows of a validation batch; those of a training batch unless it is set.
+    /// Sets the rows in a validation batch. Default: those of a training batch.
     #[must_use]
     pub fn with_validation_batch_size(mut self, validation_batch_size: usize) -> Self {
         self.validation_batch_size = Some(validation_batch_size);
         self
     }
 
-    /// Batches that a validation looks at; all unless it is set.
+    /// Sets the number of batches in a validation. Default: all.
     #[must_use]
     pub fn with_validation_steps(mut self, validation_steps: usize) -> Self {
         self.validation_steps = Some(validation_steps);
         self
     }
 
-    /// Factors of the weights of targets, by token id; 1 for those that are not listed.
+    /// Sets factors of the targets' weights by token id. Ids without a factor have 1. Default:
+    /// none.
     ///
-    /// In KerasHub `class_weight` cannot be used with a language model.
+    /// KerasHub does not support `class_weight` for language models.
     #[must_use]
     pub fn with_class_weight(mut self, class_weight: BTreeMap<TokenId, f32>) -> Self {
         self.class_weight = Some(class_weight);
         self
     }
 
-    /// Has a callback called, after those that were given before.
+    /// Adds a callback, which is called after those added before.
     #[must_use]
     pub fn with_callback(mut self, callback: &'a mut dyn Callback) -> Self {
         self.callbacks.push(callback);
         self
     }
 
-    /// Keeps a checkpoint in `store` after every epoch, and every `save_freq` batches if that is
-    /// given. If the store holds one already, the training goes on from there, as if it had never
-    /// been stopped; at its end the checkpoint is removed (`keras/src/callbacks/backup_and_restore.py`,
-    /// which keeps neither the order of the data nor random states).
+    /// Sets the store of checkpoints. One is written after every epoch, and with `save_freq` also
+    /// after that number of batches.
+    ///
+    /// If the store has a checkpoint already, the training resumes from it as if it had not
+    /// stopped. At the end of the training the checkpoint is removed.
+    /// (`keras/src/callbacks/backup_and_restore.py` keeps neither the order of the data nor random
+    /// states.)
     #[must_use]
     pub fn with_backup(
         mut self,
@@ -172,8 +178,8 @@ impl<'a> FitOptions<'a> {
         self
     }
 
-    /// Whether the checkpoint is removed at the end of the training: yes, unless told otherwise.
-    /// Call it behind [`with_backup`](Self::with_backup).
+    /// Sets whether the checkpoint is removed at the end of the training. Call this after
+    /// [`with_backup`](Self::with_backup). Default: true.
     #[must_use]
     pub fn with_delete_checkpoint(mut self, delete_checkpoint: bool) -> Self {
         if let Some(backup) = &mut self.backup {
@@ -190,7 +196,7 @@ impl Default for FitOptions<'_> {
 }
 
 impl ValidationFreq {
-    /// Whether an epoch, counted from 0, is followed by a validation.
+    /// Whether a validation follows an epoch, counted from 0.
     pub(crate) fn includes(&self, epoch: usize) -> bool {
         match self {
             Self::Every(epochs) => (epoch + 1).is_multiple_of(*epochs),

@@ -1,25 +1,25 @@
-//! Result of `fit`: every number of every epoch.
+//! Result of `fit`: the loss and metrics of every epoch.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::logs::Logs;
 
-/// The numbers of every epoch, as Keras' `History`.
+/// Loss and metrics of every epoch, like Keras' `History`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
-    /// The epochs that ran, counted from 0.
+    /// Epochs that ran, from 0.
     pub epoch: Vec<usize>,
-    /// Names, each with its value in the epochs that had it, in order.
+    /// Names, each with its values in the epochs that have it, in order.
     #[serde(deserialize_with = "numbers_or_nan")]
     pub history: Vec<(String, Vec<f64>)>,
 }
 
-/// JSON knows neither NaN nor infinities, and has null for them.
+/// Reads a number, or NaN from null: JSON has neither NaN nor infinities.
 pub(crate) fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
-/// The same for all numbers of a history.
+/// Reads the numbers of a history with [`number_or_nan`].
 fn numbers_or_nan<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<(String, Vec<f64>)>, D::Error> {
@@ -31,7 +31,7 @@ fn numbers_or_nan<'de, D: Deserializer<'de>>(
 }
 
 impl History {
-    /// The values under a name: `loss`, `val_loss`, ….
+    /// Values with this name: `loss`, `val_loss`, ….
     pub fn get(&self, name: &str) -> Option<&[f64]> {
         self.history.iter().find(|(key, _)| key == name).map(|(_, values)| values.as_slice())
     }

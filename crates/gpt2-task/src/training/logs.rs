@@ -1,4 +1,4 @@
-//! Named numbers, in the order in which they are shown.
+//! Named numbers in display order.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 pub struct Logs(Vec<(String, f64)>);
 
 impl Logs {
-    /// The number under a name.
+    /// Number with this name.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    /// Sets the number under a name; a new one comes last.
+    /// Sets the number with this name. A new name comes last.
     pub fn set(&mut self, name: impl Into<String>, value: f64) {
         let name = name.into();
         match self.0.iter_mut().find(|(key, _)| *key == name) {
@@ -21,7 +21,7 @@ impl Logs {
         }
     }
 
-    /// Names and numbers, in order.
+    /// Names and numbers in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(name, value)| (name.as_str(), *value))
     }

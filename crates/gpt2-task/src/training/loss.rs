@@ -1,4 +1,4 @@
-//! The loss at the head of the model, with its gradients.
+//! Loss at the head of the model, and its gradients.
 
 use burn::tensor::{DType, Tensor};
 use gpt2_backbone::{OutputWeights, PendingRead, start_read};
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TaskError;
 
-/// The cross-entropy of the next token, from logits
-/// (`keras/src/losses/losses.py`, `SparseCategoricalCrossentropy(from_logits=True)`).
+/// Cross-entropy of the next token, from logits (`keras/src/losses/losses.py`,
+/// `SparseCategoricalCrossentropy(from_logits=True)`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SparseCategoricalCrossentropy {
-    /// Divisor of the weighted sum of a batch.
+    /// Divisor of the weighted sum over a batch.
     pub reduction: Reduction,
 }
 
@@ -21,61 +21,61 @@ pub struct SparseCategoricalCrossentropy {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
-    /// All positions, padding included: Keras' default.
+    /// Number of all positions, including padding: Keras' default.
     #[default]
     SumOverBatchSize,
-    /// The sum of the weights, so that padding has no influence: the transformers library's way,
-    /// and Keras' `mean_with_sample_weight`.
+    /// Sum of the weights, so that padding has no influence, as in the transformers library and
+    /// Keras' `mean_with_sample_weight`.
     MeanWithSampleWeight,
-    /// Nothing.
+    /// 1: the weighted sum itself.
     Sum,
 }
 
 impl SparseCategoricalCrossentropy {
-    /// A loss with this reduction.
+    /// Loss with this reduction.
     pub fn new(reduction: Reduction) -> Self {
         Self { reduction }
     }
 
-    /// The factor of the weighted sum.
+    /// Factor of the weighted sum.
     fn factor(self, weights: &[f32]) -> f32 {
         let divisor = match self.reduction {
             Reduction::SumOverBatchSize => weights.len() as f32,
             Reduction::MeanWithSampleWeight => weights.iter().sum(),
             Reduction::Sum => 1.0,
         };
-        // Without any weight there is no loss, and nothing to divide.
+        // If all weights are 0, so is the loss: avoid a division by 0.
         if divisor > 0.0 { 1.0 / divisor } else { 0.0 }
     }
 }
 
 /// Result of the head for a batch.
 pub(crate) struct HeadOutput {
-    /// The losses, which are on their way here.
+    /// Losses that are still being read.
     pub(crate) losses: PendingLosses,
-    /// Gradients, if they were asked for.
+    /// Gradients, if they were requested.
     pub(crate) gradients: Option<HeadGradients>,
 }
 
-/// Losses that are read while the device goes on: a step of training need not wait for its loss.
+/// Losses that are read while the device continues: a training step need not wait for its loss.
 pub(crate) struct PendingLosses {
     losses: PendingRead,
     best: PendingRead,
     factor: f32,
 }
 
-/// The losses of a batch.
+/// Losses of a batch.
 pub(crate) struct Losses {
-    /// The loss of the batch.
+    /// Loss of the batch.
     pub(crate) loss: f64,
-    /// The cross-entropy at each position.
+    /// Cross-entropy at each position.
     pub(crate) losses: Vec<f32>,
-    /// Whether the most probable token is the target, at each position.
+    /// Whether the target is the most probable token, at each position.
     pub(crate) hits: Vec<bool>,
 }
 
 impl PendingLosses {
-    /// The losses, or what has gone wrong on the device.
+    /// Waits for the losses. Returns the device's error if reading fails.
     pub(crate) fn wait(self, targets: &Targets<'_>) -> Result<Losses, TaskError> {
         let losses: Vec<f32> = self.losses.wait()?.iter::<f32>().collect();
         let best = self.best.wait()?;
@@ -90,11 +90,11 @@ impl PendingLosses {
 pub(crate) struct HeadGradients {
     /// Gradient of the hidden states.
     pub(crate) hidden: Tensor<3>,
-    /// Path and gradient of the output layer's parameter, if it is trained; flat.
+    /// Path and flat gradient of the output layer's parameter. None unless it is trained.
     pub(crate) table: Option<(&'static str, Tensor<1>)>,
 }
 
-/// The targets of a batch, flat.
+/// Targets of a batch, flat.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Targets<'a> {
     pub(crate) ids: &'a [TokenId],
@@ -104,7 +104,7 @@ pub(crate) struct Targets<'a> {
 /// Gradients to compute.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct GradientRequest {
-    /// Factor of the loss that is differentiated.
+    /// Factor of the loss before differentiation.
     pub(crate) loss_scale: f64,
     /// Whether the output layer is trained.
     pub(crate) table: bool,

@@ -1,23 +1,22 @@
-//! Numbers that tell how good a model is: sums over batches.
+//! Metrics: sums over batches.
 
 use serde::{Deserialize, Serialize};
 
 use super::logs::Logs;
 
-/// Quantity that is measured besides the loss; every target counts by its weight.
+/// Metric that is computed besides the loss. Every target counts by its weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Metric {
-    /// The share of targets that are the most probable token
-    /// (`keras/src/metrics/accuracy_metrics.py`).
+    /// Share of targets that are the most probable token (`keras/src/metrics/accuracy_metrics.py`).
     SparseCategoricalAccuracy,
-    /// The exponential of the mean cross-entropy (`keras_hub/src/metrics/perplexity.py`).
+    /// Exponential of the mean cross-entropy (`keras_hub/src/metrics/perplexity.py`).
     Perplexity,
 }
 
 impl Metric {
-    /// Its name in the logs.
+    /// Name in the logs.
     pub fn name(self) -> &'static str {
         match self {
             Self::SparseCategoricalAccuracy => "sparse_categorical_accuracy",
@@ -26,7 +25,7 @@ impl Metric {
     }
 }
 
-/// One batch, measured.
+/// Losses and hits of one batch.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct BatchOutcome {
     pub(crate) rows: usize,
@@ -39,7 +38,7 @@ pub(crate) struct BatchOutcome {
 /// Sums over the batches of an epoch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct MetricSums {
-    /// Keras weighs the loss of a batch by its number of rows.
+    /// Sum of the batches' losses, weighted by their number of rows as in Keras.
     loss: f64,
     rows: f64,
     hits: f64,
@@ -53,7 +52,7 @@ impl MetricSums {
         self.rows += batch.rows as f64;
         for ((&weight, &hit), &loss) in batch.weights.iter().zip(&batch.hits).zip(&batch.losses) {
             let weight = f64::from(weight);
-            // What does not count must not spoil the sum by being infinite.
+            // A target with weight 0 must not add an infinite loss.
             if weight > 0.0 {
                 self.hits += if hit { weight } else { 0.0 };
                 self.cross_entropy += weight * f64::from(loss);
@@ -62,7 +61,7 @@ impl MetricSums {
         }
     }
 
-    /// Loss and metrics of all batches so far, each name behind `prefix`.
+    /// Loss and metrics of all batches so far, with `prefix` before each name.
     pub(crate) fn logs(&self, metrics: &[Metric], prefix: &str) -> Logs {
         let mean = |sum: f64, count: f64| if count > 0.0 { sum / count } else { 0.0 };
         let mut logs = Logs::default();
@@ -70,7 +69,7 @@ impl MetricSums {
         for metric in metrics {
             let value = match metric {
                 Metric::SparseCategoricalAccuracy => mean(self.hits, self.weight),
-                // As KerasHub, 0 where nothing was weighed.
+                // As in KerasHub, 0 if the sum of the weights is 0.
                 Metric::Perplexity if self.weight == 0.0 => 0.0,
                 Metric::Perplexity => mean(self.cross_entropy, self.weight).exp(),
             };

@@ -1,4 +1,4 @@
-//! Training: data to batches, batches to gradients, gradients to better weights.
+//! Training: batches from data, gradients from batches, updated weights from gradients.
 
 pub(crate) mod batches;
 pub mod callbacks;

@@ -1,4 +1,4 @@
-//! A training under way: epochs, batches, validation, callbacks, checkpoints
+//! Loop of a training: epochs, batches, validation, callbacks, checkpoints
 //! (`keras/src/backend/jax/trainer.py`).
 
 use std::collections::BTreeMap;
@@ -20,14 +20,14 @@ use crate::causal_lm::Gpt2CausalLm;
 use crate::error::{BoxError, TaskError};
 use crate::training_batch::TrainingBatch;
 
-/// Data that are evaluated after an epoch.
+/// Validation data and their settings.
 pub(super) struct Validation<'a> {
     pub(super) data: TrainingData<'a>,
     pub(super) plan: BatchPlan,
     pub(super) freq: ValidationFreq,
 }
 
-/// A training under way.
+/// Running training.
 pub(super) struct Run<'m, 'a> {
     trainer: Trainer<'m>,
     batches: Batches<'a>,
@@ -85,7 +85,7 @@ impl<'m, 'a> Run<'m, 'a> {
         })
     }
 
-    /// Goes on from the store's checkpoint, if there is one.
+    /// Resumes from the store's checkpoint, if there is one.
     pub(super) fn resume(&mut self) -> Result<(), TaskError> {
         let Some(backup) = &mut self.backup else { return Ok(()) };
         let device = self.trainer.model.backbone().device();
@@ -155,7 +155,7 @@ impl<'m, 'a> Run<'m, 'a> {
         if self.state.epoch < self.trainer.epochs { self.check_interruption() } else { Ok(()) }
     }
 
-    /// Ends a training that a callback has interrupted, unless it is at its end.
+    /// Ends an interrupted training with an error, unless it is complete.
     fn check_interruption(&self) -> Result<(), TaskError> {
         if !self.trainer.interrupted || self.trainer.stop {
             return Ok(());
@@ -230,7 +230,7 @@ impl<'m, 'a> Run<'m, 'a> {
     }
 }
 
-/// Settings that a resumed training must share, by the names that the user knows.
+/// Settings that a resumed training must share, under the names of the user's options.
 fn settings(
     model: &Gpt2CausalLm,
     data: &TrainingData<'_>,
@@ -264,7 +264,7 @@ fn settings(
     })
 }
 
-/// Refuses a data set that is empty; of an iterator nobody knows before it is asked.
+/// Rejects an empty dataset. Iterators are not checked: their length is unknown.
 fn check_examples(data: &TrainingData<'_>, name: &'static str) -> Result<(), TaskError> {
     match data {
         TrainingData::Dataset(dataset) if dataset.is_empty() => {

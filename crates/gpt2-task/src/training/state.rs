@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::history::History;
 use super::metrics::MetricSums;
 
-/// Progress of a training, and the results of its epoch so far.
+/// Progress of a training, and the sums of its current epoch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FitState {
     pub(crate) seed: u64,
-    /// The epoch and the batch that come next.
+    /// Next epoch, from 0.
     pub(crate) epoch: usize,
     pub(crate) batch: usize,
     pub(crate) sums: MetricSums,

@@ -1,4 +1,4 @@
-//! One batch: its loss, its gradients, and the step that they ask for.
+//! Training step: loss and gradients of one batch, and the update of the weights.
 
 use burn::tensor::DType;
 use gpt2_backbone::{DropoutSeed, ForwardOptions, ParameterGradients, TrainingOptions};
@@ -15,7 +15,7 @@ use crate::training_batch::TrainingBatch;
 
 impl Gpt2CausalLm {
     /// Trains on one batch, texts or a [`TrainingBatch`], and returns its loss and metrics: Keras'
-    /// `train_on_batch`, except that the metrics are those of this batch and not means over all
+    /// `train_on_batch`. Unlike in Keras, the metrics are those of this batch, not means over all
     /// batches so far.
     ///
     /// ```
@@ -34,8 +34,8 @@ impl Gpt2CausalLm {
     ///
     /// [`TaskError::NoPreprocessor`] for text without a preprocessor,
     /// [`TaskError::EmptyTrainingData`], [`TaskError::TokenOutOfRange`], [`TaskError::Backbone`]
-    /// for rows longer than the model's positions or an unsupported float type,
-    /// [`TaskError::NothingToTrain`], [`TaskError::NarrowWeights`].
+    /// for rows longer than the model's `max_sequence_length` or an unsupported float type,
+    /// [`TaskError::NothingToTrain`], and [`TaskError::NarrowWeights`].
     pub fn train_on_batch<'a>(
         &mut self,
         data: impl Into<TrainingData<'a>>,
@@ -49,17 +49,18 @@ impl Gpt2CausalLm {
     ///
     /// # Errors
     ///
-    /// As [`train_on_batch`](Self::train_on_batch).
+    /// Those of [`train_on_batch`](Self::train_on_batch).
     pub fn test_on_batch<'a>(&self, data: impl Into<TrainingData<'a>>) -> Result<Logs, TaskError> {
         let batch = data.into().into_batch(self.preprocessor(), "test_on_batch")?;
         Ok(self.logs_of(&self.test_step(&batch)?))
     }
 
-    /// Gradients of the loss of one batch, by the path of their parameter, flat; without dropout.
+    /// Gradients of the loss of one batch, without dropout: flat tensors by the path of their
+    /// parameter.
     ///
     /// # Errors
     ///
-    /// As [`train_on_batch`](Self::train_on_batch).
+    /// Those of [`train_on_batch`](Self::train_on_batch).
     pub fn gradients(
         &self,
         batch: &TrainingBatch,
@@ -74,7 +75,7 @@ impl Gpt2CausalLm {
         sums.logs(&self.training_setup().weighted_metrics, "")
     }
 
-    /// One step of the optimizer. Dropout follows from the seed and the optimizer's iterations.
+    /// One optimizer step. The seed and the optimizer's iterations determine dropout.
     pub(crate) fn train_step(
         &mut self,
         batch: &TrainingBatch,
@@ -126,7 +127,7 @@ impl Gpt2CausalLm {
             options.compute_dtype,
         );
         let head_gradients = output.gradients.expect("gradients were asked for");
-        // A tied table is used at both ends of the model.
+        // The backward pass adds the gradient of the embeddings to that of a tied table.
         let table = head_gradients.table.into_iter();
         let table = table.map(|(path, gradient)| (path.to_owned(), gradient)).collect();
         let gradients = back.backward(head_gradients.hidden, table);

@@ -1,4 +1,4 @@
-//! A training under way, as its callbacks see it.
+//! Interface of a running training for callbacks.
 
 use burn::tensor::Tensor;
 use gpt2_backbone::{read_f32, visit_tensors};
@@ -6,7 +6,7 @@ use gpt2_backbone::{read_f32, visit_tensors};
 use crate::causal_lm::Gpt2CausalLm;
 use crate::error::TaskError;
 
-/// A training under way: the model, how far it is, and how to stop it.
+/// Running training: the model, its progress, and ways to stop it.
 pub struct Trainer<'a> {
     pub(crate) model: &'a mut Gpt2CausalLm,
     pub(crate) epochs: usize,
@@ -14,44 +14,44 @@ pub struct Trainer<'a> {
     pub(crate) first_batch: usize,
     pub(crate) tokens: u64,
     pub(crate) stop: bool,
-    /// Whether the training ends before its end, with a checkpoint.
+    /// Whether the training ends early, with a checkpoint.
     pub(crate) interrupted: bool,
-    /// Whether a loss that is no number ends the training without an error.
+    /// Whether a non-finite loss ends the training without an error.
     pub(crate) accepts_non_finite: bool,
     /// Whether there are validation data.
     pub(crate) validates: bool,
-    /// Whether the present epoch is not followed by a validation, though others are.
+    /// Whether no validation follows the current epoch, though it follows others.
     pub(crate) leaves_validation_out: bool,
 }
 
 impl Trainer<'_> {
-    /// The model as it is now.
+    /// Current model.
     pub fn model(&self) -> &Gpt2CausalLm {
         self.model
     }
 
-    /// The model, to change it.
+    /// Mutable access to the model.
     pub fn model_mut(&mut self) -> &mut Gpt2CausalLm {
         self.model
     }
 
-    /// The epoch before which the training ends.
+    /// Number of the epoch before which the training ends.
     pub fn epochs(&self) -> usize {
         self.epochs
     }
 
-    /// Batches in an epoch, where that is known.
+    /// Batches in an epoch. None if the number is not known.
     pub fn steps_per_epoch(&self) -> Option<usize> {
         self.steps_per_epoch
     }
 
-    /// The first batch of the present epoch that ran in this process: not 0 in the epoch in which
-    /// a training was resumed.
+    /// First batch of the current epoch that ran in this process. It is 0, except in the epoch in
+    /// which a training was resumed.
     pub fn first_batch(&self) -> usize {
         self.first_batch
     }
 
-    /// Tokens with a weight that this process has trained on.
+    /// Number of tokens with a positive weight that this process has trained on.
     pub fn tokens(&self) -> u64 {
         self.tokens
     }
@@ -61,21 +61,22 @@ impl Trainer<'_> {
         self.validates
     }
 
-    /// Whether there are validation data, which the present epoch's end does not look at.
+    /// Whether there are validation data, but no validation follows the current epoch.
     pub fn leaves_validation_out(&self) -> bool {
         self.leaves_validation_out
     }
 
-    /// Has a loss that is no number end the training without an error. No checkpoint is written or
-    /// removed any more: the last one is from before.
+    /// Lets a non-finite loss end the training without an error. From now on no checkpoint is
+    /// written or removed: the last one precedes the failure.
     pub fn accept_non_finite_loss(&mut self) {
         self.accepts_non_finite = true;
     }
 
-    /// Interrupts the training after the present batch: saves a checkpoint, if there is a store, and
-    /// ends `fit` with [`TaskError::Interrupted`](crate::TaskError::Interrupted). The epoch is not
-    /// finished; a resumed training continues with the next batch. After the end of the
-    /// last epoch, or with [`stop_training`](Self::stop_training), it has no effect.
+    /// Interrupts the training after the current batch: saves a checkpoint, if there is a store,
+    /// and ends `fit` with [`TaskError::Interrupted`](crate::TaskError::Interrupted).
+    ///
+    /// The epoch is not finished; a resumed training continues with the next batch. After the end
+    /// of the last epoch, or with [`stop_training`](Self::stop_training), this has no effect.
     pub fn interrupt_training(&mut self) {
         self.interrupted = true;
     }
@@ -85,8 +86,8 @@ impl Trainer<'_> {
         self.interrupted
     }
 
-    /// Checks that all weights are finite. The loss cannot tell: it is that of the weights before
-    /// the last update.
+    /// Checks that all weights are finite. The loss does not show it: the last update comes after
+    /// it.
     ///
     /// # Errors
     ///
@@ -103,7 +104,7 @@ impl Trainer<'_> {
         Err(TaskError::NonFiniteWeights { step: self.model.optimizer().iterations() })
     }
 
-    /// Ends the training after the present batch.
+    /// Ends the training after the current batch.
     pub fn stop_training(&mut self) {
         self.stop = true;
     }

@@ -1,9 +1,9 @@
-//! A text like prose, the same everywhere, for whoever times tokenizers.
+//! Deterministic text like prose, for benchmarks of tokenizers.
 
 use gpt2_tokenizer::Vocabulary;
 
-/// Words of GPT-2's vocabulary, short ids more often, as in language; one in eight has an ending
-/// that makes it no token, one in eight is followed by something else than a word.
+/// Words of GPT-2's vocabulary, short ids more often, as in language. One word in eight has an
+/// ending that makes it not a token; one in eight is followed by a string that is not a word.
 pub fn prose(vocabulary: &Vocabulary, bytes: usize) -> String {
     let mut random = Random(7);
     let mut text = String::with_capacity(bytes + 64);
@@ -26,11 +26,11 @@ pub fn prose(vocabulary: &Vocabulary, bytes: usize) -> String {
     text
 }
 
-/// A generator that is the same everywhere: xorshift. Its state is not 0.
+/// Deterministic random numbers (xorshift). The state must not be 0.
 pub struct Random(pub u64);
 
 impl Random {
-    /// A number below `bound`.
+    /// Random number below `bound`.
     pub fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

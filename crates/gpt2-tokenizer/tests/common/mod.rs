@@ -1,5 +1,5 @@
-//! GPT-2's real vocabulary and merges, rebuilt from the ranks that tiktoken carries, and the other
-//! implementations to compare with.
+//! GPT-2's real vocabulary and merges, rebuilt from tiktoken's ranks, and other implementations to
+//! compare with.
 
 use std::collections::HashMap;
 
@@ -8,23 +8,23 @@ use tiktoken_rs::CoreBPE;
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
-/// Number of GPT-2's tokens besides `<|endoftext|>`, whose id this is.
+/// Number of GPT-2's tokens besides `<|endoftext|>`, and the id of `<|endoftext|>`.
 pub const END_OF_TEXT_ID: TokenId = 50256;
-/// The first ids are the single bytes; each later one is a merge, in the order of rank.
+/// The first ids are the single bytes. Each later id is a merge, in the order of rank.
 const SINGLE_BYTES: TokenId = 256;
 
-/// The encoder to be equal to.
+/// Reference encoder: tiktoken.
 pub fn oracle() -> &'static CoreBPE {
     tiktoken_rs::r50k_base_singleton()
 }
 
-/// Our tokenizer with GPT-2's vocabulary.
+/// This crate's tokenizer with GPT-2's vocabulary.
 pub fn gpt2(config: Gpt2TokenizerConfig) -> Gpt2Tokenizer {
     Gpt2Tokenizer::new(gpt2_vocabulary(), gpt2_merges(), config).expect("GPT-2's own tables agree")
 }
 
-/// Plain `tokenizers`: with the expression as transformers configures it for GPT-2, without it as
-/// KerasHub does.
+/// Plain `tokenizers`: with the expression, as transformers configures it for GPT-2, or without it,
+/// as KerasHub does.
 pub fn plain_tokenizers(use_regex: bool) -> tokenizers::Tokenizer {
     let (vocabulary, merges) = (gpt2_vocabulary(), gpt2_merges());
     let tokens = vocabulary.iter().map(|(token, id)| (token.to_owned(), id));
@@ -42,8 +42,8 @@ pub fn gpt2_vocabulary() -> Vocabulary {
         .expect("ids and tokens are unique")
 }
 
-/// GPT-2's `merges.txt`: the rule that makes a token joins the two parts that the rules before it
-/// leave of its bytes.
+/// GPT-2's `merges.txt`. The rule for a token joins the two parts that the earlier rules leave of
+/// its bytes.
 pub fn gpt2_merges() -> Merges {
     let ranks: HashMap<Vec<u8>, TokenId> =
         (0..END_OF_TEXT_ID).map(|id| (token_bytes(id), id)).collect();

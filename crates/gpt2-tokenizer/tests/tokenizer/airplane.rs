@@ -1,4 +1,4 @@
-//! The small vocabulary of KerasHub's tests, about airplanes at airports.
+//! Small vocabulary of KerasHub's tests, about airplanes at airports.
 
 use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, TokenId, Vocabulary};
 
@@ -7,7 +7,7 @@ const RULES: [&str; 17] = [
     "po rt", "Ġai r", "Ġa i", "pla ne",
 ];
 
-/// The parts and results of all rules, sorted, behind them `!` and `<|endoftext|>`.
+/// Parts and results of all rules, sorted, followed by `!` and `<|endoftext|>`.
 pub fn vocabulary() -> Vocabulary {
     let mut tokens: Vec<String> = RULES
         .iter()
@@ -28,5 +28,5 @@ pub fn tokenizer(config: Gpt2TokenizerConfig) -> Gpt2Tokenizer {
     Gpt2Tokenizer::new(vocabulary(), merges(), config).unwrap()
 }
 
-/// The ids of `" airplane at airport<|endoftext|>"`, as KerasHub's test has them.
+/// Ids of `" airplane at airport<|endoftext|>"` in KerasHub's test.
 pub const SENTENCE_IDS: [TokenId; 6] = [23, 14, 24, 23, 16, 30];

@@ -22,7 +22,7 @@ fn streamed(ids: &[TokenId], skip_special: bool) -> String {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
 
-    /// Any ids, most of which end inside characters.
+    /// Random ids, most of which end inside characters.
     #[test]
     fn a_stream_joins_to_the_whole(ids in proptest::collection::vec(
         prop_oneof![0..256_u32, 0..=END_OF_TEXT_ID, Just(END_OF_TEXT_ID)], 0..60))
@@ -32,7 +32,7 @@ proptest! {
         prop_assert_eq!(GPT2.decode_bytes(&ids).unwrap(), oracle().decode_bytes(&ids).unwrap());
     }
 
-    /// Valid text never shows a replacement, and no character waits longer than it must.
+    /// Valid text never shows a replacement character, and no character is delayed.
     #[test]
     fn a_stream_gives_characters_at_once(text in text()) {
         let mut stream = GPT2.decode_stream(false);
@@ -65,7 +65,7 @@ fn an_emoji_waits_for_its_last_byte() {
 #[test]
 fn invalid_bytes_become_replacements() {
     assert_eq!(GPT2.detokenize(&[]).unwrap(), "");
-    // Id 222 is the byte 0x80, which begins no character.
+    // Id 222 is the byte 0x80, which cannot begin a character.
     assert_eq!(GPT2.decode_bytes(&[222]).unwrap(), [0x80]);
     assert_eq!(GPT2.detokenize(&[64, 222, 65]).unwrap(), "a\u{fffd}b");
     assert_eq!(streamed(&[64, 222, 65], false), "a\u{fffd}b");

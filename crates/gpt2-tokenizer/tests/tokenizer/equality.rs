@@ -1,4 +1,4 @@
-//! Equality with tiktoken, OpenAI's own implementation, on drawn strings and on all characters.
+//! Equality with tiktoken, OpenAI's own implementation, on random strings and on all characters.
 
 use std::sync::LazyLock;
 
@@ -12,11 +12,11 @@ use crate::common::{gpt2, oracle, plain_tokenizers};
 
 pub static GPT2: LazyLock<Gpt2Tokenizer> = LazyLock::new(|| gpt2(Gpt2TokenizerConfig::new()));
 
-/// Strings of one case; with the number of cases, 100,000 in all.
+/// Strings in one case. All cases together have 100,000 strings.
 const STRINGS: usize = 100;
 const CASES: u32 = 1_000;
 
-/// First and last character of scripts, and of what else makes splits interesting.
+/// First and last characters of scripts, and of other ranges that affect splits.
 const RANGES: [(char, char); 16] = [
     (' ', '~'),
     ('\0', '\u{1f}'),
@@ -36,7 +36,7 @@ const RANGES: [(char, char); 16] = [
     ('\u{1d400}', '\u{1d7ff}'),
 ];
 
-/// Pieces that the pattern, or the bytes, treat in their own way.
+/// Strings that the expression or the byte alphabet treats specially.
 const PIECES: [&str; 40] = [
     "'s",
     "'t",
@@ -113,7 +113,8 @@ proptest! {
     }
 }
 
-/// KerasHub runs the merges over the whole text; its pipeline, rebuilt, must give the same ids.
+/// KerasHub runs the merges over the whole text. Its pipeline, rebuilt here, must give the same
+/// ids.
 #[test]
 fn drawn_strings_have_keras_hubs_ids() {
     let config = Gpt2TokenizerConfig::new()
@@ -133,7 +134,7 @@ fn drawn_strings_have_keras_hubs_ids() {
     result.unwrap();
 }
 
-/// Each character before and after one of each class: a difference in one table of Unicode shows.
+/// Every character before and after one of each class: any difference in a Unicode table shows.
 #[test]
 fn every_character_has_tiktokens_class() {
     let characters: Vec<char> = ('\0'..=char::MAX).collect();

@@ -1,4 +1,4 @@
-//! Every error that needs no file: its variant, and the words that tell the user what to do.
+//! Every error that needs no file: its variant, and the words of its remedy.
 
 use std::error::Error;
 
@@ -12,7 +12,7 @@ fn config() -> Gpt2TokenizerConfig {
     Gpt2TokenizerConfig::new()
 }
 
-/// Demands the variant, and that its message or that of its cause contains each of the `words`.
+/// Asserts the variant, and that its message or that of its cause contains each of the `words`.
 macro_rules! assert_error {
     ($result:expr, $variant:pat, $($words:literal),+) => {
         let error = $result.unwrap_err();
@@ -169,7 +169,7 @@ fn characters_that_the_vocabulary_lacks() {
         "row 1",
         "'A'"
     );
-    // On several threads too, the first row counts.
+    // With several threads, too, the error is that of the first row.
     let mut rows = vec![" air".repeat(10_000); 20];
     rows[7] = "a".repeat(100_000) + "A";
     rows[18] = "B".into();

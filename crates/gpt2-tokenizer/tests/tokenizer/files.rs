@@ -1,4 +1,4 @@
-//! Assets on disk: written whole, read with tolerance, refused with a reason.
+//! Files on disk: complete writes, tolerant reads, refusals with a reason.
 
 use std::fs;
 
@@ -71,7 +71,7 @@ fn unreadable_files_are_named() {
     let error = Gpt2Tokenizer::from_files(&path, &path, config()).unwrap_err();
     assert!(matches!(error, TokenizerError::File(FileError::NotUtf8 { offset: 3, .. })), "{error}");
 
-    // A file where the folder should be.
+    // A file in place of the folder.
     let error = airplane::tokenizer(config()).save_assets(&path).unwrap_err();
     assert!(matches!(error, TokenizerError::File(FileError::Write { .. })), "{error}");
 }

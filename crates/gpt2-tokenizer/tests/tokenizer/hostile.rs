@@ -1,4 +1,4 @@
-//! Inputs that make tokenizers slow or end the process: the ids must still be right, and soon.
+//! Inputs that make tokenizers slow or crash: the ids must be right, within a time limit.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::common::oracle;
 use crate::equality::GPT2;
 
 const LENGTH: usize = 1_000_000;
-/// Far above what a linear algorithm takes in a test build on a busy machine, far below a
+/// Far above the time of a linear algorithm in a test build on a busy machine, far below that of a
 /// quadratic one.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -42,7 +42,7 @@ fn long_runs_have_tiktokens_ids() {
     assert!(ids == oracle().encode_ordinary(&text));
 }
 
-/// Here backtracking expressions run out of stack, tiktoken's among them; the ids are known.
+/// Backtracking engines, tiktoken's among them, overflow their stack here. The ids are known.
 #[test]
 fn a_word_behind_a_million_spaces_keeps_its_space() {
     let text = " ".repeat(LENGTH) + "x";
@@ -79,7 +79,7 @@ fn almost_special_text_is_linear() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3_000) })]
 
-    /// Files with a part replaced: an error or a tokenizer, never a panic.
+    /// Files with a replaced part give an error or a tokenizer, never a panic.
     #[test]
     fn damaged_files_do_not_panic(
         at in any::<prop::sample::Index>(), length in 0..6_usize, new in "[\\PC\n\"{},:0-9a-z]{0,6}")

@@ -1,4 +1,4 @@
-//! The behaviour that KerasHub's gpt2_tokenizer_test and byte_pair_tokenizer_test demand.
+//! Behaviour that KerasHub's gpt2_tokenizer_test and byte_pair_tokenizer_test require.
 
 use gpt2_tokenizer::{
     Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, SpecialText, SplitPattern, UnknownBytes, Vocabulary,
@@ -177,7 +177,7 @@ fn unknown_bytes_are_dropped_only_on_demand() {
     assert!(airplane::tokenizer(config()).tokenize(" air\u{e9}").is_err());
 }
 
-/// KerasHub's `get_config` keys; what else its files hold does not matter.
+/// Keys of KerasHub's `get_config`. Other keys of its files do not matter.
 #[test]
 fn the_config_round_trips_under_keras_hubs_keys() {
     let json = r#"{"name": "gpt2_tokenizer", "trainable": true, "dtype": {"class_name": "x"},
@@ -200,8 +200,8 @@ fn the_config_round_trips_under_keras_hubs_keys() {
     assert_eq!(serde_json::from_value::<Gpt2TokenizerConfig>(value).unwrap(), config);
 }
 
-/// A vocabulary may hold a token that its merges never reach; the shortcut for whole words must
-/// not reach it either.
+/// A vocabulary may contain a token that its merges never produce. The shortcut for whole words
+/// must not produce it either.
 #[test]
 fn tokens_that_no_merge_makes_are_not_produced() {
     let pairs = [("a", 0), ("b", 1), ("ab", 2), ("<|endoftext|>", 3)];

@@ -1,4 +1,4 @@
-//! Text that people wrote, all in the public domain, and code.
+//! Literature in the public domain, and code.
 
 use crate::equality::{GPT2, assert_equal_to_oracle};
 
@@ -38,7 +38,7 @@ const TEXTS: [&str; 11] = [
     // Code, with its indentation.
     "fn main() {\n    let x: Vec<u32> = (0..10).map(|i| i * 2).collect();\n\tprintln!(\"{x:?}\");\n}\n\n\n\
      if __name__ == '__main__':\n        run(**{'a': 1_000, \"b\": 0xFF})  # TODO\n",
-    // Numbers, addresses, signs.
+    // Numbers, addresses, symbols.
     "On 2023-10-05 at 12:34:56.789, 1,234,567.89 € (≈ 1.3e6 $) went to <mailto:a.b+c@example.org> — \
      50% off!!! ¯\\_(ツ)_/¯ 👩‍🚀🇺🇳 H₂O x² ½ № 5…",
 ];
@@ -62,7 +62,7 @@ fn a_batch_is_its_texts() {
     assert_eq!(GPT2.detokenize_batch(&each).unwrap(), TEXTS);
 }
 
-/// Large enough for several threads.
+/// The batch is large enough for several threads.
 #[test]
 fn a_large_batch_is_its_texts() {
     let rows: Vec<String> =

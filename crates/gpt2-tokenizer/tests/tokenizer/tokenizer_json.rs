@@ -1,11 +1,11 @@
-//! transformers' `tokenizer.json`, and what it may not say.
+//! transformers' `tokenizer.json`, and its unsupported variants.
 
 use gpt2_tokenizer::{Gpt2Tokenizer, SplitPattern, TokenizerError};
 use serde_json::{Value, json};
 
 use crate::airplane::{self, SENTENCE_IDS};
 
-/// A file as transformers writes it, with the older spelling of the merges.
+/// File as transformers writes it, with the older spelling of the merges.
 fn file() -> Value {
     let merges: Vec<_> =
         airplane::merges().iter().map(|(left, right)| format!("{left} {right}")).collect();
@@ -53,7 +53,7 @@ fn options_are_taken_over() {
     assert_eq!(tokenizer.tokenize("air[SEP]plane").unwrap(), [23, 31, 14]);
 }
 
-/// KerasHub's export serializes its own pipeline, literal and all.
+/// KerasHub's export serializes its own pipeline, including the literal.
 #[test]
 fn keras_hubs_pipeline_is_recognised() {
     let literal = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| \

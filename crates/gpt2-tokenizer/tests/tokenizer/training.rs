@@ -1,10 +1,10 @@
-//! Vocabularies that are learnt: equal to those of Python's `tokenizers`, and fit for any text.
+//! Learnt vocabularies: equal to those of Python's `tokenizers`, and complete for any text.
 
 use gpt2_tokenizer::{Gpt2Tokenizer, TokenizerError, TokenizerTrainer};
 use proptest::prelude::*;
 use serde::Deserialize;
 
-/// A case of `tests/training/generate.py`.
+/// Case of `tests/training/generate.py`.
 #[derive(Deserialize)]
 struct Case {
     name: String,

@@ -1,4 +1,4 @@
-//! The host's side: tokens that the device chooses are written as they arrive.
+//! Host side: writes the tokens that the device chooses as they arrive.
 
 use std::collections::VecDeque;
 
@@ -10,14 +10,14 @@ use crate::error::TaskError;
 use crate::generation::draw::DrawSource;
 use crate::generation::rows::Rows;
 
-/// Steps that the device is told before the tokens of the first of them are read.
+/// Steps that are launched before the tokens of the first of them are read.
 const STEPS_UNDER_WAY: usize = 2;
 
-/// Fills rows by tokens that the model chooses on its device.
+/// Fills rows with tokens that the model chooses on its device.
 ///
 /// # Errors
 ///
-/// The model's, and [`TaskError::NonFiniteLogits`].
+/// Those of the model, and [`TaskError::NonFiniteLogits`].
 pub(crate) fn fill_on_device(
     model: &mut dyn DeviceModel,
     rows: &mut Rows<'_>,
@@ -47,13 +47,13 @@ pub(crate) fn fill_on_device(
     Ok(())
 }
 
-/// Random numbers and prompts' tokens of all positions. Random numbers of positions that are filled
-/// already are not used.
+/// Random numbers and prompt tokens of all positions. Random numbers of filled positions are not
+/// used.
 fn plan(rows: &Rows<'_>, choice: TokenChoice, draws: DrawSource) -> StepPlan {
     let count = rows.count();
     let places = (0..rows.width()).flat_map(|position| (0..count).map(move |row| (row, position)));
     let forced = |(row, position)| rows.prompt_token(row, position).map_or(-1, |id| id as i32);
-    // Rounded to 32 bits, a number may become 1.
+    // Rounding to 32 bits may turn a number into 1.
     let number = |(row, position)| match choice {
         TokenChoice::Greedy => 0.0,
         _ if position < rows.index() => 0.0,
@@ -77,10 +77,10 @@ mod tests {
 
     const VOCABULARY_SIZE: usize = 10;
 
-    /// Counts on from the token that it was fed, which the host may not have yet.
+    /// Model that counts on from the token that it was fed, which the host may not have yet.
     struct Counter {
         chosen: Vec<i64>,
-        /// Positions that were chosen for, each with the number of tokens that the host had.
+        /// Chosen positions, each with the number of tokens that the host had.
         calls: Vec<(usize, usize)>,
     }
 

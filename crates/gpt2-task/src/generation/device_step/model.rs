@@ -1,4 +1,4 @@
-//! A model that chooses tokens on its device.
+//! Model that chooses tokens on its device.
 
 use gpt2_backbone::PendingRead;
 use gpt2_kernels::{StepPlan, TokenChoice};
@@ -7,14 +7,14 @@ use gpt2_tokenizer::TokenId;
 use crate::error::TaskError;
 use crate::generation::top_tokens::TokenProbability;
 
-/// A model that chooses tokens where its logits are.
+/// Model that chooses tokens on the device of its logits.
 pub trait DeviceModel {
     /// The `k` most probable tokens for position `index` of every row, the most probable first, by
     /// `softmax(logits / temperature)`.
     ///
     /// # Errors
     ///
-    /// The model's own, and [`TaskError::NonFiniteLogits`].
+    /// Those of the model, and [`TaskError::NonFiniteLogits`].
     fn top_tokens(
         &mut self,
         rows: &[Vec<TokenId>],
@@ -24,14 +24,14 @@ pub trait DeviceModel {
     ) -> Result<Vec<Vec<TokenProbability>>, TaskError>;
 
     /// Chooses the token for position `index` of every row, and starts to read it. An id equal to
-    /// the vocabulary's size stands for logits that are not finite.
+    /// the vocabulary size means non-finite logits.
     ///
-    /// The first call sees `rows`. Each later one is for the next position, has the same request,
-    /// and may come before the tokens of the one before it are read or in `rows`.
+    /// The first call uses `rows`. Each later call is for the next position and has the same
+    /// request. It may come before the tokens of the previous call are read or written to `rows`.
     ///
     /// # Errors
     ///
-    /// The model's own.
+    /// Those of the model.
     fn choose(
         &mut self,
         rows: &[Vec<TokenId>],
@@ -40,7 +40,7 @@ pub trait DeviceModel {
     ) -> Result<PendingRead, TaskError>;
 }
 
-/// Choice of the tokens of a generation.
+/// Request for the tokens of a generation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenRequest {
     choice: TokenChoice,
@@ -52,17 +52,17 @@ impl TokenRequest {
         Self { choice, plan }
     }
 
-    /// Way in which a token follows from its logits.
+    /// Rule that chooses a token from its logits.
     pub fn choice(&self) -> TokenChoice {
         self.choice
     }
 
-    /// Random numbers of `[0, 1)` for a position, one for each row.
+    /// Random numbers in `[0, 1)` for a position, one for each row.
     pub fn numbers(&self, position: usize) -> &[f32] {
         &self.plan.numbers[position * self.plan.rows..][..self.plan.rows]
     }
 
-    /// Tokens that the prompts have at a position, or -1, one for each row.
+    /// Prompt tokens at a position, one for each row; -1 after the end of a prompt.
     pub fn forced(&self, position: usize) -> &[i32] {
         &self.plan.forced[position * self.plan.rows..][..self.plan.rows]
     }

@@ -1,4 +1,4 @@
-//! The device's side: each step feeds the tokens that the one before it chose.
+//! Device side: each step feeds the tokens that the step before chose.
 
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use gpt2_backbone::{BackboneError, ForwardOptions, Gpt2Backbone, KeyValueCache, read};
@@ -9,27 +9,28 @@ use super::model::TokenRequest;
 use crate::error::TaskError;
 use crate::generation::choices::Choices;
 
-/// The steps of one generation after its first one.
+/// Steps of one generation after the first.
 pub(crate) struct DeviceSteps {
-    /// Tokens chosen last, `[rows]`.
+    /// Last chosen tokens, `[rows]`.
     chosen: Tensor<1, Int>,
     choices: Choices,
     progress: Progress,
 }
 
 enum Progress {
-    /// No step yet: tokens were chosen for this position, where the cache ends. The steps are
-    /// repeated where the device has steps, unless `told`.
+    /// No step yet: tokens were chosen for this position, where the cache ends. The device repeats
+    /// the steps from a recording if it can, unless `told`.
     Chosen { position: usize, told: bool },
-    /// A computation that the device repeats. It has the state and the cache, position included.
+    /// Recording that the device repeats. It contains the state and the cache, including the
+    /// position.
     Repeated(Box<Repeated<Tensor<1, Int>>>),
-    /// Step by step, with a position on the host: the cache's.
+    /// Single steps. The host keeps the position, that of the cache.
     Told(Box<StepState>),
 }
 
 impl DeviceSteps {
-    /// The steps after tokens were `chosen` for `position`, where the cache ends. They are repeated
-    /// where the device has steps, unless `told`.
+    /// Steps after tokens were `chosen` for `position`, where the cache ends. The device repeats
+    /// them from a recording if it can, unless `told`.
     pub(crate) fn new(
         chosen: Tensor<1, Int>,
         choices: Choices,
@@ -39,8 +40,8 @@ impl DeviceSteps {
         Self { chosen, choices, progress: Progress::Chosen { position, told } }
     }
 
-    /// Chooses the next tokens. None if the device could not record the step: the cache is lost
-    /// then.
+    /// Chooses the next tokens. None if the device could not record the step; the cache is then
+    /// lost.
     pub(crate) fn run(
         &mut self,
         backbone: &Gpt2Backbone,
@@ -66,7 +67,7 @@ impl DeviceSteps {
         Ok(Some(chosen))
     }
 
-    /// Ids that the lost step was to feed at `position`; frees what it was recorded with.
+    /// Ids that the lost step should have fed at `position`. Frees the recording.
     pub(crate) fn into_fed(
         self,
         backbone: &Gpt2Backbone,
@@ -96,7 +97,7 @@ impl Progress {
     }
 }
 
-/// Tokens chosen of logits, `[rows, choices]`, for a position.
+/// Chooses tokens from logits, `[rows, choices]`, for a position.
 pub(crate) fn choose_first(
     logits: Tensor<2>,
     position: usize,
@@ -112,7 +113,7 @@ fn choose(logits: Tensor<2>, numbers: Tensor<1>, choice: TokenChoice) -> Tensor<
     choose_tokens(logits, numbers, choice).expect("the device has the kernel")
 }
 
-/// The state in which tokens have been chosen for `position`.
+/// State after tokens were chosen for `position`.
 fn state_after(
     backbone: &Gpt2Backbone,
     chosen: Tensor<1, Int>,
@@ -123,7 +124,7 @@ fn state_after(
     StepState::new(position, chosen, choices.end(), request.plan(), &backbone.device())
 }
 
-/// Feeds the state's tokens, chooses the next ones, and takes the state there.
+/// Feeds the state's tokens, chooses the next ones, and advances the state.
 fn step(
     backbone: &Gpt2Backbone,
     cache: &mut KeyValueCache,
@@ -141,7 +142,8 @@ fn step(
     Ok(chosen)
 }
 
-/// All steps from a state on, with the same operations in each: the position is on the device.
+/// Recording of all steps after a state. Each step has the same operations, because the position is
+/// on the device.
 fn repeated(
     backbone: &Gpt2Backbone,
     cache: &KeyValueCache,

@@ -1,4 +1,4 @@
-//! The most probable whole text among several kept at a time.
+//! Beam search: the most probable whole text among several candidates.
 
 use gpt2_tokenizer::TokenId;
 use serde::{Deserialize, Serialize};
@@ -13,32 +13,34 @@ use crate::generation::top_tokens::TokenProbability;
 /// Keeps the `num_beams` most probable continuations at every step
 /// (`keras_hub/src/samplers/beam_sampler.py`).
 ///
-/// As in KerasHub, a beam's score is the sum of its log probabilities without a length penalty,
-/// and a beam that reaches a stop token goes on competing with what follows it.
+/// As in KerasHub, the score of a beam is the sum of its log probabilities, without a length
+/// penalty. A beam with a stop token still competes, together with the tokens that follow it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct BeamSampler {
-    /// Continuations kept of every row. Default: 5.
+    /// Number of continuations to keep for each row. Default: 5.
     pub num_beams: usize,
-    /// Whether all beams and their scores are returned, and not the best alone. Default: no.
+    /// Whether all beams and their scores are returned, not only the best beam. Default: false.
     pub return_all_beams: bool,
     /// Divisor of the logits. Default: 1.
     pub temperature: f32,
-    /// Treatment of a row whose prompt is longer than the batch's shortest.
+    /// Treatment of a row whose prompt is longer than the batch's shortest. Default:
+    /// [`RaggedBeams::KerasHub`].
     pub ragged: RaggedBeams,
 }
 
-/// Scores of a beam search while it feeds the rest of a longer prompt.
+/// Scores of a beam search during the rest of a longer prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RaggedBeams {
-    /// As KerasHub: the scores of tokens that the prompt then overwrites are kept, and all beams
-    /// become equal. The row's answer depends on the other rows of the batch.
+    /// As in KerasHub: the scores include chosen tokens that the prompt then overwrites, and all
+    /// beams become equal. A row's answer depends on the other rows of the batch.
     #[default]
     KerasHub,
-    /// The search starts where the row's own prompt ends: its answer is the one it has alone.
+    /// The search starts at the end of the row's own prompt: the answer equals that of the row
+    /// alone.
     Independent,
 }
 
@@ -50,7 +52,7 @@ impl Default for BeamSampler {
 }
 
 impl BeamSampler {
-    /// A search that keeps `num_beams` continuations.
+    /// Search that keeps `num_beams` continuations.
     pub fn new(num_beams: usize) -> Self {
         Self { num_beams, ..Self::default() }
     }
@@ -76,13 +78,13 @@ impl BeamSampler {
         self
     }
 
-    /// One step of all rows, from the scores of every row's beams to the new ones.
+    /// One step of all rows. Takes and returns the scores of every row's beams.
     fn step(
         &self,
         decoding: &mut Decoding<'_>,
         scores: Vec<Vec<f32>>,
     ) -> Result<Vec<Vec<f32>>, TaskError> {
-        // A row keeps at most `num_beams` continuations of one beam.
+        // At most `num_beams` continuations of one beam can be kept.
         let candidates = decoding.top_tokens(self.num_beams, self.temperature)?;
         let mut kept: Vec<Vec<Candidate>> = Vec::with_capacity(scores.len());
         let mut place = 0;
@@ -91,7 +93,7 @@ impl BeamSampler {
             let mut of_row = Vec::new();
             for score in scores {
                 if waits {
-                    // The prompt's own token overwrites this one.
+                    // The prompt's own token overwrites this id.
                     of_row.push(Candidate { score, place, token_id: 0 });
                 } else {
                     let candidate = |token: &TokenProbability| Candidate {
@@ -124,7 +126,7 @@ impl BeamSampler {
     }
 }
 
-/// A beam of the batch, and a token that might continue it.
+/// Beam of the batch, and a token that may continue it.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
     score: f32,
@@ -134,7 +136,7 @@ struct Candidate {
 
 impl SearchStrategy for BeamSampler {
     fn search(&self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError> {
-        // Every row starts with one beam, so that the prompts are computed once.
+        // Every row starts with one beam, so that each prompt is computed once.
         let mut scores = vec![vec![0.0]; decoding.rows().len()];
         while !decoding.is_done() {
             scores = self.step(decoding, scores)?;
@@ -153,7 +155,7 @@ impl SearchStrategy for BeamSampler {
     }
 }
 
-/// Every row's beams with their places in the batch, the best first.
+/// Beams of every row with their indices in the batch, the best first.
 fn rank(decoding: &Decoding<'_>, scores: &[Vec<f32>]) -> Vec<Vec<(usize, Beam)>> {
     let mut first = 0;
     let mut ranked = Vec::with_capacity(scores.len());

@@ -2,11 +2,11 @@
 
 use crate::error::TaskError;
 
-/// Rows that a search keeps of one prompt, at most: each has a cache of its own, and more need
-/// more memory than they can be worth.
+/// Most rows that a search keeps for one prompt. Each row has a cache of its own, so that more rows
+/// would need more memory than they are worth.
 pub(super) const MAX_BRANCHES: usize = 1024;
 
-/// Refuses an argument of a sampler unless `valid`.
+/// Rejects an argument of a sampler unless `valid`.
 pub(super) fn check(
     valid: bool,
     sampler: &'static str,

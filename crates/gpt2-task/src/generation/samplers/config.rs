@@ -1,4 +1,4 @@
-//! Samplers by name, with their arguments: as text, and as data.
+//! Samplers by name, with their arguments, as text and as data.
 
 use std::str::FromStr;
 
@@ -15,9 +15,9 @@ use super::top_p::TopPSampler;
 use crate::arguments::read_arguments;
 use crate::error::TaskError;
 
-/// Any of the samplers, to be stored, printed and parsed.
+/// Any of the built-in samplers, to store, print and parse.
 ///
-/// As text: the name, then arguments, such as `greedy` or `top_k:k=5,temperature=0.7`.
+/// As text: the name, then the arguments, such as `greedy` or `top_k:k=5,temperature=0.7`.
 ///
 /// ```
 /// use gpt2_task::samplers::{SamplerConfig, TopKSampler};
@@ -48,7 +48,7 @@ pub enum SamplerConfig {
 /// Names of [`SamplerConfig`], sorted.
 pub(crate) const NAMES: [&str; 6] = ["beam", "contrastive", "greedy", "random", "top_k", "top_p"];
 
-/// The sampler that a text names, as `keras_hub.samplers.get`.
+/// Parses a sampler, like `keras_hub.samplers.get`.
 ///
 /// # Errors
 ///
@@ -58,7 +58,7 @@ pub fn get(identifier: &str) -> Result<Box<dyn SearchStrategy>, TaskError> {
 }
 
 impl SamplerConfig {
-    /// The sampler itself.
+    /// Makes the sampler.
     pub fn build(self) -> Box<dyn SearchStrategy> {
         match self {
             Self::Beam(sampler) => Box::new(sampler),
@@ -70,7 +70,7 @@ impl SamplerConfig {
         }
     }
 
-    /// Sets the seed where the sampler draws random numbers and has none yet.
+    /// Sets the seed of a sampler that draws random numbers, unless it has one.
     #[must_use]
     pub fn with_default_seed(mut self, seed: u64) -> Self {
         let slot = match &mut self {

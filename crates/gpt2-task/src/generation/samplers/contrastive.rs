@@ -1,4 +1,4 @@
-//! A probable token that does not repeat what has been said.
+//! Contrastive search: a probable token whose hidden state differs from the earlier ones.
 
 use std::iter::repeat_n;
 
@@ -16,14 +16,14 @@ use crate::generation::top_tokens::TokenProbability;
 /// Contrastive search ([Su et al., 2022](https://arxiv.org/abs/2202.06417);
 /// `keras_hub/src/samplers/contrastive_sampler.py`).
 ///
-/// Chooses, of the `k` most probable tokens, the one with the best
-/// `(1 - alpha) * probability - alpha * similarity`, where the similarity is the largest cosine
-/// between the token's hidden state and those of the tokens before it.
+/// Chooses among the `k` most probable tokens the one with the largest
+/// `(1 - alpha) * probability - alpha * similarity`. The similarity is the largest cosine between
+/// the token's hidden state and those of the tokens before it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ContrastiveSampler {
-    /// Number of candidates. Default: 5. Each costs a forward pass.
+    /// Number of candidates. Each costs a forward pass. Default: 5.
     pub k: usize,
     /// Weight of the similarity, from 0 to 1. Default: 0.6.
     pub alpha: f32,
@@ -38,7 +38,7 @@ impl Default for ContrastiveSampler {
 }
 
 impl ContrastiveSampler {
-    /// A search among `k` candidates.
+    /// Search among `k` candidates.
     pub fn new(k: usize, alpha: f32) -> Self {
         Self { k, alpha, ..Self::default() }
     }
@@ -50,7 +50,7 @@ impl ContrastiveSampler {
         self
     }
 
-    /// Places of the chosen candidates. The candidates of a row lie side by side.
+    /// Indices of the chosen candidates. The candidates of a row are adjacent.
     fn choose(
         &self,
         candidates: &[Vec<TokenProbability>],
@@ -115,14 +115,14 @@ impl SearchStrategy for ContrastiveSampler {
     }
 }
 
-/// The hidden states of every token of a row so far, and their lengths as vectors.
+/// Hidden states of all tokens of a row so far, and their norms.
 struct Context {
     states: Vec<f32>,
     norms: Vec<f32>,
 }
 
 impl Context {
-    /// The states of a prompt, `hidden_dim` numbers each.
+    /// States of a prompt, `hidden_dim` values each.
     fn new(states: &[f32], hidden_dim: usize) -> Self {
         let mut context = Self { states: Vec::new(), norms: Vec::new() };
         states.chunks_exact(hidden_dim).for_each(|state| context.push(state));
@@ -135,7 +135,7 @@ impl Context {
         self.norms.push(norm(state));
     }
 
-    /// The largest cosine between `hidden` and a state.
+    /// Largest cosine between `hidden` and one of the states.
     fn largest_similarity(&self, hidden: &[f32]) -> f32 {
         let hidden_norm = norm(hidden);
         let states = self.states.chunks_exact(hidden.len()).zip(&self.norms);
@@ -145,12 +145,12 @@ impl Context {
     }
 }
 
-/// The length of a vector.
+/// Euclidean norm of a vector.
 fn norm(vector: &[f32]) -> f32 {
     dot(vector, vector).sqrt()
 }
 
-/// The scalar product, as sums side by side that the compiler makes vectors of.
+/// Dot product, with partial sums that the compiler vectorizes.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
     let ((a_blocks, a_rest), (b_blocks, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());

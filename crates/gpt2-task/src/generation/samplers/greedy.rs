@@ -1,4 +1,4 @@
-//! Always the most probable token.
+//! Greedy search: the most probable token.
 
 use gpt2_kernels::TokenChoice;
 use gpt2_tokenizer::TokenId;
@@ -8,12 +8,13 @@ use super::sampler::Sampler;
 use crate::generation::draw::Draw;
 use crate::generation::probabilities::{argmax, argmax_of_softmax, token};
 
-/// Chooses the most probable token, of several the first (`keras_hub/src/samplers/greedy_sampler.py`).
+/// Chooses the most probable token, the first of several
+/// (`keras_hub/src/samplers/greedy_sampler.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "NoArguments", into = "NoArguments")]
 pub struct GreedySampler;
 
-/// A map without entries: a unit struct would name no field that it does not know.
+/// A map without entries. A unit struct would not name an unknown field in its error.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NoArguments {}
@@ -31,7 +32,7 @@ impl From<GreedySampler> for NoArguments {
 }
 
 impl GreedySampler {
-    /// The sampler; it has no arguments.
+    /// Sampler without arguments.
     pub fn new() -> Self {
         Self
     }

@@ -1,4 +1,4 @@
-//! Choice of the next token: KerasHub's samplers, and a trait for one's own.
+//! Choice of the next token: KerasHub's samplers, and a trait for others.
 
 pub(crate) mod beam;
 mod check;

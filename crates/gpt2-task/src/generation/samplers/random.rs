@@ -1,4 +1,4 @@
-//! A token drawn from the whole distribution.
+//! Draws from the whole distribution.
 
 use gpt2_kernels::TokenChoice;
 use gpt2_tokenizer::TokenId;
@@ -17,7 +17,7 @@ use crate::generation::probabilities::token;
 pub struct RandomSampler {
     /// Divisor of the logits. Default: 1.
     pub temperature: f32,
-    /// Seed of the random numbers: a new one for every model.
+    /// Seed of the random numbers. Default: a new one when the model is compiled.
     pub seed: Option<u64>,
 }
 
@@ -33,7 +33,7 @@ impl RandomSampler {
         Self::default()
     }
 
-    /// Sets what the logits are divided by.
+    /// Sets the divisor of the logits.
     #[must_use]
     pub fn with_temperature(mut self, temperature: f32) -> Self {
         self.temperature = temperature;

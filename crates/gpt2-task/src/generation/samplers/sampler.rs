@@ -1,4 +1,4 @@
-//! The traits of samplers and searches.
+//! Traits of samplers and searches.
 
 use gpt2_kernels::TokenChoice;
 use gpt2_tokenizer::TokenId;
@@ -10,7 +10,7 @@ use crate::generation::probabilities::softmax;
 
 /// Chooses one token from its distribution (`keras_hub/src/samplers/sampler.py`).
 ///
-/// KerasHub's own example, a greedy search with some tokens forbidden:
+/// KerasHub's own example, a greedy search that forbids some tokens:
 ///
 /// ```
 /// use gpt2_task::{Draw, Sampler, TokenId, argmax};
@@ -29,26 +29,28 @@ use crate::generation::probabilities::softmax;
 /// # assert_eq!(sampler.get_next_token(&mut [0.1, 0.6, 0.3], &mut Draw::new(0, 0, 0, 0)), 2);
 /// ```
 pub trait Sampler: Send + Sync {
-    /// The next token of one row.
+    /// Next token of one row.
     ///
     /// `probabilities` has an entry for every token of the vocabulary and may be overwritten.
-    /// Random numbers come from `draw`, so that a seed reproduces them. Threads may generate at once
-    /// with one sampler: a search that remembers earlier tokens implements [`SearchStrategy`], whose
+    /// Random numbers come from `draw`, so that a seed reproduces them. Several threads may use one
+    /// sampler at a time. A search that remembers earlier tokens therefore implements
+    /// [`SearchStrategy`], whose
     /// `search` keeps what belongs to one generation.
     fn get_next_token(&self, probabilities: &mut [f32], draw: &mut Draw) -> TokenId;
 
-    /// The next token of one row, chosen by its logits, which may be overwritten.
+    /// Next token of one row, chosen by its logits, which may be overwritten.
     ///
-    /// Computes the probabilities and asks [`get_next_token`](Self::get_next_token); a sampler that
-    /// needs no probabilities overrides it, and then the search does not ask the other.
+    /// The default computes the probabilities and calls [`get_next_token`](Self::get_next_token). A
+    /// sampler that needs no probabilities overrides this method; the search then does not call
+    /// `get_next_token`.
     fn get_next_token_of_logits(&self, logits: &mut [f32], draw: &mut Draw) -> TokenId {
         softmax(logits, self.temperature());
         self.get_next_token(logits, draw)
     }
 
-    /// The same choice for a device to make where the logits are. Default: none.
+    /// The same choice in a form that a device can make. Default: none.
     ///
-    /// If a device makes it, the search does not ask the other methods.
+    /// If a device makes the choice, the search does not call the other methods.
     fn choice(&self) -> Option<TokenChoice> {
         None
     }
@@ -58,44 +60,45 @@ pub trait Sampler: Send + Sync {
         1.0
     }
 
-    /// The seed of the random numbers; `None` draws a new one when the model is compiled.
+    /// Seed of the random numbers. None: a new seed when the model is compiled.
     fn seed(&self) -> Option<u64> {
         None
     }
 
-    /// Checks the arguments that depend on the model, before any token is made.
+    /// Checks the arguments that depend on the model, before a generation starts.
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidSamplerArgument`], say.
+    /// Usually [`TaskError::InvalidSamplerArgument`].
     fn validate(&self, vocabulary_size: usize) -> Result<(), TaskError> {
         let _ = vocabulary_size;
         Ok(())
     }
 }
 
-/// Fills all rows of a batch; every [`Sampler`] is one that goes token by token.
+/// Fills all rows of a batch. Every [`Sampler`] is a strategy that goes token by token.
 ///
-/// Implement it for a search that looks further, as beam search does, or that remembers what it
-/// chose. Threads may search at once: variables of `search` hold the state of one generation.
+/// Implement it for a search that looks ahead, like beam search, or that remembers its choices.
+/// Several threads may search at a time: local variables of `search` hold the state of one
+/// generation.
 pub trait SearchStrategy: Send + Sync {
-    /// Fills the rows until [`Decoding::is_done`]; returns all beams where several are kept.
+    /// Fills the rows until [`Decoding::is_done`]. Returns all beams if the search keeps several.
     ///
     /// # Errors
     ///
-    /// The model's, and what the search itself refuses.
+    /// Those of the model, and those of the search.
     fn search(&self, decoding: &mut Decoding<'_>) -> Result<Option<Vec<Vec<Beam>>>, TaskError>;
 
-    /// The seed of the random numbers; `None` draws a new one when the model is compiled.
+    /// Seed of the random numbers. None: a new seed when the model is compiled.
     fn seed(&self) -> Option<u64> {
         None
     }
 
-    /// Checks the arguments that depend on the model, before any token is made.
+    /// Checks the arguments that depend on the model, before a generation starts.
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidSamplerArgument`], say.
+    /// Usually [`TaskError::InvalidSamplerArgument`].
     fn validate(&self, vocabulary_size: usize) -> Result<(), TaskError> {
         let _ = vocabulary_size;
         Ok(())

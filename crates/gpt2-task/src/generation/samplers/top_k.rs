@@ -1,4 +1,4 @@
-//! A token drawn from the most probable ones.
+//! Draws from the most probable tokens.
 
 use gpt2_kernels::TokenChoice;
 use gpt2_tokenizer::TokenId;
@@ -16,11 +16,11 @@ use crate::generation::probabilities::{token, top_k};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TopKSampler {
-    /// Number of tokens to draw from: 5.
+    /// Number of tokens to draw from. Default: 5.
     pub k: usize,
     /// Divisor of the logits. Default: 1.
     pub temperature: f32,
-    /// Seed of the random numbers: a new one for every model.
+    /// Seed of the random numbers. Default: a new one when the model is compiled.
     pub seed: Option<u64>,
 }
 
@@ -31,12 +31,12 @@ impl Default for TopKSampler {
 }
 
 impl TopKSampler {
-    /// A sampler from the `k` most probable tokens.
+    /// Sampler of the `k` most probable tokens.
     pub fn new(k: usize) -> Self {
         Self { k, ..Self::default() }
     }
 
-    /// Sets what the logits are divided by.
+    /// Sets the divisor of the logits.
     #[must_use]
     pub fn with_temperature(mut self, temperature: f32) -> Self {
         self.temperature = temperature;

@@ -1,4 +1,4 @@
-//! A token drawn from the smallest set that carries most of the probability.
+//! Nucleus sampling: draws from the smallest set of tokens that exceeds a probability.
 
 use gpt2_kernels::TokenChoice;
 use gpt2_tokenizer::TokenId;
@@ -10,28 +10,28 @@ use crate::error::TaskError;
 use crate::generation::draw::Draw;
 use crate::generation::probabilities::{token, top_k};
 
-/// Number of tokens that are sorted at first: `p` is mostly exceeded among them.
+/// Number of tokens that are sorted at first: the nucleus is usually smaller.
 const FIRST_SORTED: usize = 64;
-/// How many times as many are sorted when these are not enough.
+/// Growth factor of the number of sorted tokens.
 const SORTED_GROWTH: usize = 16;
 
-/// Draws from the most probable tokens up to and including the first whose cumulative
+/// Draws from the nucleus: the most probable tokens up to and including the first whose cumulative
 /// probability exceeds `p` ([Holtzman et al., 2019](https://arxiv.org/abs/1904.09751);
 /// `keras_hub/src/samplers/top_p_sampler.py`).
 ///
-/// A token is kept while the sum *before* it is at most `p`. With `k` only the `k` most probable
-/// tokens are considered, and `p` still refers to the whole distribution.
+/// A token is kept if the sum *before* it is at most `p`. With `k`, only the `k` most probable
+/// tokens are considered, but `p` still refers to the whole distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TopPSampler {
-    /// The probability to be exceeded: 0.1.
+    /// Probability that the nucleus exceeds. Default: 0.1.
     pub p: f32,
-    /// The most tokens to keep: all.
+    /// Largest number of tokens to keep. Default: all.
     pub k: Option<usize>,
     /// Divisor of the logits. Default: 1.
     pub temperature: f32,
-    /// Seed of the random numbers: a new one for every model.
+    /// Seed of the random numbers. Default: a new one when the model is compiled.
     pub seed: Option<u64>,
 }
 
@@ -42,19 +42,19 @@ impl Default for TopPSampler {
 }
 
 impl TopPSampler {
-    /// A sampler from the tokens that carry the probability `p`.
+    /// Sampler with a nucleus of probability `p`.
     pub fn new(p: f32) -> Self {
         Self { p, ..Self::default() }
     }
 
-    /// Sets the most tokens to keep.
+    /// Sets the largest number of tokens to keep.
     #[must_use]
     pub fn with_k(mut self, k: usize) -> Self {
         self.k = Some(k);
         self
     }
 
-    /// Sets what the logits are divided by.
+    /// Sets the divisor of the logits.
     #[must_use]
     pub fn with_temperature(mut self, temperature: f32) -> Self {
         self.temperature = temperature;
@@ -68,10 +68,10 @@ impl TopPSampler {
         self
     }
 
-    /// The tokens that are drawn from, the most probable first.
+    /// Nucleus of a distribution, the most probable token first.
     pub fn kept(&self, probabilities: &[f32]) -> Vec<TokenId> {
         let most = self.k.unwrap_or(probabilities.len()).min(probabilities.len());
-        // A p of 1 keeps everything, whatever the sum is rounded to.
+        // With p = 1 everything is kept, whatever the sum rounds to.
         let mut sorted = if self.p < 1.0 { FIRST_SORTED.min(most) } else { most };
         loop {
             let kept = self.kept_of(top_k(probabilities, sorted), probabilities);
@@ -82,7 +82,7 @@ impl TopPSampler {
         }
     }
 
-    /// The first of the most probable tokens, up to and including the one that exceeds `p`.
+    /// Most probable tokens, up to and including the first at which the sum exceeds `p`.
     fn kept_of(&self, mut sorted: Vec<usize>, probabilities: &[f32]) -> Vec<usize> {
         let mut before = 0.0;
         let is_left_out = |&index: &usize| {
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use crate::generation::probabilities::softmax;
 
-    /// Distributions of which a few, some hundreds, some thousands or all tokens are kept.
+    /// Distributions with a nucleus of a few, hundreds, thousands or all tokens.
     #[test]
     fn what_is_kept_does_not_depend_on_how_many_are_sorted() {
         let mut kept_lengths = Vec::new();

@@ -1,4 +1,4 @@
-//! Every epoch's numbers as a row of a table.
+//! Loss and metrics of every epoch as rows of a CSV file.
 
 use std::io::Write;
 
@@ -8,13 +8,13 @@ use crate::error::BoxError;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
 
-/// Writes a row of comma-separated values behind every epoch (`keras/src/callbacks/csv_logger.py`).
+/// Writes a row of comma-separated values after every epoch (`keras/src/callbacks/csv_logger.py`).
 ///
-/// The columns are `epoch`, counted from 0, and the names of the first epoch, sorted. If there was
-/// no validation in it, there is a column for that of each number all the same; a number that is
-/// missing is `NA`. Rows end in `\r\n` and are flushed.
+/// The columns are `epoch`, counted from 0, and the names of the first epoch, sorted. Without a
+/// validation in the first epoch, a `val_` column for each of its names is added all the same. A
+/// missing value is `NA`. Rows end in `\r\n` and are flushed.
 ///
-/// In a resumed training the header is not written again: open the file to append.
+/// A resumed training does not write the header again: open the file to append.
 ///
 /// ```
 /// use gpt2_task::callbacks::CsvLogger;
@@ -28,7 +28,7 @@ pub struct CsvLogger<W> {
     writer: W,
     separator: char,
     header: bool,
-    /// The columns after `epoch`; empty until an epoch has ended.
+    /// Columns after `epoch`. Empty until an epoch has ended.
     names: Resumable<Vec<String>>,
 }
 
@@ -38,14 +38,15 @@ impl<W: Write> CsvLogger<W> {
         Self { writer, separator: ',', header: true, names: Resumable::default() }
     }
 
-    /// Sets what stands between two values: a comma.
+    /// Sets the separator of the values. Default: a comma.
     #[must_use]
     pub fn with_separator(mut self, separator: char) -> Self {
         self.separator = separator;
         self
     }
 
-    /// Sets whether the rows go behind those of an earlier training, without a header: no.
+    /// Sets whether the rows continue those of an earlier training, without a header. Default:
+    /// false.
     #[must_use]
     pub fn with_append(mut self, append: bool) -> Self {
         self.header = !append;
@@ -64,7 +65,7 @@ impl<W: Write> CsvLogger<W> {
     }
 }
 
-/// The columns behind `epoch`.
+/// Columns after `epoch`.
 fn columns(logs: &Logs) -> Vec<String> {
     let mut names: Vec<String> = logs.iter().map(|(name, _)| name.to_owned()).collect();
     names.sort_unstable();
@@ -120,7 +121,7 @@ mod tests {
     use crate::testing::model;
     use crate::training::callbacks::testing::{epoch, trainer};
 
-    /// File that these epochs give.
+    /// Content of the file after these epochs.
     fn written(
         callback: impl FnOnce(Vec<u8>) -> CsvLogger<Vec<u8>>,
         epochs: &[&[(&str, f64)]],

@@ -1,4 +1,4 @@
-//! Ends a training that has stopped getting better.
+//! Ends a training that no longer improves.
 
 use gpt2_backbone::Gpt2Backbone;
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use crate::error::BoxError;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
 
-/// Ends the training when a number has not improved for `patience` epochs
-/// (`keras/src/callbacks/early_stopping.py`).
+/// Ends the training when a number has not improved for `patience` epochs, but never after the
+/// first epoch (`keras/src/callbacks/early_stopping.py`).
 ///
 /// ```
 /// use gpt2_task::callbacks::EarlyStopping;
@@ -29,7 +29,7 @@ pub struct EarlyStopping {
     best_weights: Option<Gpt2Backbone>,
 }
 
-/// Findings of the epochs so far.
+/// State over the epochs so far.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Seen {
     wait: usize,
@@ -39,7 +39,7 @@ struct Seen {
 }
 
 impl EarlyStopping {
-    /// Watches the number `monitor`, Keras' default being `val_loss`, without patience.
+    /// Monitors the number `monitor` without patience. Keras' default is `val_loss`.
     pub fn new(monitor: impl Into<String>) -> Self {
         Self {
             monitor: Monitor::new("EarlyStopping", monitor),
@@ -52,62 +52,64 @@ impl EarlyStopping {
         }
     }
 
-    /// Sets by how much a number must be better to count: 0.
+    /// Sets the smallest change that counts as an improvement. Default: 0.
     #[must_use]
     pub fn with_min_delta(mut self, min_delta: f64) -> Self {
         self.monitor = self.monitor.with_min_delta(min_delta);
         self
     }
 
-    /// Sets the epochs without improvement after which the training ends: 0.
+    /// Sets the epochs without improvement after which the training ends. Default: 0.
     #[must_use]
     pub fn with_patience(mut self, patience: usize) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Sets which numbers are better: the name decides.
+    /// Sets the direction of improvement. Default: determined by the name.
     #[must_use]
     pub fn with_mode(mut self, mode: MonitorMode) -> Self {
         self.monitor = self.monitor.with_mode(mode);
         self
     }
 
-    /// Sets a number that must be passed too: none. Epochs that do not pass it are waited for.
+    /// Sets a baseline: only an improvement that also passes it restarts the patience. Default:
+    /// none.
     #[must_use]
     pub fn with_baseline(mut self, baseline: f64) -> Self {
         self.baseline = Some(baseline);
         self
     }
 
-    /// Sets whether the training ends with the weights of its best epoch: no, those of the last.
+    /// Sets whether the training ends with the weights of its best epoch, not of the last. Default:
+    /// false.
     ///
-    /// The best epoch counts even if it does not pass the baseline. A second copy of the weights
-    /// is held.
+    /// The best epoch counts even if it does not pass the baseline. The callback keeps a second
+    /// copy of the weights.
     #[must_use]
     pub fn with_restore_best_weights(mut self, restore_best_weights: bool) -> Self {
         self.restore_best_weights = restore_best_weights;
         self
     }
 
-    /// Sets the first epoch, counted from 0, that is watched: 0.
+    /// Sets the first epoch to monitor, counted from 0. Default: 0.
     #[must_use]
     pub fn with_start_from_epoch(mut self, epoch: usize) -> Self {
         self.start_from_epoch = epoch;
         self
     }
 
-    /// The best number so far.
+    /// Best number so far.
     pub fn best(&self) -> Option<f64> {
         self.seen.best
     }
 
-    /// The epoch of the best weights, counted from 0.
+    /// Epoch of the best weights, from 0.
     pub fn best_epoch(&self) -> Option<usize> {
         self.seen.best_epoch
     }
 
-    /// The epoch, counted from 0, behind which the training was ended.
+    /// Epoch after which the training was ended, from 0.
     pub fn stopped_epoch(&self) -> Option<usize> {
         self.seen.stopped_epoch
     }
@@ -144,7 +146,7 @@ impl Callback for EarlyStopping {
             return Ok(());
         }
         if self.restore_best_weights && self.best_weights.is_none() {
-            // The only weights so far are the best, whatever their number.
+            // The first weights are the best so far, whatever their number.
             self.keep_weights(epoch, trainer);
         }
         self.seen.wait += 1;
@@ -185,8 +187,8 @@ mod tests {
     use crate::testing::model;
     use crate::training::callbacks::testing::{epoch, mark, marked, trainer};
 
-    /// The epochs that run until the callback ends the training, at most one a loss; every epoch
-    /// marks the model by its number.
+    /// Number of epochs until the callback ends the training, at most one for each loss. Every
+    /// epoch stores its number in the model.
     fn epochs_run(callback: &mut EarlyStopping, first: usize, losses: &[f64]) -> usize {
         let mut model = model();
         let mut trainer = trainer(&mut model);

@@ -1,4 +1,4 @@
-//! The numbers of epochs and batches as lines of JSON.
+//! Loss and metrics of epochs and batches as lines of JSON.
 
 use std::io::Write;
 use std::time::Instant;
@@ -11,14 +11,15 @@ use crate::error::BoxError;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
 
-/// Writes a JSON object, on a line of its own, behind every epoch, and if asked behind batches.
+/// Writes a JSON object in one line after every epoch, and optionally after batches.
 ///
-/// An epoch's is `{"epoch":0,"loss":3.2,…}`, a batch's `{"epoch":0,"batch":9,"loss":3.4,…}`, both
-/// counted from 0. What is no number, such as a loss of NaN, is `null`. Lines are flushed.
+/// The object is `{"epoch":0,"loss":3.2,…}` for an epoch and `{"epoch":0,"batch":9,"loss":3.4,…}`
+/// for a batch, both counted from 0. Non-finite numbers, such as a loss of NaN, are `null`. Lines
+/// are flushed.
 ///
-/// With [`with_speed`](Self::with_speed) every line also has `step` (steps of the optimizer so far),
+/// With [`with_speed`](Self::with_speed), every line also has `step` (optimizer steps so far),
 /// `learning_rate` (of the next step), `seconds` (since this process began to train) and
-/// `tokens_per_second` (since the line before).
+/// `tokens_per_second` (since the last line).
 ///
 /// ```
 /// use gpt2_task::callbacks::JsonlLogger;
@@ -34,7 +35,7 @@ pub struct JsonlLogger<W> {
     speed: Option<Speed>,
 }
 
-/// Times and tokens, for lines with the speed.
+/// Times and token counts, for lines with the speed.
 #[derive(Debug)]
 struct Speed {
     begin: Instant,
@@ -48,7 +49,7 @@ impl Speed {
         Self { begin: now, last: now, last_tokens: 0 }
     }
 
-    /// Numbers of the next line.
+    /// Fields of the next line.
     fn numbers(&mut self, trainer: &Trainer<'_>) -> [(String, Value); 4] {
         let (now, optimizer) = (Instant::now(), trainer.model().optimizer());
         let seconds = (now - self.last).as_secs_f64();
@@ -65,12 +66,12 @@ impl Speed {
 }
 
 impl<W: Write> JsonlLogger<W> {
-    /// Writes to `writer`, behind epochs only.
+    /// Writes to `writer`, only after epochs.
     pub fn new(writer: W) -> Self {
         Self { writer, batches: None, epoch: 0, speed: None }
     }
 
-    /// Sets that every so many batches there is a line too.
+    /// Sets that a line is also written after every `every` batches. Default: none.
     #[must_use]
     pub fn with_batches(mut self, every: usize) -> Self {
         self.batches = Some(every);

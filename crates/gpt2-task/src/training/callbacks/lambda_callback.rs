@@ -1,4 +1,4 @@
-//! A callback made of closures.
+//! Callback made of closures.
 
 use super::callback::Callback;
 use crate::error::BoxError;
@@ -11,7 +11,7 @@ type OnBatchEnd<'a> = Box<dyn FnMut(usize, &Logs, &mut Trainer<'_>) -> Result<()
 type OnEpochEnd<'a> =
     Box<dyn FnMut(usize, &mut Logs, &mut Trainer<'_>) -> Result<(), BoxError> + 'a>;
 
-/// Calls a closure at each event that was given one (`keras/src/callbacks/lambda_callback.py`).
+/// Calls a closure for each event that has one (`keras/src/callbacks/lambda_callback.py`).
 ///
 /// ```
 /// use gpt2_task::callbacks::LambdaCallback;
@@ -36,12 +36,12 @@ pub struct LambdaCallback<'a> {
 }
 
 impl<'a> LambdaCallback<'a> {
-    /// No closures yet.
+    /// Callback without closures.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets what [`Callback::on_train_begin`] does.
+    /// Sets the closure for [`Callback::on_train_begin`].
     #[must_use]
     pub fn with_on_train_begin(
         mut self,
@@ -51,7 +51,7 @@ impl<'a> LambdaCallback<'a> {
         self
     }
 
-    /// Sets what [`Callback::on_epoch_begin`] does.
+    /// Sets the closure for [`Callback::on_epoch_begin`].
     #[must_use]
     pub fn with_on_epoch_begin(
         mut self,
@@ -61,7 +61,7 @@ impl<'a> LambdaCallback<'a> {
         self
     }
 
-    /// Sets what [`Callback::on_train_batch_end`] does.
+    /// Sets the closure for [`Callback::on_train_batch_end`].
     #[must_use]
     pub fn with_on_train_batch_end(
         mut self,
@@ -71,7 +71,7 @@ impl<'a> LambdaCallback<'a> {
         self
     }
 
-    /// Sets what [`Callback::on_epoch_end`] does.
+    /// Sets the closure for [`Callback::on_epoch_end`].
     #[must_use]
     pub fn with_on_epoch_end(
         mut self,
@@ -81,7 +81,7 @@ impl<'a> LambdaCallback<'a> {
         self
     }
 
-    /// Sets what [`Callback::on_train_end`] does.
+    /// Sets the closure for [`Callback::on_train_end`].
     #[must_use]
     pub fn with_on_train_end(
         mut self,

@@ -1,4 +1,4 @@
-//! Sets the learning rate at the beginning of every epoch.
+//! Sets the learning rate at the start of every epoch.
 
 use super::callback::Callback;
 use crate::arguments::check;
@@ -6,7 +6,7 @@ use crate::error::BoxError;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
 
-/// Sets the learning rate by a function of the epoch, counted from 0, and the present rate
+/// Sets the learning rate with a function of the epoch, counted from 0, and the current rate
 /// (`keras/src/callbacks/learning_rate_scheduler.py`).
 ///
 /// It adds `learning_rate` to the logs.
@@ -23,7 +23,7 @@ pub struct LearningRateScheduler<F> {
 }
 
 impl<F: FnMut(usize, f64) -> f64> LearningRateScheduler<F> {
-    /// Takes the function. Its result must be finite and not negative.
+    /// Makes the callback from the function, whose result must be finite and not negative.
     pub fn new(schedule: F) -> Self {
         Self { schedule }
     }
@@ -36,7 +36,7 @@ impl<F: FnMut(usize, f64) -> f64> Callback for LearningRateScheduler<F> {
 
     fn on_epoch_begin(&mut self, epoch: usize, trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
         if trainer.first_batch() > 0 {
-            // The epoch was begun, and its rate set, before the training was interrupted.
+            // The epoch had started, and its rate was set, before the training was interrupted.
             return Ok(());
         }
         let learning_rate = (self.schedule)(epoch, trainer.model().learning_rate());

@@ -1,4 +1,4 @@
-//! Actions between the steps of a training: watching, saving, stopping.
+//! Callbacks of a training: logging, saving, stopping.
 
 pub(crate) mod callback;
 mod csv_logger;

@@ -1,4 +1,4 @@
-//! A number that is watched from epoch to epoch, and which way is better.
+//! Monitored number, and the direction of its improvement.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,20 +7,20 @@ use crate::error::TaskError;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
 
-/// Which numbers are better.
+/// Direction in which a number improves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MonitorMode {
-    /// The name decides: small losses and perplexities, large accuracies.
+    /// Determined by the name: losses and perplexities improve downwards, accuracies upwards.
     #[default]
     Auto,
-    /// Small ones.
+    /// Smaller is better.
     Min,
-    /// Large ones.
+    /// Larger is better.
     Max,
 }
 
-/// Watches a number of the logs (`keras/src/callbacks/monitor_callback.py`).
+/// Monitors a number of the logs (`keras/src/callbacks/monitor_callback.py`).
 ///
 /// ```
 /// use gpt2_task::callbacks::Monitor;
@@ -43,37 +43,38 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Watches the number `name`; errors say that `owner` does.
+    /// Monitors the number `name`. `owner` is the name of the callback in errors.
     pub fn new(owner: impl Into<String>, name: impl Into<String>) -> Self {
         let (owner, name) = (owner.into(), name.into());
         Self { owner, name, mode: MonitorMode::Auto, min_delta: 0.0 }
     }
 
-    /// Sets which numbers are better.
+    /// Sets the direction of improvement. Default: [`MonitorMode::Auto`].
     #[must_use]
     pub fn with_mode(mut self, mode: MonitorMode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// Sets by how much a number must be better to count; the sign does not matter.
+    /// Sets the smallest change that counts as an improvement. Its sign does not matter. Default:
+    /// 0.
     #[must_use]
     pub fn with_min_delta(mut self, min_delta: f64) -> Self {
         self.min_delta = min_delta.abs();
         self
     }
 
-    /// Name of the quantity that is watched.
+    /// Name of the monitored number.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Checks the arguments, before an epoch has been paid for.
+    /// Checks the arguments, before a training starts.
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidTrainingArgument`] if the name does not say which way is better and
-    /// [`MonitorMode::Auto`] was left, or if `min_delta` is not finite.
+    /// [`TaskError::InvalidTrainingArgument`] if the mode is [`MonitorMode::Auto`] and the name
+    /// does not determine the direction, or if `min_delta` is not finite.
     pub fn validate(&self) -> Result<(), TaskError> {
         if !self.min_delta.is_finite() {
             return Err(self.invalid("min_delta", "finite", &self.min_delta.to_string()));
@@ -81,12 +82,12 @@ impl Monitor {
         self.less_is_better().map(|_| ())
     }
 
-    /// The number that is watched.
+    /// Monitored number of an epoch.
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidTrainingArgument`], with the names that there are, if it is not among
-    /// them; Keras warns and goes on.
+    /// [`TaskError::InvalidTrainingArgument`], with the available names, if the logs lack the
+    /// number. (Keras warns and continues.)
     pub fn value(&self, logs: &Logs) -> Result<f64, TaskError> {
         logs.get(&self.name).ok_or_else(|| {
             let names: Vec<String> = logs.iter().map(|(name, _)| format!("`{name}`")).collect();
@@ -95,21 +96,21 @@ impl Monitor {
         })
     }
 
-    /// The number that is watched; none behind an epoch that is not followed by the validation
-    /// which gives it.
+    /// Monitored number of an epoch. None if the number comes from validation and this epoch has no
+    /// validation.
     ///
     /// # Errors
     ///
-    /// As [`value`](Self::value).
+    /// Those of [`value`](Self::value).
     pub fn observe(&self, logs: &Logs, trainer: &Trainer<'_>) -> Result<Option<f64>, TaskError> {
         let left_out = self.name.starts_with("val_") && trainer.leaves_validation_out();
         if left_out { Ok(None) } else { self.value(logs).map(Some) }
     }
 
-    /// Whether a number is better than an earlier one by more than `min_delta`.
+    /// Whether a number is better than a reference by more than `min_delta`.
     ///
-    /// Anything is better than none, but NaN, which Keras accepts as the first and never gets rid
-    /// of, is never better.
+    /// Without a reference, every number but NaN is better. (Keras accepts NaN as the first number,
+    /// and then never improves on it.)
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! How far a training is: a bar on a terminal, a line an epoch elsewhere.
+//! Progress of a training: a bar on a terminal, otherwise one line per epoch.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -10,14 +10,15 @@ use crate::error::BoxError;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
 
-/// Shows how far the training is (`keras/src/callbacks/progbar_logger.py`).
+/// Shows the progress of the training (`keras/src/callbacks/progbar_logger.py`).
 ///
-/// On a terminal a bar with the step, the numbers so far and the time that is left of the whole
-/// training, replaced at the end of the epoch by a line with the epoch's numbers:
+/// On a terminal, it shows a bar with the step, the numbers so far and the remaining time of the
+/// whole training. At the end of an epoch, a line with the epoch's numbers replaces the bar:
 /// `epoch 1/2: loss 3.21 - val_loss 3.3 - 1234 tokens/s - 12.3 s`. Tokens per second are those of
-/// the training steps, seconds those of the whole epoch, its validation included. Elsewhere that
-/// line, and if [asked for](Self::with_lines_every) one now and then within the epoch:
-/// `epoch 1/2, step 40/100: loss 3.4 - 1234 tokens/s - 2m 10s left`.
+/// the training steps; seconds include the validation.
+///
+/// Elsewhere, it writes only that line, and with [`with_lines_every`](Self::with_lines_every) also
+/// lines within the epoch: `epoch 1/2, step 40/100: loss 3.4 - 1234 tokens/s - 2m 10s left`.
 ///
 /// ```
 /// use gpt2_task::callbacks::ProgressBar;
@@ -32,11 +33,11 @@ pub struct ProgressBar<'a> {
     terminal: bool,
     bar: Option<Bar>,
     epoch: usize,
-    /// Steps of an epoch that is over.
+    /// Steps in a finished epoch.
     seen_steps: Option<usize>,
     begin: Instant,
     begin_tokens: u64,
-    /// End of the last training step, or the beginning of the epoch.
+    /// End of the last training step, or start of the epoch.
     last: Instant,
     last_tokens: u64,
     total_steps: Option<u64>,
@@ -45,7 +46,7 @@ pub struct ProgressBar<'a> {
     pace: Pace,
 }
 
-/// Time that training steps took in this process.
+/// Duration of the training steps in this process.
 #[derive(Default)]
 struct Pace {
     steps: u64,
@@ -58,7 +59,7 @@ impl Pace {
         self.steps += 1;
     }
 
-    /// Time of so many steps more; `-` before the first step.
+    /// Estimated duration of further steps; `-` before the first step.
     fn left(&self, steps: Option<u64>) -> String {
         match steps {
             Some(steps) if self.steps > 0 => {
@@ -70,7 +71,7 @@ impl Pace {
     }
 }
 
-/// A duration in its two largest units.
+/// Duration in its two largest units.
 fn duration(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
@@ -83,7 +84,7 @@ fn duration(seconds: f64) -> String {
 }
 
 impl ProgressBar<'static> {
-    /// Shows it on standard error: as Keras' `verbose=1` on a terminal, else as its `verbose=2`.
+    /// Writes to standard error: on a terminal like Keras' `verbose=1`, otherwise like `verbose=2`.
     pub fn new() -> Self {
         let terminal = std::io::stderr().is_terminal();
         Self { terminal, ..Self::to(std::io::stderr()) }
@@ -117,22 +118,23 @@ impl<'a> ProgressBar<'a> {
         }
     }
 
-    /// Sets the steps of the whole training, for the time that is left. Default: all epochs.
+    /// Sets the number of steps of the whole training, for the remaining time. Default: all epochs.
     #[must_use]
     pub fn with_total_steps(mut self, total_steps: u64) -> Self {
         self.total_steps = Some(total_steps);
         self
     }
 
-    /// Sets the time after which there is a line within an epoch, where there is no terminal.
-    /// Default: none.
+    /// Sets the time between lines within an epoch, for output that is not a terminal. Default:
+    /// none, no such lines.
     #[must_use]
     pub fn with_lines_every(mut self, time: Duration) -> Self {
         self.lines_every = Some(time);
         self
     }
 
-    /// Steps that are left of the training after `batches` of this epoch, where their number is known.
+    /// Remaining steps of the training after `batches` of this epoch. None if their number is not
+    /// known.
     fn steps_left(&self, batches: usize, trainer: &Trainer<'_>) -> Option<u64> {
         if let Some(total) = self.total_steps {
             return Some(total.saturating_sub(trainer.model().optimizer().iterations()));
@@ -141,7 +143,7 @@ impl<'a> ProgressBar<'a> {
         Some((trainer.steps_per_epoch()? * epochs).saturating_sub(batches) as u64)
     }
 
-    /// Writes a line. That nobody can read along is no reason to lose a training.
+    /// Writes a line. Errors are ignored: they should not end a training.
     fn line(&mut self, line: &str) {
         let _ = writeln!(self.output, "{line}").and_then(|()| self.output.flush());
         self.last_line = Instant::now();
@@ -161,7 +163,7 @@ impl<'a> ProgressBar<'a> {
         self.bar = Some(bar);
     }
 
-    /// Tokens per second of the training steps of this epoch.
+    /// Tokens per second in the training steps of this epoch.
     fn tokens_per_second(&self) -> Option<f64> {
         let seconds = (self.last - self.begin).as_secs_f64();
         (seconds > 0.0).then(|| (self.last_tokens - self.begin_tokens) as f64 / seconds)
@@ -243,14 +245,14 @@ fn epoch_line(epoch: usize, epochs: usize, numbers: &str, elapsed: Duration) -> 
     format!("epoch {}/{epochs}: {numbers} - {:.1} s", epoch + 1, elapsed.as_secs_f64())
 }
 
-/// The numbers with their names, then the speed.
+/// Numbers with their names, then the speed.
 fn summary(logs: &Logs, tokens_per_second: Option<f64>) -> String {
     let numbers = logs.iter().map(|(name, value)| format!("{name} {}", number(value)));
     let speed = tokens_per_second.map(|speed| format!("{speed:.0} tokens/s"));
     numbers.chain(speed).collect::<Vec<_>>().join(" - ")
 }
 
-/// A number with Keras' four decimals, without the zeros at its end.
+/// Number with Keras' four decimals, without trailing zeros.
 fn number(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return value.to_string();
@@ -303,7 +305,7 @@ mod tests {
         }
     }
 
-    /// An epoch of which the process runs the last two batches, 50 tokens each.
+    /// Runs an epoch in which this process has only the last two batches, 50 tokens each.
     fn run(callback: &mut ProgressBar<'_>, steps_per_epoch: Option<usize>) {
         let mut model = model();
         let mut trainer = trainer(&mut model);
@@ -380,7 +382,7 @@ mod tests {
         let mut model = model();
         let mut trainer = trainer(&mut model);
         let mut callback = ProgressBar::to(std::io::sink());
-        // Whatever was trained before: epochs 2 and 3 of 3 begin, with 4 steps each.
+        // Epochs 2 and 3 of 3 with 4 steps each, independent of earlier trainings.
         (trainer.epochs, trainer.steps_per_epoch, callback.epoch) = (3, Some(4), 1);
         assert_eq!(callback.steps_left(0, &trainer), Some(8));
         assert_eq!(callback.steps_left(3, &trainer), Some(5));
@@ -396,7 +398,7 @@ mod tests {
         assert_eq!(texts, ["3s", "1m 15s", "1h 01m", "2d 07h"]);
     }
 
-    /// A reader that has gone.
+    /// Writer whose reader has closed.
     struct Closed;
 
     impl Write for Closed {

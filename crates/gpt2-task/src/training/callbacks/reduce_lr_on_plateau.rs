@@ -1,4 +1,4 @@
-//! Lowers the learning rate of a training that has stopped getting better.
+//! Lowers the learning rate of a training that no longer improves.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,13 +10,13 @@ use crate::error::{BoxError, TaskError};
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
 
-/// The callback's name.
+/// Name of the callback.
 const NAME: &str = "ReduceLrOnPlateau";
 
 /// Lowers the learning rate when a number has not improved for `patience` epochs
 /// (`keras/src/callbacks/reduce_lr_on_plateau.py`).
 ///
-/// It adds `learning_rate`, that of the epoch just over, to the logs.
+/// It adds `learning_rate`, the rate of the finished epoch, to the logs.
 ///
 /// ```
 /// use gpt2_task::callbacks::ReduceLrOnPlateau;
@@ -34,7 +34,7 @@ pub struct ReduceLrOnPlateau {
     seen: Resumable<Seen>,
 }
 
-/// Findings of the epochs so far.
+/// State over the epochs so far.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Seen {
     wait: usize,
@@ -43,7 +43,7 @@ struct Seen {
 }
 
 impl ReduceLrOnPlateau {
-    /// Watches the number `monitor`, Keras' default being `val_loss`.
+    /// Monitors the number `monitor`. Keras' default is `val_loss`.
     pub fn new(monitor: impl Into<String>) -> Self {
         Self {
             monitor: Monitor::new(NAME, monitor).with_min_delta(1e-4),
@@ -55,42 +55,42 @@ impl ReduceLrOnPlateau {
         }
     }
 
-    /// Sets what the learning rate is multiplied by: 0.1.
+    /// Sets the factor of the learning rate. Default: 0.1.
     #[must_use]
     pub fn with_factor(mut self, factor: f64) -> Self {
         self.factor = factor;
         self
     }
 
-    /// Sets the epochs without improvement after which the rate is lowered: 10.
+    /// Sets the epochs without improvement after which the rate is lowered. Default: 10.
     #[must_use]
     pub fn with_patience(mut self, patience: usize) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Sets which numbers are better: the name decides.
+    /// Sets the direction of improvement. Default: determined by the name.
     #[must_use]
     pub fn with_mode(mut self, mode: MonitorMode) -> Self {
         self.monitor = self.monitor.with_mode(mode);
         self
     }
 
-    /// Sets by how much a number must be better to count: 0.0001.
+    /// Sets the smallest change that counts as an improvement. Default: 0.0001.
     #[must_use]
     pub fn with_min_delta(mut self, min_delta: f64) -> Self {
         self.monitor = self.monitor.with_min_delta(min_delta);
         self
     }
 
-    /// Sets the epochs behind a lowering in which nothing is counted: 0.
+    /// Sets the number of epochs after a reduction that are not counted. Default: 0.
     #[must_use]
     pub fn with_cooldown(mut self, cooldown: usize) -> Self {
         self.cooldown = cooldown;
         self
     }
 
-    /// Sets the lowest learning rate: 0.
+    /// Sets the lowest learning rate. Default: 0.
     #[must_use]
     pub fn with_min_lr(mut self, min_lr: f64) -> Self {
         self.min_lr = min_lr;
@@ -122,7 +122,7 @@ impl Callback for ReduceLrOnPlateau {
 
     fn on_train_begin(&mut self, trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
         self.validate()?;
-        // A rate that a schedule drives cannot be set: better to fail now than at a plateau.
+        // A rate of a schedule cannot be set: fail now rather than at the first plateau.
         let learning_rate = trainer.model().learning_rate();
         trainer.model_mut().set_learning_rate(learning_rate)?;
         self.seen.begin();
@@ -172,7 +172,7 @@ mod tests {
         ReduceLrOnPlateau::new("loss").with_factor(0.5).with_patience(2)
     }
 
-    /// The learning rate behind every epoch, 1 at the beginning.
+    /// Learning rate after every epoch, 1 at the start.
     fn rates(callback: &mut ReduceLrOnPlateau, losses: &[f64]) -> Vec<f64> {
         let mut model = model();
         let mut trainer = trainer(&mut model);

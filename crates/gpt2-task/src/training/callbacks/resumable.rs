@@ -1,4 +1,4 @@
-//! State of a callback that a resumed training takes up again.
+//! State of a callback that survives an interrupted training.
 
 use std::ops::{Deref, DerefMut};
 
@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::callback::CallbackState;
 use crate::error::BoxError;
 
-/// State of a callback in one training. The next training of the same callback begins anew, unless
-/// the state was restored for it.
+/// State of a callback in one training. Each training starts with a new state, unless a state was
+/// restored for it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Resumable<T> {
     state: T,
@@ -18,7 +18,7 @@ pub(super) struct Resumable<T> {
 }
 
 impl<T: Default + Serialize + DeserializeOwned> Resumable<T> {
-    /// Begins a training, and returns whether it begins anew.
+    /// Starts a training. Returns whether the state is new.
     pub(super) fn begin(&mut self) -> bool {
         if std::mem::take(&mut self.is_restored) {
             return false;
@@ -27,13 +27,13 @@ impl<T: Default + Serialize + DeserializeOwned> Resumable<T> {
         true
     }
 
-    /// The state for a checkpoint, without weights.
+    /// State for a checkpoint, without weights.
     pub(super) fn to_state(&self) -> CallbackState {
         let json = serde_json::to_value(&self.state).expect("counters and numbers are JSON");
         CallbackState { json, weights: None }
     }
 
-    /// Takes the state of a checkpoint, for the training that begins next.
+    /// Restores the state of a checkpoint for the next training.
     pub(super) fn restore(&mut self, json: Value) -> Result<(), BoxError> {
         self.state = serde_json::from_value(json)?;
         self.is_restored = true;

@@ -1,4 +1,4 @@
-//! The loss within the epochs, thinned to a curve of bounded size.
+//! Loss within the epochs, as a curve of bounded size.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,27 +9,27 @@ use crate::training::history::number_or_nan;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
 
-/// Some steps in a row, as one point of a curve.
+/// Point of a curve: the mean of consecutive steps.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StepPoint {
-    /// The last of the steps, counted from 1 over all epochs.
+    /// Last of the steps, from 1 over all epochs.
     pub step: u64,
-    /// Its epoch, counted from 0.
+    /// Epoch of that step, from 0.
     pub epoch: usize,
-    /// Its batch in the epoch, counted from 0.
+    /// Batch of that step in its epoch, from 0.
     pub batch: usize,
-    /// The mean loss of the steps.
+    /// Mean loss of the steps.
     #[serde(deserialize_with = "number_or_nan")]
     pub loss: f64,
-    /// The learning rate behind the last of the steps.
+    /// Learning rate after the last of the steps.
     pub learning_rate: f64,
 }
 
-/// Records the loss and the learning rate of the steps, at most so many points: when there are
-/// more, every two become one.
+/// Records the loss and the learning rate of the steps, with a limited number of points. When there
+/// are more, pairs of points are merged.
 ///
-/// The loss of a step is worked out from the means over the epoch so far, on the assumption that
-/// all batches weigh the same. The last steps may be missing, as long as they do not fill a point.
+/// The loss of a step is derived from the means over the epoch so far, assuming equal weights for
+/// all batches. The last steps are missing until they fill a point.
 ///
 /// ```
 /// use gpt2_task::callbacks::StepHistory;
@@ -44,16 +44,16 @@ pub struct StepHistory {
     epoch: usize,
 }
 
-/// State from which a resumed training goes on.
+/// State that a resumed training continues from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Recorded {
     points: Vec<StepPoint>,
-    /// Steps to a point.
+    /// Steps in a point.
     stride: u64,
     step: u64,
-    /// The losses of the steps that are no point yet.
+    /// Losses of the steps after the last point.
     pending: Sum,
-    /// The losses of this epoch's batches.
+    /// Losses of this epoch's batches.
     in_epoch: Sum,
     steps_per_epoch: usize,
 }
@@ -85,40 +85,40 @@ impl Default for StepHistory {
 }
 
 impl StepHistory {
-    /// Records at most 1000 points.
+    /// Recorder with at most 1000 points.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the most points to keep; at least two are.
+    /// Sets the maximum number of points, at least 2. Default: 1000.
     #[must_use]
     pub fn with_max_points(mut self, max_points: usize) -> Self {
         self.max_points = max_points.max(2);
         self
     }
 
-    /// The points, in order.
+    /// Points in order.
     pub fn points(&self) -> &[StepPoint] {
         &self.recorded.points
     }
 
-    /// Batches of an epoch: the most that there have been, or are known to come.
+    /// Batches in an epoch: the largest number so far, or the number that is known in advance.
     pub fn steps_per_epoch(&self) -> usize {
         self.recorded.steps_per_epoch
     }
 }
 
 impl Recorded {
-    /// The loss of a batch, given the mean over the epoch up to it.
+    /// Loss of a batch, from the mean over the epoch up to and including it.
     fn loss_of_batch(&mut self, batch: usize, mean: f64) -> f64 {
         let count = batch as u64 + 1;
         let total = mean * count as f64;
         let before = std::mem::replace(&mut self.in_epoch, Sum { total, count });
-        // Without the batch before, the mean has to do.
+        // Without the sum before this batch, the mean is the best estimate.
         if before.count + 1 == count { total - before.total } else { mean }
     }
 
-    /// Makes one point of every two; one that is left over waits for another.
+    /// Merges pairs of points. A point without a partner becomes pending again.
     fn thin(&mut self) {
         if self.points.len() % 2 == 1 {
             let last = self.points.pop().expect("an odd number is not zero");
@@ -195,7 +195,7 @@ mod tests {
     use crate::testing::model;
     use crate::training::callbacks::testing::{logs, trainer};
 
-    /// Batches of an epoch with these losses, from batch `first` on.
+    /// Runs the batches of an epoch with these losses, from batch `first` on.
     fn run(
         steps: &mut StepHistory,
         trainer: &mut Trainer<'_>,
@@ -240,7 +240,7 @@ mod tests {
         steps.on_train_begin(&mut trainer).unwrap();
         let all: Vec<f64> = (1..=11).map(f64::from).collect();
         run(&mut steps, &mut trainer, 0, 0, &all);
-        // The fifth point is one too many, and waits for the next step.
+        // The fifth point exceeds the limit and waits for the next step.
         assert_eq!(losses(&steps), [(4, 2.5), (8, 6.5)]);
         run(&mut steps, &mut trainer, 1, 0, &[12.0]);
         assert_eq!(losses(&steps), [(4, 2.5), (8, 6.5), (12, 10.5)]);

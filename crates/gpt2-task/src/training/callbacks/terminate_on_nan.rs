@@ -1,4 +1,4 @@
-//! Ends a training whose loss is no number any more.
+//! Ends a training with a non-finite loss.
 
 use super::callback::Callback;
 use crate::error::BoxError;
@@ -7,8 +7,8 @@ use crate::training::trainer::Trainer;
 
 /// Ends the training when the loss is NaN or infinite (`keras/src/callbacks/terminate_on_nan.py`).
 ///
-/// Without it such a loss is an error of `fit`; with it the epoch is finished and `fit` returns. A
-/// checkpoint that is kept stays as it was before.
+/// Without this callback, such a loss is an error of `fit`. With it, the epoch ends and `fit`
+/// returns. An existing checkpoint stays unchanged.
 ///
 /// ```
 /// use gpt2_task::callbacks::TerminateOnNan;
@@ -31,19 +31,19 @@ struct InvalidLoss {
 }
 
 impl TerminateOnNan {
-    /// Ends the training as if it had been long enough: the other callbacks finish their work.
+    /// Treats a non-finite loss as a normal stop: the other callbacks still finish their work.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets whether the training ends with an error, which leaves its last checkpoint: no.
+    /// Sets whether the training ends with an error and keeps its last checkpoint. Default: false.
     #[must_use]
     pub fn with_raise_error(mut self, raise_error: bool) -> Self {
         self.raise_error = raise_error;
         self
     }
 
-    /// The batch, counted from 0 in its epoch, that ended the training.
+    /// Batch that ended the training, counted from 0 in its epoch.
     pub fn invalid_batch(&self) -> Option<usize> {
         self.invalid_batch
     }

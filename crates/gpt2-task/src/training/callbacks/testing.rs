@@ -1,4 +1,4 @@
-//! Trainings by hand, for the tests of callbacks.
+//! Simulated trainings for the tests of callbacks.
 
 use burn::module::Param;
 
@@ -8,7 +8,7 @@ use crate::error::BoxError;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
 
-/// A training of two epochs of four batches.
+/// Training of two epochs with four batches each.
 pub(super) fn trainer(model: &mut Gpt2CausalLm) -> Trainer<'_> {
     Trainer {
         model,
@@ -32,7 +32,7 @@ pub(super) fn logs(numbers: &[(&str, f64)]) -> Logs {
     logs
 }
 
-/// An epoch without batches that ends with these numbers; returns what the callback made of them.
+/// Ends an epoch without batches with these numbers. Returns the numbers after the callback.
 pub(super) fn epoch(
     callback: &mut dyn Callback,
     trainer: &mut Trainer<'_>,
@@ -45,7 +45,7 @@ pub(super) fn epoch(
     Ok(logs)
 }
 
-/// Trains the model to know a number.
+/// Stores a number in the model's weights.
 pub(super) fn mark(trainer: &mut Trainer<'_>, number: usize) {
     let mut backbone = trainer.model().backbone().clone();
     let beta = &mut backbone.layer_norm.beta;
@@ -53,7 +53,7 @@ pub(super) fn mark(trainer: &mut Trainer<'_>, number: usize) {
     trainer.model_mut().set_backbone(backbone).expect("the vocabulary is the same");
 }
 
-/// The number that the model knows.
+/// Number that is stored in the model's weights.
 pub(super) fn marked(trainer: &Trainer<'_>) -> usize {
     let beta = trainer.model().backbone().layer_norm.beta.val();
     beta.into_data().try_to_vec::<f32>().expect("parameters are floats")[0] as usize

@@ -7,21 +7,22 @@ use super::rule::{UpdateRule, UpdateStep, elements};
 use crate::arguments::check_positive;
 use crate::error::TaskError;
 
-/// Second moments of rows and columns in place of every element's
-/// ([Shazeer and Stern, 2018](https://arxiv.org/abs/1804.04235); `keras/src/optimizers/adafactor.py`).
+/// Adafactor: second moments of rows and columns instead of every element
+/// ([Shazeer and Stern, 2018](https://arxiv.org/abs/1804.04235);
+/// `keras/src/optimizers/adafactor.py`).
 ///
-/// Rows and columns are those of the last two axes in Keras: of queries, keys and values each
-/// head's own.
+/// Rows and columns are the last two axes in Keras. For queries, keys and values, each head
+/// therefore has its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Adafactor {
-    /// Exponent of the decay of second moments: -0.8.
+    /// Exponent of the decay of second moments. Default: -0.8.
     pub beta_2_decay: f64,
-    /// Added to squared gradients: 1e-30.
+    /// Added to squared gradients. Default: 1e-30.
     pub epsilon_1: f64,
-    /// The least size of a variable that the step is proportional to: 1e-3.
+    /// Lower bound of a variable's root mean square, which scales the step. Default: 1e-3.
     pub epsilon_2: f64,
-    /// The largest root mean square of an update: 1.
+    /// Largest root mean square of an update. Default: 1.
     pub clip_threshold: f64,
 }
 
@@ -31,7 +32,7 @@ impl Default for Adafactor {
     }
 }
 
-/// A shape as `[others, rows, columns]`, for two axes or more.
+/// Shape as `[others, rows, columns]`. None for fewer than two axes.
 fn factors(shape: &[usize]) -> Option<[usize; 3]> {
     match shape {
         [others @ .., rows, columns] => Some([elements(others), *rows, *columns]),
@@ -44,7 +45,7 @@ fn root_mean_square(tensor: Tensor<1>) -> Tensor<1> {
 }
 
 impl Adafactor {
-    /// The second moments, in all elements, after this step.
+    /// Second moments of all elements after this step.
     fn velocity(
         &self,
         gradient: &Tensor<1>,

@@ -10,17 +10,17 @@ use crate::error::TaskError;
 
 /// Adam ([Kingma and Ba, 2014](https://arxiv.org/abs/1412.6980); `keras/src/optimizers/adam.py`).
 ///
-/// Keras adds `epsilon` before the bias of the second moment is corrected, other libraries after.
+/// Keras adds `epsilon` before the bias correction of the second moment, other libraries after it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Adam {
-    /// Decay of the mean of gradients: 0.9.
+    /// Decay of the mean of gradients. Default: 0.9.
     pub beta_1: f64,
-    /// Decay of the mean of squared gradients: 0.999.
+    /// Decay of the mean of squared gradients. Default: 0.999.
     pub beta_2: f64,
-    /// Keeps the divisor above zero: 1e-7.
+    /// Small number that keeps the divisor positive. Default: 1e-7.
     pub epsilon: f64,
-    /// Whether the largest second moment so far is used.
+    /// Whether the largest second moment so far is used. Default: false.
     pub amsgrad: bool,
 }
 
@@ -49,7 +49,7 @@ impl UpdateRule for Adam {
         slots: &mut [Tensor<1>],
         step: UpdateStep<'_>,
     ) -> Tensor<1> {
-        // In 32-bit floats as Keras: 1 - 0.999 alone differs there in the fifth digit.
+        // In 32-bit floats as in Keras, where 1 - 0.999 differs in the fifth digit.
         let power = |beta: f64| (beta as f32).powf(step.step);
         let correction = (1.0 - power(self.beta_2)).sqrt() / (1.0 - power(self.beta_1));
         let alpha = step.learning_rate * correction;
@@ -64,8 +64,9 @@ impl UpdateRule for Adam {
     }
 }
 
-/// Adam with a weight decay of 0.004 unless told otherwise
-/// ([Loshchilov and Hutter, 2017](https://arxiv.org/abs/1711.05101); `keras/src/optimizers/adamw.py`).
+/// Adam with weight decay, 0.004 by default
+/// ([Loshchilov and Hutter, 2017](https://arxiv.org/abs/1711.05101);
+/// `keras/src/optimizers/adamw.py`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AdamW(pub Adam);

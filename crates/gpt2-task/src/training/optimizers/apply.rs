@@ -1,4 +1,5 @@
-//! A step of an optimizer: unscaled, accumulated and clipped gradients, the rule, the average.
+//! Optimizer step: unscales, accumulates and clips gradients, applies the rule, and updates the
+//! average.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,14 +15,15 @@ use super::rule::{UpdateStep, elements};
 use crate::error::TaskError;
 
 impl Optimizer {
-    /// Changes a model by the gradients of one batch: Keras' `apply`.
+    /// Updates a model with the gradients of one batch: Keras' `apply`.
     ///
-    /// The gradients are those of the loss times [`loss_scale_factor`](Self::loss_scale_factor).
-    /// A parameter without gradient stays as it is. Weights and slots are written in place where
-    /// the caller holds no other reference to them.
+    /// The gradients are those of the loss times [`loss_scale_factor`](Self::loss_scale_factor). A
+    /// parameter without a gradient stays unchanged. Weights and slots are written in place if the
+    /// caller holds no other reference to them.
     ///
-    /// The model comes back in any case, and unchanged where the device could not tell whether the
-    /// gradients are finite; without a loss scale it is not asked.
+    /// Always returns the model. With a loss scale, the model is unchanged if a gradient is not
+    /// finite, or if reading the gradients' norm from the device fails. Without one, the norm is
+    /// not read.
     pub fn apply(
         &mut self,
         backbone: Gpt2Backbone,
@@ -41,7 +43,7 @@ impl Optimizer {
         (updated, Ok(()))
     }
 
-    /// Divides by the loss scale; false if the gradients are of no use.
+    /// Divides gradients by the loss scale. Returns false if one of them is not finite.
     fn unscale(&mut self, gradients: &mut ParameterGradients) -> Result<bool, TaskError> {
         let Some(scale) = &mut self.loss_scale else { return Ok(true) };
         let factor = scale.factor();
@@ -55,7 +57,7 @@ impl Optimizer {
         Ok(true)
     }
 
-    /// Collects gradients; true when they are to be used, and are their mean.
+    /// Accumulates gradients. Returns true if `gradients` are now the mean to update with.
     fn accumulate(&mut self, gradients: &mut ParameterGradients) -> bool {
         let Some(steps) = self.accumulation_steps else { return true };
         let last = (self.iterations + 1).is_multiple_of(steps);
@@ -103,7 +105,7 @@ impl Optimizer {
         })
     }
 
-    /// Updates of the weights so far.
+    /// Number of updates of the weights so far.
     fn updates(&self) -> u64 {
         self.iterations / self.accumulation_steps.unwrap_or(1)
     }
@@ -113,7 +115,7 @@ impl Optimizer {
         !self.excluded_from_weight_decay.iter().any(|text| name.contains(text))
     }
 
-    /// Brings the averages up to date, and puts them in the weights' place when it is time.
+    /// Updates the averages, and replaces the weights with them every `overwrite_frequency` steps.
     fn average(&mut self, backbone: Gpt2Backbone) -> Gpt2Backbone {
         let Some(ema) = self.ema else { return backbone };
         let updates = self.updates();
@@ -136,8 +138,8 @@ impl Optimizer {
         })
     }
 
-    /// Puts the averages in the weights' place, at the end of a training: Keras'
-    /// `finalize_variable_values`. Without [`with_ema`](Self::with_ema) nothing changes.
+    /// Replaces the weights with their averages at the end of a training: Keras'
+    /// `finalize_variable_values`. Without [`with_ema`](Self::with_ema), nothing changes.
     pub fn finalize_variable_values(&self, backbone: Gpt2Backbone) -> Gpt2Backbone {
         if self.ema.is_none() {
             return backbone;
@@ -149,8 +151,7 @@ impl Optimizer {
         })
     }
 
-    /// Forgets what it keeps for parameters that the model does not have any more, or has in
-    /// another size.
+    /// Drops the state of parameters that the model no longer has, or has with another size.
     pub(crate) fn forget_others(&mut self, backbone: &Gpt2Backbone) {
         let mut sizes = BTreeMap::new();
         visit_tensors(backbone, |path, parameter| {
@@ -183,7 +184,7 @@ mod tests {
     use crate::testing::model;
     use crate::training::optimizers::adam::AdamW;
 
-    /// Addresses of the values of every tensor of a training.
+    /// Addresses of the values of every tensor in a training.
     fn addresses(backbone: &Gpt2Backbone, optimizer: &Optimizer) -> Vec<*const u8> {
         let mut addresses = Vec::new();
         let mut add = |tensor: Tensor<1>| {
@@ -208,7 +209,7 @@ mod tests {
             });
             (backbone, _) = optimizer.apply(backbone, gradients);
             let after = addresses(&backbone, &optimizer);
-            // The slots are made in the first step.
+            // The first step creates the slots.
             assert!(step == 0 || after == before, "step {step}");
             before = after;
         }

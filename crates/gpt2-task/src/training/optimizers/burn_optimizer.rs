@@ -1,4 +1,4 @@
-//! The optimizers of burn as rules, for those that Keras' formulas leave out.
+//! burn's optimizers as rules, for those that Keras' formulas lack.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{RuleState, UpdateRule, UpdateStep, elements};
 
-/// An optimizer of burn's: Adan, AdaGrad, LAMB, Muon, or one's own for burn.
+/// Optimizer of burn: Adan, AdaGrad, LAMB, Muon, or a user's own.
 ///
-/// Learning rate, weight decay, clipping and the rest of [`Optimizer`](super::Optimizer) are used
-/// in front of it; what the optimizer has of its own comes on top.
+/// Learning rate, weight decay, clipping and the other features of [`Optimizer`](super::Optimizer)
+/// are applied before it, in addition to those of burn's optimizer.
 ///
 /// ```
 /// use burn::optim::LambConfig;
@@ -27,11 +27,11 @@ use super::rule::{RuleState, UpdateRule, UpdateStep, elements};
 pub struct BurnOptimizer<O: BurnRule> {
     name: String,
     optimizer: O,
-    /// A lock, because burn does not promise that states can be shared.
+    /// Locked, because burn does not promise that states are `Sync`.
     states: Mutex<BTreeMap<String, VariableState<O>>>,
 }
 
-/// The state of a variable: kernels and embeddings are matrices, the others vectors.
+/// State of a variable. Kernels and embeddings are matrices; all others are vectors.
 enum VariableState<O: BurnRule> {
     Vector(O::State<1>),
     Matrix(O::State<2>),
@@ -40,7 +40,7 @@ enum VariableState<O: BurnRule> {
 /// State in the JSON of a checkpoint.
 #[derive(Serialize, Deserialize)]
 struct Described<S> {
-    /// Paths, each with its rank.
+    /// Rank of each variable, by path.
     ranks: BTreeMap<String, usize>,
     /// Shapes of the tensors.
     shapes: BTreeMap<String, Vec<usize>>,
@@ -48,7 +48,7 @@ struct Described<S> {
 }
 
 impl<O: BurnRule> BurnOptimizer<O> {
-    /// A rule with this name, which a resumed training must have too.
+    /// Rule with this name, which must be the same in a resumed training.
     pub fn new(name: impl Into<String>, optimizer: O) -> Self {
         Self { name: name.into(), optimizer, states: Mutex::default() }
     }

@@ -16,7 +16,7 @@ use crate::arguments::{invalid, read_arguments};
 use crate::error::TaskError;
 use crate::training::schedule::learning_rate::LearningRate;
 
-/// As [`get`].
+/// Parses like [`get`].
 impl FromStr for Optimizer {
     type Err = TaskError;
 
@@ -28,7 +28,7 @@ impl FromStr for Optimizer {
 /// Builds a rule from its own arguments.
 pub(crate) type Build = fn(&str, Map<String, Value>) -> Result<Box<dyn UpdateRule>, TaskError>;
 
-/// The rules, as Keras spells them, with the class' default learning rate.
+/// Rules in Keras' spelling, with the default learning rate of Keras' class.
 pub(crate) const RULES: [(&str, f64, Build); 6] = [
     ("adafactor", 1e-3, build::<Adafactor>),
     ("adam", 1e-3, build::<Adam>),
@@ -38,17 +38,17 @@ pub(crate) const RULES: [(&str, f64, Build); 6] = [
     ("sgd", 1e-2, build::<Sgd>),
 ];
 
-/// Sets an argument that every optimizer has.
+/// Setter of an argument that every optimizer has.
 pub(crate) enum Setting {
     Number(fn(Optimizer, f64) -> Optimizer),
     Count(fn(Optimizer, u64) -> Optimizer),
 }
 
-/// The arguments that every optimizer has, in the order in which they are set.
+/// Arguments that every optimizer has, in the order in which they are set.
 pub(crate) const SETTINGS: [(&str, Setting); 8] = [
     ("learning_rate", Setting::Number(Optimizer::with_learning_rate)),
     ("weight_decay", Setting::Number(Optimizer::with_weight_decay)),
-    // Keras takes clipnorm, else global_clipnorm, else clipvalue: the last one set here wins.
+    // Keras prefers clipnorm, then global_clipnorm, then clipvalue: the last one set here wins.
     ("clipvalue", Setting::Number(Optimizer::with_clipvalue)),
     ("global_clipnorm", Setting::Number(Optimizer::with_global_clipnorm)),
     ("clipnorm", Setting::Number(Optimizer::with_clipnorm)),
@@ -57,10 +57,10 @@ pub(crate) const SETTINGS: [(&str, Setting); 8] = [
     ("ema_overwrite_frequency", Setting::Count(with_ema_overwrite_frequency)),
 ];
 
-/// The optimizer that a text names, as `keras.optimizers.get`, with arguments such as
+/// Parses an optimizer, like `keras.optimizers.get`, with arguments such as
 /// `adamw:learning_rate=1e-3,weight_decay=0.1,beta_2=0.95,global_clipnorm=1`.
 ///
-/// Arguments are the rule's own (see [`Adam`], [`Sgd`], …) and `learning_rate`, `weight_decay`,
+/// Arguments are those of the rule (see [`Adam`], [`Sgd`], …) and `learning_rate`, `weight_decay`,
 /// `clipnorm`, `global_clipnorm`, `clipvalue`, `gradient_accumulation_steps`, `ema_momentum`,
 /// `ema_overwrite_frequency`.
 ///

@@ -1,24 +1,24 @@
-//! Gradients that are too large, made smaller.
+//! Gradient clipping.
 
 use burn::tensor::Tensor;
 use gpt2_backbone::ParameterGradients;
 use gpt2_kernels::{scale, square_sum};
 use serde::{Deserialize, Serialize};
 
-/// Which of Keras' ways of clipping is used. Keras looks at them in this order and takes the first.
+/// Kind of gradient clipping. Keras tests for them in this order and uses the first.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum GradientClipping {
-    /// The largest norm of each variable's gradient.
+    /// Largest norm of each variable's gradient.
     ClipNorm(f64),
-    /// The largest norm of all gradients together.
+    /// Largest norm of all gradients together.
     GlobalClipNorm(f64),
-    /// The largest magnitude of an element.
+    /// Largest magnitude of an element.
     ClipValue(f64),
 }
 
 impl GradientClipping {
-    /// The bound.
+    /// Limit of the norm or magnitude.
     pub(crate) fn bound(self) -> f64 {
         match self {
             Self::ClipNorm(bound) | Self::GlobalClipNorm(bound) | Self::ClipValue(bound) => bound,
@@ -38,7 +38,8 @@ impl GradientClipping {
             }
             Self::GlobalClipNorm(bound) => {
                 let Some(norm) = global_norm(gradients) else { return };
-                // Not finite if the norm is not: all gradients are lost then, as in Keras.
+                // A non-finite norm makes the factor, and so all gradients, non-finite, as in
+                // Keras.
                 let factor =
                     (norm.clone().recip().clamp_max(1.0 / bound) * bound) + (norm.clone() - norm);
                 for gradient in gradients.values_mut() {
@@ -54,7 +55,7 @@ impl GradientClipping {
     }
 }
 
-/// The norm of all gradients together, one number on their device; none without gradients.
+/// Norm of all gradients together, a scalar on their device. None without gradients.
 pub(crate) fn global_norm(gradients: &ParameterGradients) -> Option<Tensor<1>> {
     let squares: Vec<_> = gradients.values().cloned().map(square_sum).collect();
     (!squares.is_empty()).then(|| Tensor::cat(squares, 0).sum().sqrt())

@@ -7,14 +7,14 @@ use super::rule::{UpdateRule, UpdateStep, elements};
 use crate::arguments::check_fraction;
 use crate::error::TaskError;
 
-/// Steps of one size, in the direction of the sign of the momentum
+/// Lion: steps of equal size, in the direction of the sign of the momentum
 /// ([Chen et al., 2023](https://arxiv.org/abs/2302.06675); `keras/src/optimizers/lion.py`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lion {
-    /// Share of the momentum in the step: 0.9.
+    /// Share of the momentum in the step. Default: 0.9.
     pub beta_1: f64,
-    /// Decay of the momentum: 0.99.
+    /// Decay of the momentum. Default: 0.99.
     pub beta_2: f64,
 }
 
@@ -40,7 +40,7 @@ impl UpdateRule for Lion {
         slots: &mut [Tensor<1>],
         step: UpdateStep<'_>,
     ) -> Tensor<1> {
-        // Keras casts the betas first, and subtracts in 32-bit floats.
+        // As in Keras, the betas are rounded to 32 bits before the subtraction.
         let (beta_1, beta_2) = (self.beta_1 as f32, self.beta_2 as f32);
         let blend = slots[0].clone() * beta_1 + gradient.clone() * (1.0 - beta_1);
         slots[0].inplace(|momentum| momentum * beta_2 + gradient * (1.0 - beta_2));

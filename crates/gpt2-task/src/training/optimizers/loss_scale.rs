@@ -1,22 +1,22 @@
-//! A factor that keeps small gradients from vanishing in 16-bit floats.
+//! Loss scale: a factor that keeps small gradients from underflow in 16-bit floats.
 
 use serde::{Deserialize, Serialize};
 
-/// How the loss is scaled before its gradients are computed; they are divided by the same factor
-/// before they are used.
+/// Factor of the loss before its gradients are computed. The gradients are divided by it before
+/// use.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossScale {
-    /// Always by this factor: Keras' `loss_scale_factor`.
+    /// Constant factor: Keras' `loss_scale_factor`.
     Fixed(f64),
-    /// By a factor that is halved when a gradient is not finite, and doubled after some steps in
-    /// which all were: `keras/src/optimizers/loss_scale_optimizer.py`.
+    /// Factor that is halved when a gradient is not finite, and doubled after a number of steps
+    /// with finite gradients (`keras/src/optimizers/loss_scale_optimizer.py`).
     Dynamic {
-        /// The factor now: 32,768 at first.
+        /// Current factor, 32,768 at first.
         scale: f64,
-        /// Steps after which it is doubled: 2,000.
+        /// Steps with finite gradients after which the factor is doubled. Default: 2,000.
         growth_steps: u64,
-        /// Steps since it changed.
+        /// Steps since the last change.
         steps: u64,
     },
 }
@@ -27,14 +27,14 @@ impl LossScale {
         Self::Dynamic { scale: 32_768.0, growth_steps: 2000, steps: 0 }
     }
 
-    /// The factor of the next step.
+    /// Factor of the next step.
     pub fn factor(self) -> f64 {
         match self {
             Self::Fixed(scale) | Self::Dynamic { scale, .. } => scale,
         }
     }
 
-    /// Adapts the factor to the gradients of a step; false if the step must be left out.
+    /// Adapts the factor to the gradients of a step. Returns false if the step must be skipped.
     pub(crate) fn accept(&mut self, finite: bool) -> bool {
         let Self::Dynamic { scale, growth_steps, steps } = self else { return true };
         if !finite {

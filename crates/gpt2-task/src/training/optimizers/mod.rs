@@ -1,4 +1,4 @@
-//! Optimizers with Keras' formulas: gradients to better weights
+//! Optimizers with Keras' formulas, which update weights from gradients
 //! (`keras/src/optimizers/base_optimizer.py`).
 
 pub(crate) mod adafactor;

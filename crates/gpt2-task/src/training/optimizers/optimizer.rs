@@ -1,4 +1,4 @@
-//! An optimizer: a rule, and what Keras does around every rule.
+//! Optimizer: an update rule with the features that all of Keras' optimizers share.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::arguments::{check_fraction, check_positive, invalid};
 use crate::error::TaskError;
 use crate::training::schedule::learning_rate::LearningRate;
 
-/// An average of the weights over the last steps, which often is better than the last weights.
+/// Exponential moving average of the weights, which is often better than the last weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ExponentialMovingAverage {
-    /// Share of the old average that is kept at each step. Default: 0.99, as in Keras.
+    /// Share of the old average in each step. Default: 0.99, as in Keras.
     pub momentum: f64,
-    /// Steps after which the weights become the average. Default: at the end of `fit` only.
+    /// Steps after which the average replaces the weights. Default: none, only at the end of `fit`.
     pub overwrite_frequency: Option<u64>,
 }
 
@@ -28,7 +28,7 @@ impl Default for ExponentialMovingAverage {
     }
 }
 
-/// A rule with its learning rate, weight decay, clipping, accumulation and average.
+/// Update rule with its learning rate, weight decay, clipping, accumulation and average.
 ///
 /// ```
 /// use gpt2_task::optimizers::{AdamW, Optimizer};
@@ -44,7 +44,7 @@ impl Default for ExponentialMovingAverage {
 pub struct Optimizer {
     pub(super) rule: Box<dyn UpdateRule>,
     pub(super) learning_rate: LearningRate,
-    /// As the optimizer was made, whatever a callback has set since.
+    /// Learning rate at construction, unaffected by callbacks.
     pub(super) given_learning_rate: LearningRate,
     pub(super) weight_decay: Option<f64>,
     pub(super) excluded_from_weight_decay: Vec<String>,
@@ -52,7 +52,8 @@ pub struct Optimizer {
     pub(super) accumulation_steps: Option<u64>,
     pub(super) ema: Option<ExponentialMovingAverage>,
     pub(super) loss_scale: Option<LossScale>,
-    /// Calls of [`apply`](Self::apply), accumulating ones included.
+    /// Batches that [`apply`](Self::apply) has used, including accumulated ones, without those that
+    /// a loss scale has skipped.
     pub(super) iterations: u64,
     pub(super) variables: BTreeMap<String, VariableState>,
 }
@@ -60,7 +61,7 @@ pub struct Optimizer {
 /// State of one variable.
 #[derive(Debug, Default)]
 pub(super) struct VariableState {
-    /// Elements of the variable.
+    /// Number of elements of the variable.
     pub(super) size: usize,
     pub(super) slots: Vec<Tensor<1>>,
     pub(super) accumulated: Option<Tensor<1>>,
@@ -68,7 +69,7 @@ pub(super) struct VariableState {
 }
 
 impl Optimizer {
-    /// An optimizer with Keras' defaults for all but rule and learning rate.
+    /// Optimizer with Keras' defaults for everything but the rule and the learning rate.
     pub fn new(rule: impl UpdateRule + 'static, learning_rate: impl Into<LearningRate>) -> Self {
         Self::from_rule(Box::new(rule), learning_rate.into())
     }
@@ -89,7 +90,7 @@ impl Optimizer {
         }
     }
 
-    /// Replaces the learning rate, by a number or a schedule.
+    /// Replaces the learning rate with a number or a schedule.
     #[must_use]
     pub fn with_learning_rate(mut self, learning_rate: impl Into<LearningRate>) -> Self {
         self.learning_rate = learning_rate.into();
@@ -97,16 +98,17 @@ impl Optimizer {
         self
     }
 
-    /// Shrinks every variable by this share, times the learning rate, at every step.
+    /// Sets the weight decay: every step shrinks the variables by this share times the learning
+    /// rate.
     #[must_use]
     pub fn with_weight_decay(mut self, weight_decay: f64) -> Self {
         self.weight_decay = Some(weight_decay);
         self
     }
 
-    /// Exempts variables from weight decay whose name (the last part of the path: `kernel`,
-    /// `bias`, `gamma`, `beta`, `embeddings`, …) contains one of these texts. In Keras each text
-    /// is a regular expression.
+    /// Exempts variables from weight decay whose name contains one of these texts. The name is the
+    /// last part of the path: `kernel`, `bias`, `gamma`, `beta`, `embeddings`, …. (In Keras each
+    /// text is a regular expression.)
     #[must_use]
     pub fn excluding_from_weight_decay<S: Into<String>>(
         mut self,
@@ -116,37 +118,37 @@ impl Optimizer {
         self
     }
 
-    /// Bounds the norm of each variable's gradient. Replaces the other two ways of clipping.
+    /// Limits the norm of each variable's gradient. Replaces the two other kinds of clipping.
     #[must_use]
     pub fn with_clipnorm(mut self, clipnorm: f64) -> Self {
         self.clipping = Some(GradientClipping::ClipNorm(clipnorm));
         self
     }
 
-    /// Bounds the norm of all gradients together. Replaces the other two ways of clipping.
+    /// Limits the norm of all gradients together. Replaces the two other kinds of clipping.
     #[must_use]
     pub fn with_global_clipnorm(mut self, global_clipnorm: f64) -> Self {
         self.clipping = Some(GradientClipping::GlobalClipNorm(global_clipnorm));
         self
     }
 
-    /// Bounds every element of a gradient. Replaces the other two ways of clipping.
+    /// Limits every element of a gradient. Replaces the two other kinds of clipping.
     #[must_use]
     pub fn with_clipvalue(mut self, clipvalue: f64) -> Self {
         self.clipping = Some(GradientClipping::ClipValue(clipvalue));
         self
     }
 
-    /// Updates the weights once in so many batches, with the mean of their gradients.
+    /// Updates the weights once every `steps` batches, with the mean of their gradients.
     ///
-    /// As in Keras, a learning-rate schedule counts batches, the rule counts updates.
+    /// As in Keras, a learning-rate schedule counts batches, but the rule counts updates.
     #[must_use]
     pub fn with_gradient_accumulation_steps(mut self, steps: u64) -> Self {
         self.accumulation_steps = Some(steps);
         self
     }
 
-    /// Keeps an average of the weights, which `fit` puts in their place at its end.
+    /// Keeps an average of the weights, which replaces the weights at the end of `fit`.
     #[must_use]
     pub fn with_ema(mut self, ema: ExponentialMovingAverage) -> Self {
         self.ema = Some(ema);
@@ -160,22 +162,22 @@ impl Optimizer {
         self
     }
 
-    /// Sets a loss scale where there is none.
+    /// Sets a loss scale unless there is one.
     pub(crate) fn default_loss_scale(&mut self, loss_scale: LossScale) {
         self.loss_scale.get_or_insert(loss_scale);
     }
 
-    /// The rule's name and arguments.
+    /// Name and arguments of the rule.
     pub fn name(&self) -> String {
         self.rule.name()
     }
 
-    /// Batches seen so far.
+    /// Number of batches so far, without those that a loss scale has skipped.
     pub fn iterations(&self) -> u64 {
         self.iterations
     }
 
-    /// The learning rate of the next step.
+    /// Learning rate of the next step.
     pub fn learning_rate(&self) -> f64 {
         self.learning_rate.at(self.iterations)
     }
@@ -184,7 +186,8 @@ impl Optimizer {
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidTrainingArgument`] if a schedule sets it, or if it is negative.
+    /// [`TaskError::InvalidTrainingArgument`] if a schedule determines the rate, or if it is
+    /// negative.
     pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), TaskError> {
         if !matches!(self.learning_rate, LearningRate::Constant { .. }) {
             let expected = "left to the schedule that the optimizer was made with";
@@ -196,11 +199,11 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Refuses arguments that are out of range.
+    /// Checks the arguments.
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidTrainingArgument`].
+    /// [`TaskError::InvalidTrainingArgument`] for an argument out of range.
     pub fn validate(&self) -> Result<(), TaskError> {
         let name = self.name();
         self.rule.validate()?;
@@ -229,12 +232,12 @@ impl Optimizer {
         Ok(())
     }
 
-    /// The factor by which the loss is multiplied before its gradients are computed.
+    /// Factor of the loss before its gradients are computed.
     pub fn loss_scale_factor(&self) -> f64 {
         self.loss_scale.map_or(1.0, LossScale::factor)
     }
 
-    /// The average of a parameter's values, if one is kept.
+    /// Average of a parameter's values. None if no average is kept.
     pub fn average_of(&self, path: &str) -> Option<Tensor<1>> {
         self.variables.get(path)?.average.clone()
     }

@@ -1,4 +1,4 @@
-//! An optimizer's state to a checkpoint and back.
+//! State of an optimizer in checkpoints.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use super::rule::{RuleState, elements};
 use crate::error::TaskError;
 use crate::training::schedule::learning_rate::LearningRate;
 
-/// Prefix of the names of state that a rule keeps besides its slots. No path begins like this.
+/// Prefix of the names of a rule's state besides its slots. No parameter path begins like this.
 const RULE: &str = "~rule/";
 
-/// Counters of a checkpoint.
+/// Counters in a checkpoint.
 #[derive(Deserialize)]
 struct Counters {
     iterations: u64,
@@ -39,12 +39,12 @@ impl Optimizer {
         })
     }
 
-    /// State that the rule keeps besides its slots.
+    /// State of the rule besides its slots.
     pub(crate) fn rule_state(&self, device: &Device) -> RuleState {
         self.rule.state(device)
     }
 
-    /// State that changes from step to step, besides the tensors.
+    /// State that changes from step to step, except the tensors.
     pub(crate) fn counters(&self, rule: &RuleState) -> Value {
         json!({
             "iterations": self.iterations,
@@ -54,7 +54,7 @@ impl Optimizer {
         })
     }
 
-    /// All tensors, under the path of their variable and their own name.
+    /// All tensors, named by the path of their variable and their own name.
     pub(crate) fn tensors(
         &self,
         rule: RuleState,
@@ -77,7 +77,8 @@ impl Optimizer {
         tensors
     }
 
-    /// Restores what [`counters`](Self::counters) and [`tensors`](Self::tensors) gave.
+    /// Restores the state that [`counters`](Self::counters) and [`tensors`](Self::tensors)
+    /// returned.
     ///
     /// # Errors
     ///
@@ -133,7 +134,7 @@ impl Optimizer {
     }
 }
 
-/// Tensors that the rule keeps besides its slots, by their own names.
+/// Tensors of the rule besides its slots, by their own names.
 fn split_off_rule(tensors: &mut BTreeMap<String, Tensor<1>>) -> BTreeMap<String, Tensor<1>> {
     let own = tensors.split_off(RULE).into_iter();
     own.filter_map(|(name, tensor)| Some((name.strip_prefix(RULE)?.to_owned(), tensor))).collect()

@@ -11,13 +11,14 @@ use crate::error::TaskError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RmsProp {
-    /// Decay of the mean of squared gradients: 0.9.
+    /// Decay of the mean of squared gradients. Default: 0.9.
     pub rho: f64,
-    /// How much of the last step is taken again: 0.
+    /// Share of the last step that is added to the next one. Default: 0.
     pub momentum: f64,
-    /// Keeps the divisor above zero: 1e-7.
+    /// Small number that keeps the divisor positive. Default: 1e-7.
     pub epsilon: f64,
-    /// Whether the mean gradient is subtracted: gradients are divided by their deviation.
+    /// Whether gradients are divided by their standard deviation: the mean gradient is subtracted.
+    /// Default: false.
     pub centered: bool,
 }
 

@@ -1,4 +1,4 @@
-//! How one step changes one variable.
+//! Update of one variable in one step.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,18 +8,19 @@ use serde_json::Value;
 
 use crate::error::TaskError;
 
-/// The step that an [`UpdateRule`] computes, in the 32-bit floats of Keras, and for what.
+/// Context of one update, in Keras' 32-bit floats.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UpdateStep<'a> {
-    /// The learning rate at this step.
+    /// Learning rate of this step.
     pub learning_rate: f32,
-    /// Number of the step, counted from 1.
+    /// Number of the update, from 1.
     pub step: f32,
-    /// The path of the variable.
+    /// Path of the variable.
     pub path: &'a str,
-    /// Its shape.
+    /// Shape of the variable.
     pub shape: &'a [usize],
-    /// Its shape in Keras, where heads are an axis of their own; the elements lie as in `shape`.
+    /// Shape in Keras, where heads are an axis of their own. The order of the elements is that of
+    /// `shape`.
     pub keras_shape: &'a [usize],
 }
 
@@ -28,11 +29,11 @@ pub struct UpdateStep<'a> {
 pub struct RuleState {
     /// Flat tensors by name.
     pub tensors: BTreeMap<String, Tensor<1>>,
-    /// Everything else.
+    /// Any other state.
     pub json: Value,
 }
 
-/// The formula of an optimizer: Keras' `update_step`.
+/// Formula of an optimizer: Keras' `update_step`.
 ///
 /// ```
 /// use burn::tensor::Tensor;
@@ -60,22 +61,21 @@ pub struct RuleState {
 /// assert_eq!(optimizer.name(), "sign_descent");
 /// ```
 pub trait UpdateRule: fmt::Debug + Send + Sync {
-    /// The optimizer's name, with the arguments that tell two of a kind apart: a resumed training
-    /// must have the same.
+    /// Name of the rule, with the arguments that distinguish two rules of a kind. A resumed
+    /// training must have the same name.
     fn name(&self) -> String;
 
-    /// Values that Keras keeps for a variable of this shape from step to step: names and numbers of
-    /// elements. All begin at zero.
+    /// Slots: values that a rule keeps for a variable of this shape between steps. Returns their
+    /// names and numbers of elements. All begin at zero.
     fn slots(&self, shape: &[usize]) -> Vec<(&'static str, usize)> {
         let _ = shape;
         Vec::new()
     }
 
-    /// The new values of a variable.
+    /// New values of a variable.
     ///
-    /// Everything is flat, in row-major order. The slots are those of [`slots`](Self::slots), in
-    /// their order. Of variable and slots no other reference is held, so that burn writes them in
-    /// place.
+    /// All tensors are flat, in row-major order. The slots are those of [`slots`](Self::slots), in
+    /// the same order. The tensors have no other references, so that burn can write them in place.
     fn update(
         &mut self,
         variable: Tensor<1>,
@@ -84,7 +84,7 @@ pub trait UpdateRule: fmt::Debug + Send + Sync {
         step: UpdateStep<'_>,
     ) -> Tensor<1>;
 
-    /// Forgets what the rule keeps besides its slots for the paths that are not to be kept.
+    /// Drops state besides the slots for all paths except those for which `keep` returns true.
     fn retain(&mut self, keep: &dyn Fn(&str) -> bool) {
         let _ = keep;
     }
@@ -95,22 +95,23 @@ pub trait UpdateRule: fmt::Debug + Send + Sync {
         RuleState::default()
     }
 
-    /// Takes what [`state`](Self::state) gave; false if it is not of this rule.
+    /// Restores a state that [`state`](Self::state) returned. Returns false for the state of
+    /// another rule.
     fn restore(&mut self, state: RuleState, device: &Device) -> bool {
         let _ = device;
         state.tensors.is_empty()
     }
 
-    /// The weight decay that the optimizer has unless told otherwise.
+    /// Default weight decay of an optimizer with this rule.
     fn default_weight_decay(&self) -> Option<f64> {
         None
     }
 
-    /// Refuses arguments that are out of range.
+    /// Checks the arguments.
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidTrainingArgument`].
+    /// [`TaskError::InvalidTrainingArgument`] for an argument out of range.
     fn validate(&self) -> Result<(), TaskError> {
         Ok(())
     }

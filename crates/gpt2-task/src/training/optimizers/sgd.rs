@@ -11,9 +11,9 @@ use crate::error::TaskError;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sgd {
-    /// How much of the last step is taken again: 0.
+    /// Share of the last step that is added to the next one. Default: 0.
     pub momentum: f64,
-    /// Whether the momentum looks one step ahead (Nesterov).
+    /// Whether the momentum looks one step ahead (Nesterov). Default: false.
     pub nesterov: bool,
 }
 

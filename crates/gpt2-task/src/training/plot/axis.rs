@@ -1,6 +1,6 @@
-//! Round numbers along an axis.
+//! Axes with round ticks.
 
-/// A stretch of numbers with round ones to label.
+/// Range of numbers with round ticks.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Axis {
     pub(super) low: f64,
@@ -10,18 +10,18 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// From round number to round number, around all of these.
+    /// Range from a round number to a round number that contains all values.
     pub(super) fn around(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = widened(values);
         let step = round_step((high - low) / 5.0);
-        // A number that is round but for its last bit is not to have another tick beyond it.
+        // A value that is round except for its last bit gets no extra tick.
         let first = (low / step + 1e-6).floor() as i64;
         let last = (high / step - 1e-6).ceil() as i64;
         let ticks: Vec<f64> = (first..=last).map(|index| index as f64 * step).collect();
         Self { low: first as f64 * step, high: last as f64 * step, ticks, step }
     }
 
-    /// Exactly from `low` to `high`, with ticks that are at least `least_step` apart.
+    /// Range exactly from `low` to `high`, with ticks at least `least_step` apart.
     pub(super) fn between(low: f64, high: f64, least_step: f64) -> Self {
         let step = round_step((high - low) / 10.0).max(least_step);
         let first = (low / step - 1e-6).ceil() as i64;
@@ -30,17 +30,17 @@ impl Axis {
         Self { low, high, ticks, step }
     }
 
-    /// With a single tick in the middle.
+    /// Range around one tick in the middle.
     pub(super) fn at(value: f64) -> Self {
         Self { low: value - 1.0, high: value + 1.0, ticks: vec![value], step: 1.0 }
     }
 
-    /// A number as a fraction of the axis.
+    /// Position of a number as a fraction of the axis.
     pub(super) fn fraction(&self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
     }
 
-    /// A tick as text, with the digits that tell it from the next one.
+    /// Label of a tick, with enough digits to distinguish it from the next one.
     pub(super) fn label(&self, tick: f64) -> String {
         let largest = self.low.abs().max(self.high.abs());
         // A logarithm may be off in its last bit.
@@ -57,7 +57,7 @@ impl Axis {
     }
 }
 
-/// The least and the greatest number, apart from each other.
+/// Minimum and maximum, moved apart if they are equal.
 fn widened(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
@@ -72,7 +72,7 @@ fn widened(values: impl Iterator<Item = f64>) -> (f64, f64) {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, not below a number.
+/// Smallest of 1, 2 or 5 times a power of ten that is at least `least`.
 fn round_step(least: f64) -> f64 {
     let power = 10f64.powi(least.log10().floor() as i32);
     let factors = [1.0, 2.0, 5.0];

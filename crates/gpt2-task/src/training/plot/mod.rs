@@ -1,4 +1,4 @@
-//! The curves of a training, as a picture.
+//! Plot of a training's curves.
 
 mod axis;
 mod panel;
@@ -10,12 +10,12 @@ use panel::{Curve, Kind, LEARNING_RATE, Panel};
 use crate::training::callbacks::step_history::{StepHistory, StepPoint};
 use crate::training::history::History;
 
-/// A picture of a training in the format SVG, without scripts or fonts of its own.
+/// Plots a training as SVG, without scripts or embedded fonts.
 ///
-/// There is a panel for the loss, one for every other metric, each with its validation, and one
-/// for the learning rate where that is known. Epochs are counted from 1, and their numbers stand
-/// at their ends. With `steps` the loss and the learning rate are also drawn within the epochs.
-/// Values that are not finite leave a gap.
+/// There is a panel for the loss, one for every other metric, and one for the learning rate if it
+/// is known. Training and validation share a panel. Epochs are counted from 1, and their labels are
+/// at their ends. With `steps`, the loss and the learning rate are also drawn within the epochs.
+/// Non-finite values leave a gap.
 ///
 /// ```
 /// use gpt2_task::{History, plot};
@@ -33,7 +33,7 @@ pub fn plot(history: &History, steps: Option<&StepHistory>) -> String {
 }
 
 impl History {
-    /// A picture of the curves in the format SVG: [`plot`] without the steps.
+    /// Plots the curves as SVG: [`plot`] without steps.
     pub fn to_svg(&self) -> String {
         plot(self, None)
     }
@@ -52,7 +52,7 @@ fn panels(history: &History, steps: Option<&StepHistory>) -> Vec<Panel> {
     if let Some(steps) = steps.filter(|steps| !steps.points().is_empty()) {
         add_steps(&mut panels, steps);
     }
-    // The sort is stable: other metrics stay in their order.
+    // The sort is stable: other metrics keep their order.
     panels.sort_by_key(|panel| match panel.title.as_str() {
         "loss" => 0,
         LEARNING_RATE => 2,
@@ -61,7 +61,7 @@ fn panels(history: &History, steps: Option<&StepHistory>) -> Vec<Panel> {
     panels
 }
 
-/// The panel with this title, made if there is none.
+/// Panel with this title. Adds it if there is none.
 fn panel_of<'a>(panels: &'a mut Vec<Panel>, title: &str) -> &'a mut Panel {
     let index = panels.iter().position(|panel| panel.title == title).unwrap_or_else(|| {
         panels.push(Panel { title: title.to_owned(), curves: Vec::new() });
@@ -70,10 +70,10 @@ fn panel_of<'a>(panels: &'a mut Vec<Panel>, title: &str) -> &'a mut Panel {
     &mut panels[index]
 }
 
-/// The epochs, counted from 1, of so many values.
+/// Epochs, counted from 1, of `count` values.
 ///
-/// Fewer values than epochs are those of every so many epochs, as of a validation, or if their
-/// number does not fit, of the last ones.
+/// If there are fewer values than epochs, they belong to every n-th epoch, as those of a
+/// validation. If no n fits, they belong to the last epochs.
 fn positions(epochs: &[usize], count: usize) -> impl Iterator<Item = f64> {
     let every = (1..=epochs.len()).find(|every| epochs.len() / every == count);
     let (skip, every) = match every {
@@ -91,15 +91,15 @@ fn add_steps(panels: &mut Vec<Panel>, steps: &StepHistory) {
         let points = steps.points().iter();
         points.map(|point| (position(point.epoch, point.batch), value(point))).collect()
     };
-    // Drawn first, so that the other curves lie on top.
+    // Drawn first, so that the other curves are on top.
     let loss = Curve { kind: Kind::Steps, points: points(|point| point.loss) };
     panel_of(panels, "loss").curves.insert(0, loss);
-    // This one says all that the values at the ends of the epochs say.
+    // This curve includes the values at the ends of the epochs.
     let points = points(|point| point.learning_rate);
     panel_of(panels, LEARNING_RATE).curves = vec![Curve { kind: Kind::Training, points }];
 }
 
-/// The axis that all panels share.
+/// Axis that all panels share.
 fn epochs(panels: &[Panel]) -> Axis {
     let curves = || panels.iter().flat_map(|panel| &panel.curves);
     let positions = curves().flat_map(|curve| curve.points.iter().map(|&(epoch, _)| epoch));
@@ -107,7 +107,7 @@ fn epochs(panels: &[Panel]) -> Axis {
         (low.min(epoch), high.max(epoch))
     });
     if curves().any(|curve| curve.kind == Kind::Steps) {
-        // Parts of an epoch are labelled only if there is no whole one beside it.
+        // Parts of an epoch are labelled only if there are no whole epochs beside them.
         let low = (first.ceil() - 1.0).max(0.0);
         Axis::between(low, last, if last - low > 1.0 { 1.0 } else { 0.0 })
     } else if first < last {
@@ -151,7 +151,7 @@ mod tests {
         steps
     }
 
-    /// The contents of an element's attribute, wherever the element occurs.
+    /// Values of an element's attribute, for every occurrence of the element.
     fn attributes<'a>(svg: &'a str, element: &str, attribute: &str) -> Vec<&'a str> {
         let opening = format!("<{element}");
         let name = format!(" {attribute}=\"");
@@ -159,7 +159,7 @@ mod tests {
         tags.filter_map(|tag| tag.split(&name).nth(1)?.split('"').next()).collect()
     }
 
-    /// Checks that every tag is closed in its order, and that text has no bare `<` or `&`.
+    /// Asserts that every tag is closed in order, and that text has no bare `<` or `&`.
     fn check_well_formed(svg: &str) {
         let mut open = Vec::new();
         let mut rest = svg;

@@ -1,9 +1,9 @@
-//! Panels and curves of a picture.
+//! Panels and curves of a plot.
 
 /// Name of the learning rate in logs. Its panel is the last.
 pub(super) const LEARNING_RATE: &str = "learning_rate";
 
-/// A metric's curves, which share an axis.
+/// Curves of a metric, which share an axis.
 #[derive(Debug, PartialEq)]
 pub(super) struct Panel {
     pub(super) title: String,
@@ -17,7 +17,7 @@ pub(super) struct Curve {
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// Kind of a curve, which decides its look.
+/// Kind of a curve, which determines its style.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Steps,
@@ -25,7 +25,7 @@ pub(super) enum Kind {
     Validation,
 }
 
-/// Whether a number can be drawn; those near the largest float have no distances.
+/// Whether a number can be drawn. Differences of numbers near the largest float overflow.
 pub(super) fn is_drawable(value: f64) -> bool {
     value.abs() < 1e300
 }

@@ -8,21 +8,22 @@ use super::panel::{Curve, Kind, LEARNING_RATE, Panel, is_drawable};
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 72.0;
 const RIGHT: f64 = 24.0;
-/// Above the first panel.
+/// Space above the first panel.
 const TOP: f64 = 16.0;
-/// A panel's title.
+/// Height of a panel's title.
 const HEADER: f64 = 34.0;
 const PANEL: f64 = 184.0;
-/// Between a panel's frame and the ends of its axes, so that dots do not lie on the frame.
+/// Space between a panel's frame and the ends of its axes, so that dots are not on the frame.
 const INSET: f64 = 8.0;
-/// Labels below a panel.
+/// Height of the labels below a panel.
 const FOOTER: f64 = 34.0;
-/// Below the last panel.
+/// Space below the last panel.
 const BOTTOM: f64 = 26.0;
-/// More points than these are drawn without dots.
+/// Largest number of points that are drawn with dots.
 const MOST_DOTS: usize = 40;
 
-/// Okabe and Ito's colours, which the colour-blind can tell apart; dashes help in black and white.
+/// Colours by Okabe and Ito, which colour-blind readers can distinguish; dashes help in black and
+/// white.
 const STYLE: &str = "\
 text{font-family:system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;\
 font-size:12px;fill:#555}\
@@ -50,7 +51,7 @@ impl Kind {
         }
     }
 
-    /// Text of the legend, and its width in pixels.
+    /// Legend text, and its width in pixels.
     fn legend(self) -> (&'static str, f64) {
         match self {
             Self::Steps => ("training, by step", 96.0),
@@ -60,7 +61,7 @@ impl Kind {
     }
 }
 
-/// The whole picture.
+/// Complete SVG document.
 pub(super) fn document(panels: &[Panel], epochs: &Axis) -> String {
     let height = TOP + panels.len().max(1) as f64 * (HEADER + PANEL + FOOTER) + BOTTOM;
     let mut svg = format!(
@@ -84,7 +85,7 @@ pub(super) fn document(panels: &[Panel], epochs: &Axis) -> String {
     svg
 }
 
-/// A plot whose upper edge is at `top`, with its title, legend and axes.
+/// Adds a panel whose upper edge is at `top`, with its title, legend and axes.
 fn push_panel(svg: &mut String, panel: &Panel, epochs: &Axis, top: f64) {
     let title = escape(&panel.title);
     push(
@@ -107,7 +108,7 @@ fn push_panel(svg: &mut String, panel: &Panel, epochs: &Axis, top: f64) {
     }
 }
 
-/// Key and text of every curve, from the right edge leftwards.
+/// Adds the legend: key and text of every curve, from the right edge to the left.
 fn push_legend(svg: &mut String, panel: &Panel, y: f64) {
     let mut right = WIDTH - RIGHT;
     for curve in panel.curves.iter().rev() {
@@ -125,7 +126,7 @@ fn push_legend(svg: &mut String, panel: &Panel, y: f64) {
     }
 }
 
-/// Places of numbers in a panel.
+/// Maps numbers to positions in a panel.
 struct Plot<'a> {
     epochs: &'a Axis,
     values: &'a Axis,
@@ -165,7 +166,7 @@ impl Plot<'_> {
         }
     }
 
-    /// A line for every stretch of numbers, and dots where they are few.
+    /// Adds a line for every run of drawable numbers, and dots if there are few.
     fn push_curve(&self, svg: &mut String, curve: &Curve) {
         let class = curve.kind.class();
         let dots = curve.points.len() <= MOST_DOTS && curve.kind != Kind::Steps;
@@ -210,7 +211,7 @@ fn push(svg: &mut String, element: std::fmt::Arguments<'_>) {
     writeln!(svg, "{element}").expect("a string can be written to");
 }
 
-/// Text for XML, in which most control characters cannot occur at all.
+/// Escapes text for XML, and replaces control characters, most of which XML does not allow.
 fn escape(text: &str) -> String {
     let mut escaped = String::new();
     for character in text.chars() {

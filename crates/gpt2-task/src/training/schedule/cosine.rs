@@ -1,4 +1,4 @@
-//! Half a wave of the cosine, behind an optional linear warmup.
+//! Cosine decay after an optional linear warmup.
 
 use std::f32::consts::PI;
 
@@ -7,42 +7,42 @@ use serde::{Deserialize, Serialize};
 use crate::arguments::{check, check_number, check_steps};
 use crate::error::TaskError;
 
-/// Rises linearly to `warmup_target`, then falls along a cosine
-/// (`CosineDecay` in `keras/src/optimizers/schedules/learning_rate_schedule.py`).
+/// Rises linearly to `warmup_target`, then decays along a cosine (`CosineDecay` in
+/// `keras/src/optimizers/schedules/learning_rate_schedule.py`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CosineDecay {
-    /// The rate of step 0.
+    /// Learning rate of step 0.
     pub initial_learning_rate: f64,
-    /// Steps of the fall, the warmup not included.
+    /// Steps of the decay, without the warmup.
     pub decay_steps: u64,
-    /// The last rate as a fraction of the one that the fall begins at: 0.
+    /// Final rate as a fraction of the rate at which the decay starts. Default: 0.
     #[serde(default)]
     pub alpha: f64,
-    /// The rate that the warmup ends and the fall begins at: no warmup, and the fall begins at
-    /// `initial_learning_rate`.
+    /// Rate at which the warmup ends and the decay starts. Default: none, the decay starts at
+    /// `initial_learning_rate` without a warmup.
     #[serde(default)]
     pub warmup_target: Option<f64>,
-    /// Steps of the warmup: 0.
+    /// Steps of the warmup. Default: 0.
     #[serde(default)]
     pub warmup_steps: u64,
 }
 
 impl CosineDecay {
-    /// A fall from `initial_learning_rate` to 0.
+    /// Decay from `initial_learning_rate` to 0.
     pub fn new(initial_learning_rate: f64, decay_steps: u64) -> Self {
         let (warmup_target, warmup_steps) = (None, 0);
         Self { initial_learning_rate, decay_steps, alpha: 0.0, warmup_target, warmup_steps }
     }
 
-    /// Sets the last rate, as a fraction of the one that the fall begins at.
+    /// Sets the final rate, as a fraction of the rate at which the decay starts.
     #[must_use]
     pub fn with_alpha(mut self, alpha: f64) -> Self {
         self.alpha = alpha;
         self
     }
 
-    /// Puts a warmup from `initial_learning_rate` to `target` before the fall.
+    /// Adds a warmup from `initial_learning_rate` to `target` before the decay.
     #[must_use]
     pub fn with_warmup(mut self, target: f64, steps: u64) -> Self {
         self.warmup_target = Some(target);
@@ -50,7 +50,7 @@ impl CosineDecay {
         self
     }
 
-    /// The learning rate of a step, counted from 0.
+    /// Learning rate of a step, counted from 0.
     pub fn at(&self, step: u64) -> f64 {
         let (step, decay_steps) = (step as f32, self.decay_steps as f32);
         let initial = self.initial_learning_rate as f32;

@@ -1,4 +1,4 @@
-//! Half a wave of the cosine, again and again.
+//! Cosine decay with restarts.
 
 use std::f32::consts::PI;
 
@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 use crate::arguments::{check, check_number, check_steps};
 use crate::error::TaskError;
 
-/// Falls along a cosine, jumps up, and falls again
+/// Decays along a cosine, jumps back up, and decays again
 /// ([Loshchilov & Hutter, 2016](https://arxiv.org/abs/1608.03983); `CosineDecayRestarts` in
 /// `keras/src/optimizers/schedules/learning_rate_schedule.py`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CosineDecayRestarts {
-    /// The rate of step 0.
+    /// Learning rate of step 0.
     pub initial_learning_rate: f64,
-    /// Steps of the first fall.
+    /// Steps of the first decay.
     pub first_decay_steps: u64,
-    /// How many times longer each fall is than the one before: 2.
+    /// Factor of the length of each decay over the one before. Default: 2.
     #[serde(default = "default_t_mul")]
     pub t_mul: f64,
-    /// How many times higher each fall begins than the one before: 1.
+    /// Factor of the initial rate of each decay over the one before. Default: 1.
     #[serde(default = "default_m_mul")]
     pub m_mul: f64,
-    /// The lowest rate as a fraction of `initial_learning_rate`: 0.
+    /// Lowest rate as a fraction of `initial_learning_rate`. Default: 0.
     #[serde(default)]
     pub alpha: f64,
 }
@@ -37,20 +37,20 @@ fn default_m_mul() -> f64 {
 }
 
 impl CosineDecayRestarts {
-    /// Falls from `initial_learning_rate` to 0, each twice as long as the one before.
+    /// Decays from `initial_learning_rate` to 0, each twice as long as the one before.
     pub fn new(initial_learning_rate: f64, first_decay_steps: u64) -> Self {
         let (t_mul, m_mul) = (default_t_mul(), default_m_mul());
         Self { initial_learning_rate, first_decay_steps, t_mul, m_mul, alpha: 0.0 }
     }
 
-    /// Sets how many times longer each fall is than the one before.
+    /// Sets the factor of the length of each decay over the one before.
     #[must_use]
     pub fn with_t_mul(mut self, t_mul: f64) -> Self {
         self.t_mul = t_mul;
         self
     }
 
-    /// Sets how many times higher each fall begins than the one before.
+    /// Sets the factor of the initial rate of each decay over the one before.
     #[must_use]
     pub fn with_m_mul(mut self, m_mul: f64) -> Self {
         self.m_mul = m_mul;
@@ -64,14 +64,15 @@ impl CosineDecayRestarts {
         self
     }
 
-    /// The learning rate of a step, counted from 0.
+    /// Learning rate of a step, counted from 0.
     pub fn at(&self, step: u64) -> f64 {
         let completed = step as f32 / self.first_decay_steps as f32;
         let t_mul = self.t_mul as f32;
         let (restart, completed) = if t_mul == 1.0 {
             (completed.floor(), completed - completed.floor())
         } else {
-            // The falls before number n take 1 + t_mul + … + t_mul^(n-1) times the first one's steps.
+            // The decays before number n take 1 + t_mul + … + t_mul^(n-1) times the steps of the
+            // first.
             let restart = ((1.0 - completed * (1.0 - t_mul)).ln() / t_mul.ln()).floor();
             let before = (1.0 - t_mul.powf(restart)) / (1.0 - t_mul);
             (restart, (completed - before) / t_mul.powf(restart))
@@ -86,8 +87,8 @@ impl CosineDecayRestarts {
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidTrainingArgument`], also for a `t_mul` below 1, with which all falls
-    /// together would take a finite number of steps and then have no rate.
+    /// [`TaskError::InvalidTrainingArgument`], also for a `t_mul` below 1: all decays together
+    /// would then take a finite number of steps, with no rate after them.
     pub fn validate(&self) -> Result<(), TaskError> {
         let owner = "CosineDecayRestarts";
         check_number(owner, "initial_learning_rate", self.initial_learning_rate)?;

@@ -1,4 +1,4 @@
-//! The same factor every so many steps.
+//! Exponential decay of the learning rate.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,19 +11,19 @@ use crate::error::TaskError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExponentialDecay {
-    /// The rate of step 0.
+    /// Learning rate of step 0.
     pub initial_learning_rate: f64,
     /// Steps in which the rate is multiplied by `decay_rate` once.
     pub decay_steps: u64,
-    /// The factor.
+    /// Factor per `decay_steps` steps.
     pub decay_rate: f64,
-    /// Whether the rate changes only every `decay_steps` steps: no.
+    /// Whether the rate changes only every `decay_steps` steps. Default: false.
     #[serde(default)]
     pub staircase: bool,
 }
 
 impl ExponentialDecay {
-    /// A rate that changes at every step.
+    /// Schedule whose rate changes at every step.
     pub fn new(initial_learning_rate: f64, decay_steps: u64, decay_rate: f64) -> Self {
         Self { initial_learning_rate, decay_steps, decay_rate, staircase: false }
     }
@@ -35,7 +35,7 @@ impl ExponentialDecay {
         self
     }
 
-    /// The learning rate of a step, counted from 0.
+    /// Learning rate of a step, counted from 0.
     pub fn at(&self, step: u64) -> f64 {
         let periods = periods(step, self.decay_steps, self.staircase);
         f64::from(self.initial_learning_rate as f32 * (self.decay_rate as f32).powf(periods))
@@ -45,7 +45,7 @@ impl ExponentialDecay {
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidTrainingArgument`].
+    /// [`TaskError::InvalidTrainingArgument`] for an argument out of range.
     pub fn validate(&self) -> Result<(), TaskError> {
         let owner = "ExponentialDecay";
         check_number(owner, "initial_learning_rate", self.initial_learning_rate)?;

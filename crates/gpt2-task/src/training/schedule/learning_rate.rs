@@ -1,4 +1,4 @@
-//! A constant learning rate or a schedule.
+//! `LearningRate`: a constant learning rate or a schedule.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::polynomial::PolynomialDecay;
 use crate::arguments::check_number;
 use crate::error::TaskError;
 
-/// A constant learning rate or a schedule, to be stored, compared and computed
+/// Constant learning rate or schedule, to store, compare and compute
 /// (`keras/src/optimizers/schedules/learning_rate_schedule.py`).
 ///
 /// ```
@@ -25,13 +25,13 @@ use crate::error::TaskError;
 /// assert!(schedule.at(50) < schedule.at(100) && schedule.at(100) > schedule.at(1000));
 /// ```
 ///
-/// [`from_text`](Self::from_text) says how it is written as text.
+/// [`from_text`](Self::from_text) describes the text form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
 pub enum LearningRate {
     /// `constant`: `learning_rate`.
     Constant {
-        /// The rate of every step.
+        /// Learning rate of every step.
         learning_rate: f64,
     },
     /// `cosine`: `initial_learning_rate`, `decay_steps`, `alpha`, `warmup_target`, `warmup_steps`.
@@ -50,9 +50,9 @@ pub enum LearningRate {
 }
 
 impl LearningRate {
-    /// The learning rate of a step, counted from 0.
+    /// Learning rate of a step, counted from 0.
     ///
-    /// A schedule computes in `f32`, as Keras does.
+    /// A schedule computes in `f32`, as in Keras.
     pub fn at(&self, step: u64) -> f64 {
         match self {
             Self::Constant { learning_rate } => *learning_rate,
@@ -69,8 +69,8 @@ impl LearningRate {
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidTrainingArgument`] for a rate that is negative or not finite, for no
-    /// steps to decay in, and for what a schedule cannot compute with.
+    /// [`TaskError::InvalidTrainingArgument`] for a rate that is negative or not finite, for 0
+    /// decay steps, and for other arguments that a schedule cannot compute with.
     pub fn validate(&self) -> Result<(), TaskError> {
         match self {
             Self::Constant { learning_rate } => {
@@ -92,7 +92,7 @@ impl From<f64> for LearningRate {
     }
 }
 
-/// Makes each schedule a learning rate.
+/// Implements the conversion of each schedule to a learning rate.
 macro_rules! from_schedules {
     ($($schedule:ident => $variant:ident),+ $(,)?) => {$(
         impl From<$schedule> for LearningRate {

@@ -1,4 +1,4 @@
-//! The learning rate of an optimizer: a constant, or a function of the step.
+//! Learning rate of an optimizer: a constant, or a function of the step.
 
 pub(crate) mod cosine;
 pub(crate) mod cosine_restarts;

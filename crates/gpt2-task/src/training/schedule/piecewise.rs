@@ -1,4 +1,4 @@
-//! A constant for each stretch of steps.
+//! Piecewise constant learning rate.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,20 +10,20 @@ use crate::error::TaskError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PiecewiseConstantDecay {
-    /// The last step of every stretch but the last one, rising.
+    /// Last step of every interval but the last one, in increasing order.
     pub boundaries: Vec<u64>,
-    /// The rate of every stretch.
+    /// Learning rate of every interval.
     pub values: Vec<f64>,
 }
 
 impl PiecewiseConstantDecay {
-    /// Stretches that end at `boundaries`, with one value more.
+    /// Intervals that end at `boundaries`, with one value more.
     pub fn new(boundaries: impl Into<Vec<u64>>, values: impl Into<Vec<f64>>) -> Self {
         Self { boundaries: boundaries.into(), values: values.into() }
     }
 
-    /// The learning rate of a step, counted from 0; the last one where
-    /// [`validate`](Self::validate) finds that values are missing.
+    /// Learning rate of a step, counted from 0. If values are missing, which
+    /// [`validate`](Self::validate) rejects, the last value.
     pub fn at(&self, step: u64) -> f64 {
         let stretch = self.boundaries.partition_point(|&boundary| boundary < step);
         let value = self.values.get(stretch).or(self.values.last());
@@ -34,8 +34,8 @@ impl PiecewiseConstantDecay {
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidTrainingArgument`] if there is not one value more than boundaries, or
-    /// the boundaries do not rise.
+    /// [`TaskError::InvalidTrainingArgument`] unless there is exactly one value more than
+    /// boundaries and the boundaries increase.
     pub fn validate(&self) -> Result<(), TaskError> {
         let owner = "PiecewiseConstantDecay";
         let (boundaries, values) = (self.boundaries.len(), self.values.len());

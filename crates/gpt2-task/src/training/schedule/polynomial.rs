@@ -1,26 +1,27 @@
-//! A power of the steps that are left; the linear schedule.
+//! Polynomial decay, with the linear schedule as its default.
 
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::{check_number, check_steps};
 use crate::error::TaskError;
 
-/// Falls to `end_learning_rate` by a power of the steps that are left, linearly by default
+/// Decays to `end_learning_rate` with a power of the remaining steps, linearly by default
 /// (`PolynomialDecay` in `keras/src/optimizers/schedules/learning_rate_schedule.py`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolynomialDecay {
-    /// The rate of step 0.
+    /// Learning rate of step 0.
     pub initial_learning_rate: f64,
-    /// Steps of the fall.
+    /// Steps of the decay.
     pub decay_steps: u64,
-    /// The last rate: 0.0001.
+    /// Final rate. Default: 0.0001.
     #[serde(default = "default_end_learning_rate")]
     pub end_learning_rate: f64,
-    /// The power: 1.
+    /// Exponent of the remaining steps. Default: 1.
     #[serde(default = "default_power")]
     pub power: f64,
-    /// Whether the rate jumps up behind every `decay_steps` steps, to fall more slowly: no.
+    /// Whether the rate jumps up after every `decay_steps` steps, to decay more slowly. Default:
+    /// false.
     #[serde(default)]
     pub cycle: bool,
 }
@@ -34,34 +35,34 @@ fn default_power() -> f64 {
 }
 
 impl PolynomialDecay {
-    /// A linear fall from `initial_learning_rate` to 0.0001.
+    /// Linear decay from `initial_learning_rate` to 0.0001.
     pub fn new(initial_learning_rate: f64, decay_steps: u64) -> Self {
         let (end_learning_rate, power) = (default_end_learning_rate(), default_power());
         Self { initial_learning_rate, decay_steps, end_learning_rate, power, cycle: false }
     }
 
-    /// Sets the last rate.
+    /// Sets the final rate.
     #[must_use]
     pub fn with_end_learning_rate(mut self, end_learning_rate: f64) -> Self {
         self.end_learning_rate = end_learning_rate;
         self
     }
 
-    /// Sets the power.
+    /// Sets the exponent of the remaining steps.
     #[must_use]
     pub fn with_power(mut self, power: f64) -> Self {
         self.power = power;
         self
     }
 
-    /// Sets whether the rate jumps up behind every `decay_steps` steps.
+    /// Sets whether the rate jumps up after every `decay_steps` steps.
     #[must_use]
     pub fn with_cycle(mut self, cycle: bool) -> Self {
         self.cycle = cycle;
         self
     }
 
-    /// The learning rate of a step, counted from 0.
+    /// Learning rate of a step, counted from 0.
     pub fn at(&self, step: u64) -> f64 {
         let (mut step, mut decay_steps) = (step as f32, self.decay_steps as f32);
         if !self.cycle {
@@ -78,7 +79,7 @@ impl PolynomialDecay {
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidTrainingArgument`].
+    /// [`TaskError::InvalidTrainingArgument`] for an argument out of range.
     pub fn validate(&self) -> Result<(), TaskError> {
         let owner = "PolynomialDecay";
         check_number(owner, "initial_learning_rate", self.initial_learning_rate)?;

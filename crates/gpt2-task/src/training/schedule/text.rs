@@ -1,4 +1,4 @@
-//! A learning rate written as text.
+//! Learning rate as text.
 
 use std::str::FromStr;
 
@@ -25,7 +25,7 @@ const EXPONENTIAL: Arguments = &[
     ("staircase", "false"),
 ];
 
-/// Names that are parsed, with their arguments.
+/// Names of the schedules that can be parsed, with their arguments.
 pub(crate) const SCHEDULES: [(&str, Arguments); 8] = [
     ("constant", &[("learning_rate", "the learning rate")]),
     (
@@ -64,12 +64,12 @@ pub(crate) const SCHEDULES: [(&str, Arguments); 8] = [
 ];
 
 impl LearningRate {
-    /// A number, or the name of a schedule and its arguments, such as
-    /// `cosine:warmup_steps=100,decay_steps=1000`; lists stand in brackets.
+    /// Parses a number, or the name of a schedule and its arguments, such as
+    /// `cosine:warmup_steps=100,decay_steps=1000`. Lists are in brackets.
     ///
     /// The names are `constant`, `cosine`, `cosine_restarts`, `exponential`, `inverse_time`,
     /// `linear` (a polynomial of power 1), `piecewise` and `polynomial`. `learning_rate` is the
-    /// highest rate unless the text says another: `initial_learning_rate`, or with a warmup
+    /// default of the highest rate: of `initial_learning_rate`, or with a warmup of
     /// `warmup_target`, to which the rate then rises from 0.
     ///
     /// ```
@@ -85,15 +85,15 @@ impl LearningRate {
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidTrainingArgument`] for an unknown name or argument, and for what
-    /// [`validate`](Self::validate) refuses.
+    /// [`TaskError::InvalidTrainingArgument`] for an unknown name or argument, and for the errors
+    /// of [`validate`](Self::validate).
     pub fn from_text(text: &str, learning_rate: f64) -> Result<Self, TaskError> {
         read(text, learning_rate, None)
     }
 
-    /// As [`from_text`](Self::from_text), for a training of `steps` steps: `cosine`, `linear` and
-    /// `polynomial` decay from the end of the warmup to the end of the training, unless the text
-    /// has `decay_steps`.
+    /// Like [`from_text`](Self::from_text), for a training of `steps` steps. Unless the text has
+    /// `decay_steps`, `cosine`, `linear` and `polynomial` decay from the end of the warmup to the
+    /// end of the training.
     ///
     /// ```
     /// use gpt2_task::{CosineDecay, LearningRate};
@@ -105,7 +105,7 @@ impl LearningRate {
     ///
     /// # Errors
     ///
-    /// As [`from_text`](Self::from_text).
+    /// Those of [`from_text`](Self::from_text).
     pub fn from_text_for_steps(
         text: &str,
         learning_rate: f64,
@@ -115,7 +115,7 @@ impl LearningRate {
     }
 }
 
-/// [`from_text`](LearningRate::from_text) with 0.001, the learning rate of Keras' Adam.
+/// Parses like [`from_text`](LearningRate::from_text) with 0.001, the learning rate of Keras' Adam.
 impl FromStr for LearningRate {
     type Err = TaskError;
 
@@ -144,7 +144,7 @@ fn invalid(text: &str, reason: &str) -> TaskError {
     }
 }
 
-/// A schedule, or what is wrong with the text.
+/// Parses a schedule. The error names the fault of the text.
 fn parse(text: &str, learning_rate: f64, steps: Option<u64>) -> Result<LearningRate, String> {
     let (name, arguments) = text.split_once(':').unwrap_or((text, ""));
     let mut object = Map::from_iter([("name".to_owned(), Value::from(name.trim()))]);
@@ -160,7 +160,7 @@ fn parse(text: &str, learning_rate: f64, steps: Option<u64>) -> Result<LearningR
     serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())
 }
 
-/// The parts between the commas that are in no bracket.
+/// Splits arguments at the commas outside of brackets.
 fn split(arguments: &str) -> impl Iterator<Item = &str> {
     let mut depth = 0;
     arguments.split(move |character| {
@@ -189,10 +189,10 @@ fn complete(object: &mut Map<String, Value>, learning_rate: f64) {
     }
 }
 
-/// Adds the number of steps to decay over, unless it is given.
+/// Adds `decay_steps`, unless it is given.
 fn decay_to_the_end(object: &mut Map<String, Value>, steps: u64) {
     if matches!(object["name"].as_str(), Some("cosine" | "linear" | "polynomial")) {
-        // Another value is refused when the schedule is read.
+        // A value of another type is rejected when the schedule is read.
         let warmup = object.get("warmup_steps").and_then(Value::as_u64).unwrap_or_default();
         let steps = steps.saturating_sub(warmup).max(1);
         object.entry("decay_steps").or_insert_with(|| steps.into());
