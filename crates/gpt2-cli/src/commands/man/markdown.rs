@@ -1,4 +1,4 @@
-//! The reference of all commands in Markdown.
+//! Reference of all commands in Markdown.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use clap::{Arg, Command};
 
 use crate::topics;
 
-/// The reference of a command and all commands in it, which must be built.
+/// Reference of a built command and its subcommands.
 pub(super) fn reference(command: &Command) -> String {
     let mut text = "# Commands\n\n".to_owned();
     text += &wrapped(
@@ -101,7 +101,7 @@ fn option(argument: &Arg) -> String {
     wrapped(&line)
 }
 
-/// A paragraph or an item of a list, wrapped.
+/// A wrapped paragraph or list item.
 fn wrapped(text: &str) -> String {
     const COLUMNS: usize = 100;
     let indent = if text.starts_with("- ") { "\n  " } else { "\n" };
