@@ -188,7 +188,7 @@ fn difference<const D: usize>(
         shape == found_shape,
         "`{name}` has the shape {shape:?} in the reference, {found_shape:?} here"
     );
-    let found: Vec<f32> = found.try_into_vec_as().context("reading the result")?;
+    let found: Vec<f32> = found.try_into_vec_as().context("cannot read the result")?;
     // Number of values at every position of the mask.
     let width = found.len() / (tokens.batch_size() * tokens.sequence_length());
     let positions = tokens.padding_mask().iter().flatten();
