@@ -43,8 +43,8 @@ pub enum PresetError {
 
     /// The preset must be downloaded, but the library was built without downloads.
     #[error(
-        "the preset `{preset}` is at `{handle}`, and downloads need the cargo feature `hub`: build \
-         with `--features hub`, or get the folder with another tool, and pass its path"
+        "the preset `{preset}` is at `{handle}`, and downloads need the cargo feature `hub`; build \
+         with `--features hub`, or download the folder with another tool and pass its path"
     )]
     HubDisabled {
         /// Name of the preset.
@@ -131,7 +131,7 @@ pub enum PresetError {
     },
 
     /// The file describes a class other than GPT-2's.
-    #[error("`{file}` holds the class `{found}`, and this library loads `{expected}` only")]
+    #[error("`{file}` has the class `{found}`, expected `{expected}`")]
     UnsupportedClass {
         /// File.
         file: String,
@@ -269,8 +269,8 @@ pub enum PresetError {
 
     /// The format does not support a setting.
     #[error(
-        "{format} cannot express `{setting}` = {found}, expected {expected}, which it takes for \
-         granted; {remedy}"
+        "{format} cannot express `{setting}` = {found}, expected {expected}, which it always \
+         assumes; {remedy}"
     )]
     Inexpressible {
         /// Format.
@@ -287,8 +287,8 @@ pub enum PresetError {
 
     /// A number is outside the float type's range.
     #[error(
-        "tensor `{tensor}` holds {value} at element {index}, more than {dtype} can express; use \
-         another `WeightDtype`"
+        "tensor `{tensor}` holds {value} at element {index}, which is outside the range of {dtype}; use another \
+         `WeightDtype`"
     )]
     Overflow {
         /// Name of the first such tensor.

@@ -50,7 +50,9 @@ pub fn as_nobody(name: &str) {
         }
         Err(error) => panic!("setpriv: {error}"),
         Ok(output) if could_not_start(&output) => {
-            skip("permissions do not bind the superuser, and the user nobody cannot start the tests");
+            skip(
+                "permissions do not bind the superuser, and the user nobody cannot start the tests",
+            );
         }
         Ok(output) => assert_passed(&output),
     }

@@ -90,7 +90,7 @@ fn read_exactly<T>(
     let result = read(&mut bounded)?;
     let longer = bounded.limit() == 0 || bounded.read(&mut [0])? > 0;
     if longer || bounded.limit() != 1 {
-        let detail = format!("it does not have the {size} bytes that it says");
+        let detail = format!("it does not have its declared size of {size} bytes");
         return Err(io::Error::new(io::ErrorKind::InvalidData, detail));
     }
     Ok(result)
@@ -114,7 +114,7 @@ fn check(name: &str, entry: &ZipFileEntry<'_>) -> Result<(), String> {
     }
     let (size, stored) = (entry.size(), entry.compressed_size());
     if size > MAX_SMALL && size > stored.saturating_mul(MAX_EXPANSION) {
-        return Err(format!("{stored} bytes that say they become {size}"));
+        return Err(format!("{stored} compressed bytes, which declare a size of {size} bytes"));
     }
     Ok(())
 }
