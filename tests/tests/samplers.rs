@@ -211,7 +211,7 @@ fn a_row_draws_the_same_in_a_batch_of_any_size() {
     assert_ne!(twice[0], twice[1]);
 }
 
-// ---------------------------------------------------------------- a sampler of one's own
+// ---------------------------------------------------------------- custom samplers
 
 /// Never chooses certain tokens.
 struct Forbid(Vec<TokenId>);

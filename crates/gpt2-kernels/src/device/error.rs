@@ -18,7 +18,7 @@ pub enum DeviceError {
         "the device `{device}` needs the cargo feature `{feature}`: build with `--features {feature}`"
     )]
     NotCompiled {
-        /// The device asked for.
+        /// Name of the requested device.
         device: String,
         /// Cargo feature that enables the backend.
         feature: &'static str,
@@ -29,7 +29,7 @@ pub enum DeviceError {
         "the device `{device}` does not exist on this machine: its backend finds {found} device(s); install the device's driver, or use another device, such as \"cpu\"{}", if device.starts_with("webgpu") { " (WebGPU is the browser's; elsewhere use \"wgpu\")" } else { "" }
     )]
     NotFound {
-        /// The device asked for.
+        /// Name of the requested device.
         device: String,
         /// Number of devices that the backend finds.
         found: usize,
@@ -38,7 +38,7 @@ pub enum DeviceError {
     /// The device exists, but its driver does not open it.
     #[error("the device `{device}` cannot be used: {reason}; use another device, such as \"cpu\"")]
     Unavailable {
-        /// The device asked for.
+        /// Name of the requested device.
         device: String,
         /// Reason that the driver gives.
         reason: String,

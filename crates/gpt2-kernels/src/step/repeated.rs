@@ -38,7 +38,7 @@ enum Stage<T> {
     New,
     /// The next run is recorded. The first run has shown how much memory the computation needs.
     Prepared,
-    /// The recording goes on.
+    /// The recording is under way.
     Recording,
     /// The recording, its result, and the thread whose queue it belongs to.
     Recorded(<Dispatch as BackendTypes>::GraphPrimitive, T, ThreadId),
