@@ -36,8 +36,8 @@ pub struct ForwardOptions<'a> {
     /// Cache of the tokens before the new ones. Updated in place.
     pub cache: Option<&'a mut KeyValueCache>,
     /// Number of tokens in the cache, `[1]`, on the device. For a step: one token a row after the
-    /// cache, without a mask, on a device that [has steps](gpt2_kernels::has_steps). The cache's
-    /// own length is only counted along.
+    /// cache, without a mask, on a device that [has steps](gpt2_kernels::has_steps). The cache
+    /// also counts the token, for its own checks.
     pub position: Option<Tensor<1, Int>>,
     /// Called with the activations of every layer.
     pub intercept: Option<&'a mut LayerIntercept<'a>>,

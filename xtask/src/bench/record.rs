@@ -114,7 +114,7 @@ impl Record {
         }
     }
 
-    /// Share of the hardware's limit that this library reaches in each round: at most 1.
+    /// Share of the hardware's limit that this library reaches in each round; 1 is the limit.
     pub fn of_limit(&self) -> Vec<f64> {
         pairs(&self.limits, self.our_numbers(), self.metric.more_is_better)
     }

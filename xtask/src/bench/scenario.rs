@@ -140,7 +140,7 @@ impl Work {
                 if let Some(sizes) = name.strip_prefix("decode-") {
                     let (batch_size, length) = sizes.split_once("-ctx")?;
                     let (batch_size, length) = (batch_size.parse().ok()?, length.parse().ok()?);
-                    // The rivals' caches have no more rows; each size is measured separately below.
+                    // The rivals have no room for more rows. The list below has one length a row.
                     let rows = Some(batch_size).filter(|size| *size <= POSITIONS)?;
                     return generate(vec![length; rows], STEPS, Search::Greedy);
                 }

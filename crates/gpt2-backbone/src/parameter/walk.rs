@@ -123,8 +123,8 @@ pub fn try_update_parameters<M: Module, E>(
     failure.map_or(Ok(updated), Err)
 }
 
-/// Whether a parameter is trained. Without autodiff, burn tells it only of a parameter that
-/// requires gradients.
+/// Whether a parameter is trained. On a device without autodiff, burn reports this only after
+/// gradients are switched on, as for this clone.
 pub(crate) fn is_trainable<const D: usize>(parameter: &Param<Tensor<D>>) -> bool {
     parameter.clone().train().val().is_require_grad()
 }

@@ -363,7 +363,7 @@ pub(crate) fn draw_of_all<X: Float>(
     column_at(logits, row, number * total, &cut, &mut exchange.values, true)
 }
 
-/// As [`draw_of_all`], among the columns up to the position `last`, in descending order as after a
+/// As `draw_of_all`, among the columns up to the position `last`, in descending order as after a
 /// sort.
 #[cube]
 pub(crate) fn draw_of_first<X: Float>(

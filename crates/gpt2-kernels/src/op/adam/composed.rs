@@ -5,7 +5,7 @@ use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings};
 
 use super::step::AdamStep;
 
-/// A variable after a step, and its moments, in the order of [`Moments`].
+/// A variable after a step, and its moments, in the order of `Moments`.
 pub(super) type Stepped<B> = (FloatTensor<B>, Vec<FloatTensor<B>>);
 
 /// Follows `update_step` of `keras/src/optimizers/adam.py` and rounds after every operation, as

@@ -14,8 +14,7 @@ pub(super) struct Sequences<'a> {
     pub(super) head: usize,
     /// Distance from one sequence to the next.
     pub(super) sequence: usize,
-    /// Table of the cache rows of each sequence's first positions: number of positions a sequence,
-    /// and the rows, `[batch_size][positions]`.
+    /// Number of cached positions, and the table of their cache rows, `[batch_size][max_length]`.
     pub(super) rows: Option<(usize, &'a [u32])>,
 }
 

@@ -153,7 +153,7 @@ pub(super) fn attention(
 }
 
 /// Attention of new tokens to a cache and themselves. Writes their keys and values to the caches in
-/// place, even if other references to these are held. `extra` is as in [`attention_kernel`].
+/// place, even if other references to these are held. `extra` is as in `attention_kernel`.
 pub(super) fn cached_attention(
     qkv: QkvTensors<CubeBackend>,
     caches: &CacheTensors<CubeBackend>,
