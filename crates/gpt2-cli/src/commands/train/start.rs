@@ -95,7 +95,7 @@ fn parse(text: &str, ids: usize) -> anyhow::Result<Gpt2BackboneConfig> {
     let transformers = |key: &str| TRANSFORMERS_KEYS.iter().any(|(theirs, _)| *theirs == key);
     if given.keys().any(|key| transformers(key)) {
         let names = TRANSFORMERS_KEYS.map(|(theirs, ours)| format!("`{ours}` for `{theirs}`"));
-        bail!("it has transformers' keys; use KerasHub's: {}", names.join(", "));
+        bail!("it has transformers' names of keys, expected KerasHub's: {}", names.join(", "));
     }
     if let Some(unknown) = unknown {
         bail!("unknown key `{unknown}`, expected one of {known:?}");
