@@ -1,4 +1,4 @@
-//! A sampler of one's own: greedy search with some tokens forbidden, as in KerasHub's documentation.
+//! A custom sampler: greedy search without certain tokens, as in KerasHub's documentation.
 //!
 //! Run: `cargo run --release --package gpt2-examples --example custom_sampler`
 

@@ -1,4 +1,4 @@
-//! A preset trained on texts, and saved.
+//! Fine-tuning: trains a preset on texts and saves it.
 //!
 //! Run: `cargo run --release --package gpt2-examples --example fine_tune`
 

@@ -1,4 +1,4 @@
-//! Text from a preset, token by token.
+//! Generation: text from a preset, in a batch and as a stream.
 //!
 //! Run: `cargo run --release --package gpt2-examples --example generate`
 
@@ -18,7 +18,7 @@ fn main() -> anyhow::Result<()> {
         println!("{text}\n");
     }
 
-    // One prompt as a stream, whose characters appear when they are whole.
+    // One prompt as a stream, which emits complete characters.
     let preprocessor = model.preprocessor().context("the preset has no tokenizer")?;
     let mut decoder = preprocessor.tokenizer().decode_stream(true);
     let mut failure = None;

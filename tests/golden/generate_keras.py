@@ -1,4 +1,4 @@
-"""Golden data from KerasHub on JAX: presets with random weights and what KerasHub computes with them.
+"""Golden data from KerasHub on JAX: presets with random weights, and KerasHub's results with them.
 
     python generate_keras.py --vocabulary encoder.json --merges vocab.bpe [--only air_small ...] [--out FOLDER]
 
@@ -53,7 +53,7 @@ PREPROCESSED_TEXTS = {
     "airplane": ["", " airplane", " airplane at airport", " the airport at the airplane at a port in the rain", " airplane" + END_TOKEN + " at airport", END_TOKEN],
     "gpt2": ["", "I want", "The quick brown fox jumped.", "naïve café, 日本語 and 😀 " * 4, "left" + END_TOKEN + " right", END_TOKEN],
 }
-# Three samplers are deterministic, three are random samplers with arguments that leave one token to draw.
+# Three samplers are deterministic. Three are random, with arguments that leave a single candidate.
 SAMPLERS = {
     "greedy": ("GreedySampler", {}),
     "beam2": ("BeamSampler", {"num_beams": 2}),
@@ -65,9 +65,9 @@ SAMPLERS = {
     "random_cold": ("RandomSampler", {"temperature": 1e-4, "seed": 1}),
 }
 DEGENERATE = ("top_k_1", "top_p_tiny", "random_cold")
-# Where the search for decisive weights begins: the seeds before gave choices that are too close to call.
+# First seed of the search for decisive weights: earlier seeds gave choices that are too close.
 FIRST_SEED = {"air_small": 31, "air_wide": 7, "air_one_head": 31, "gpt2_vocabulary": 10}
-# A gap between the best two logits of a greedy step below this would make `random_cold` a lottery.
+# Minimum gap between the best two logits of a greedy step: below it, `random_cold` would be random.
 SMALLEST_GREEDY_GAP = 0.01
 PERTURBATIONS = [1e-6, 1e-5, 1e-5, 1e-5]
 SMALLEST_BEAM_GAP = 1e-3
@@ -259,7 +259,7 @@ def find_seed(lm, generator, ragged, equal, first_seed):
         if gap < SMALLEST_GREEDY_GAP:
             continue
         if any(len(set(r.tolist())) < 8 for r in outputs["greedy", "ragged"]):
-            continue  # A row that repeats one or two tokens would not test much.
+            continue  # A row that repeats one or two tokens tests little.
         outputs = {(name, label): generator.ids(name, prompt)[0] for name in SAMPLERS for label, prompt in batches.items()}
         if any(not np.array_equal(outputs[name, k], outputs["greedy", k]) for name in DEGENERATE for k in batches):
             continue
@@ -281,7 +281,7 @@ def find_seed(lm, generator, ragged, equal, first_seed):
 
 
 class AllBeams:
-    """A sampler for `generate_step` that keeps what `BeamSampler(return_all_beams=True)` returns."""
+    """A sampler for `generate_step` that records the result of `BeamSampler(return_all_beams=True)`."""
 
     def __init__(self, num_beams):
         self.sampler = keras_hub.samplers.BeamSampler(num_beams=num_beams, return_all_beams=True)
@@ -306,7 +306,7 @@ def choose_stops(ids, prompt, end_id):
     mask = np.array(prompt["padding_mask"], "bool")
     max_length = ids.shape[1]
     generated = [[(t, int(v)) for t, v in enumerate(ids[r]) if not mask[r, t]] for r in range(len(ids))]
-    # The second list takes, for each row that no earlier choice stops, the token in the middle of what the row generated.
+    # For each row that no earlier choice stops, the second list has the middle one of its generated tokens.
     stop_all = []
     for tokens in generated:
         if any(v in stop_all and t < max_length - 2 for t, v in tokens):
@@ -543,7 +543,7 @@ def generate_case(name, real, out):
         between = [np.abs(np.diff(arrays[f"{name_of}.{prefix}all_log_probs"], axis=1)).min() for prefix in ("", "equal_", "alone_")]
         info["smallest_gaps"][name_of] = round(float(min(between)), 6)
 
-    # Behaviour that surprises: a stop id equal to the pad id, an integer mask, a special token and a long text as prompt.
+    # Surprising behaviour: a stop id equal to the pad id, an integer mask, a special token and a long text as prompt.
     quirks = {}
     pad_stop, pad_stop_mask = generator.ids("greedy", ragged, [0])
     arrays["greedy.stop_pad_ids"], arrays["greedy.stop_pad_mask"] = pad_stop, pad_stop_mask

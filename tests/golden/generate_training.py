@@ -32,7 +32,7 @@ STEPS = 10
 ROWS, LENGTH = 3, 12
 LENGTHS = [12, 7, 4]
 LABELS = ("losses", "accuracies")
-# Sensitivity: relative noise on all start weights, which stands for another order of summation.
+# Sensitivity: relative noise on all start weights, which simulates another order of summation.
 NOISE = 1e-6
 F = np.float32
 
@@ -157,7 +157,7 @@ def named(lm, variables, values=None):
 
 
 def largest_differences(a, b):
-    """Of the parameters that matter, and of the key biases, whose true gradient is zero."""
+    """Largest differences of the parameters, and of the key biases, whose true gradient is zero."""
     result = {"others": 0.0, "key_bias": 0.0}
     for name in a:
         kind = "key_bias" if name.endswith("key_dense.bias") else "others"
@@ -181,12 +181,12 @@ def make_batch(lm):
     vocabulary_size = lm.backbone.vocabulary_size
     rng = np.random.default_rng(SEED)
     mask = as_int32(np.arange(LENGTH)[None] < np.array(LENGTHS)[:, None])
-    # 0 stands for padding only.
+    # 0 is only padding.
     ids = as_int32(rng.integers(1, vocabulary_size, (ROWS, LENGTH))) * mask
     targets = np.roll(ids, -1, axis=1)
     targets = np.where(targets == 0, as_int32(rng.integers(1, vocabulary_size, ids.shape)), targets)
     weight = rng.choice(np.array([0.5, 1.0, 2.0], "float32"), ids.shape) * mask
-    # Some targets are what the start weights predict, so that accuracies say something.
+    # Some targets are the start weights' predictions, so that accuracies are not zero.
     best = np.array(lm({"token_ids": ids, "padding_mask": mask})).argmax(-1)
     targets = np.where(rng.random(ids.shape) < 0.35, best, targets)
     return as_int32(ids), mask, as_int32(targets), as_float32(weight)
@@ -222,7 +222,7 @@ def gradients(lm, batch):
 
     (loss, logits), grads = jax.jit(jax.value_and_grad(loss_of, has_aux=True))(trainable)
 
-    # The same through what `fit` calls.
+    # The same through the function that `fit` calls.
     lm._symbolic_build(data_batch=(model_inputs(batch), targets, weight))
 
     def through_fit(values):
@@ -509,7 +509,7 @@ def lora(name, rank, targets, adapter, batch, weights, out):
     logits = as_float32(lm(model_inputs(batch)))
 
     lm.backbone.save_lora_weights(str(out / adapter))
-    # The adapter alone, in a fresh model: the biases that were trained along are not in the file.
+    # The adapter alone, in a fresh model: the biases, which are trained too, are not in the file.
     fresh = make_model()
     if targets is not None:
         fresh.backbone.enable_lora(rank, target_layer_names=targets)
@@ -519,7 +519,7 @@ def lora(name, rank, targets, adapter, batch, weights, out):
         if key.endswith("bias"):
             variable.assign(final[key].reshape(variable.shape))
     np.testing.assert_allclose(as_float32(fresh(model_inputs(batch))), logits, rtol=0, atol=1e-6)
-    # What `save_to_preset` writes: the kernel with the factors merged.
+    # `save_to_preset` writes the kernel with the factors merged.
     with tempfile.TemporaryDirectory() as folder:
         lm.save_to_preset(folder)
         merged = keras_hub.models.GPT2CausalLM.from_preset(folder)
@@ -760,7 +760,7 @@ def fits(batch):
     return tensors, facts
 
 
-# --- What Keras refuses, and with which words. ---
+# --- Calls that Keras refuses, with their messages. ---
 
 
 def message_of(call):
@@ -770,7 +770,7 @@ def message_of(call):
             result = call()
         except Exception as e:
             message = re.sub(r"\x1b\[\d+m", "", str(e))
-            # Of an error inside `tf.data` the traceback is left out: it names files of this machine.
+            # The traceback of an error inside `tf.data` is removed: it names files of this machine.
             message = re.sub(r"(?s)^in user code:.*?\n    (?=\w+Error: )", "", message)
             message = re.sub(r"Dataset:\d+", "Dataset", message)
             return {"error": type(e).__name__, "message": message}

@@ -60,7 +60,7 @@ VARIANTS = {
 
 
 def forward(model, ids, mask):
-    """The hidden states after `ln_f` and the logits. Positions are 0, 1, 2, ... whatever the mask says."""
+    """The hidden states after `ln_f` and the logits. Positions are 0, 1, 2, ... regardless of the mask."""
     with torch.no_grad():
         out = model(input_ids=torch.tensor(ids).long(), attention_mask=torch.tensor(mask).long(), output_hidden_states=True)
     return out.hidden_states[-1].numpy(), out.logits.numpy()

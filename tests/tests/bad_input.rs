@@ -1,4 +1,4 @@
-//! Mistakes of users of a generator: an error that names them, or the right result.
+//! Invalid calls of a generator: an error that names the mistake, or a valid result.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +19,7 @@ use crate::tiny::{self, LENGTH};
 /// Every sampler, by name.
 const SAMPLERS: [&str; 6] = ["greedy", "random", "top_k", "top_p", "beam", "contrastive"];
 
-/// Refuses anything but the error that the pattern describes.
+/// Asserts that the result is an error of this pattern.
 macro_rules! assert_error {
     ($result:expr, $pattern:pat $(if $guard:expr)? $(,)?) => {
         match $result {
@@ -156,7 +156,7 @@ fn ids_out_of_the_vocabulary_are_named() {
             TaskError::TokenOutOfRange { name: "target_ids", row: 0, position: 1, token_id, .. }
                 if token_id == id
         );
-        // An id under the mask is looked up all the same.
+        // An id is looked up even if the mask hides it.
         let masked = TokenBatch::new(vec![vec![1, id]], vec![vec![true, false]]).unwrap();
         assert_error!(
             model.generate(&masked, &unstopped()),
@@ -221,7 +221,7 @@ fn ids_under_the_mask_do_not_matter() {
     let model = case.greedy_model();
     let clean = case.ragged_prompts();
     let stop = ids(&case.json["generation"]["greedy"]["stop_all"]);
-    // A stop id, one that never comes, and the end token.
+    // A stop id, an id that is never generated, and the end token.
     for id in [stop[0], 3, 45] {
         let dirt = |(ids, mask): (&Vec<u32>, &Vec<bool>)| {
             ids.iter()
@@ -233,7 +233,8 @@ fn ids_under_the_mask_do_not_matter() {
         let dirty = TokenBatch::new(rows, clean.padding_mask().to_vec()).unwrap();
         let found = model.generate(&dirty, &unstopped()).unwrap();
         assert_eq!(found.token_ids(), case.tensors.ids("greedy.ids"), "{id}");
-        // Generation ends early: what was not reached is zero, whatever stood there.
+        // Generation ends early: positions after the end are zero, regardless of the ids under the
+        // mask.
         let options = unstopped().with_stop_token_ids(StopTokenIds::Ids(stop.clone()));
         let found = model.generate(&dirty, &options).unwrap();
         let expected = case.tensors.batch("greedy.stop_all_ids", "greedy.stop_all_mask");
@@ -323,7 +324,7 @@ fn arguments_at_the_edge_of_their_range_work() {
     ] {
         assert_eq!(generate(greedy), expected);
     }
-    // As many beams as tokens, and a distribution so flat that it is uniform.
+    // As many beams as tokens, and a nearly uniform distribution.
     generate(Box::new(BeamSampler::new(vocabulary_size)));
     generate(Box::new(RandomSampler::new().with_temperature(f32::MAX)));
 }
@@ -343,7 +344,7 @@ fn stop_ids_are_checked() {
         );
     }
 
-    // Given twice, in another order, or with one that never comes: the same text.
+    // Ids given twice, in another order, or with one that is never generated: the same text.
     let case = Case::read("air_small");
     let model = case.greedy_model();
     let prompts = case.ragged_prompts();
@@ -351,7 +352,7 @@ fn stop_ids_are_checked() {
     for ids in [&[14, 37][..], &[37, 37, 14, 14], &[37, 14, 45]] {
         assert_eq!(model.generate(&prompts, &options(ids)).unwrap(), expected, "{ids:?}");
     }
-    // One that only the prompts hold does not stop: 38 begins " airplane".
+    // An id that only the prompts contain does not stop: 38 begins " airplane".
     let prompt = [" airplane airplane"];
     let found = model.generate_with(&prompt, &options(&[38]), &mut continue_always).unwrap();
     let free = model.generate_with(&prompt, &unstopped(), &mut continue_always).unwrap();
@@ -381,7 +382,7 @@ fn weights_that_are_no_numbers_are_found_by_every_sampler() {
         ("layer_norm.gamma", f32::INFINITY),
         ("transformer_layers.1.feedforward_output_dense.bias", f32::NAN),
         ("transformer_layers.0.self_attention_layer.key_dense.kernel", f32::NAN),
-        // One token's vector, which no prompt here holds: its logit is damaged alone.
+        // The embedding of one token that no prompt contains: only its logit is damaged.
         ("token_embedding.embeddings", f32::NEG_INFINITY),
     ] {
         let mut model = tiny::model_with(|path, values| {

@@ -1,4 +1,4 @@
-//! Text of the bundled model: the same on every device, with every kernel.
+//! Text of the bundled model, which is the same on every device with every kernel.
 
 use gpt2_presets::Preset;
 use gpt2_task::samplers::GreedySampler;
@@ -15,7 +15,8 @@ const IDS: [u32; NEW_TOKENS] = [
     394, 314, 67, 417, 891, 25, 198, 40, 457, 731, 289, 11, 525, 11, 525, 11, 525, 11, 291, 457,
 ];
 
-/// Every chosen logit is 0.054 above the second at least, five hundred times what kernels differ by.
+/// Every chosen logit is at least 0.054 above the second, five hundred times the kernels'
+/// differences.
 #[test]
 fn the_greedy_text_stays_as_it_is() {
     let mut model = Preset::open("gpt2_tiny_shakespeare").unwrap().causal_lm(&device()).unwrap();

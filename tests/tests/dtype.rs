@@ -1,4 +1,4 @@
-//! Models whose weights, activations and caches have 16 bits.
+//! Models with 16-bit weights, activations and caches.
 
 use burn::tensor::DType;
 use gpt2_backbone::{BackboneError, DeviceError, check_float_type};
@@ -8,9 +8,9 @@ use gpt2_test_support::skip;
 
 use crate::golden::{Case, device, preset, values};
 
-/// By how much KerasHub's own logits (0.32.0 on JAX, `from_preset(…, dtype=…)`) differ from its
-/// 32-bit ones on the golden batch: in the mean, and at most. Ours are rounded as often, not at the
-/// same places, so that they may differ by half as much again.
+/// Mean and largest difference of KerasHub's logits (0.32.0 on JAX, `from_preset(…, dtype=…)`) from
+/// its 32-bit ones on the golden batch. Ours are rounded as often but at other places; they may
+/// differ by half as much again.
 const KERAS_HUB: [(&str, WeightDtype, f32, f32); 4] = [
     ("air_small", WeightDtype::F16, 1.50e-3, 1.97e-2),
     ("air_small", WeightDtype::Bf16, 1.35e-2, 2.00e-1),
@@ -18,7 +18,7 @@ const KERAS_HUB: [(&str, WeightDtype, f32, f32); 4] = [
     ("air_wide", WeightDtype::Bf16, 2.48e-2, 1.45e-1),
 ];
 
-/// The model of a case, or a skip if the device does not compute in this type.
+/// The model of a case. Skips the test if the device does not compute in this type.
 fn model(case: &str, dtype: WeightDtype) -> Option<Gpt2CausalLm> {
     let options = LoadOptions::new(&device()).with_dtype(dtype);
     match preset(&format!("{case}/keras")).causal_lm(options) {
@@ -62,7 +62,7 @@ fn every_sampler_generates_and_the_model_is_saved() {
             let texts = model.generate([" airplane", " airport at"], &options).unwrap();
             assert!(texts.iter().all(|text| text.len() > 10), "{sampler}: {texts:?}");
         }
-        // What it computes with is what is saved.
+        // The saved weights have the type of the computation.
         let folder = tempfile::tempdir().unwrap();
         model.save_to_preset(folder.path()).unwrap();
         let saved = gpt2_presets::Preset::open(folder.path().to_str().unwrap()).unwrap();

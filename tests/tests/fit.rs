@@ -1,4 +1,4 @@
-//! `fit` and `evaluate`: histories equal to KerasHub's, and trainings that are interrupted.
+//! `fit` and `evaluate`: histories equal to KerasHub's, and interrupted trainings.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::golden::{check_within, floats, id_rows, mask_rows, preset, strings, values};
 use crate::training::{Golden, compile, parameters, start};
 
-/// The most by which a number of a history may differ: see `golden/training/README.md`.
+/// Tolerance of a history's values: see `golden/training/README.md`.
 const TOLERANCE: f32 = 2e-5;
 
 /// The model with the preprocessor of the golden data, for rows of 12 tokens.
@@ -54,7 +54,7 @@ fn check_logs(label: &str, found: &Logs, expected: &Value) {
     }
 }
 
-/// The two batches of the golden data as six examples.
+/// The golden data's two batches as six examples.
 fn arrays(golden: &Golden) -> TrainingBatch {
     let all = |name: &str| [golden.tensors.ids(name), golden.tensors.ids(&format!("{name}_2"))];
     let mask = [golden.tensors.mask("padding_mask"), golden.tensors.mask("padding_mask_2")];
@@ -131,7 +131,7 @@ fn token_ids_with_weights_and_every_way_of_validation() {
         if let Some(epoch) = count("initial_epoch") {
             options = options.with_initial_epoch(epoch);
         }
-        // KerasHub ignores `validation_batch_size`, and so the cases with it are run without.
+        // KerasHub ignores `validation_batch_size`: cases with it run without it.
         if let Some(steps) = count("validation_steps") {
             options = options.with_validation_steps(steps);
         }
@@ -186,7 +186,8 @@ fn early_stopping_and_plateaus_act_as_in_keras() {
     let mut stopping = EarlyStopping::new("val_loss").with_restore_best_weights(true);
     let options_now = options(&case["epochs"]).with_validation_data(&validation);
     let history = model.fit(&texts, options_now.with_callback(&mut stopping)).unwrap();
-    // A learning rate of 0.1 makes 2e-4 of noise in the seventh digit; the accuracy is of 1/20.
+    // A learning rate of 0.1 turns noise in the seventh digit into 2e-4; the accuracy is a multiple
+    // of 1/20.
     check_history("early_stopping", 2e-3, &history, case);
     let after = model.evaluate(&validation, 2, None).unwrap().get("loss").unwrap();
     let best = history.get("val_loss").unwrap()[case["best_epoch"].as_u64().unwrap() as usize];
@@ -239,7 +240,7 @@ fn averages_take_the_place_of_the_weights_at_the_end() {
     check_logs("ema", &after, &case["evaluate_after"]);
 }
 
-/// Texts of the tiny world of [`testing`].
+/// Texts of the tiny vocabulary of [`testing`].
 const TEXTS: [&str; 7] = [
     " airplane at airport",
     " a plane",
@@ -250,7 +251,7 @@ const TEXTS: [&str; 7] = [
     " a",
 ];
 
-/// Owned texts, borrowed texts and an iterator of texts are one training.
+/// Owned texts, borrowed texts and an iterator of texts give the same training.
 #[test]
 fn texts_of_any_kind_give_the_same_weights() {
     let trained = |data: TrainingData<'_>| {
@@ -278,7 +279,7 @@ struct Memory(Option<TrainingCheckpoint>);
 
 impl CheckpointStore for Memory {
     fn save(&mut self, checkpoint: &TrainingCheckpoint) -> Result<(), BoxError> {
-        // Through text, as a file would: numbers must survive it.
+        // Serialised to text and back, as in a file: numbers must stay exact.
         let text = serde_json::to_string(&checkpoint.state)?;
         let state = serde_json::from_str(&text)?;
         self.0 = Some(TrainingCheckpoint { state, tensors: checkpoint.tensors.clone() });
@@ -295,7 +296,7 @@ impl CheckpointStore for Memory {
     }
 }
 
-/// Fails at a step, as if the process were ended there.
+/// Fails at a step, as if the process had been killed there.
 struct Interruption {
     steps_left: usize,
 }
@@ -319,8 +320,8 @@ impl Callback for Interruption {
     }
 }
 
-/// A training with everything that has a state: dropout, shuffling, accumulation, averages, a
-/// validation split, a plateau, and early stopping that keeps weights.
+/// A training with everything that has state: dropout, shuffling, gradient accumulation, weight
+/// averages, a validation split, a plateau, and early stopping that restores weights.
 fn train(
     store: &mut Memory,
     steps_left: usize,
@@ -358,7 +359,7 @@ fn an_interrupted_training_ends_with_the_same_bits() {
         let (history, model) = train(&mut Memory::default(), usize::MAX, lora).unwrap();
         assert_eq!(history.epoch, [0, 1, 2]);
         let expected = parameters(&model);
-        // Two batches an epoch.
+        // An epoch has two batches.
         for steps in 0..6 {
             let mut store = Memory::default();
             let error = train(&mut store, steps, lora).err().expect("it is interrupted");
@@ -368,7 +369,7 @@ fn an_interrupted_training_ends_with_the_same_bits() {
             assert_eq!(parameters(&model), expected, "interrupted after {steps} steps");
             assert!(store.0.is_none(), "a training that has ended leaves no checkpoint");
         }
-        // Again and again, with one step of progress at a time beyond the last checkpoint.
+        // Repeated interruptions, each one step after the last checkpoint.
         let mut store = Memory::default();
         let mut interruptions = 0;
         let (resumed, model) = loop {
@@ -462,7 +463,7 @@ fn another_training_is_not_resumed() {
         let before = parameters(&model);
         let options = FitOptions::new().with_batch_size(batch_size).with_shuffle(shuffle);
         let options = options.with_validation_split(0.3).with_seed(5);
-        // KerasHub's Adam in place of the other optimizer is a difference too, but a later one.
+        // KerasHub's Adam differs from the checkpoint's optimizer too, but is checked later.
         let error = model.fit(TEXTS, options.with_backup(&mut store, None)).err().unwrap();
         assert!(error.to_string().contains(expected), "{error}");
         assert_eq!(parameters(&model), before);
@@ -500,7 +501,7 @@ fn less_memory_gives_the_same_numbers() {
         if path.ends_with("key_dense.bias") {
             continue;
         }
-        // Eight steps of 1e-3: the same dropout, other roundings in the normalisation.
+        // Eight steps of 1e-3: dropout is the same, the normalisation rounds differently.
         check_within(2e-5, 0.0, path, kept, &computed_again[path]);
     }
 }
@@ -520,7 +521,7 @@ fn sixteen_bits_train_nearly_as_well() {
     for precision in [Precision::MixedBfloat16, Precision::MixedFloat16] {
         let found = train(precision);
         for (found, exact) in found.iter().zip(&exact) {
-            // bfloat16 has three digits.
+            // bfloat16 has three significant digits.
             assert!((found - exact).abs() < 0.03 * exact, "{precision:?}: {found} is not {exact}");
         }
         assert_ne!(found, exact, "{precision:?} is used");
@@ -609,7 +610,7 @@ fn with_causes(error: &dyn Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// Examples that cannot be read.
+/// Examples whose read fails.
 struct Broken;
 
 impl Dataset for Broken {
@@ -688,7 +689,7 @@ fn a_loss_that_is_no_number_ends_the_training_and_keeps_the_checkpoint() {
     assert!(matches!(error, TaskError::NonFiniteLoss { epoch: 0, .. }), "{error}");
     assert!(store.0.is_none(), "nothing was saved after the damage");
 
-    // The loss of the first step is that of the weights before it, and so is a number.
+    // The first step's loss is that of the initial weights, and therefore finite.
     let mut model = testing::model();
     compile(&mut model, Optimizer::new(Sgd::default(), 1e30).with_weight_decay(1e30));
     let options = FitOptions::new().with_backup(&mut store, Some(1));

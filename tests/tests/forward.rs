@@ -16,8 +16,8 @@ use crate::golden::{
     mask_tensor, row, values,
 };
 
-/// The most by which a row may depend on the other rows of its batch. Sums have the same order
-/// there, up to the split of a matrix product into blocks.
+/// Tolerance between a row alone and in a batch. Sums have the same order, except for the split of
+/// a matrix product into blocks.
 const BATCH_TOLERANCE: f32 = 1e-5;
 
 fn each(mut check: impl FnMut(&Case, &str, &str)) {
@@ -84,8 +84,9 @@ fn masks_with_holes_give_finite_numbers_equal_to_keras_hub() {
     });
 }
 
-/// With a dropout rate of 0, KerasHub takes another path, where a query that sees nothing gets the
-/// mean of all values. Here the rate changes nothing; all other positions agree in both.
+/// With a dropout rate of 0, KerasHub uses another implementation, in which a query that sees no
+/// key gets the mean of all values. Here the rate changes nothing. All other positions agree in
+/// both.
 #[test]
 fn the_dropout_rate_does_not_change_what_a_blind_position_sees() {
     let case = Case::read("air_small");
@@ -115,7 +116,7 @@ fn the_dropout_rate_does_not_change_what_a_blind_position_sees() {
             blind += 1;
         }
     }
-    // Five at the left of the first row, one of the second, and the whole third row.
+    // Five positions at the left of the first row, one of the second, and the whole third row.
     assert_eq!(blind, 5 + 1 + odd.sequence_length());
 }
 
@@ -166,7 +167,7 @@ fn intercepts_are_called_in_order_and_change_the_result_as_in_keras_hub() {
     });
 }
 
-/// Feeds token ids in chunks of the given sizes, again and again, through one cache.
+/// Feeds token ids through one cache, in chunks of these sizes, repeated as needed.
 fn in_chunks(backbone: &Gpt2Backbone, token_ids: Tensor<2, Int>, sizes: &[usize]) -> Tensor<3> {
     let [batch_size, length] = token_ids.dims();
     let mut cache = backbone.new_cache(batch_size, length).unwrap();

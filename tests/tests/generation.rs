@@ -1,4 +1,4 @@
-//! Generation: ids, masks, texts and beams of every sampler, equal to KerasHub's.
+//! Generation: ids, masks, texts and beams of every sampler equal KerasHub's.
 
 use std::ops::ControlFlow;
 
@@ -14,10 +14,10 @@ use crate::golden::{
 };
 use crate::tiny;
 
-/// Sums of log probabilities over twenty steps reach 100, where a 32-bit float steps by 8e-6.
+/// Sums of log probabilities over twenty steps reach 100, where 32-bit floats are 8e-6 apart.
 const RELATIVE_TOLERANCE: f32 = 1e-5;
 
-/// KerasHub's sampler of one entry of `generation`.
+/// The sampler of an entry in `generation`.
 fn sampler(entry: &Value) -> SamplerConfig {
     let name = match entry["class"].as_str().unwrap() {
         "GreedySampler" => "greedy",
@@ -33,7 +33,7 @@ fn sampler(entry: &Value) -> SamplerConfig {
     serde_json::from_value(config).unwrap()
 }
 
-/// Calls `check` for every sampler of every case, with a model compiled with it.
+/// Calls `check` for every sampler of every case, with a model that is compiled with it.
 fn each(format: &str, mut check: impl FnMut(&Case, &mut Gpt2CausalLm, &str, &Value)) {
     for name in CASES {
         let case = Case::read(name);
@@ -59,7 +59,7 @@ fn generate(model: &mut Gpt2CausalLm, prompts: &TokenBatch, stop: Option<&Value>
     model.generate(prompts, &options).unwrap()
 }
 
-/// Compares ids and mask with those under `<sampler>.<label>_ids` and `_mask`.
+/// Compares ids and mask with those in `<sampler>.<label>_ids` and `_mask`.
 fn check_stopped(
     case: &Case,
     model: &mut Gpt2CausalLm,
@@ -168,7 +168,7 @@ fn details_tell_the_tokens_that_the_ids_tell() {
             assert_eq!(generation.prompt_tokens, prompt_lengths[index], "{place}");
             assert_eq!(generation.new_tokens(), lengths[index] - prompt_lengths[index], "{place}");
             assert!(generation.beams.is_empty(), "{place}");
-            // What was announced is the answer, token by token.
+            // The tokens that were emitted are those of the answer.
             let told: Vec<TokenId> = events
                 .iter()
                 .filter(|event| event.row == index)
@@ -183,7 +183,7 @@ fn details_tell_the_tokens_that_the_ids_tell() {
     });
 }
 
-/// All beams of a batch, through the function inside `generate`.
+/// All beams of a batch, from the function that `generate` uses.
 fn all_beams(model: &mut Gpt2CausalLm, prompts: &TokenBatch) -> Vec<Vec<Beam>> {
     let decoded = model.generate_step(prompts, &[], &mut continue_always).unwrap();
     let beams = decoded.beams.expect("`return_all_beams` is set");
@@ -193,7 +193,7 @@ fn all_beams(model: &mut Gpt2CausalLm, prompts: &TokenBatch) -> Vec<Vec<Beam>> {
     beams
 }
 
-/// Compares rows of beams with those under `<sampler>.<prefix>all_ids` and `all_log_probs`.
+/// Compares rows of beams with those in `<sampler>.<prefix>all_ids` and `all_log_probs`.
 fn check_beams(case: &Case, sampler: &str, prefix: &str, found: &[Vec<Beam>]) {
     let key = |name: &str| format!("{sampler}.{prefix}all_{name}");
     let beams = || found.iter().flatten();
@@ -210,7 +210,7 @@ fn check_beams(case: &Case, sampler: &str, prefix: &str, found: &[Vec<Beam>]) {
     }
 }
 
-/// Calls `check` with a model compiled with a beam search that returns all beams.
+/// Calls `check` with a model that is compiled with a beam search which returns all beams.
 fn each_beam_search(ragged: RaggedBeams, mut check: impl FnMut(&Case, &mut Gpt2CausalLm, &str)) {
     for name in CASES {
         let case = Case::read(name);
@@ -311,7 +311,7 @@ fn greedy_ids_equal_transformers() {
     }
 }
 
-/// Says the tokens of a list, one after the other.
+/// Emits the tokens of a list, one after the other.
 struct Recite(Vec<TokenId>);
 
 impl SearchStrategy for Recite {
@@ -326,8 +326,8 @@ impl SearchStrategy for Recite {
     }
 }
 
-/// KerasHub takes padding for a stop token whose id is 0 and generates nothing; here only tokens
-/// that were made count.
+/// KerasHub takes padding for a stop token with the id 0 and generates nothing. Here only generated
+/// tokens count.
 #[test]
 fn a_stop_id_equal_to_the_pad_id_ends_a_row_where_it_is_made() {
     let zero = json!([0]);
@@ -352,7 +352,7 @@ fn a_stop_id_equal_to_the_pad_id_ends_a_row_where_it_is_made() {
     }
 }
 
-/// A row may be full before others have begun.
+/// A row may be full before others have started.
 #[test]
 fn a_full_row_keeps_its_prompt_while_others_go_on() {
     for name in CASES {
@@ -375,7 +375,7 @@ fn a_full_row_keeps_its_prompt_while_others_go_on() {
     }
 }
 
-/// KerasHub adds the start token in generation whatever the preprocessor is told.
+/// KerasHub adds the start token in generation regardless of the preprocessor's setting.
 #[test]
 fn without_start_token_a_text_continues_from_its_own_tokens() {
     for name in CASES {
@@ -430,7 +430,7 @@ fn a_prompt_that_is_too_long_is_an_error_unless_it_may_be_cut() {
             other => panic!("{name}: {other}"),
         }
 
-        // As KerasHub, which cuts in silence and makes no token.
+        // As KerasHub, which silently truncates the prompt and generates no token.
         let right = options.clone().with_truncate(Truncate::Right);
         let expected = strings(&quirks["long_prompt_texts"]);
         assert_eq!(model.generate([prompt], &right).unwrap(), expected, "{name}");
@@ -469,7 +469,7 @@ fn the_answer_has_the_shape_of_the_question() {
     let options = GenerateOptions::new().with_stop_token_ids(StopTokenIds::None);
     let prompts = case.prompts();
     let expected = strings(&case.json["generation"]["greedy"]["texts"]);
-    // The preprocessor's length is the case's, so none needs to be given.
+    // The preprocessor's length is the case's, so that none need be given.
     let one: String = model.generate(prompts[0].as_str(), &options).unwrap();
     let owned: String = model.generate(&prompts[0], &options).unwrap();
     assert_eq!((&one, &owned), (&expected[0], &expected[0]));

@@ -1,4 +1,4 @@
-//! The golden data: what KerasHub and transformers compute with small random models.
+//! The golden data: results of KerasHub and transformers with small random models.
 
 use std::collections::HashMap;
 use std::env;
@@ -14,45 +14,45 @@ use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-/// The most by which a number may differ, absolutely.
+/// Absolute tolerance of numbers.
 ///
-/// Two correct implementations in 32-bit floats sum in different orders, which makes about 1e-5 at
-/// logits of size 5. This is ten times that noise, and far below what a wrong constant or formula
-/// causes: the smallest true difference, erf GELU for tanh GELU, is 4e-3.
+/// Two correct implementations in 32-bit floats sum in different orders, which causes differences
+/// of about 1e-5 at logits of size 5. The tolerance is ten times that, and far below the effect of
+/// a wrong constant or formula: the smallest, erf GELU for tanh GELU, is 4e-3.
 pub const TOLERANCE: f32 = 1e-4;
 
-/// The folders with a model of KerasHub's and everything that it computes.
+/// Folders with a model of KerasHub and all its results.
 pub const CASES: [&str; 4] = ["air_small", "air_wide", "air_one_head", "gpt2_vocabulary"];
 
-/// The folders in a case that hold the same model in two formats.
+/// Folders of a case with the same model in two formats.
 pub const FORMATS: [&str; 2] = ["keras", "transformers"];
 
-/// Path of a file or folder of the golden data.
+/// Path of a golden file or folder.
 pub fn path(relative: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(relative)
 }
 
-/// A folder of the golden data, opened.
+/// Opens a golden folder as a preset.
 pub fn preset(relative: &str) -> Preset {
     let folder = path(relative);
     let opened = Preset::open(folder.to_str().expect("the path is UTF-8"));
     opened.unwrap_or_else(|error| panic!("{relative}: {error}"))
 }
 
-/// The backbone of a folder of the golden data.
+/// Backbone of a golden folder.
 pub fn backbone(relative: &str) -> Gpt2Backbone {
     let loaded = preset(relative).backbone(&device());
     loaded.unwrap_or_else(|error| panic!("{relative}: {error}"))
 }
 
-/// A JSON file of the golden data.
+/// A golden JSON file.
 pub fn json(relative: &str) -> Value {
     let text = fs::read_to_string(path(relative)).expect(relative);
     serde_json::from_str(&text).expect(relative)
 }
 
-/// The environment variable that names the device on which all tests compute, as
-/// [`parse_device`] understands it; the CPU without.
+/// Environment variable that names the device of all tests, in the form of [`parse_device`].
+/// Default: the CPU.
 const DEVICE_VARIABLE: &str = "GPT2_TEST_DEVICE";
 
 /// Device of all tests.
@@ -66,7 +66,7 @@ pub fn device() -> Device {
     DEVICE.clone()
 }
 
-/// The GPU on which all tests compute, or a skip: there is nothing to compare on the CPU.
+/// GPU of all tests. Skips the test on the CPU, where there is nothing to compare.
 #[cfg(feature = "gpu")]
 pub fn gpu() -> Option<Device> {
     gpt2_test_support::needs(DEVICE_VARIABLE, "GPU")?;
@@ -77,9 +77,9 @@ pub fn gpu() -> Option<Device> {
     device
 }
 
-/// A model with what KerasHub computes with it.
+/// A model and KerasHub's results with it.
 pub struct Case {
-    /// The name of its folder.
+    /// Name of the folder.
     pub name: &'static str,
     /// `expected.json`.
     pub json: Value,
@@ -101,7 +101,7 @@ impl Case {
         backbone(&format!("{}/{format}", self.name))
     }
 
-    /// The model without preprocessor, which takes token ids only.
+    /// The model without a preprocessor, which takes only token ids.
     pub fn model_without_text(&self, format: &str) -> Gpt2CausalLm {
         Gpt2CausalLm::new(self.backbone(format), None).expect("the model is valid")
     }
@@ -112,14 +112,14 @@ impl Case {
         loaded.unwrap_or_else(|error| panic!("{}/{format}: {error}", self.name))
     }
 
-    /// The model with its preprocessor and a greedy search.
+    /// The model with its preprocessor and greedy search.
     pub fn greedy_model(&self) -> Gpt2CausalLm {
         let mut model = self.model("keras");
         model.compile(GreedySampler::new()).expect("a greedy search has no arguments");
         model
     }
 
-    /// `token_ids` and `padding_mask`: the batch of the forward pass.
+    /// `token_ids` and `padding_mask`: batch of the forward pass.
     pub fn batch(&self) -> TokenBatch {
         self.tensors.batch("token_ids", "padding_mask")
     }
@@ -134,8 +134,8 @@ impl Case {
         self.tensors.batch("equal_prompt_ids", "equal_prompt_mask")
     }
 
-    /// Compares logits, `[.., vocabulary_size]`, with those under `key`. Where the vocabulary is
-    /// the real one, with some columns and the logarithm of the sum of exponentials of all.
+    /// Compares logits, `[.., vocabulary_size]`, with those in `key`. With the real vocabulary,
+    /// compares some columns and the log-sum-exp of all.
     pub fn check_logits(&self, label: &str, key: &str, logits: &[f32]) {
         if self.tensors.has(key) {
             return check_close(label, logits, &self.tensors.floats(key).values);
@@ -172,7 +172,7 @@ fn log_sum_exp(row: &[f32]) -> f32 {
     (f64::from(largest) + sum.ln()) as f32
 }
 
-/// The tensors of a safetensors file.
+/// Tensors of a safetensors file.
 pub struct Tensors(HashMap<String, Stored>);
 
 enum Stored {
@@ -180,7 +180,7 @@ enum Stored {
     Ints(Array<i32>),
 }
 
-/// A tensor's values in row-major order.
+/// Values of a tensor in row-major order.
 #[derive(Clone)]
 pub struct Array<T> {
     pub shape: Vec<usize>,
@@ -260,7 +260,7 @@ pub fn mask_tensor(rows: &[Vec<bool>]) -> Tensor<2, Bool> {
     Tensor::from_data(TensorData::new(rows.concat(), shape), &device())
 }
 
-/// A tensor's values in row-major order.
+/// Values of a tensor in row-major order.
 pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.try_into_vec_as::<f32>().expect("a tensor of floats")
 }
@@ -272,12 +272,13 @@ pub fn row(batch: &TokenBatch, row: usize) -> TokenBatch {
     TokenBatch::new(vec![ids], vec![mask]).expect("the row is valid")
 }
 
-/// Compares within [`TOLERANCE`].
+/// Asserts that values are equal within [`TOLERANCE`].
 pub fn check_close(label: &str, found: &[f32], expected: &[f32]) {
     check_within(TOLERANCE, 0.0, label, found, expected);
 }
 
-/// Compares within `absolute + relative * |expected|`, and prints the largest difference.
+/// Asserts that values are equal within `absolute + relative * |expected|`, and prints the largest
+/// difference.
 pub fn check_within(absolute: f32, relative: f32, label: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{label}: number of values");
     assert!(!found.is_empty(), "{label}: no values");
@@ -292,7 +293,7 @@ pub fn check_within(absolute: f32, relative: f32, label: &str, found: &[f32], ex
     println!("largest difference {largest:.2e}: {label}");
 }
 
-/// Refuses any difference.
+/// Asserts that values are equal bit for bit.
 pub fn check_bits(label: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{label}: number of values");
     let differs = |(found, expected): (&f32, &f32)| found.to_bits() != expected.to_bits();

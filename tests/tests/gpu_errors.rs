@@ -1,5 +1,5 @@
-//! Errors of a GPU, after which it goes on. Tensors that are too large need a device, named by
-//! `GPT2_TEST_DEVICE`, whose tensors are limited to a size that a test can exceed.
+//! Errors of a GPU, after which it continues to work. Tests with tensors that are too large need a
+//! device, named by `GPT2_TEST_DEVICE`, with a small limit on a tensor's size.
 
 use burn::tensor::{Device, Tensor};
 use gpt2_backbone::{
@@ -16,14 +16,14 @@ use gpt2_test_support::{needs, skip};
 
 use crate::golden::device;
 
-/// Width inside the feed-forward network of the model here, and of its rows.
+/// Width of the feed-forward network in this test's model, and of the rows.
 const INTERMEDIATE_DIM: usize = 32_768;
-/// Tokens of a row.
+/// Number of tokens in a row.
 const LENGTH: usize = 64;
-/// Size of a tensor up to which a test asks for a larger one.
+/// Largest limit on a tensor's size that a test exceeds, in bytes.
 const MOST_BYTES: usize = 256 << 20;
 
-/// Largest number of elements of a tensor, or a skip if that is too many for a test.
+/// Largest number of elements of a tensor. Skips the test if that is too large to exceed.
 fn most_numbers() -> Option<usize> {
     let name = needs("GPT2_TEST_DEVICE", "GPU")?.into_string().expect("the name is UTF-8");
     let found = devices().into_iter().flatten().find(|device| device.name.starts_with(&name));
@@ -72,7 +72,7 @@ fn logits_that_are_too_large_are_an_error_and_the_model_goes_on() {
     assert!(logits.iter().all(|logit| logit.is_finite()));
 }
 
-/// Batches of one row, and one with so many rows that no device of this kind holds them.
+/// Batches of one row, and one with more rows than any such device holds.
 struct Growing {
     rows: usize,
 }
@@ -106,11 +106,11 @@ fn a_batch_that_is_too_large_ends_a_training_and_keeps_its_checkpoint() {
     assert_eq!(kept.state["fit"]["batch"], 2, "{}", kept.state["fit"]);
 }
 
-/// Marks the process that loses its device.
+/// Variable set in the process that loses its device.
 #[cfg(feature = "wgpu")]
 const LOSES_DEVICE: &str = "GPT2_TEST_LOSES_DEVICE";
 
-/// In a process of its own, since nothing else can use a lost device.
+/// In a process of its own, because a lost device cannot be used again.
 #[cfg(feature = "wgpu")]
 #[test]
 fn a_lost_device_is_an_error() {
@@ -138,9 +138,9 @@ fn lose_a_device() {
     let x = Tensor::<1>::zeros([4], &device);
     read(x.clone()).unwrap();
     setup.device.destroy();
-    // A driver that loses a device says so by itself.
+    // A driver that loses a device reports it by itself.
     let _ = setup.device.poll(wgpu::PollType::wait_indefinitely());
-    // What a read finds first.
+    // The first error that a read finds.
     assert!(matches!(read(x).unwrap_err(), DeviceError::Lost { .. }));
     for sampler in ["greedy", "top_p", "beam:num_beams=2", "contrastive:k=2"] {
         model.compile(gpt2_task::samplers::get(sampler).unwrap()).unwrap();

@@ -1,5 +1,5 @@
-//! Every kernel on the GPU that `GPT2_TEST_DEVICE` names, beside the same one on the CPU, which
-//! `gpt2-kernels` compares with burn's own operations.
+//! Every kernel on the GPU that `GPT2_TEST_DEVICE` names, against the same kernel on the CPU.
+//! `gpt2-kernels` compares those with burn's own operations.
 
 use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use gpt2_backbone::{PendingRead, start_read};
@@ -13,11 +13,12 @@ use gpt2_test_support::skip;
 
 use crate::golden::{check_within, gpu, values};
 
-/// Sums in another order, and exponentials and tangents to a few units in the last place instead of
-/// one (Vulkan allows `3 + 2 |x|` units for an exponential), of numbers of size one.
+/// Tolerance for numbers of size one. Sums have another order. Exponentials and hyperbolic tangents
+/// are exact to a few units in the last place instead of one (Vulkan allows `3 + 2 |x|` units for
+/// an exponential).
 const TOLERANCE: f32 = 2e-5;
 
-/// Numbers from -1 to 1 that follow from a seed.
+/// Numbers between -1 and 1, determined by a seed.
 fn numbers(seed: u64, count: usize) -> Vec<f32> {
     let number = |index| (counted_random(seed, index) >> 40) as f32 / (1 << 23) as f32 - 1.0;
     (0..count as u64).map(number).collect()
@@ -40,7 +41,7 @@ fn compare(label: &str, compute: impl Fn(&Device) -> Vec<Vec<f32>>) {
 
 #[test]
 fn products() {
-    // Few rows and many; widths that vectors of four do and do not divide.
+    // Few rows and many; widths with and without a rest in vectors of four.
     for (rows, inputs, outputs) in
         [(1, 48, 96), (3, 33, 50), (8, 100, 260), (1, 16, 2052), (2, 16, 4100), (40, 48, 64)]
     {
@@ -121,7 +122,7 @@ fn mask(batch_size: usize, keys: usize, device: &Device) -> Tensor<2, Bool> {
 #[test]
 fn attention_and_its_gradients() {
     let key = DropoutKey { key: 77, rate: 0.25 };
-    // One block of keys and two; heads that vectors of four do and do not divide.
+    // One block of keys and two; heads with and without a rest in vectors of four.
     for (tokens, heads, width) in [(1, 3, 8), (20, 3, 8), (300, 2, 8), (11, 2, 5)] {
         let dropped = (!cfg!(feature = "fusion")).then_some(key);
         for (is_masked, dropout) in [(false, None), (true, dropped)] {
@@ -160,7 +161,7 @@ fn attention_to_a_cache() {
                 let (heads, width) = (2, 8);
                 let options = AttentionOptions { num_heads: heads, scale: 0.5, dropout: None };
                 let shape = [3, new, heads * width];
-                // The cache has a row that no sequence writes to.
+                // The cache has a row to which no sequence writes.
                 let cache = |seed| tensor(seed, [4, heads, room, width], device);
                 let caches = Caches { keys: cache(5), values: cache(6) };
                 let rows = (variant == "rows").then(|| {
@@ -221,8 +222,8 @@ fn steps_of_adam() {
     }
 }
 
-/// 16-bit floats are only stored: all sums are in 32-bit floats, so that the result is the rounded
-/// one of 32-bit floats with the same inputs.
+/// Only the storage has 16 bits: all sums are in 32-bit floats. The result is that of 32-bit floats
+/// with the same inputs, rounded.
 #[test]
 fn sixteen_bit_floats_are_rounded_once() {
     let Some(gpu) = gpu() else { return };
@@ -242,7 +243,7 @@ fn sixteen_bit_floats_are_rounded_once() {
         let wide = |x: Tensor<2>| x.cast(DType::F32);
         let exact = linear(wide(x), wide(kernel), bias.cast(DType::F32));
         let rounded = values(exact.cast(dtype));
-        // Sums in another order may fall on the other side of a half: one unit in the last place.
+        // Sums in another order may round to the other side: one unit in the last place.
         let unit = if dtype == DType::F16 { 1.0 / 1024.0 } else { 1.0 / 128.0 };
         check_within(1e-6, unit, &format!("linear in {dtype:?}"), &found, &rounded);
     }
@@ -263,7 +264,7 @@ fn chosen_tokens() {
     }
     let (rows, width, temperature) = (4, 777, 0.5);
     let mut logits = numbers(9, rows * width);
-    // Two logits of one probability, the larger after it; and two equal ones, the largest.
+    // Two logits with the same probability, the larger one second; and two equal ones, the largest.
     logits[..width].iter_mut().for_each(|logit| *logit *= 0.1);
     logits[50] = 0.2;
     logits[40] = 0.2_f32.next_down();
@@ -294,7 +295,7 @@ fn chosen_tokens() {
         let found = choose(&logits, numbers, TokenChoice::Random { temperature });
         assert_eq!(found, wanted.map(|token| token as i32));
     }
-    // What is kept of each row, the most probable first, and a choice that keeps it.
+    // Candidates of each row, the most probable first, and a choice that keeps exactly these.
     let top_k = |k| (vec![k; rows], TokenChoice::TopK { k, temperature });
     let top_p = |p: f64, k: Option<usize>| {
         let count = |row: &Vec<f64>| {
@@ -330,7 +331,7 @@ fn chosen_tokens() {
             .zip(&counts)
             .map(|(row, count)| gpt2_task::top_k(row, *count))
             .collect();
-        // The first, one in the middle, and the last of those that are kept.
+        // The first, a middle one and the last of the candidates.
         for share in [0.0, 0.4, 1.0] {
             let rank = |row: usize| ((counts[row] - 1) as f64 * share) as usize;
             let number = |row: usize| {
@@ -341,7 +342,7 @@ fn chosen_tokens() {
             let expected: Vec<i32> = (0..rows).map(|row| sorted[row][rank(row)] as i32).collect();
             assert_eq!(found, expected, "share {share} of {choice:?}, {counts:?}");
         }
-        // The largest of all numbers draws one that is kept.
+        // The largest number below 1 draws a candidate.
         let found = choose(&logits, vec![1f32.next_down(); rows], choice);
         let kept = |row: usize| sorted[row].contains(&(found[row] as usize));
         assert!((0..rows).all(kept), "{choice:?} draws {found:?}");
@@ -373,7 +374,7 @@ fn most_probable_tokens() {
     }
     let (rows, width, temperature) = (3, 777, 0.5);
     let mut logits = numbers(11, rows * width);
-    // Of equal ones the first are kept.
+    // The first of equal ones are kept.
     for token in [7, 300, 301, 500, 776] {
         logits[width + token] = 2.0;
     }
@@ -403,7 +404,7 @@ fn most_probable_tokens() {
     assert_eq!(marked, [false, true, false]);
 }
 
-/// A state that goes on by itself, and what is read of it a step late.
+/// A state that advances by itself, and whose values are read one step late.
 #[test]
 fn repeated_steps() {
     let Some(gpu) = gpu() else { return };
@@ -464,7 +465,7 @@ fn a_recording_that_fails_is_an_error_and_the_device_goes_on() {
     let first = values(sums.run().unwrap());
     assert!(sums.run().is_err());
     assert_eq!(values(sums.run().unwrap()), first);
-    // One that was not recorded when it ends leaves the device as it was.
+    // A computation that ends before it was recorded leaves the device unchanged.
     let x = tensor::<1>(1, [5], &gpu);
     let mut doubled = Repeated::new(&gpu, move || x.clone() * 2.0);
     let once = values(doubled.run().unwrap());

@@ -1,5 +1,5 @@
-//! Tokens that a GPU chooses itself, step by step: those that a CPU chooses. With
-//! `GPT2_KERNELS=unrecorded` the recording of a step is lost, and all is done again.
+//! Tokens that a GPU chooses itself, step by step, equal those of a CPU. With
+//! `GPT2_KERNELS=unrecorded` the recording of a step fails, and the steps are repeated.
 
 use std::ops::ControlFlow;
 
@@ -9,10 +9,10 @@ use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId, samplers};
 
 use crate::golden::gpu;
 
-/// Tokens of a row.
+/// Number of tokens in a row.
 const LENGTH: usize = 24;
 
-/// The ids that a model with heads of this size chooses for a ragged batch.
+/// Ids that a model with heads of this size chooses for a ragged batch.
 fn ids(device: &Device, head_dim: usize, sampler: &str) -> Vec<Vec<TokenId>> {
     let config = Gpt2BackboneConfig::new(40, 2, 1, head_dim, 16).with_max_sequence_length(LENGTH);
     let backbone = Gpt2Backbone::new(&config, 5, device).unwrap();
@@ -32,7 +32,7 @@ const SAMPLERS: [&str; 4] =
 #[test]
 fn chosen_ids_are_the_cpu_s() {
     let Some(gpu) = gpu() else { return };
-    // Heads of which a kernel attends, and such as are too wide for it.
+    // Heads for which there is an attention kernel, and ones that are too wide.
     for head_dim in [8, 257] {
         for sampler in SAMPLERS {
             let expected = ids(&Device::flex(), head_dim, sampler);
@@ -42,7 +42,7 @@ fn chosen_ids_are_the_cpu_s() {
     }
 }
 
-/// Each thread's steps are recorded while the others launch and read.
+/// Each thread's steps are recorded while other threads launch and read.
 #[test]
 fn threads_generate_at_once() {
     let Some(gpu) = gpu() else { return };

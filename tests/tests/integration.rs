@@ -1,4 +1,4 @@
-//! Tests that cross crates: presets to numbers and texts, compared with KerasHub and transformers.
+//! Tests across crates: presets to numbers and texts, compared with KerasHub and transformers.
 
 mod bad_input;
 mod bundled;

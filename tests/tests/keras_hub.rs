@@ -1,5 +1,4 @@
-//! KerasHub's own tests of backbone, task and preprocessor, as far as the golden cases do not
-//! cover them.
+//! KerasHub's own tests of backbone, task and preprocessor, except for what the golden cases cover.
 
 use burn::tensor::{Int, Tensor};
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig, InterceptPoint};
@@ -71,7 +70,7 @@ fn predictions_have_logits_for_every_token() {
     let texts = [PROMPT; 2];
     let logits = model.predict(&texts).unwrap();
     assert_eq!(logits.dims(), [2, LENGTH, vocabulary_size]);
-    // Text by text, and preprocessed by hand, it is the same.
+    // Text by text, and preprocessed by hand, the results are the same.
     let logits = values(logits);
     let alone = values(model.predict(&texts[..1]).unwrap());
     check_close("predictions of one text and of two", &alone, &logits[..alone.len()]);
@@ -101,14 +100,14 @@ fn without_a_preprocessor_the_first_ids_are_the_prompts() {
     assert_eq!(found.padding_mask()[0][..5], prompt.padding_mask()[0][..5]);
 }
 
-/// A model that gives the end token whatever it sees.
+/// A model that always generates the end token.
 fn ended() -> Gpt2CausalLm {
     let end_token_id = testing::tokenizer().end_token_id() as usize;
     tiny::model_with(|path, values| match path {
-        // The last normalisation makes the same vector of everything, ...
+        // The final normalisation maps everything to the same vector, ...
         "layer_norm.gamma" => values.fill(0.0),
         "layer_norm.beta" => values.fill(1.0),
-        // ... and that is most similar to the end token's.
+        // ... which is most similar to the end token's.
         "token_embedding.embeddings" => {
             values[end_token_id * HIDDEN_DIM..(end_token_id + 1) * HIDDEN_DIM].fill(10.0);
         }
@@ -181,7 +180,7 @@ fn intercepts_see_every_layer_and_can_explain_it() {
     let points = [InterceptPoint::Embeddings].into_iter().chain(layers);
     assert_eq!(shapes, points.map(|point| (point, shape)).collect::<Vec<_>>());
 
-    // What the intercept sees first are the embeddings; put in their place, they change nothing.
+    // The intercept receives the embeddings first; returning them unchanged changes nothing.
     let token_ids = id_tensor(prompts.token_ids());
     let backbone = model.backbone();
     let embeddings = backbone.token_embedding.forward(token_ids)
@@ -204,7 +203,7 @@ fn a_summary_shows_the_preprocessor_if_there_is_one() {
 
 // ---------------------------------------------------------------- gpt2_causal_lm_preprocessor_test.py
 
-/// The tokenizer of that test: all parts and results of the merges, sorted with the special tokens.
+/// Tokenizer of that test: all parts and results of the merges, sorted with the special tokens.
 fn tokenizer() -> Gpt2Tokenizer {
     let merges = testing::tokenizer();
     let merges: Vec<(&str, &str)> = merges.merges().iter().collect();
@@ -233,7 +232,7 @@ fn mask(ones: usize) -> Vec<bool> {
     (0..8).map(|position| position < ones).collect()
 }
 
-/// Weights of which the first `ones` are 1 and the others 0.
+/// Weights whose first `ones` are 1 and the others 0.
 fn weights(ones: usize) -> Vec<f32> {
     (0..8).map(|position| if position < ones { 1.0 } else { 0.0 }).collect()
 }
@@ -250,7 +249,7 @@ fn texts_are_packed_between_start_and_end() {
     preprocessor.set_sequence_length(17).unwrap();
     let batch = preprocessor.preprocess(&["airplane at airport"], None).unwrap();
     assert_eq!(batch.x.sequence_length(), 17);
-    // As `gpt2_preprocessor_test.py`: the end token stays when the text is cut.
+    // As in `gpt2_preprocessor_test.py`: the end token stays when the text is truncated.
     let batch = preprocessor.preprocess(&["airplane at airport"], Some(4)).unwrap();
     assert_eq!(batch.x.token_ids(), [[1, 4, 16, 26]]);
     assert_eq!(batch.y, [[4, 16, 26, 1]]);

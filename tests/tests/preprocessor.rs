@@ -1,4 +1,4 @@
-//! Texts to ids and back, as KerasHub's `GPT2CausalLMPreprocessor`.
+//! Texts to ids and back, as with KerasHub's `GPT2CausalLMPreprocessor`.
 
 use gpt2_task::{
     Gpt2CausalLmPreprocessor, PreprocessorConfig, TaskError, TokenBatch, TokenId, Truncate,
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::golden::{CASES, Case, FORMATS, id_rows, mask_rows, preset, strings};
 
-/// Calls `check` with the tokenizer of every case, in OpenAI's and in KerasHub's way.
+/// Calls `check` with the tokenizer of every case, with OpenAI's and with KerasHub's settings.
 fn each(mut check: impl FnMut(&Case, &Gpt2Tokenizer, &str)) {
     for name in CASES {
         let case = Case::read(name);
@@ -56,7 +56,7 @@ fn training_batches_equal_keras_hub() {
                 .collect();
             assert_eq!(real, mask_rows(&expected["sample_weight"]), "{place}");
 
-            // Another length, and then this one again: as an argument, and as a setting.
+            // Another length, then the original one: as an argument, and as a setting.
             preprocessor.set_sequence_length(length + 1).unwrap();
             assert_eq!(preprocessor.preprocess(&texts, Some(length)).unwrap(), found, "{place}");
             assert_ne!(preprocessor.preprocess(&texts, None).unwrap(), found, "{place}");
@@ -66,7 +66,7 @@ fn training_batches_equal_keras_hub() {
     });
 }
 
-/// A row of tokens, cut at the right and padded.
+/// A row of tokens, truncated on the right and padded.
 fn packed(tokens: &[TokenId], length: usize) -> (Vec<TokenId>, Vec<bool>) {
     let mut ids = tokens[..tokens.len().min(length)].to_vec();
     let mut mask = vec![true; ids.len()];
@@ -75,8 +75,8 @@ fn packed(tokens: &[TokenId], length: usize) -> (Vec<TokenId>, Vec<bool>) {
     (ids, mask)
 }
 
-/// Two differences are deliberate: `add_start_token` holds here too, and a prompt is cut only if
-/// that is asked for.
+/// Two differences are deliberate: `add_start_token` applies here too, and prompts are truncated
+/// only on request.
 #[test]
 fn generation_batches_equal_keras_hub() {
     each(|case, tokenizer, place| {

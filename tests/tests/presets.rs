@@ -1,4 +1,4 @@
-//! Presets: every way to store a model gives the same model.
+//! Presets: all stored forms of a model load as the same model.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::golden::{
     preset, values,
 };
 
-/// Hidden states and logits of `token_ids` under `padding_mask` in the golden tensors.
+/// Hidden states and logits of `token_ids` with `padding_mask` in the golden tensors.
 fn outputs(backbone: &Gpt2Backbone, golden: &Tensors) -> (Vec<f32>, Vec<f32>) {
     let token_ids = id_tensor(&golden.ids("token_ids"));
     let mask = mask_tensor(&golden.mask("padding_mask"));
@@ -22,7 +22,7 @@ fn outputs(backbone: &Gpt2Backbone, golden: &Tensors) -> (Vec<f32>, Vec<f32>) {
     (values(hidden.clone()), values(backbone.logits(hidden)))
 }
 
-/// Every parameter by its path.
+/// All parameters by their paths.
 fn parameters(backbone: &Gpt2Backbone) -> BTreeMap<String, Vec<f32>> {
     let mut parameters = BTreeMap::new();
     visit_parameters(backbone, |path, data| {
@@ -72,7 +72,7 @@ fn half_precision_checkpoints_give_the_rounded_weights() {
         assert!(rounded.keys().eq(full.keys()));
         for (path, full) in &full {
             for (full, rounded) in full.iter().zip(&rounded[path]) {
-                // Half a unit in the last place; subnormal numbers of float16 are coarser.
+                // Half a unit in the last place, and more for subnormal numbers of float16.
                 let close = (full - rounded).abs() <= unit * full.abs() + 1e-7;
                 assert!(close, "{dtype}: {path} holds {rounded} for {full}");
             }
@@ -155,7 +155,8 @@ fn the_config_is_the_golden_one_and_every_tensor_is_accounted_for() {
             let layers = preset.config().num_layers;
             let applied = if format == "keras" { 4 + 16 * layers } else { 4 + 12 * layers };
             assert_eq!(report.applied.len(), applied, "{name}/{format}: {report:?}");
-            // KerasHub exports a copy of the tied output layer, dropped for the real vocabulary.
+            // KerasHub's export has a copy of the tied output layer, which the real vocabulary's
+            // golden case omits.
             let skipped = report.skipped.iter().any(|tensor| tensor == "lm_head.weight");
             let exported = format == "transformers" && name != "gpt2_vocabulary";
             assert_eq!(skipped, exported, "{name}/{format}: {report:?}");
@@ -171,7 +172,7 @@ fn moments(values: &[f32]) -> (f64, f64, f64) {
     (count, mean, (squares.sum::<f64>() / count).sqrt())
 }
 
-/// A preset's folder with nothing but a config, large enough to tell distributions apart.
+/// A preset with only a config, large enough to distinguish distributions.
 fn config_alone() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let config = json!({
@@ -220,11 +221,11 @@ fn without_weights_parameters_have_keras_hubs_initial_distributions() {
         };
         let (count, mean, found) = moments(values);
         println!("{kind}: {count} values, mean {mean:.2e}, standard deviation {found:.5}");
-        // Five standard errors: once in two million times for a correct initialiser.
+        // Five standard errors: exceeded once in two million runs of a correct initialiser.
         assert!(mean.abs() < 5.0 * stddev / count.sqrt(), "{kind}: mean {mean}");
         let error = 5.0 * stddev / (2.0 * count).sqrt();
         assert!((found - stddev).abs() < error, "{kind}: standard deviation {found}");
-        // Normal, not uniform or truncated: 0.27% lie beyond three standard deviations.
+        // Normal, not uniform or truncated: 0.27% are more than three standard deviations away.
         let far = values.iter().filter(|value| f64::from(value.abs()) > 3.0 * stddev).count();
         let expected = 0.0027 * count;
         assert!((far as f64 - expected).abs() < 5.0 * expected.sqrt(), "{kind}: {far} far out");

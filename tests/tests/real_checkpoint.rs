@@ -7,10 +7,10 @@ use gpt2_test_support::needs;
 
 use crate::golden::{check_within, device, id_tensor, values};
 
-/// Names a folder with `gpt2` (`gpt2_base_en`), in either format.
+/// Variable that names a folder with `gpt2` (`gpt2_base_en`), in either format.
 const VARIABLE: &str = "GPT2_PRESET_DIR";
 
-/// The preset, or a skip.
+/// The preset. Skips the test if it is not available.
 fn preset() -> Option<Preset> {
     let folder = needs(VARIABLE, "folder with the published GPT-2")?;
     let folder = folder.to_str().expect("the path is UTF-8");

@@ -1,4 +1,4 @@
-//! Samplers: what they keep, how they draw, and KerasHub's own tests of them.
+//! Samplers: their candidates, their draws, and KerasHub's own tests of them.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -24,24 +24,25 @@ fn size(value: &Value) -> usize {
     value.as_u64().unwrap() as usize
 }
 
-/// KerasHub's list of kept tokens has none of probability zero, which cannot be drawn.
+/// KerasHub's list of candidates has none with probability zero, which cannot be drawn.
 fn drawable(kept: impl IntoIterator<Item = TokenId>, probabilities: &[f32]) -> Vec<TokenId> {
     kept.into_iter().filter(|&token| probabilities[token as usize] > 0.0).collect()
 }
 
-/// The chi-square statistics of several experiments, summed.
+/// Sum of the chi-square statistics of several experiments.
 #[derive(Default)]
 struct ChiSquare {
     statistic: f64,
     degrees_of_freedom: usize,
-    /// Seed of the next experiment: experiments with the same random numbers would depend on each other.
+    /// Seed of the next experiment, distinct so that experiments are independent.
     seed: u64,
 }
 
 impl ChiSquare {
-    /// Draws so often that even the rarest token is expected 30 times, and adds the result.
+    /// Draws until even the rarest token is expected 30 times, and adds the result.
     ///
-    /// Refuses a draw of a token that is not in `kept`, and one of these that never comes (which a
+    /// Fails if a token outside `kept` is drawn, or if one in `kept` is never drawn (which happens
+    /// to a correct sampler once in e^30 times).
     /// correct sampler does once in e^30 times).
     fn add(&mut self, sampler: &dyn Sampler, all: &[f32], kept: &[TokenId], weights: &[f32]) {
         let total: f32 = weights.iter().sum();
@@ -64,8 +65,8 @@ impl ChiSquare {
         self.seed += 1;
     }
 
-    /// Refuses a statistic above its 0.999 quantile, for which the approximation of Wilson and
-    /// Hilferty is exact to a percent.
+    /// Fails for a statistic above its 0.999 quantile, for which the approximation of Wilson and
+    /// Hilferty is exact to one percent.
     fn check(&self, label: &str) {
         let degrees = self.degrees_of_freedom as f64;
         let spread = 2.0 / (9.0 * degrees);
@@ -132,7 +133,7 @@ fn temperature_makes_keras_hubs_probabilities() {
 
 const PROBABILITIES: [f32; 8] = [0.05, 0.35, 0.02, 0.2, 0.15, 0.1, 0.0, 0.13];
 
-/// The statistic of 80,000 draws.
+/// Statistic of 80,000 draws.
 fn chi_square_of(sampler: &dyn Sampler, kept: &[TokenId]) -> f64 {
     let draws = 80_000;
     let mut counts = [0usize; PROBABILITIES.len()];
@@ -204,15 +205,15 @@ fn a_row_draws_the_same_in_a_batch_of_any_size() {
             assert_eq!(texts(name, rows), all[..rows], "{name}: {rows} rows");
         }
     }
-    // Rows of one batch draw different numbers, for the same prompt too.
+    // Rows of a batch draw different numbers, also for the same prompt.
     model.compile(RandomSampler::new().with_seed(1)).unwrap();
     let twice = model.generate([" airplane", " airplane"], &options()).unwrap();
     assert_ne!(twice[0], twice[1]);
 }
 
-// ---------------------------------------------------------------- a sampler of one's own
+// ---------------------------------------------------------------- custom samplers
 
-/// Never says some tokens.
+/// Never chooses certain tokens.
 struct Forbid(Vec<TokenId>);
 
 impl Sampler for Forbid {
@@ -224,7 +225,7 @@ impl Sampler for Forbid {
     }
 }
 
-/// Says a token that does not exist.
+/// Chooses a token that does not exist.
 struct Beyond;
 
 impl Sampler for Beyond {
@@ -269,19 +270,19 @@ fn a_token_that_does_not_exist_is_an_error() {
 const LENGTH: usize = 12;
 const ALPHABET: usize = 26;
 
-/// A model of the letters a to z whose logits and hidden states are a function's.
+/// A model of the letters a to z, with logits and hidden states from functions.
 struct Letters<L, H> {
-    /// Logits for the position, given the letters before it.
+    /// Logits of a position, given the letters before it.
     logits: L,
-    /// The hidden state of a letter.
+    /// Hidden state of a letter.
     hidden: H,
     /// Positions seen so far.
     seen: usize,
-    /// Hidden states of the letters that the last call was the first to see.
+    /// Hidden states of the letters that the last call fed first.
     fresh: Option<Matrix>,
 }
 
-/// Logits by position, and hidden states that say nothing.
+/// Logits by position, and constant hidden states.
 fn letters(
     logits: impl Fn(usize) -> Vec<f32>,
 ) -> Letters<impl FnMut(usize) -> Vec<f32>, impl Fn(TokenId) -> [f32; 2]> {
@@ -321,19 +322,19 @@ fn text(ids: &[TokenId]) -> String {
     ids.iter().map(|&id| char::from(b'a' + id as u8)).collect()
 }
 
-/// Logits that leave only one letter.
+/// Logits that allow only one letter.
 fn only(character: char) -> Vec<f32> {
     let mut logits = vec![0.0; ALPHABET];
     logits[letter(character) as usize] = 1e9;
     logits
 }
 
-/// Each letter less likely than the one before.
+/// Each letter is less probable than the previous one.
 fn descending() -> Vec<f32> {
     (0..ALPHABET).map(|index| (ALPHABET - index) as f32).collect()
 }
 
-/// Runs a sampler on rows of the letter z, of which the first `prompt` replaces.
+/// Runs a sampler on a row of the letter z that starts with `prompt`.
 fn search(
     sampler: &dyn SearchStrategy,
     model: &mut dyn NextToken,
@@ -353,7 +354,7 @@ fn search(
     decoding.finish(beams)
 }
 
-/// All samplers, as KerasHub's tests make them.
+/// All samplers, as KerasHub's tests construct them.
 fn all_samplers() -> Vec<(&'static str, Box<dyn SearchStrategy>)> {
     let names = ["greedy", "random", "top_k:k=5", "top_p:p=0.1", "beam:num_beams=5"];
     let names = names.into_iter().chain(["contrastive:k=5,alpha=0.2"]);
@@ -369,7 +370,7 @@ fn stateless_every_sampler_follows_the_logits() {
     }
 }
 
-/// One letter longer than the row: contrastive search looks one position ahead.
+/// One letter longer than the row, because contrastive search looks one position ahead.
 fn sequentially(index: usize) -> Vec<f32> {
     only("sequentiallyy".chars().nth(index).unwrap())
 }
@@ -385,7 +386,8 @@ fn stateful_every_sampler_says_what_the_model_remembers() {
 #[test]
 fn every_sampler_stops_early() {
     for (name, sampler) in all_samplers() {
-        // The other beams hold letters of probability zero, and go on until they have the stop.
+        // The other beams have letters of probability zero, and continue until they have the stop
+        // letter.
         if name.starts_with("beam") {
             continue;
         }
@@ -398,7 +400,7 @@ fn every_sampler_stops_early() {
     let beam = BeamSampler::new(1);
     let found = search(&beam, &mut letters(sequentially), "s", &['t']);
     assert_eq!(text(&found.rows[0]), "sequentzzzzz");
-    // With more beams than one the answer may go on after its stop; its length tells.
+    // With several beams the answer may continue after its stop; its length shows it.
     let found = search(&BeamSampler::new(5), &mut letters(sequentially), "s", &['t']);
     assert_eq!((&text(&found.rows[0])[..7], found.lengths[0]), ("sequent", 7));
 }
@@ -415,7 +417,7 @@ fn a_tiny_temperature_is_greedy() {
     }
 }
 
-/// The letters that a sampler makes out of `logits`, in a hundred rows.
+/// Letters that a sampler chooses with `logits`, in a hundred rows.
 fn letters_made(sampler: impl Sampler, logits: &[f32]) -> String {
     let mut made = BTreeSet::new();
     for row in 0..100 {
@@ -431,11 +433,11 @@ fn letters_made(sampler: impl Sampler, logits: &[f32]) -> String {
 
 #[test]
 fn draws_stay_among_the_letters_kept() {
-    // Probabilities fall slowly, so that all letters kept do come.
+    // Probabilities decrease slowly, so that all candidates are drawn.
     let logits: Vec<f32> = descending().iter().map(|logit| logit / 10.0).collect();
     assert_eq!(letters_made(TopKSampler::new(5), &logits), "abcde");
     assert_eq!(letters_made(TopPSampler::new(1.0).with_k(5), &logits), "abcde");
-    // Even letters: a third one begins when 2/26 are reached, not passed.
+    // Equal letters: the third becomes a candidate when 2/26 are reached, not only exceeded.
     let even = vec![0.0; ALPHABET];
     assert_eq!(letters_made(TopPSampler::new(2.0 / 26.0), &even), "abc");
     assert_eq!(letters_made(TopPSampler::new(1.0), &even).len(), ALPHABET);
@@ -457,7 +459,8 @@ fn all_beams_are_returned_best_first() {
     assert!(found.beams.is_none(), "beams are returned only if that is asked for");
 }
 
-/// A model that likes the letter h, whose hidden state is that of all before; others have another.
+/// Runs contrastive search after the letter h, which the model prefers. The hidden state of h is
+/// orthogonal to that of the other letters.
 fn repetitive(k: usize, alpha: f32) -> String {
     let mut logits = vec![0.0; ALPHABET];
     logits[letter('h') as usize] = 5.0;
@@ -473,8 +476,8 @@ fn contrastive_search_weighs_repetition_by_alpha() {
     assert_eq!(repetitive(5, 0.2), "hhhhhhhhhhhh", "a small weight keeps the likely letter");
     let found = repetitive(5, 1.0);
     assert!(!found[1..2].contains('h'), "{found}: the whole weight avoids it");
-    // Once both hidden states have been seen all candidates are equally similar, and an exact tie
-    // goes to the likely letter; so only the first choice tells.
+    // Once both hidden states have been seen, all candidates are equally similar, and the more
+    // probable letter wins the tie. Therefore only the first choice tells.
     assert!(
         found.chars().all(|character| "habcd".contains(character)),
         "{found}: among the best 5"

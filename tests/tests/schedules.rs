@@ -1,14 +1,14 @@
-//! Learning rate schedules, step by step as Keras computes them.
+//! Learning rate schedules, compared with Keras step by step.
 
 use gpt2_task::LearningRate;
 use serde_json::{Map, Value};
 
 use crate::golden::{floats, json};
 
-/// The most by which a rate may differ, as a fraction of the schedule's highest rate.
+/// Tolerance of a rate, as a fraction of the schedule's highest rate.
 ///
-/// Both sides compute in 32-bit floats, each operation right to 6e-8, but their powers, logarithms
-/// and cosines are of different libraries.
+/// Both sides compute in 32-bit floats, exact to 6e-8 in each operation, but with powers,
+/// logarithms and cosines of different libraries.
 const TOLERANCE: f64 = 1e-6;
 
 /// The schedule with the arguments of Keras' constructor.

@@ -8,7 +8,7 @@ use gpt2_task::{GenerateOptions, Gpt2CausalLm, StopTokenIds, TokenBatch, TokenId
 
 use crate::golden::device;
 
-/// Refuses to compile for a type that threads cannot share.
+/// Compiles only for types that threads can share.
 fn shareable<T: Send + Sync>() {}
 
 #[test]
@@ -18,7 +18,7 @@ fn threads_can_share_a_model_and_a_backbone() {
     shareable::<GenerateOptions>();
 }
 
-/// Large enough that operations divide their work among the cores.
+/// Large enough for operations to use several cores.
 fn model(sampler: &str) -> Gpt2CausalLm {
     let config = Gpt2BackboneConfig::new(1500, 2, 3, 192, 768).with_max_sequence_length(100);
     let backbone = Gpt2Backbone::new(&config, 1, &device()).unwrap();
@@ -27,7 +27,7 @@ fn model(sampler: &str) -> Gpt2CausalLm {
     model
 }
 
-/// The answer to a prompt of 20 tokens, in a row of 60.
+/// Answer to a prompt of 20 tokens, in a row of 60.
 fn answer(model: &Gpt2CausalLm, request: usize) -> Vec<Vec<TokenId>> {
     let token = |at: usize| if at < 20 { (request * 7919 + at * 104_729) % 1500 } else { 0 };
     let ids = std::array::from_fn::<_, 60, _>(|at| token(at) as TokenId);
@@ -61,7 +61,7 @@ fn threads_that_generate_at_once_get_what_they_get_alone() {
     }
 }
 
-/// Without a seed of its own a call has the next random numbers of the sampler's seed.
+/// Without a seed, a call uses the next random numbers of the sampler's seed.
 #[test]
 fn a_seed_of_a_call_is_apart_from_the_samplers() {
     let model = model("random:seed=3");

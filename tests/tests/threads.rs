@@ -1,11 +1,10 @@
-//! The number of cores changes how long a computation takes, and not one bit of its result; nor does
-//! what else is in the batch.
+//! Results are the same, bit for bit, with any number of cores and in any batch.
 
 use burn::tensor::Device;
 use gpt2_backbone::{Gpt2Backbone, Gpt2BackboneConfig};
 use gpt2_task::{CompileOptions, Gpt2CausalLm, TokenBatch, TokenId, TrainingBatch, samplers};
 
-/// Large enough that every operation divides its work.
+/// Large enough for every operation to use several cores.
 fn model() -> Gpt2CausalLm {
     let config = Gpt2BackboneConfig::new(1500, 2, 3, 192, 768).with_max_sequence_length(100);
     let backbone = Gpt2Backbone::new(&config, 1, &Device::flex()).unwrap();
@@ -20,7 +19,7 @@ fn tokens(rows: usize, length: usize) -> Vec<Vec<TokenId>> {
     (0..rows).map(|row| (0..length).map(|at| id(row, at)).collect()).collect()
 }
 
-/// Rows after prompts of this length, filled up to 40 tokens.
+/// Rows that continue these prompts up to 40 tokens.
 fn generated(prompts: &[Vec<TokenId>]) -> Vec<Vec<TokenId>> {
     let rows = prompts.iter().map(|prompt| {
         let mut row = prompt.clone();
@@ -33,7 +32,7 @@ fn generated(prompts: &[Vec<TokenId>]) -> Vec<Vec<TokenId>> {
     model().generate_step(&batch, &[], on_token).unwrap().rows
 }
 
-/// Logits, tokens, and the weights that a few steps of training with dropout leave.
+/// Logits, tokens, and the weights after some training steps with dropout.
 fn everything() -> (Vec<u32>, Vec<Vec<TokenId>>, Vec<u32>) {
     let mut model = model();
     let batch = TokenBatch::unpadded(tokens(3, 70)).unwrap();

@@ -1,4 +1,4 @@
-//! KerasHub's tiny test model, with weights that a test may set.
+//! KerasHub's tiny test model, with weights that tests may set.
 
 use burn::tensor::TensorData;
 use gpt2_backbone::{
@@ -9,14 +9,14 @@ use gpt2_task::{Gpt2CausalLm, testing};
 
 use crate::golden::device;
 
-/// Length of a row.
+/// Number of tokens in a row.
 pub const LENGTH: usize = 8;
 /// Width of the hidden states.
 pub const HIDDEN_DIM: usize = 4;
 /// Number of layers.
 pub const NUM_LAYERS: usize = 2;
 
-/// Random parameters that `edit` may change, given their path and values.
+/// Random parameters that `edit` may change, given path and values.
 struct Edited<F> {
     random: RandomParameters,
     edit: F,
@@ -43,7 +43,7 @@ pub fn model_with(edit: impl FnMut(&str, &mut [f32])) -> Gpt2CausalLm {
     Gpt2CausalLm::new(backbone, Some(testing::preprocessor())).unwrap()
 }
 
-/// The same model as it is.
+/// The model of [`model_with`] without edits.
 pub fn model() -> Gpt2CausalLm {
     model_with(|_, _| {})
 }

@@ -79,7 +79,7 @@ fn every_format_of_the_vocabulary_gives_the_same_tokenizer() {
     }
 }
 
-/// A tokenizer of the golden file's own small vocabulary, which drops characters that it lacks.
+/// Tokenizer with the golden file's own small vocabulary, which drops unknown characters.
 fn small(golden: &Value, more: &[(&str, u32)], config: Gpt2TokenizerConfig) -> Gpt2Tokenizer {
     let vocabulary = golden["vocabulary"].as_object().unwrap().iter();
     let mut pairs: Vec<_> =
@@ -95,7 +95,7 @@ fn a_small_vocabulary_gives_keras_hubs_ids() {
     let golden = &json("tokenizer/expected.json")["airplane"];
     for case in list(&golden["cases"]) {
         for split in [SplitPattern::KerasHub, SplitPattern::OpenAi] {
-            // KerasHub's arguments are the options' keys; `dtype` is none of them.
+            // KerasHub's arguments are the options' keys, except for `dtype`.
             let config: Gpt2TokenizerConfig =
                 serde_json::from_value(case["arguments"].clone()).unwrap();
             let tokenizer = small(golden, &[], config.with_split(split));
@@ -123,7 +123,7 @@ fn unsplittable_tokens_give_keras_hubs_ids() {
             let unsplittable = strings(&case["unsplittable_tokens"]);
             let config =
                 Gpt2TokenizerConfig::new().with_unsplittable_tokens(unsplittable).with_split(split);
-            // GPT-2's tokenizer needs its special token; KerasHub's general one has none.
+            // GPT-2's tokenizer needs its special token, KerasHub's general one does not.
             let tokenizer = small(golden, &[("<|endoftext|>", 6)], config);
             let found = tokenizer.tokenize_batch(&strings(&case["texts"])).unwrap();
             assert_eq!(found, id_rows(&case["outputs"]), "{case}, {split:?}");

@@ -12,14 +12,14 @@ use serde_json::Value;
 
 use crate::golden::{self, Tensors, check_within, device, floats};
 
-/// The most by which a weight may differ after ten steps, absolutely. See `golden/training/README.md`:
-/// noise in the seventh digit of the start moves weights by up to 6e-6, the steps themselves by
-/// 2e-4 (`adam_default`) to 1e-2.
+/// Absolute tolerance of a weight after ten steps. See `golden/training/README.md`: noise in the
+/// seventh digit of the initial weights changes weights by up to 6e-6, the steps themselves by 2e-4
+/// (`adam_default`) to 1e-2.
 const WEIGHTS: f32 = 2e-5;
-/// The same where rounding is amplified: LoRA and the centred RMSprop, by up to 3e-5.
+/// Tolerance if rounding is amplified: LoRA and the centred RMSprop, by up to 3e-5.
 const AMPLIFIED: f32 = 5e-5;
-/// The most by which a loss may differ, of size 2 to 4: noise in the seventh digit of the start
-/// moves them by less than 1e-5.
+/// Tolerance of losses, of size 2 to 4: noise in the seventh digit of the initial weights changes
+/// them by less than 1e-5.
 const LOSS: f32 = 2e-5;
 
 pub struct Golden {
@@ -35,7 +35,7 @@ impl Golden {
         }
     }
 
-    /// The first or the second batch.
+    /// First or second batch.
     fn batch(&self, number: u64) -> TrainingBatch {
         let suffix = if number == 1 { "" } else { "_2" };
         let key = |name: &str| format!("{name}{suffix}");
@@ -49,8 +49,8 @@ impl Golden {
             .unwrap()
     }
 
-    /// Compares all weights under a key but the key projection's biases, whose gradient is zero
-    /// in exact arithmetic: optimizers make steps of full size of its rounding.
+    /// Compares all weights in a key, except for the key projection's biases. Their gradient is
+    /// zero in exact arithmetic, and optimizers take steps of full size from its rounding.
     pub fn check_weights(&self, key: &str, tolerance: f32, found: &BTreeMap<String, Vec<f32>>) {
         let mut compared = 0;
         for (path, found) in found {
@@ -64,7 +64,7 @@ impl Golden {
     }
 }
 
-/// The model that all cases start from; dropout is off.
+/// Initial model of all cases, without dropout.
 pub fn start() -> Gpt2CausalLm {
     let preset = golden::preset("air_small/keras");
     let mut config = preset.config().clone();
@@ -94,7 +94,7 @@ pub fn parameters(model: &Gpt2CausalLm) -> BTreeMap<String, Vec<f32>> {
     values
 }
 
-/// An optimizer from Keras' class and arguments.
+/// Optimizer with Keras' class and arguments.
 fn optimizer(case: &Value) -> Optimizer {
     let class = case["optimizer"]["class"].as_str().unwrap();
     let arguments = case["optimizer"]["kwargs"].as_object().unwrap();
@@ -189,7 +189,7 @@ fn loss_metrics_and_every_gradient_are_keras_hubs() {
             .map(|(path, gradient)| (path, gradient.try_into_vec_as().unwrap()))
             .collect();
         assert_eq!(found.len(), 36);
-        // Gradients are of size 0.01 to 0.5; 32-bit sums of some dozens of terms.
+        // Gradients are of size 0.01 to 0.5, from 32-bit sums of some dozens of terms.
         golden.check_weights("gradient", 1e-5, &found);
         for (path, gradient) in &found {
             let largest = gradient.iter().fold(0f32, |largest, value| largest.max(value.abs()));
@@ -197,7 +197,7 @@ fn loss_metrics_and_every_gradient_are_keras_hubs() {
             assert_eq!(zero, largest < 1e-6, "{path}: {largest}");
         }
         let same = model.test_on_batch(golden.batch(1)).unwrap();
-        // burn normalises in another order of operations where it keeps what gradients need.
+        // burn's normalisation has another order of operations if it keeps values for gradients.
         let difference = same.get("loss").unwrap() - logs.get("loss").unwrap();
         assert!(difference.abs() < 1e-6, "{difference}");
     }
@@ -263,7 +263,7 @@ fn lora_learns_as_keras_hubs_and_merges() {
         expected.sort();
         assert_eq!(trainable, expected);
 
-        // KerasHub's random start, in place of ours.
+        // KerasHub's random initial values, in place of this library's.
         let mut drawn = 0;
         let backbone = update_parameters(model.backbone().clone(), |path, _, old| {
             let key = format!("{name}/initial/{}", path.replace(".lora.", "."));
@@ -294,7 +294,7 @@ fn lora_learns_as_keras_hubs_and_merges() {
         let logits =
             |model: &Gpt2CausalLm| golden::values(model.score_logits(&batch.x, None).unwrap());
         let expected = golden.tensors.floats(&format!("{name}/logits")).values;
-        // Logits of size 5; the noise of the ten steps comes on top of the forward pass'.
+        // Logits of size 5, with the noise of ten steps in addition to the forward pass'.
         check_within(5e-4, 0.0, "logits after LoRA", &logits(&model), &expected);
         let side_path = logits(&model);
         model.merge_lora();

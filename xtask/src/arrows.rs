@@ -1,4 +1,4 @@
-//! Which crate may depend on which: the arrows of ARCHITECTURE.md.
+//! Allowed dependencies between crates: the arrows of ARCHITECTURE.md.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cargo;
 
-/// Libraries of the workspace, from the ground up, and the dependencies of interest of each.
+/// Libraries of the workspace from the bottom layer up, with the checked dependencies of each.
 const ALLOWED: [(&str, &[&str]); 10] = [
     ("gpt2-files", &[]),
     ("gpt2-tokenizer", &["gpt2-files"]),
@@ -61,7 +61,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ),
 ];
 
-/// Whether a dependency tells layers apart: tensors, files, the network, and our own crates.
+/// Whether a dependency is checked: those for tensors, files and the network, and our own crates.
 fn is_of_interest(dependency: &str) -> bool {
     let files_and_network = [
         "hf-hub",
@@ -78,7 +78,7 @@ fn is_of_interest(dependency: &str) -> bool {
         || files_and_network.contains(&dependency)
 }
 
-/// Compares the manifests with the table. Dependencies of tests are free.
+/// Compares the manifests with the table. Dependencies of tests are not checked.
 pub fn check() -> anyhow::Result<()> {
     let problems = violations(&cargo::packages()?);
     if !problems.is_empty() {
@@ -93,7 +93,7 @@ fn violations(packages: &[Value]) -> Vec<String> {
     for package in packages {
         let name = package["name"].as_str().unwrap_or_default();
         let Some(allowed) = allowed.get(name) else {
-            // Programs and tests, which are not published, may use any crate.
+            // Programs and tests are not published and may use any crate.
             if package["publish"] != json!([]) {
                 problems.push(format!("{name} is not in the table of xtask/src/arrows.rs"));
             }

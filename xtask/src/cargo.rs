@@ -1,16 +1,16 @@
-//! The cargo that runs this program.
+//! Calls of the cargo that runs this program.
 
 use std::process::Command;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-/// The cargo that runs this program, or the one on the path.
+/// The cargo that runs this program, or else the one in the path.
 pub fn command() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Makes the root of the workspace the current folder.
+/// Changes the current folder to the workspace's root.
 pub fn enter_workspace() -> anyhow::Result<()> {
     let root = format!("{}/..", env!("CARGO_MANIFEST_DIR"));
     std::env::set_current_dir(root).context("cannot enter the workspace")
@@ -29,7 +29,7 @@ pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<(
     Ok(())
 }
 
-/// Packages of the workspace as `cargo metadata` describes them.
+/// Packages of the workspace, as `cargo metadata` describes them.
 pub fn packages() -> anyhow::Result<Vec<Value>> {
     let output = command()
         .args(["metadata", "--no-deps", "--format-version", "1"])

@@ -1,4 +1,4 @@
-//! `cargo xtask check`: everything that must hold before a change lands, besides the tests.
+//! `cargo xtask check`: all checks before a change is merged, except the tests.
 
 use std::process::ExitCode;
 
@@ -6,12 +6,12 @@ use anyhow::{Context, ensure};
 
 use crate::{arrows, cargo, one_build, structure, tidy};
 
-/// Runs the checks in order and stops at the first that fails.
+/// Runs the checks in order and stops at the first failure.
 pub fn run() -> anyhow::Result<ExitCode> {
     cargo::enter_workspace()?;
     step("tidy", tidy::check)?;
     step("crate arrows", arrows::check)?;
-    step("circles among modules", structure::check)?;
+    step("import cycles", structure::check)?;
     step("one build", one_build::check)?;
     step("reference of the commands", commands)?;
     step("fmt", || cargo::run(&["fmt", "--all", "--check"], &[]))?;
@@ -31,12 +31,15 @@ pub fn run() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Compares the reference in the documentation with the arguments that the command reads.
+/// Compares the documented reference of the commands with the program's arguments.
 fn commands() -> anyhow::Result<()> {
     let path = "docs/commands.md";
     let written = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
     let remedy = "run `cargo run --release -- man --markdown > docs/commands.md`";
-    ensure!(written == gpt2_cli::reference(), "{path} is not what the command reads; {remedy}");
+    ensure!(
+        written == gpt2_cli::reference(),
+        "{path} differs from the program's arguments; {remedy}"
+    );
     Ok(())
 }
 

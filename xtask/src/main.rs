@@ -25,19 +25,19 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the gate: tidy, crate arrows, circles, fmt, clippy, docs
+    /// Runs the checks: tidy, crate arrows, import cycles, fmt, clippy, docs
     Check,
-    /// Times this library beside the others and the limit of the hardware
+    /// Compares this library's speed with other libraries and the hardware's limit
     Bench(Box<bench::Arguments>),
-    /// Writes a preset in another format
+    /// Converts a preset to another format
     ConvertPreset(shared::Arguments),
     /// Lists the devices of this machine that this build can use
     Devices(shared::Arguments),
     /// Lists the built-in presets
     Presets(shared::Arguments),
-    /// Counts files, functions and circles among modules
+    /// Counts files, functions and import cycles
     Structure,
-    /// Learns a vocabulary from text
+    /// Trains a vocabulary on text
     TrainTokenizer(shared::Arguments),
     /// Compares a preset with a reference file; exits 1 beyond the tolerance, 2 on an error
     VerifyPreset(shared::Arguments),

@@ -1,5 +1,6 @@
-//! One build: what a user builds after the first command has the same dependencies, with the same
-//! features. With others cargo would compile burn again, in silence.
+//! Check that builds after the first one need no recompilation: all selections of packages must
+//! have the same dependencies with the same features. Otherwise cargo would silently compile burn
+//! again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,11 +8,11 @@ use anyhow::{Context, bail};
 
 use crate::cargo;
 
-/// Packages that are built one after the other, each with the edges that its targets need.
+/// Packages that are built one after the other, with the dependency kinds that their targets need.
 const SELECTIONS: [(&str, &str); 3] =
     [("gpt2-cli", "no-dev"), ("xtask", "no-dev"), ("gpt2-examples", "all")];
 
-/// Features of each package from a registry: several sets where it is built for the host too.
+/// Feature sets of each registry package. There are several if it is built for the host too.
 type Features = BTreeMap<String, BTreeSet<String>>;
 
 /// Compares each package with the workspace, whose tests are built as a whole.
@@ -43,7 +44,7 @@ fn features(selection: &[&str]) -> anyhow::Result<Features> {
     Ok(parse(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// Packages of `cargo tree`'s lines, without those of the workspace: these are built again.
+/// Packages in the lines of `cargo tree`, except the workspace's, which are built again anyway.
 fn parse(tree: &str) -> Features {
     let mut found = Features::new();
     for line in tree.lines().filter(|line| !line.contains("(/")) {

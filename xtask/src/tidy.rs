@@ -1,5 +1,5 @@
-//! Rules that rustfmt and clippy do not know: file headers, leftovers, access to files and sockets,
-//! and those for prose in [`words`].
+//! Rules beyond rustfmt and clippy: file headers, leftovers, access to files and sockets, and the
+//! rules for prose in [`words`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use crate::words;
 
-/// A text that must not occur, and the files in which it may.
+/// A forbidden text, and the files that may have it.
 struct Rule {
     text: &'static str,
     /// Folder to which the rule applies.
@@ -68,13 +68,13 @@ const FILES: &[&str] = &[
 ];
 const UNSAFE: &[&str] = &["crates/gpt2-presets/src/source/blob.rs", "crates/gpt2-kernels/"];
 
-/// Reads every Rust file and every Markdown file of the workspace.
+/// Checks all Rust and Markdown files of the workspace.
 pub fn check() -> anyhow::Result<()> {
     let mut problems = markdown_problems()?;
     for folder in ["crates", "examples", "tests", "xtask"] {
         for path in rust_files(Path::new(folder))? {
             let name = path.to_string_lossy().replace('\\', "/");
-            let text = fs::read_to_string(&path).with_context(|| format!("reading {name}"))?;
+            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {name}"))?;
             problems.extend(problems_of(&name, &text));
         }
     }
@@ -92,7 +92,7 @@ fn problems_of(name: &str, text: &str) -> Vec<String> {
     if !text.ends_with('\n') || text.ends_with("\n\n") {
         problems.push(format!("{name}: ends in one line break"));
     }
-    // This file holds the texts that it looks for.
+    // This file contains the forbidden texts.
     if name == "xtask/src/tidy.rs" {
         return problems;
     }
@@ -100,7 +100,7 @@ fn problems_of(name: &str, text: &str) -> Vec<String> {
         if line.trim_start().starts_with("///") || line.starts_with("//!") {
             let problem = words::doc_line(line);
             problems.extend(problem.map(|problem| format!("{name}:{}: {problem}", index + 1)));
-            // An example in the documentation is a user's program.
+            // Examples in documentation are users' programs.
             continue;
         }
         for rule in RULES {
@@ -118,7 +118,7 @@ fn markdown_problems() -> anyhow::Result<Vec<String>> {
     let mut problems = Vec::new();
     for path in files_with(Path::new("."), "md")? {
         let name = path.strip_prefix(".")?.to_string_lossy().replace('\\', "/");
-        let text = fs::read_to_string(&path).with_context(|| format!("reading {name}"))?;
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {name}"))?;
         for (number, problem) in words::markdown(&name, &text) {
             problems.push(format!("{name}:{number}: {problem}"));
         }
@@ -131,15 +131,16 @@ pub fn rust_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     files_with(folder, "rs")
 }
 
-/// Files below a folder with an extension, sorted; those of hidden folders and of builds left out.
+/// Files with an extension below a folder, sorted, except in hidden folders and build outputs.
 fn files_with(folder: &Path, wanted: &str) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    let entries = fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     for entry in entries {
         let entry = entry?;
         let (path, name) = (entry.path(), entry.file_name());
         let is_ours = name != "target" && !name.to_string_lossy().starts_with('.');
-        // A link may lead into a circle.
+        // Links are not followed: they may form a cycle.
         if is_ours && entry.file_type()?.is_dir() {
             files.extend(files_with(&path, wanted)?);
         } else if path.extension().is_some_and(|extension| extension == wanted) {

@@ -1,10 +1,10 @@
-//! Rules for prose that a program can see: how doc lines and Markdown begin, and their sizes.
+//! Rules for prose that a program can check: first words of doc lines and Markdown, and sizes.
 
-/// Words that a doc line, a heading or a paragraph does not begin with: it names its thing first.
+/// Words with which no doc line, heading or paragraph begins: it names its thing first.
 const OPENINGS: [&str; 5] = ["What", "Who", "Whose", "Where", "Of"];
-/// Most columns of a line of Markdown, outside of tables and code.
+/// Maximum width of a Markdown line, outside of tables and code.
 const COLUMNS: usize = 110;
-/// Most lines of the workspace's README.
+/// Maximum number of lines of the workspace's README.
 const README_LINES: usize = 130;
 
 /// Problem of a line of Rust, if it is documentation.
@@ -14,7 +14,7 @@ pub fn doc_line(line: &str) -> Option<String> {
     opening(text)
 }
 
-/// Problems of a Markdown file, each with the number of its line.
+/// Problems of a Markdown file with their line numbers.
 pub fn markdown(name: &str, text: &str) -> Vec<(usize, String)> {
     let mut problems = Vec::new();
     let (mut in_code, mut begins) = (false, true);
@@ -28,7 +28,7 @@ pub fn markdown(name: &str, text: &str) -> Vec<(usize, String)> {
             if begins || bare.len() < start.len() {
                 problems.extend(opening(bare).map(|problem| (number, problem)));
             }
-            // A word that is longer than a line, such as an address, cannot be broken.
+            // A long word, such as an address, cannot be broken.
             if line.chars().count() > COLUMNS && bare.contains(' ') {
                 let problem = format!("a line of more than {COLUMNS} columns: wrap it at 100");
                 problems.push((number, problem));

@@ -57,7 +57,7 @@ fn types_and_sizes_are_compared_in_one_table() {
     let rows: Vec<Vec<&str>> =
         table.lines().map(|line| line.split_whitespace().take(4).collect()).collect();
     assert_eq!(rows[0], ["size", "dtype", "scenario", "metric"]);
-    // One size after the other, which is the same one twice here.
+    // One size after the other; here both are the same.
     for (row, dtype) in [(1, "float16"), (5, "float32"), (9, "float16"), (13, "float32")] {
         assert_eq!(rows[row], ["tiny", dtype, "load", "load"]);
         assert_eq!(rows[row + 2], ["tiny", dtype, "first-token", "first_token"]);
@@ -77,7 +77,7 @@ fn rivals_take_turns_and_one_that_fails_does_not_end_the_run() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
     };
-    // Converts for CTranslate2 and is the fast mode of llama.cpp; the other mode has no luck.
+    // Converts for CTranslate2 and runs one mode of llama.cpp; the other mode fails.
     let torch = python(
         "torch",
         "case \"$2\" in *'plain attention'*) echo 'no luck' >&2; exit 1;; esac\n\

@@ -1,4 +1,4 @@
-//! The commands of `cargo xtask` from outside: outputs, exit codes, and what they leave.
+//! The commands of `cargo xtask` as processes: outputs, exit codes and files.
 
 mod bench;
 mod convert_preset;

@@ -1,4 +1,4 @@
-//! `cargo xtask convert-preset` as a command: what appears, and what is left alone.
+//! `cargo xtask convert-preset` as a command: files that appear, and files that stay.
 
 use std::fs;
 use std::path::Path;
@@ -53,7 +53,7 @@ fn sixteen_bits_halve_the_weights() {
     for dtype in ["f16", "float16", "bf16", "bfloat16"] {
         assert_eq!(2 * weights(dtype), full, "{dtype}");
     }
-    // In HDF5 more than the weights stands beside them, and bfloat16 has a mark at each.
+    // HDF5 files have more than weights, and bfloat16 has an attribute on each dataset.
     let size = |dtype| written("keras", "model.weights.h5", dtype).len();
     assert!(size("f16") < size("f32"));
     size("bf16");
@@ -64,7 +64,7 @@ fn weights_are_split_and_progress_stays_off_pipes() {
     let folder = tempfile::tempdir().unwrap();
     let destination = folder.path().join("split");
     let source = golden("air_small/keras");
-    // 7,000 bytes of weights.
+    // The model has 7,000 bytes of weights.
     let more = ["--max-shard-size", "0.000002", "--verify"];
     let output = convert(&source, &destination, &more);
     assert_eq!(output.stderr, b"");
@@ -132,7 +132,7 @@ fn an_existing_destination_is_replaced_by_force_alone() {
     refused();
     assert!(names(&destination).is_empty());
 
-    // An empty folder, a preset, that of another library, a file, and a preset again.
+    // An empty folder, a preset, another format's preset, a file, and a preset again.
     let replace = |to| {
         success(convert(&source, &destination, &["--force", "--to", to]));
         assert_eq!(names(folder.path()), ["preset"]);
@@ -160,7 +160,7 @@ fn force_replaces_no_folder_that_is_no_preset() {
     fs::create_dir(&home).unwrap();
     fs::write(home.join("mine.txt"), "mine").unwrap();
     let refused = |expected: &[&str]| {
-        // The source is not even looked for.
+        // The source is not even opened.
         for to in ["keras", "transformers", "gguf"] {
             let message =
                 refusal(convert(Path::new("no/such/source"), &home, &["--force", "--to", to]));
@@ -191,7 +191,7 @@ fn what_is_refused_is_refused_before_the_source_is_opened() {
     refused("file", &[], "--force");
     refused("new", &["--to", "gguf", "--max-shard-size", "1"], "--max-shard-size");
     refused("new/..", &[], "pass a name");
-    // Nothing is created for a source that does not exist.
+    // Nothing is created if the source does not exist.
     refused("deep/new", &[], "no/such/source");
     assert_eq!(names(folder.path()), ["file"]);
     assert_eq!(fs::read(folder.path().join("file")).unwrap(), b"mine");
@@ -211,7 +211,7 @@ fn what_killed_conversions_left_is_removed_and_gets_into_no_result() {
     let kept =
         [".other.1-0.partial", ".preset.1-0.old", ".preset.1-1.partial", ".preset.a-0.partial"];
     kept.iter().for_each(|name| leave(name));
-    // Another process writes into this one.
+    // Another process is writing to this file.
     let lock = fs::File::open(folder.path().join(".preset.1-1.partial")).unwrap();
     lock.try_lock().unwrap();
     let destination = folder.path().join("preset");

@@ -1,11 +1,11 @@
-//! The command `xtask`, its answers, and the golden cases that it works on.
+//! The command `xtask`, its output, and its golden data.
 
 use std::path::PathBuf;
 use std::process::Output;
 
 use assert_cmd::Command;
 
-/// The command with the name of one of its own commands.
+/// The program with one of its commands.
 pub fn xtask(name: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.arg(name);
@@ -17,14 +17,14 @@ pub fn golden(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(path)
 }
 
-/// Standard output of a run that must have succeeded.
+/// Standard output of a run that must succeed.
 #[track_caller]
 pub fn success(output: Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Message of a run that must have been refused.
+/// Message of a run that must fail with an error.
 #[track_caller]
 pub fn refusal(output: Output) -> String {
     let message = String::from_utf8(output.stderr).unwrap();

@@ -1,4 +1,4 @@
-//! `cargo xtask train-tokenizer` as a command: a folder that a tokenizer can be opened from.
+//! `cargo xtask train-tokenizer` as a command: its output opens as a tokenizer.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `cargo xtask verify-preset` as a command: what passes, what fails, what is refused.
+//! `cargo xtask verify-preset` as a command: passes, failures and errors.
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ fn verify(preset: &str, reference: &PathBuf, more: &[&str]) -> std::process::Out
     command.args(more).output().unwrap()
 }
 
-/// A copy of a golden reference in which one tensor is changed.
+/// A copy of a golden reference with one changed tensor.
 fn changed(name: &str, change: impl Fn(&mut Vec<u8>)) -> (tempfile::TempDir, PathBuf) {
     let bytes = std::fs::read(golden("air_small/expected.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -67,7 +67,7 @@ fn both_formats_of_a_golden_case_pass() {
 
 #[test]
 fn a_difference_beyond_the_tolerance_exits_1() {
-    // The first position is real, so its first value counts.
+    // The first position is not padding, so that its value counts.
     let (_folder, path) =
         changed("hidden", |data| data[..4].copy_from_slice(&100f32.to_le_bytes()));
     let output = verify("air_small/keras", &path, &["--json"]);
@@ -117,7 +117,7 @@ fn what_cannot_be_compared_exits_2() {
     }
 }
 
-/// KerasHub's ten steps of Adam as a reference file; the last loss is off by `error`.
+/// KerasHub's ten steps of Adam as a reference file, with an error in the last loss.
 fn training_reference(error: f32) -> (tempfile::TempDir, PathBuf) {
     let bytes = std::fs::read(golden("training/expected.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();

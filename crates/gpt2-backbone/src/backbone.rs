@@ -1,4 +1,4 @@
-//! The model: its parameters, its config, and its head.
+//! The model: its config, parameters and head.
 
 use std::convert::Infallible;
 
@@ -34,24 +34,24 @@ use crate::weight;
 #[doc(alias = "GPT2Backbone")]
 #[derive(Module, Debug)]
 pub struct Gpt2Backbone {
-    /// Token vectors, also the output layer.
+    /// Token embedding, also the output layer.
     pub token_embedding: ReversibleEmbedding,
-    /// Position vectors.
+    /// Position embedding.
     pub position_embedding: PositionEmbedding,
     /// The layers, in order.
     pub transformer_layers: Vec<TransformerDecoder>,
-    /// The last normalisation.
+    /// Final normalisation, after the last layer.
     pub layer_norm: LayerNormalization,
     #[module(skip)]
     config: Gpt2BackboneConfig,
 }
 
 impl Gpt2Backbone {
-    /// A model with KerasHub's random initialisation.
+    /// Model with KerasHub's random initialisation.
     ///
     /// # Errors
     ///
-    /// Those of [`Gpt2BackboneConfig::validate`].
+    /// As [`Gpt2BackboneConfig::validate`].
     pub fn new(
         config: &Gpt2BackboneConfig,
         seed: u64,
@@ -62,11 +62,12 @@ impl Gpt2Backbone {
         Ok(built.unwrap_or_else(|impossible: Infallible| match impossible {}))
     }
 
-    /// A model whose parameters come from `source`, each asked for once and never initialised before.
+    /// Model with parameters from `source`. Each parameter is requested once, and none is
+    /// initialised first.
     ///
     /// # Errors
     ///
-    /// Those of [`Gpt2BackboneConfig::validate`] and of the source.
+    /// As [`Gpt2BackboneConfig::validate`], and the errors of the source.
     pub fn from_source<S>(
         config: &Gpt2BackboneConfig,
         source: &mut S,
@@ -114,17 +115,16 @@ impl Gpt2Backbone {
         })
     }
 
-    /// The config that the model was built with.
+    /// Config that the model was built with.
     pub fn config(&self) -> &Gpt2BackboneConfig {
         &self.config
     }
 
-    /// Changes the dropout rate, which has an effect in training only.
+    /// Changes the dropout rate, which only training uses.
     ///
     /// # Errors
     ///
-    /// [`BackboneError::InvalidConfig`] for a rate that is not between 0 and 1; the model is
-    /// unchanged then.
+    /// [`BackboneError::InvalidConfig`] for a rate outside 0 to 1; the model is then unchanged.
     pub fn set_dropout(&mut self, dropout: f64) -> Result<(), BackboneError> {
         let config = self.config.clone().with_dropout(dropout);
         config.validate()?;
@@ -132,23 +132,23 @@ impl Gpt2Backbone {
         Ok(())
     }
 
-    /// The device on which the parameters are.
+    /// Device of the parameters.
     pub fn device(&self) -> Device {
         self.layer_norm.gamma.device()
     }
 
-    /// Float type of the parameters: 32-bit floats unless the parameters' source has others.
+    /// Float type of the parameters: that of their source. Default: 32 bits.
     pub fn dtype(&self) -> DType {
         self.layer_norm.gamma.dtype()
     }
 
-    /// Float type of activations, logits and caches, unless a training step asks for another: that
-    /// of the token vectors.
+    /// Float type of activations, logits and caches: that of the token embedding, unless a training
+    /// step sets another.
     pub fn compute_dtype(&self) -> DType {
         weight::dtype(&self.token_embedding.embeddings)
     }
 
-    /// Logits of hidden states.
+    /// Computes logits of hidden states.
     ///
     /// # Shapes
     ///
@@ -157,7 +157,7 @@ impl Gpt2Backbone {
         self.token_embedding.reverse(hidden_states)
     }
 
-    /// An empty cache for `batch_size` sequences of up to `max_length` tokens.
+    /// Empty cache for `batch_size` sequences of up to `max_length` tokens.
     ///
     /// # Errors
     ///

@@ -11,12 +11,12 @@ use crate::key_value_cache::LayerCache;
 use crate::parameter::{ParameterReader, ParameterSource};
 use crate::pass_state::PassState;
 
-/// `softmax(Q K^T / sqrt(head_dim)) V` in every head
-/// ([Vaswani et al., 2017](https://arxiv.org/abs/1706.03762);
+/// Computes `softmax(Q K^T / sqrt(head_dim)) V` in every head ([Vaswani et al.,
+/// 2017](https://arxiv.org/abs/1706.03762);
 /// `keras_hub/src/layers/modeling/cached_multi_head_attention.py`).
 #[derive(Module, Debug)]
 pub struct CachedMultiHeadAttention {
-    /// Projection to queries; the heads lie side by side in its output.
+    /// Projection to queries; the heads are adjacent in its output.
     pub query_dense: Dense,
     /// Projection to keys.
     pub key_dense: Dense,
@@ -48,7 +48,7 @@ impl CachedMultiHeadAttention {
         })
     }
 
-    /// Attends to the input itself, and to what the cache holds, and adds the result to `residual`.
+    /// Attends to the cached tokens and the input itself, and adds the result to `residual`.
     ///
     /// # Shapes
     ///

@@ -1,4 +1,4 @@
-//! Tokens that a cache holds, and the rows of the buffers in which they are.
+//! Tokens in a cache, and the buffer rows that hold them.
 
 use std::sync::Arc;
 
@@ -6,20 +6,20 @@ use gpt2_kernels::CachedKeys;
 
 use crate::error::BackboneError;
 
-/// Lengths and rows of the sequences in a cache: of one length, each token in a row of its own
-/// choice.
+/// Length of a cache's sequences, and the buffer row of each token. All sequences have the same
+/// length.
 #[derive(Debug, Clone)]
 pub(crate) struct CachedTokens {
     batch_size: usize,
-    /// Tokens of every sequence.
+    /// Number of tokens of every sequence.
     length: usize,
     max_length: usize,
-    /// Row of each token, `[batch_size][max_length]`. Default: sequence `i` is in row `i`.
+    /// Buffer row of each token, `[batch_size][max_length]`. Default: sequence `i` is in row `i`.
     rows: Option<Arc<[u32]>>,
 }
 
 impl CachedTokens {
-    /// Sequences without a token.
+    /// Empty sequences.
     pub(crate) fn new(batch_size: usize, max_length: usize) -> Self {
         Self { batch_size, length: 0, max_length, rows: None }
     }
@@ -34,7 +34,7 @@ impl CachedTokens {
         self.length
     }
 
-    /// Number of tokens for which every sequence has room.
+    /// Largest number of tokens of every sequence.
     pub(crate) fn max_length(&self) -> usize {
         self.max_length
     }
@@ -44,7 +44,7 @@ impl CachedTokens {
         CachedKeys { start: self.length, rows: self.rows.clone() }
     }
 
-    /// Forgets the tokens from `length` on.
+    /// Removes the tokens from `length` on.
     pub(crate) fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
     }
@@ -55,7 +55,10 @@ impl CachedTokens {
     ///
     /// If a sequence does not exist.
     pub(crate) fn select(&mut self, selected: &[usize]) {
-        assert!(selected.iter().all(|&row| row < self.batch_size), "no such row in {selected:?}");
+        assert!(
+            selected.iter().all(|&row| row < self.batch_size),
+            "a sequence of {selected:?} does not exist"
+        );
         if selected.iter().copied().eq(0..self.batch_size) {
             return;
         }
@@ -70,7 +73,7 @@ impl CachedTokens {
         self.batch_size = selected.len();
     }
 
-    /// Refuses new tokens for which there is no sequence or no room.
+    /// Returns an error if the batch size differs from the cache's, or the new tokens do not fit.
     pub(crate) fn check_room(&self, batch_size: usize, new: usize) -> Result<(), BackboneError> {
         if batch_size != self.batch_size {
             return Err(BackboneError::ShapeMismatch {

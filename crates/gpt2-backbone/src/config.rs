@@ -1,15 +1,15 @@
-//! The hyperparameters of a GPT-2, with KerasHub's keys, defaults and checks.
+//! Hyperparameters of a GPT-2, with KerasHub's keys, defaults and checks.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::BackboneError;
 
-/// No GPT-2 comes near: 2^38 parameters are a terabyte in 32-bit floats.
+/// Limit on parameters, far above any GPT-2: 2^38 are a terabyte in 32-bit floats.
 const MAX_PARAMETERS: u128 = 1 << 38;
-/// Nor here: GPT-2 has 48 at most, and a layer costs time and memory however narrow it is.
+/// Limit on layers: GPT-2 has at most 48, and even a narrow layer costs time and memory.
 const MAX_LAYERS: usize = 10_000;
 
-/// Size and shape of a [`Gpt2Backbone`](crate::Gpt2Backbone).
+/// Hyperparameters of a [`Gpt2Backbone`](crate::Gpt2Backbone).
 ///
 /// The first seven fields are the arguments of KerasHub's `GPT2Backbone`
 /// (`keras_hub/src/models/gpt2/gpt2_backbone.py`) and serialise under its keys. The others exist
@@ -25,15 +25,15 @@ const MAX_LAYERS: usize = 10_000;
 #[doc(alias = "GPT2BackboneConfig")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gpt2BackboneConfig {
-    /// Number of tokens in the vocabulary, and rows of the token embedding.
+    /// Number of tokens in the vocabulary, the rows of the token embedding.
     pub vocabulary_size: usize,
     /// Number of transformer layers.
     pub num_layers: usize,
-    /// Attention heads a layer; they divide `hidden_dim`.
+    /// Number of attention heads a layer, a divisor of `hidden_dim`.
     pub num_heads: usize,
     /// Width of the hidden states.
     pub hidden_dim: usize,
-    /// Width of the feed-forward layer's inner activation.
+    /// Width of the feed-forward network's hidden activation.
     pub intermediate_dim: usize,
     /// Dropout rate in training, from 0 to 1.
     #[serde(default = "default_dropout")]
@@ -41,10 +41,10 @@ pub struct Gpt2BackboneConfig {
     /// Number of learned positions: the longest sequence, in tokens.
     #[serde(default = "default_max_sequence_length")]
     pub max_sequence_length: usize,
-    /// Added to the variance in every layer normalisation.
+    /// Summand of the variance in every layer normalisation.
     #[serde(default = "default_epsilon", skip_serializing_if = "is_default_epsilon")]
     pub layer_norm_epsilon: f64,
-    /// The feed-forward layer's activation.
+    /// Activation of the feed-forward network.
     #[serde(default, skip_serializing_if = "is_default")]
     pub activation: Activation,
     /// Whether attention scores are divided by the square root of the head size.
@@ -53,19 +53,19 @@ pub struct Gpt2BackboneConfig {
     /// Whether layer `i` also divides its attention scores by `i + 1`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub scale_attention_by_layer: bool,
-    /// Whether the logits are computed with the token embedding itself.
+    /// Whether the token embedding also computes the logits.
     #[serde(default = "enabled", skip_serializing_if = "is_enabled")]
     pub tie_weights: bool,
 }
 
-/// Activation of the feed-forward layer, under the transformers library's names.
+/// Activation of the feed-forward network, under the transformers library's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
-    /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`: GPT-2's own, and KerasHub's only one.
+    /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`: GPT-2's own. KerasHub has no other.
     #[default]
     GeluNew,
-    /// `x Phi(x)` with the error function.
+    /// `x Phi(x)`, with the error function.
     Gelu,
     /// `max(x, 0)`.
     Relu,
@@ -76,7 +76,7 @@ pub enum Activation {
 }
 
 impl Gpt2BackboneConfig {
-    /// Keys of a serialised config. Others are ignored when one is read.
+    /// Keys of a serialised config. Other keys are ignored when one is read.
     pub const KEYS: [&str; 12] = [
         "vocabulary_size",
         "num_layers",
@@ -92,7 +92,7 @@ impl Gpt2BackboneConfig {
         "tie_weights",
     ];
 
-    /// A config with KerasHub's defaults for everything that is not a size.
+    /// Config of these sizes, with KerasHub's defaults for the rest.
     pub fn new(
         vocabulary_size: usize,
         num_layers: usize,
@@ -142,16 +142,17 @@ impl Gpt2BackboneConfig {
         self.hidden_dim / self.num_heads
     }
 
-    /// The factor that layer `layer` applies to its queries.
+    /// Factor that layer `layer` applies to its queries.
     pub(crate) fn query_scale(&self, layer: usize) -> f64 {
         let by_head = if self.scale_attention { (self.head_dim() as f64).sqrt() } else { 1.0 };
         let by_layer = if self.scale_attention_by_layer { (layer + 1) as f64 } else { 1.0 };
         1.0 / (by_head * by_layer)
     }
 
-    /// Number of parameters, without a second count of a tied output embedding.
+    /// Number of parameters; tied embeddings count once.
     ///
-    /// The answer saturates; a config that passes [`validate`](Self::validate) is far from that.
+    /// Saturates at the largest integer, far above the configs that [`validate`](Self::validate)
+    /// accepts.
     pub fn parameter_count(&self) -> u128 {
         let size = |n: usize| n as u128;
         let (hidden, inner) = (size(self.hidden_dim), size(self.intermediate_dim));
@@ -167,7 +168,7 @@ impl Gpt2BackboneConfig {
             .saturating_add(product(2, hidden))
     }
 
-    /// Checks every value before anything is allocated.
+    /// Checks all values. Allocates nothing.
     ///
     /// # Errors
     ///
@@ -275,7 +276,7 @@ mod tests {
         let keys: Vec<_> = written.as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys.len(), 7, "only KerasHub's keys are written: {keys:?}");
         assert_eq!(serde_json::from_value::<Gpt2BackboneConfig>(written).unwrap(), config);
-        // A config without a default has all keys.
+        // A config whose values all differ from the defaults has all keys.
         let all = Gpt2BackboneConfig {
             layer_norm_epsilon: 1.0,
             activation: Activation::Relu,

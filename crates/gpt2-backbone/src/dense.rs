@@ -1,4 +1,4 @@
-//! A fully connected layer: `x W + b`.
+//! Fully connected layer: `x W + b`.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -9,21 +9,22 @@ use crate::parameter::{Initializer, ParameterReader, ParameterSource};
 use crate::pass_state::PassState;
 use crate::weight;
 
-/// Standard deviation of KerasHub's kernel initialiser for GPT-2 (`gpt2_backbone.py`, `_gpt_2_kernel_initializer`).
+/// Standard deviation of KerasHub's kernel initialiser for GPT-2 (`_gpt_2_kernel_initializer` in
+/// `gpt2_backbone.py`).
 const KERNEL_STDDEV: f64 = 0.02;
 
 /// A kernel and a bias, under Keras' names.
 ///
-/// The kernel lies as in Keras and in OpenAI's checkpoints, `[input, output]`.
+/// The kernel has the layout of Keras and of OpenAI's checkpoints, `[input, output]`.
 #[derive(Module, Debug)]
 pub struct Dense {
     /// `[input_dim, output_dim]`.
     pub kernel: Param<Tensor<2>>,
     /// `[output_dim]`.
     pub bias: Param<Tensor<1>>,
-    /// Added to the kernel, once LoRA is enabled.
+    /// LoRA, once enabled; its product is added to the kernel.
     pub lora: Option<Lora>,
-    /// Number of heads that lie side by side in the output; in Keras an axis of the kernel.
+    /// Number of heads that are adjacent in the output. In Keras they are an axis of the kernel.
     groups: usize,
 }
 
@@ -42,7 +43,7 @@ impl Dense {
         })
     }
 
-    /// Sets the number of heads that lie side by side in the output. Default: 1.
+    /// Sets the number of heads that are adjacent in the output. Default: 1.
     pub(crate) fn with_groups(mut self, groups: usize) -> Self {
         self.groups = groups;
         self
@@ -53,14 +54,15 @@ impl Dense {
         self.lora = Some(Lora::new(&self.kernel.val(), self.groups, rank, seed));
     }
 
-    /// Adds the LoRA's product to the kernel and removes it; the layer computes the same.
+    /// Adds the LoRA's product to the kernel and removes the LoRA. The layer's function stays the
+    /// same.
     pub(crate) fn merge_lora(&mut self) {
         if let Some(lora) = self.lora.take() {
             self.kernel = self.kernel.clone().map(|kernel| kernel + lora.delta());
         }
     }
 
-    /// Number of heads that lie side by side in the output, or 1.
+    /// Number of heads that are adjacent in the output, or 1.
     pub fn groups(&self) -> usize {
         self.groups
     }
@@ -92,7 +94,7 @@ impl Dense {
         on_rows(input, |rows| weight::dense_three(rows, kernels, biases))
     }
 
-    /// GPT-2's GELU of the layer's output.
+    /// Applies the layer, then GPT-2's GELU.
     pub(crate) fn forward_gelu(&self, input: Tensor<3>) -> Tensor<3> {
         if self.lora.is_some() {
             return gpt2_kernels::gelu(self.forward(input));
@@ -101,7 +103,7 @@ impl Dense {
         output
     }
 
-    /// Adds the layer's output, after dropout, to `residual`.
+    /// Applies the layer and dropout, and adds the result to `residual`.
     pub(crate) fn add_to(
         &self,
         residual: Tensor<3>,
@@ -119,8 +121,8 @@ impl Dense {
     }
 }
 
-/// All positions of all sequences as one matrix: a product of each sequence for itself would
-/// prepare the kernel again for each.
+/// Views all positions of all sequences as one matrix: with a product a sequence, the kernel would
+/// be prepared for each.
 fn on_rows<const N: usize>(
     input: Tensor<3>,
     compute: impl FnOnce(Tensor<2>) -> [Tensor<2>; N],

@@ -1,21 +1,21 @@
-//! Dropout: numbers that are set to zero in training, the same ones for the same seed and step.
+//! Dropout, which drops the same numbers for the same seed and step.
 
 use burn::tensor::Tensor;
 use gpt2_kernels::{DropoutKey, counted_random, dropout};
 
-/// Source of the zeros of one training step, besides their place in the model.
+/// Seed of one training step's dropout.
 ///
-/// Counted, not consumed: a step that is computed again, in a resumed training or in gradient
-/// checkpointing, drops the same numbers.
+/// Random numbers are counted, not consumed: a step that is computed again, in a resumed training
+/// or in gradient checkpointing, drops the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DropoutSeed {
-    /// The seed of the training.
+    /// Seed of the training.
     pub seed: u64,
-    /// The training step.
+    /// Index of the training step.
     pub step: u64,
 }
 
-/// Place in a model at which numbers are dropped: KerasHub's places.
+/// Place of a dropout in the model, as in KerasHub.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Place {
     /// The sum of token and position embedding.
@@ -28,7 +28,7 @@ pub(crate) enum Place {
     FeedForward(usize),
 }
 
-/// Dropout in one forward pass; inverted, so that the expected values stay.
+/// Inverted dropout of one forward pass: the expected values stay.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dropout {
     rate: f64,
@@ -36,17 +36,17 @@ pub(crate) struct Dropout {
 }
 
 impl Dropout {
-    /// None where nothing would be dropped.
+    /// None if nothing would be dropped.
     pub(crate) fn new(rate: f64, seed: Option<DropoutSeed>) -> Option<Self> {
         seed.filter(|_| rate > 0.0).map(|seed| Self { rate, seed })
     }
 
-    /// Sets numbers to zero, and divides the others by the probability that they are kept.
+    /// Sets some numbers to zero and divides the others by the probability that a number is kept.
     pub(crate) fn apply<const D: usize>(&self, input: Tensor<D>, place: Place) -> Tensor<D> {
         dropout(input, self.key(place))
     }
 
-    /// Which numbers are dropped there.
+    /// Key that selects the numbers dropped at a place.
     pub(crate) fn key(&self, place: Place) -> DropoutKey {
         let place = match place {
             Place::Embeddings => 0,
@@ -78,9 +78,9 @@ mod tests {
         let factors = factors(1, 2, Place::Embeddings);
         assert!(factors.iter().all(|factor| *factor == 0.0 || *factor == 4.0 / 3.0));
         let dropped = factors.iter().filter(|factor| **factor == 0.0).count() as f64;
-        // Of 20,000 with a standard deviation of 61.
+        // Of 20,000 numbers; the standard deviation is 61.
         assert!((dropped - 5000.0).abs() < 4.0 * 61.0, "{dropped}");
-        // Neighbours do not know of each other.
+        // Neighbours are dropped independently.
         let pairs = factors.windows(2).filter(|pair| pair[0] == 0.0 && pair[1] == 0.0).count();
         assert!((pairs as f64 - 1250.0).abs() < 4.0 * 40.0, "{pairs}");
     }

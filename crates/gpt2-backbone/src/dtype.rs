@@ -7,8 +7,8 @@ use burn::tensor::DType;
 
 use crate::error::BackboneError;
 
-/// Float type of weights: loaded, computed with, saved or exported. Values are rounded to the
-/// nearest, ties to even. Default: 32 bits.
+/// Float type in which weights are loaded, computed with, saved or exported. Values are rounded to
+/// the nearest, ties to even. Default: 32 bits.
 ///
 /// ```
 /// use gpt2_backbone::WeightDtype;
@@ -17,27 +17,27 @@ use crate::error::BackboneError;
 /// assert_eq!("bfloat16".parse(), Ok(WeightDtype::Bf16));
 /// assert_eq!(WeightDtype::Bf16.to_string(), "bfloat16");
 /// ```
-// Exhaustive: every file format says how it stores each of them.
+// Exhaustive: every file format says how it stores each type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum WeightDtype {
-    /// 32-bit floats, as in the model.
+    /// 32-bit floats, the model's own type.
     #[default]
     F32,
-    /// float16: numbers up to 65504, with 11 significant bits.
+    /// float16: up to 65504, with 11 significant bits.
     F16,
-    /// bfloat16: nearly all 32-bit floats, with 8 significant bits.
+    /// bfloat16: nearly the range of 32-bit floats, with 8 significant bits.
     Bf16,
 }
 
 impl WeightDtype {
-    /// All types, with the names that are parsed: first the one that is printed.
+    /// All types with the names that are parsed; the first name is printed.
     const NAMES: [(Self, [&str; 2]); 3] = [
         (Self::F32, ["float32", "f32"]),
         (Self::F16, ["float16", "f16"]),
         (Self::Bf16, ["bfloat16", "bf16"]),
     ];
 
-    /// Name in Keras and in the transformers library: `float32`, `float16` or `bfloat16`.
+    /// Name in Keras and the transformers library: `float32`, `float16` or `bfloat16`.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "float32",
@@ -46,7 +46,7 @@ impl WeightDtype {
         }
     }
 
-    /// burn's type.
+    /// burn's float type.
     pub fn tensor(self) -> DType {
         match self {
             Self::F32 => DType::F32,
@@ -55,7 +55,7 @@ impl WeightDtype {
         }
     }
 
-    /// Bytes of an element.
+    /// Size of an element in bytes.
     pub fn size(self) -> usize {
         self.tensor().size()
     }

@@ -1,8 +1,8 @@
-//! Errors between token ids and hidden states.
+//! Errors of the backbone.
 
 use gpt2_kernels::DeviceError;
 
-/// Error of this crate: the input refused, what was expected, what was found, and the remedy.
+/// Error of this crate: names the refused input, the expected and found values, and the remedy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackboneError {
@@ -11,13 +11,13 @@ pub enum BackboneError {
     InvalidConfig {
         /// The config's key, as KerasHub spells it.
         key: &'static str,
-        /// Values that are accepted.
+        /// Accepted values.
         expected: String,
         /// Value in the config.
         found: String,
     },
 
-    /// The heads do not divide the hidden size. KerasHub rounds the head size down in silence.
+    /// The heads do not divide the hidden size. KerasHub silently rounds the head size down.
     #[error(
         "invalid backbone config: `hidden_dim` ({hidden_dim}) must be a multiple of `num_heads` ({num_heads})"
     )]
@@ -28,14 +28,14 @@ pub enum BackboneError {
         num_heads: usize,
     },
 
-    /// The model would not fit into any memory.
+    /// The config has more parameters than any memory holds.
     #[error(
         "a model with this config has {parameters} parameters, more than the {limit} that this library accepts; check `num_layers`, `hidden_dim` and `vocabulary_size`"
     )]
     TooManyParameters {
-        /// Parameters of the config, or the largest integer if they overflow it.
+        /// Number of parameters of the config, or the largest integer if it overflows.
         parameters: u128,
-        /// The most that is accepted.
+        /// Largest accepted number.
         limit: u128,
     },
 
@@ -44,7 +44,7 @@ pub enum BackboneError {
         "position {end} is past the model's `max_sequence_length` of {max_sequence_length} tokens; shorten the input"
     )]
     SequenceTooLong {
-        /// One past the last position asked for.
+        /// One past the last requested position.
         end: usize,
         /// Number of learned positions.
         max_sequence_length: usize,
@@ -57,62 +57,62 @@ pub enum BackboneError {
     CacheFull {
         /// Tokens in the cache.
         length: usize,
-        /// Its capacity in tokens.
+        /// Capacity of the cache in tokens.
         max_length: usize,
-        /// Tokens that were to be added.
+        /// Number of tokens to be added.
         new: usize,
     },
 
-    /// A pass was told its position on the device, and cannot be a step.
+    /// `position` was given, but the pass is not a step.
     #[error(
-        "`position` is for one token a row behind a key/value cache, without a mask and moved rows, on a GPU that has a kernel for it; found {found}; leave `position` out"
+        "`position` is for one token a row after a key/value cache, without a mask or moved rows, on a GPU that has a kernel for it; found {found}; leave `position` out"
     )]
     NoStep {
-        /// Difference from a step.
+        /// The condition of a step that the pass does not meet.
         found: &'static str,
     },
 
-    /// No tokens at all.
+    /// `token_ids` is empty.
     #[error("`token_ids` must have at least one row and one position, found {shape:?}")]
     EmptyInput {
-        /// The shape of `token_ids`.
+        /// Shape of `token_ids`.
         shape: [usize; 2],
     },
 
-    /// Two inputs do not belong together.
+    /// The shapes of two inputs do not fit.
     #[error("`{name}` must have shape {expected:?}, found {found:?}")]
     ShapeMismatch {
-        /// The input's name.
+        /// Name of the input.
         name: &'static str,
-        /// The shape that fits the other inputs.
+        /// Shape that fits the other inputs.
         expected: Vec<usize>,
-        /// Its shape.
+        /// Shape of the input.
         found: Vec<usize>,
     },
 
-    /// A name that no part of the model has.
+    /// No part of the model has this name.
     #[error(
         "`{name}` names no layer of this model; the names are: {}", known.join(", ")
     )]
     UnknownLayer {
-        /// The name.
+        /// The unknown name.
         name: String,
-        /// The names that would have been accepted.
+        /// Accepted names.
         known: Vec<String>,
     },
 
-    /// A LoRA whose rank cannot be.
+    /// The LoRA rank is out of range.
     #[error("the LoRA rank must be between 1 and `hidden_dim` ({limit}), found {found}")]
     InvalidLoraRank {
-        /// The rank.
+        /// The requested rank.
         found: usize,
-        /// The largest rank: a larger one has more parameters than the kernel.
+        /// Largest rank: beyond it the LoRA has more parameters than the kernel.
         limit: usize,
     },
 
-    /// LoRA was enabled before.
+    /// LoRA is already enabled.
     #[error(
-        "lora is already enabled, which can only be done once; call `merge_lora` first to keep what it learned, or load the model again"
+        "lora is already enabled; call `merge_lora` first to keep its training, or load the model again"
     )]
     LoraAlreadyEnabled,
 
@@ -121,11 +121,11 @@ pub enum BackboneError {
         "cannot parse the float type `{found}`, expected float32 (f32), float16 (f16) or bfloat16 (bf16)"
     )]
     UnknownFloatType {
-        /// The text.
+        /// The text that was given.
         found: String,
     },
 
-    /// From the device.
+    /// An error of the device.
     #[error(transparent)]
     Device(#[from] DeviceError),
 }

@@ -12,7 +12,7 @@ use crate::key_value_cache::KeyValueCache;
 use crate::pass_state::PassState;
 use crate::weight;
 
-/// Place in the forward pass where an intercept is called.
+/// Place in the forward pass at which an intercept is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InterceptPoint {
     /// After the sum of token and position embedding; KerasHub's index -1.
@@ -21,7 +21,8 @@ pub enum InterceptPoint {
     TransformerLayer(usize),
 }
 
-/// Sees the activations at every [`InterceptPoint`] and returns what the model goes on with.
+/// Receives the activations at every [`InterceptPoint`] and returns those with which the pass
+/// continues.
 ///
 /// Shapes: `[batch_size, sequence_length, hidden_dim]`, unchanged.
 pub type LayerIntercept<'a> = dyn FnMut(Tensor<3>, InterceptPoint) -> Tensor<3> + 'a;
@@ -29,22 +30,23 @@ pub type LayerIntercept<'a> = dyn FnMut(Tensor<3>, InterceptPoint) -> Tensor<3> 
 /// Optional inputs of a forward pass.
 #[derive(Default)]
 pub struct ForwardOptions<'a> {
-    /// True where a token may be seen; `[batch_size, tokens in the cache + sequence_length]`.
+    /// Mask, true where a token may be seen: `[batch_size, tokens in the cache + sequence_length]`.
+    /// Default: all are seen.
     pub padding_mask: Option<Tensor<2, Bool>>,
-    /// Tokens seen before the new ones. Updated in place.
+    /// Cache of the tokens before the new ones. Updated in place.
     pub cache: Option<&'a mut KeyValueCache>,
-    /// Number of tokens in the cache, `[1]`, on the device. For a step: one token a row, without a
-    /// mask, on a device that [has steps](gpt2_kernels::has_steps). The cache's own length only
-    /// counts along.
+    /// Number of tokens in the cache, `[1]`, on the device. For a step: one token a row after the
+    /// cache, without a mask, on a device that [has steps](gpt2_kernels::has_steps). The cache
+    /// also counts the token, for its own checks.
     pub position: Option<Tensor<1, Int>>,
     /// Called with the activations of every layer.
     pub intercept: Option<&'a mut LayerIntercept<'a>>,
-    /// Drops activations at the config's rate; unset in inference.
+    /// Seed of dropout at the config's rate. Default: no dropout, as in inference.
     pub dropout: Option<DropoutSeed>,
 }
 
 impl Gpt2Backbone {
-    /// Hidden states of token ids.
+    /// Computes hidden states of token ids.
     ///
     /// # Shapes
     ///
@@ -62,11 +64,11 @@ impl Gpt2Backbone {
         self.forward_with(token_ids, ForwardOptions { padding_mask, ..Default::default() })
     }
 
-    /// The forward pass: plain, cached, masked and intercepted. Training has the same layers.
+    /// Forward pass with an optional cache, mask and intercept. Training uses the same layers.
     ///
-    /// Token ids must be below `vocabulary_size`. They are not read back from the device to check
-    /// that, and backends differ in what they do with others (flex panics): check ids that come
-    /// from a user first.
+    /// Token ids must be below `vocabulary_size`. This is not checked, because the ids would have
+    /// to be read back from the device. Backends differ in what they do with other ids; flex
+    /// panics. Check ids from a user first.
     ///
     /// # Shapes
     ///
@@ -76,8 +78,8 @@ impl Gpt2Backbone {
     /// # Errors
     ///
     /// [`BackboneError::EmptyInput`], [`BackboneError::SequenceTooLong`],
-    /// [`BackboneError::CacheFull`], [`BackboneError::ShapeMismatch`] and [`BackboneError::NoStep`]; the
-    /// cache is unchanged then.
+    /// [`BackboneError::CacheFull`], [`BackboneError::ShapeMismatch`] and
+    /// [`BackboneError::NoStep`]. The cache is then unchanged.
     pub fn forward_with(
         &self,
         token_ids: Tensor<2, Int>,
@@ -104,7 +106,7 @@ impl Gpt2Backbone {
         Ok(x)
     }
 
-    /// State that all layers of a pass share. It computes in `compute_dtype`, or else in the model's.
+    /// State that all layers of a pass share. Default of `compute_dtype`: the model's.
     pub(crate) fn begin(
         &self,
         cached: Option<CachedKeys>,
@@ -121,7 +123,7 @@ impl Gpt2Backbone {
         }
     }
 
-    /// The first stage: token ids to the sum of their embeddings.
+    /// First stage: sums the token and position embeddings.
     pub(crate) fn embed(&self, token_ids: Tensor<2, Int>, pass: &PassState) -> Tensor<3> {
         let [_, sequence_length] = token_ids.dims();
         let x = match &pass.position {
@@ -141,8 +143,8 @@ impl Gpt2Backbone {
         pass.drop(x, Place::Embeddings)
     }
 
-    /// The one loop over layers, with the last normalisation after the last of them. `each` sees the
-    /// output of every layer, and returns the input of the next.
+    /// Runs a range of layers, and the final normalisation after the model's last. `each` receives
+    /// every layer's output and returns the next layer's input.
     pub(crate) fn run_layers(
         &self,
         layers: Range<usize>,
@@ -160,7 +162,7 @@ impl Gpt2Backbone {
         if layers.end == self.transformer_layers.len() { self.layer_norm.forward(x) } else { x }
     }
 
-    /// Refuses a position on the device where a pass is no step.
+    /// Returns an error if the position is on the device and the pass is not a step.
     fn check_step(
         &self,
         sequence_length: usize,

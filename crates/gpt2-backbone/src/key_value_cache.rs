@@ -1,4 +1,4 @@
-//! Keys and values of the tokens seen so far, written in place.
+//! Keys and values of earlier tokens, written in place.
 
 use burn::tensor::{DType, Device, Tensor, s};
 use gpt2_kernels::{AttentionOptions, CachedKeys, Caches, Qkv, cached_attention, step_attention};
@@ -8,15 +8,15 @@ use crate::config::Gpt2BackboneConfig;
 use crate::error::BackboneError;
 use crate::pass_state::PassState;
 
-/// The keys and values of every layer, with room for `max_length` tokens.
+/// Keys and values of every layer, with room for `max_length` tokens.
 ///
-/// The buffers are allocated once. A cache belongs to one batch of sequences of equal length;
-/// [`select_rows`](Self::select_rows) reorders or repeats the sequences without a copy: a table has
-/// the row of the buffers in which each token of each sequence is.
+/// The buffers are allocated once. A cache belongs to one batch of sequences of equal length.
+/// [`select_rows`](Self::select_rows) reorders or repeats sequences without a copy: a table maps
+/// each token of each sequence to its buffer row.
 #[derive(Debug, Clone)]
 pub struct KeyValueCache {
     layers: Vec<LayerCache>,
-    /// Rows of the buffers.
+    /// Number of buffer rows.
     capacity: usize,
     tokens: CachedTokens,
 }
@@ -24,13 +24,13 @@ pub struct KeyValueCache {
 /// One layer's part of a [`KeyValueCache`].
 #[derive(Debug, Clone)]
 pub(crate) struct LayerCache {
-    /// Keys and values, `[capacity, num_heads, max_length, head_dim]` each; absent only while the
+    /// Keys and values, `[capacity, num_heads, max_length, head_dim]` each. None only while the
     /// attention writes to them.
     buffers: Option<Caches>,
 }
 
 impl KeyValueCache {
-    /// An empty cache of numbers of this float type.
+    /// Empty cache of this float type.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl KeyValueCache {
         self.len() == 0
     }
 
-    /// Number of tokens a row that the cache has room for.
+    /// Largest number of tokens a row.
     pub fn max_length(&self) -> usize {
         self.tokens.max_length()
     }
@@ -76,13 +76,12 @@ impl KeyValueCache {
         self.tokens.batch_size()
     }
 
-    /// Forgets the tokens from `length` on; a longer `length` than the present one has no effect.
+    /// Removes the tokens from `length` on. No effect if the cache has no more tokens than that.
     pub fn truncate(&mut self, length: usize) {
         self.tokens.truncate(length);
     }
 
-    /// Makes row `i` a copy of the former row `rows[i]`, so that rows can be reordered, repeated
-    /// and dropped.
+    /// Makes row `i` a copy of the former row `rows[i]`, which reorders, repeats or drops rows.
     ///
     /// # Panics
     ///
@@ -96,12 +95,12 @@ impl KeyValueCache {
         }
     }
 
-    /// Refuses new tokens for which there is no row or no room.
+    /// Returns an error if the batch size differs from the cache's, or the new tokens do not fit.
     pub(crate) fn check_room(&self, batch_size: usize, new: usize) -> Result<(), BackboneError> {
         self.tokens.check_room(batch_size, new)
     }
 
-    /// Location of the keys and values of the tokens.
+    /// Location of the tokens' keys and values.
     pub(crate) fn cached(&self) -> CachedKeys {
         self.tokens.location()
     }
@@ -117,7 +116,7 @@ impl KeyValueCache {
 }
 
 impl LayerCache {
-    /// Writes keys and values after the tokens that are there, and attends to all.
+    /// Writes keys and values after the cached tokens, and attends to all tokens.
     ///
     /// # Shapes
     ///
@@ -133,7 +132,7 @@ impl LayerCache {
             let buffers = self.buffers.as_ref().expect(free);
             return step_attention(qkv, buffers, position.clone(), options);
         }
-        // Moved in and out: a sole owner is written in place.
+        // Moved out and back: buffers without another reference are written in place.
         let buffers = self.buffers.take().expect(free);
         let (mask, cached) = (pass.padding_mask.clone(), pass.cached.clone());
         let (output, buffers) = cached_attention(qkv, buffers, mask, cached, options);
@@ -141,7 +140,7 @@ impl LayerCache {
         output
     }
 
-    /// Makes room for more rows after those that are there.
+    /// Adds empty rows, up to `capacity`.
     fn grow(&mut self, capacity: usize) {
         let Caches { keys, values } = self.buffers.take().expect("no attention is under way");
         let grown = |buffer: Tensor<4>| {

@@ -6,8 +6,8 @@ use gpt2_kernels::layer_norm;
 
 use crate::parameter::{Initializer, ParameterReader, ParameterSource};
 
-/// `(x - mean) / sqrt(variance + epsilon) * gamma + beta`, with the biased variance
-/// ([Ba et al., 2016](https://arxiv.org/abs/1607.06450)).
+/// Computes `(x - mean) / sqrt(variance + epsilon) * gamma + beta`, with the biased variance ([Ba
+/// et al., 2016](https://arxiv.org/abs/1607.06450)).
 #[derive(Module, Debug)]
 pub struct LayerNormalization {
     /// Scale, `[hidden_dim]`.
@@ -30,7 +30,8 @@ impl LayerNormalization {
         })
     }
 
-    /// Normalises every position by itself, in 32-bit floats whatever the input has, as Keras does.
+    /// Normalises every position separately. Computes in 32-bit floats for any input type, as Keras
+    /// does.
     ///
     /// # Shapes
     ///

@@ -1,4 +1,4 @@
-//! LoRA: a small product that is added to a frozen kernel.
+//! LoRA: a low-rank product that is added to a frozen kernel.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -6,26 +6,27 @@ use burn::tensor::{Tensor, TensorData};
 use crate::parameter::uniform;
 use crate::weight;
 
-/// Two narrow kernels `A` and `B`, so that a layer computes `x W + (x A) B`
-/// ([Hu et al., 2021](https://arxiv.org/abs/2106.09685); `keras/src/layers/core/einsum_dense.py`).
+/// Narrow kernels `A` and `B`, with which a layer computes `x W + (x A) B` ([Hu et al.,
+/// 2021](https://arxiv.org/abs/2106.09685); `keras/src/layers/core/einsum_dense.py`).
 ///
-/// The product `A B` is a kernel's size and is never made in training. Keras' `alpha` is its
-/// default, the rank, so that there is no factor.
+/// Training never computes the product `A B`, which is as large as a kernel. The scale `alpha /
+/// rank` is 1, because Keras' default of `alpha` is the rank.
 #[derive(Module, Debug)]
 pub struct Lora {
-    /// `[input_dim, groups * rank]`. For queries, keys and values Keras keeps one `A` for each
-    /// head: its `[hidden_dim, num_heads, rank]` in one row.
+    /// `A`, `[input_dim, groups * rank]`. For queries, keys and values Keras keeps one `A` a head:
+    /// its `[hidden_dim, num_heads, rank]`, with the last axes joined.
     pub lora_kernel_a: Param<Tensor<2>>,
-    /// `[rank, output_dim / groups]`.
+    /// `B`, `[rank, output_dim / groups]`.
     pub lora_kernel_b: Param<Tensor<2>>,
 }
 
 impl Lora {
-    /// `A` is drawn as by Keras' `he_uniform`, `B` is zero, so that the layer computes what it did.
+    /// Draws `A` as Keras' `he_uniform` does. `B` is zero, so that the layer's function stays the
+    /// same.
     pub(crate) fn new(kernel: &Tensor<2>, groups: usize, rank: usize, seed: u64) -> Self {
         let [input_dim, output_dim] = kernel.dims();
         let device = kernel.device();
-        // Keras takes every axis but the last for input: that is also the heads' one.
+        // Keras counts every axis but the last as input, including that of the heads.
         let limit = (6.0 / (input_dim * groups) as f64).sqrt();
         let a = uniform(seed, limit, input_dim * groups * rank);
         let b = vec![0f32; rank * output_dim / groups];
@@ -39,12 +40,12 @@ impl Lora {
         }
     }
 
-    /// The rank.
+    /// Rank of the LoRA.
     pub fn rank(&self) -> usize {
         self.lora_kernel_b.dims()[0]
     }
 
-    /// `(x A) B`.
+    /// Computes `(x A) B`.
     ///
     /// # Shapes
     ///
@@ -55,14 +56,14 @@ impl Lora {
         self.widen(narrow).reshape([rows as i64, -1])
     }
 
-    /// `A B`: what is added to the kernel when the two are merged.
+    /// The product `A B`, which a merge adds to the kernel.
     pub(crate) fn delta(&self) -> Tensor<2> {
         let a = self.lora_kernel_a.val();
         let [input_dim, _] = a.dims();
         self.widen(a).reshape([input_dim as i64, -1])
     }
 
-    /// Every group of `rank` numbers times `B`.
+    /// Multiplies every group of `rank` columns by `B`.
     fn widen(&self, narrow: Tensor<2>) -> Tensor<2> {
         let rank = self.rank();
         weight::product(narrow.reshape([-1, rank as i64]), &self.lora_kernel_b)

@@ -1,11 +1,12 @@
 //! Arguments of `enable_lora`.
 
-/// Layers to which KerasHub adds LoRA unless told otherwise: queries and values.
+/// Layers to which KerasHub adds LoRA by default: queries and values.
 const KERAS_TARGETS: [&str; 2] = ["query", "value"];
 
-/// Rank and layers of a LoRA, KerasHub's arguments of `enable_lora`. A rank alone converts to it.
+/// Rank and layers of a LoRA: the arguments of KerasHub's `enable_lora`. A rank alone converts to
+/// it.
 ///
-/// As in KerasHub there is no `alpha`: Keras' default, the rank, makes it a factor of 1.
+/// As in KerasHub there is no `alpha`: Keras' default, the rank, gives a scale of 1.
 ///
 /// ```
 /// use gpt2_backbone::LoraConfig;
@@ -17,11 +18,11 @@ const KERAS_TARGETS: [&str; 2] = ["query", "value"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoraConfig {
-    /// Width of the two narrow kernels.
+    /// Rank: the width of the narrow kernels.
     pub rank: usize,
-    /// Dense layers that get a LoRA. Default: `query` and `value`.
+    /// Names of the dense layers that get a LoRA. Default: `query` and `value`.
     pub target_layer_names: Vec<String>,
-    /// Seed from which `A` is drawn. Default: a random one.
+    /// Seed of the random `A`. Default: a random seed.
     pub seed: Option<u64>,
 }
 
@@ -44,7 +45,7 @@ impl LoraConfig {
         self
     }
 
-    /// Sets the seed from which `A` is drawn.
+    /// Sets the seed of the random `A`.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);

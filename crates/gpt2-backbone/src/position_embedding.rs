@@ -1,11 +1,11 @@
-//! The learned positions.
+//! Embedding of positions.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, s};
 
 use crate::parameter::{Initializer, ParameterReader, ParameterSource};
 
-/// One vector for each position, whatever the padding mask says
+/// One learned vector a position, independent of the padding mask
 /// (`keras_hub/src/layers/modeling/position_embedding.py`).
 #[derive(Module, Debug)]
 pub struct PositionEmbedding {
@@ -24,7 +24,7 @@ impl PositionEmbedding {
         Ok(Self { position_embeddings: reader.parameter("position_embeddings", shape, normal)? })
     }
 
-    /// The vectors of `length` positions from `start` on, which the table must hold.
+    /// Vectors of `length` positions from `start` on. The table must have them.
     ///
     /// # Shapes
     ///

@@ -1,4 +1,4 @@
-//! The token embedding, used forward for inputs and in reverse for logits.
+//! Token embedding, which also computes the logits.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
@@ -6,13 +6,13 @@ use burn::tensor::{Int, Tensor};
 use crate::parameter::{Initializer, ParameterReader, ParameterSource};
 use crate::weight;
 
-/// One vector for each token, with which the logits are computed too
+/// One learned vector a token, with which the logits are computed too
 /// (`keras/src/layers/core/reversible_embedding.py`).
 #[derive(Module, Debug)]
 pub struct ReversibleEmbedding {
     /// `[vocabulary_size, hidden_dim]`.
     pub embeddings: Param<Tensor<2>>,
-    /// `[hidden_dim, vocabulary_size]`, only where the logits have weights of their own.
+    /// `[hidden_dim, vocabulary_size]`, if the logits have weights of their own.
     pub reverse_embeddings: Option<Param<Tensor<2>>>,
 }
 
@@ -34,7 +34,7 @@ impl ReversibleEmbedding {
         Ok(Self { embeddings, reverse_embeddings })
     }
 
-    /// The vectors of tokens.
+    /// Vectors of tokens.
     ///
     /// # Shapes
     ///
@@ -43,7 +43,7 @@ impl ReversibleEmbedding {
         weight::rows(&self.embeddings, token_ids)
     }
 
-    /// The logits of hidden states: `hidden @ embeddings^T`.
+    /// Logits of hidden states: `hidden @ embeddings^T`, or `hidden @ reverse_embeddings`.
     ///
     /// # Shapes
     ///
@@ -59,7 +59,7 @@ impl ReversibleEmbedding {
         logits.reshape([batch_size, sequence_length, vocabulary_size])
     }
 
-    /// The weights of the logits.
+    /// Weights that compute the logits.
     pub fn output_weights(&self) -> OutputWeights {
         match &self.reverse_embeddings {
             Some(reverse_embeddings) => OutputWeights {
@@ -76,13 +76,13 @@ impl ReversibleEmbedding {
     }
 }
 
-/// Weights with which logits are computed.
+/// Weights that compute the logits.
 #[derive(Debug, Clone)]
 pub struct OutputWeights {
     /// Path of the parameter in the model.
     pub path: &'static str,
-    /// Its values: `[vocabulary_size, hidden_dim]` if tied, else `[hidden_dim, vocabulary_size]`.
+    /// Values: `[vocabulary_size, hidden_dim]` if tied, else `[hidden_dim, vocabulary_size]`.
     pub values: Tensor<2>,
-    /// Whether they are the token embeddings.
+    /// Whether the weights are the token embedding.
     pub tied: bool,
 }

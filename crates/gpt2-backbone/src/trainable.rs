@@ -1,4 +1,4 @@
-//! Trainable parameters: layers by name, and LoRA.
+//! Choice of the trained parameters: layers by name, and LoRA.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::error::BackboneError;
 use crate::lora_config::LoraConfig;
 use crate::parameter::{ParameterMapper, is_trainable, map, visit_tensors};
 
-/// Keras' layer names of the dense layers, and the names of our fields.
+/// Keras' names of the dense layers, and the names of their fields here.
 const DENSE_LAYERS: [(&str, &str); 6] = [
     ("query", "query_dense"),
     ("key", "key_dense"),
@@ -23,7 +23,7 @@ const DENSE_LAYERS: [(&str, &str); 6] = [
 ];
 
 impl Gpt2Backbone {
-    /// Adds LoRA to dense layers in every transformer layer, and freezes all other parameters.
+    /// Adds LoRA to dense layers of every transformer layer, and freezes all other parameters.
     /// `config` is a [`LoraConfig`], or its rank alone.
     ///
     /// ```
@@ -37,14 +37,14 @@ impl Gpt2Backbone {
     /// # Ok::<(), gpt2_backbone::BackboneError>(())
     /// ```
     ///
-    /// As in KerasHub the biases of the targeted layers stay trainable
-    /// (`keras_hub/src/models/backbone.py`, `enable_lora`), and `A` is drawn anew.
+    /// As in KerasHub, the targeted layers' biases stay trainable (`enable_lora` in
+    /// `keras_hub/src/models/backbone.py`), and `A` is random.
     ///
     /// # Errors
     ///
-    /// [`BackboneError::UnknownLayer`] for a name that is none of them (KerasHub freezes the whole
-    /// model then, in silence), [`BackboneError::InvalidLoraRank`],
-    /// [`BackboneError::LoraAlreadyEnabled`]. The model is unchanged then.
+    /// [`BackboneError::UnknownLayer`] for an unknown name (KerasHub then silently freezes the
+    /// whole model), [`BackboneError::InvalidLoraRank`] or [`BackboneError::LoraAlreadyEnabled`].
+    /// The model is then unchanged.
     pub fn enable_lora(&mut self, config: impl Into<LoraConfig>) -> Result<(), BackboneError> {
         let LoraConfig { rank, target_layer_names, seed } = config.into();
         let targets = lora_targets(&target_layer_names)?;
@@ -69,14 +69,14 @@ impl Gpt2Backbone {
         Ok(())
     }
 
-    /// The rank of the LoRA, if one is enabled.
+    /// Rank of the LoRA, if one is enabled.
     pub fn lora_rank(&self) -> Option<usize> {
         let lora = self.dense_layers().find_map(|(_, dense)| dense.lora.as_ref());
         lora.map(|lora| lora.rank())
     }
 
-    /// Adds what the LoRA has learned to the kernels, removes it, and makes all parameters
-    /// trainable again. The model computes what it did.
+    /// Adds the LoRA's products to the kernels, removes it, and makes all parameters trainable. The
+    /// model's function stays the same.
     pub fn merge_lora(&mut self) {
         if self.lora_rank().is_none() {
             return;
@@ -87,15 +87,15 @@ impl Gpt2Backbone {
         self.set_all_trainable(true);
     }
 
-    /// Freezes the parameters under these names, or has them trained again.
+    /// Freezes the parameters under these names, or makes them trainable.
     ///
-    /// A name is a part of a parameter's path, such as `token_embedding`, `transformer_layers.0`,
-    /// `self_attention_layer.query_dense` or `bias`, and stands for all parameters whose path
-    /// holds it, whole names only.
+    /// A name consists of whole components of a path, such as `token_embedding`,
+    /// `transformer_layers.0`, `self_attention_layer.query_dense` or `bias`. It selects all
+    /// parameters whose path contains it.
     ///
     /// # Errors
     ///
-    /// [`BackboneError::UnknownLayer`]; the model is unchanged then.
+    /// [`BackboneError::UnknownLayer`]; the model is then unchanged.
     pub fn set_trainable(&mut self, names: &[&str], trainable: bool) -> Result<(), BackboneError> {
         let mut paths = Vec::new();
         visit_tensors(self, |path, _| paths.push(path.to_owned()));
@@ -113,7 +113,7 @@ impl Gpt2Backbone {
         Ok(())
     }
 
-    /// The paths of the parameters that are trained.
+    /// Paths of the parameters that are trained.
     pub fn trainable_parameters(&self) -> Vec<String> {
         let mut paths = Vec::new();
         visit_tensors(self, |path, parameter| {
@@ -124,7 +124,7 @@ impl Gpt2Backbone {
         paths
     }
 
-    /// Every dense layer with its path.
+    /// All dense layers with their paths.
     pub fn dense_layers(&self) -> impl Iterator<Item = (String, &Dense)> {
         self.transformer_layers.iter().enumerate().flat_map(|(index, layer)| {
             let prefix = format!("transformer_layers.{index}");
@@ -163,8 +163,8 @@ impl Gpt2Backbone {
     }
 }
 
-/// A parameter's shape in Keras, where the heads of queries, keys and values, and of the
-/// attention's output, are an axis of their own. The elements lie as in ours.
+/// Shape of a parameter in Keras, where the heads of queries, keys and values, and of the
+/// attention's output, have their own axis. The order of the elements is the same.
 pub fn keras_shape(config: &Gpt2BackboneConfig, path: &str, shape: &[usize]) -> Vec<usize> {
     let (heads, head_dim) = (config.num_heads, config.head_dim());
     let names: Vec<&str> = path.split('.').collect();
@@ -187,7 +187,7 @@ fn dense_layer_names() -> impl Iterator<Item = &'static str> {
     DENSE_LAYERS.iter().map(|(_, field)| *field)
 }
 
-/// The fields that are meant by names of Keras' or of ours.
+/// Fields that Keras' names, or their own, refer to.
 fn lora_targets(names: &[String]) -> Result<BTreeSet<&'static str>, BackboneError> {
     let known = || DENSE_LAYERS.iter().map(|(keras, _)| (*keras).to_owned()).collect();
     let find = |name: &String| {
@@ -203,7 +203,7 @@ fn lora_targets(names: &[String]) -> Result<BTreeSet<&'static str>, BackboneErro
     Ok(targets)
 }
 
-/// Whether a path holds a name, from one point (or end) to another.
+/// Whether a path contains a name, as whole components.
 fn holds(path: &str, name: &str) -> bool {
     format!(".{path}.").contains(&format!(".{name}."))
 }
@@ -278,7 +278,7 @@ mod tests {
             for layer in &mut backbone.transformer_layers {
                 for dense in layer.dense_layers_mut() {
                     if let Some(lora) = &mut dense.lora {
-                        // Not constant: a normalisation would remove that.
+                        // Not constant: a normalisation would remove a constant.
                         lora.lora_kernel_b = lora.lora_kernel_b.clone().map(|kernel| {
                             let count = kernel.shape().num_elements() as i64;
                             let ramp = Tensor::arange(0..count, &kernel.device()).float();
@@ -295,7 +295,7 @@ mod tests {
             assert!(difference(&before) > 1e-4, "{targets:?} changes the output");
             backbone.merge_lora();
             assert_eq!(backbone.lora_rank(), None);
-            // Another order of summation.
+            // The order of the sums differs.
             assert!(difference(&output(&backbone)) < 1e-5);
             let mut parameters = 0;
             visit_tensors(&backbone, |_, parameter| {

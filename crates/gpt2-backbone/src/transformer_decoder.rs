@@ -1,4 +1,4 @@
-//! One transformer layer: attention and a feed-forward network, each behind a normalisation.
+//! One transformer layer: attention and a feed-forward network, each after a normalisation.
 
 use burn::module::Module;
 use burn::tensor::{Tensor, activation};
@@ -24,7 +24,7 @@ pub struct TransformerDecoder {
     pub feedforward_layer_norm: LayerNormalization,
     /// `hidden_dim -> intermediate_dim`, before the activation.
     pub feedforward_intermediate_dense: Dense,
-    /// `intermediate_dim -> hidden_dim`, behind it.
+    /// `intermediate_dim -> hidden_dim`, after the activation.
     pub feedforward_output_dense: Dense,
     #[module(skip)]
     activation: Activation,
@@ -68,7 +68,7 @@ impl TransformerDecoder {
         })
     }
 
-    /// Adds what the attention and the feed-forward network make of the input to it.
+    /// Adds the outputs of the attention and of the feed-forward network to their inputs.
     ///
     /// # Shapes
     ///
@@ -87,7 +87,7 @@ impl TransformerDecoder {
         self.feedforward_output_dense.add_to(x, activated, pass, Place::FeedForward(layer))
     }
 
-    /// The dense layers, in the order of a pass.
+    /// Dense layers, in the order of the forward pass.
     pub(crate) fn dense_layers_mut(&mut self) -> [&mut Dense; 6] {
         let attention = &mut self.self_attention_layer;
         [

@@ -1,7 +1,7 @@
-//! Uses of weights: the one place that knows how a weight is stored.
+//! Uses of weights: the only module that depends on how a weight is stored.
 //!
-//! A weight is used in the float type of what it is applied to. Activations may have another type
-//! than parameters, in mixed precision; gradients flow through the cast.
+//! A weight is used in the float type of its input. In mixed precision, activations may have
+//! another type than parameters; gradients flow through the cast.
 
 use burn::module::Param;
 use burn::tensor::module::embedding;
@@ -10,36 +10,36 @@ use gpt2_kernels::{
     linear, linear_add, linear_gelu, projections, reverse_embedding, step_embedding,
 };
 
-/// A matrix of weights. It is stored as floats.
+/// Matrix of weights, stored as floats.
 pub(crate) type Matrix = Param<Tensor<2>>;
 
-/// A vector that is added to a product.
+/// Vector that is added to a product.
 pub(crate) type Bias = Param<Tensor<1>>;
 
-/// Float type in which a matrix gives what is looked up in it.
+/// Float type of a matrix's rows when they are looked up.
 pub(crate) fn dtype(matrix: &Matrix) -> DType {
     matrix.dtype()
 }
 
-/// `x W`.
+/// Computes `x W`.
 pub(crate) fn product(x: Tensor<2>, matrix: &Matrix) -> Tensor<2> {
     let matrix = values(matrix, x.dtype());
     x.matmul(matrix)
 }
 
-/// `x W + b`.
+/// Computes `x W + b`.
 pub(crate) fn dense(x: Tensor<2>, kernel: &Matrix, bias: &Bias) -> Tensor<2> {
     let dtype = x.dtype();
     linear(x, values(kernel, dtype), values(bias, dtype))
 }
 
-/// `gelu(x W + b)`.
+/// Computes `gelu(x W + b)`.
 pub(crate) fn dense_gelu(x: Tensor<2>, kernel: &Matrix, bias: &Bias) -> Tensor<2> {
     let dtype = x.dtype();
     linear_gelu(x, values(kernel, dtype), values(bias, dtype))
 }
 
-/// `residual + x W + b`.
+/// Computes `residual + x W + b`.
 pub(crate) fn dense_add(
     residual: Tensor<2>,
     x: Tensor<2>,
@@ -50,7 +50,7 @@ pub(crate) fn dense_add(
     linear_add(x, values(kernel, dtype), values(bias, dtype), residual)
 }
 
-/// `x W + b` with three kernels of the same size.
+/// Computes `x W + b` with three kernels of the same size.
 pub(crate) fn dense_three(
     x: Tensor<2>,
     kernels: [&Matrix; 3],
@@ -61,12 +61,12 @@ pub(crate) fn dense_three(
     projections(x, kernels, biases.map(|bias| values(bias, dtype)))
 }
 
-/// Rows of a table, one for each id.
+/// Looks up the row of each id.
 pub(crate) fn rows(table: &Matrix, ids: Tensor<2, Int>) -> Tensor<3> {
     embedding(table.val(), ids)
 }
 
-/// Rows of two tables, added: one for each token, and the one for a position on the device.
+/// Sums each token's row and the row of a position that is on the device.
 pub(crate) fn step_rows(
     tokens: Tensor<1, Int>,
     position: Tensor<1, Int>,
@@ -75,7 +75,7 @@ pub(crate) fn step_rows(
     step_embedding(tokens, position, token_table.val(), position_table.val())
 }
 
-/// Logits by a table of token vectors: `hidden @ table^T`.
+/// Computes logits by a token embedding: `hidden @ table^T`.
 pub(crate) fn head(hidden: Tensor<2>, table: &Matrix) -> Tensor<2> {
     let table = values(table, hidden.dtype());
     reverse_embedding(hidden, table)

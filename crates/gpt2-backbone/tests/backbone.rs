@@ -1,4 +1,4 @@
-//! The backbone as its users see it: shapes, equivalences, initialisation, errors.
+//! The public interface of the backbone: shapes, equivalences, initialisation, errors.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use gpt2_backbone::{
     ParameterSource, ParameterSpec, RandomParameters, TrainingOptions, visit_parameters,
 };
 
-/// Weights that are large enough for differences to show: KerasHub's own are near zero.
+/// Weights large enough for differences to show: KerasHub's initial ones are near zero.
 struct Loud(RandomParameters);
 
 impl ParameterSource for Loud {
@@ -45,7 +45,7 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 fn assert_close(found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
-        // Other orders of summation, over fewer than ten terms of size one.
+        // The order of the sums differs; they have fewer than ten terms of size one.
         assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
     }
 }
@@ -154,7 +154,7 @@ fn an_intercept_sees_every_layer_and_may_change_it() {
     let erased = backbone.forward_with(token_ids.clone(), options).unwrap();
     let layers = (0..2).map(InterceptPoint::TransformerLayer);
     assert_eq!(points, [InterceptPoint::Embeddings].into_iter().chain(layers).collect::<Vec<_>>());
-    // Without embeddings all positions are alike; with them they differ.
+    // Without position embeddings all positions are alike.
     let alike = values(erased);
     assert_close(&alike[..4], &alike[8..]);
     let whole = values(backbone.forward(token_ids, None).unwrap());
@@ -273,7 +273,7 @@ fn an_empty_input_is_an_error() {
     assert!(matches!(error, BackboneError::EmptyInput { .. }), "{error}");
 }
 
-/// Runs with `--features ndarray`: the backend is no default.
+/// Runs with `--features ndarray`, which is not the default backend.
 #[cfg(feature = "ndarray")]
 #[test]
 fn ndarray_computes_what_flex_computes() {
@@ -293,12 +293,12 @@ fn ndarray_computes_what_flex_computes() {
     assert_close(&outputs[0], &outputs[1]);
 }
 
-/// The hidden states of a pass in training, and the gradients of their weighted sum.
+/// Hidden states of a pass in training, and the gradients of their weighted sum.
 fn train(device: &Device, options: TrainingOptions) -> (Vec<f32>, BTreeMap<String, Vec<f32>>) {
     train_without(&[], device, options)
 }
 
-/// The same with some layers frozen.
+/// As [`train`], with some layers frozen.
 fn train_without(
     frozen: &[&str],
     device: &Device,
@@ -355,7 +355,7 @@ fn gradients_by_other_ways_are_added_to() {
     let ones = Tensor::ones([alone.len()], &device);
     let sum = gradient(BTreeMap::from([(path.to_owned(), ones)]));
     let expected: Vec<f32> = alone.iter().map(|value| value + 1.0).collect();
-    // The rows of a token that comes three times are added in another order.
+    // A token that comes three times has its rows added in another order.
     for (found, expected) in sum.iter().zip(&expected) {
         assert!((found - expected).abs() < 1e-4, "{found} is not {expected}");
     }
@@ -377,7 +377,7 @@ fn layers_that_are_computed_again_have_the_same_gradients() {
         assert_eq!(gradients.len(), 36);
         assert_eq!(gradients.len(), gradients_again.len());
         for (path, gradient) in gradients {
-            // Gradients of size ten.
+            // The gradients are of size ten.
             for (one, other) in gradient.iter().zip(&gradients_again[&path]) {
                 assert!((one - other).abs() < 1e-4, "{path}: {one} is not {other}");
             }
@@ -388,7 +388,7 @@ fn layers_that_are_computed_again_have_the_same_gradients() {
     assert_ne!(dropped, kept);
 }
 
-/// Runs with `--features ndarray`: the backend is no default.
+/// Runs with `--features ndarray`, which is not the default backend.
 #[cfg(feature = "ndarray")]
 #[test]
 fn ndarray_trains_as_flex_does() {
@@ -405,7 +405,7 @@ fn ndarray_trains_as_flex_does() {
     }
 }
 
-/// Random parameters, some of which are made constant by the end of their path.
+/// Random parameters, except those whose path ends in one of these names: they are constant.
 struct Constant(RandomParameters, &'static [(&'static str, f32)]);
 
 impl ParameterSource for Constant {
@@ -427,7 +427,7 @@ impl ParameterSource for Constant {
     }
 }
 
-/// Output of the embeddings, and the only layer's addition to it, under a dropout of a half.
+/// Output of the embeddings, and the addition of the only layer, at a dropout rate of 0.5.
 fn dropped(constants: &'static [(&'static str, f32)], seed: Option<u64>) -> [Vec<f32>; 2] {
     let device = Device::flex();
     let config = Gpt2BackboneConfig::new(10, 1, 1, 8, 8).with_max_sequence_length(6);
@@ -450,7 +450,7 @@ fn dropped(constants: &'static [(&'static str, f32)], seed: Option<u64>) -> [Vec
     [before, added]
 }
 
-/// Counts the values near zero and those near `kept`, of which all must be one or the other.
+/// Counts the values near zero and those near `kept`. Every value must be one or the other.
 fn dropped_and_kept(values: &[f32], kept: f32) -> (usize, usize) {
     let near = |value: &&f32, expected: f32| (**value - expected).abs() < 1e-5;
     let zeros = values.iter().filter(|value| near(value, 0.0)).count();
@@ -459,17 +459,17 @@ fn dropped_and_kept(values: &[f32], kept: f32) -> (usize, usize) {
     (zeros, others)
 }
 
-/// The places of `keras_hub/src/models/gpt2/gpt2_backbone.py` and `transformer_decoder.py`, each
-/// seen alone because the others have nothing to drop.
+/// The dropouts of `keras_hub/src/models/gpt2/gpt2_backbone.py` and `transformer_decoder.py`. Each
+/// is tested alone: the constants leave the others nothing to drop.
 #[test]
 fn dropout_is_where_keras_hub_has_it() {
-    // About a half of 48 numbers, and under this seed exactly these.
+    // About half of 48 numbers; the counts hold for this seed.
     // The sum of both embeddings, 1 + 2, is dropped as one number.
     let embeddings = &[("token_embedding.embeddings", 1.0), ("position_embeddings", 2.0)];
     assert_eq!(dropped_and_kept(&dropped(embeddings, Some(3))[0], 6.0), (19, 29));
     assert_eq!(dropped(embeddings, None)[0], [3.0; 48]);
 
-    // The attention adds its output's bias alone, the feed-forward network nothing.
+    // The attention adds only its output's bias, the feed-forward network nothing.
     let attention = &[
         ("output_dense.kernel", 0.0),
         ("self_attention_layer.output_dense.bias", 4.0),
@@ -483,8 +483,8 @@ fn dropout_is_where_keras_hub_has_it() {
     ];
     assert_eq!(dropped_and_kept(&dropped(feed_forward, Some(3))[1], 8.0), (27, 21));
 
-    // All values are 1, so that a position is told what is left of its probabilities: not all of
-    // it, and the same in every column, each of which is the sum of eight.
+    // All values are 1, so that the attention adds the sum of a position's probabilities after
+    // dropout. Every column is the sum of eight equal values.
     let probabilities = &[
         ("value_dense.kernel", 0.0),
         ("value_dense.bias", 1.0),
@@ -500,13 +500,13 @@ fn dropout_is_where_keras_hub_has_it() {
         .chunks(8)
         .map(|row| {
             let largest = row.iter().fold(0f32, |largest, value| largest.max(value.abs()));
-            // Half of the outputs are dropped too, and the others doubled.
+            // Half of the outputs are dropped too, and the others are doubled.
             let (_, kept) = dropped_and_kept(row, largest);
             assert!(largest < 1e-5 || kept > 0);
             largest / 2.0
         })
         .collect();
-    // Six positions see one to six tokens: the first has all of its probability or none.
+    // The six positions see one to six tokens: the first keeps all of its probability or none.
     assert!(rows[0].abs() < 1e-5 || (rows[0] - 2.0).abs() < 1e-5, "{rows:?}");
     assert!(rows.iter().any(|&left| (left - 1.0).abs() > 0.1), "{rows:?}");
 }

@@ -1,15 +1,15 @@
-//! Answer of a command that has done its work.
+//! Result of a command that did its work.
 
 use std::process::ExitCode;
 
 use crate::interrupt;
 
-/// Answer of a command that has done its work: its exit code.
+/// Result of a command that did its work, which becomes its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// Done, or yes: 0.
     Yes,
-    /// No, as `verify` beyond the tolerance: 1.
+    /// No, such as `verify` beyond the tolerance: 1.
     No,
     /// Stopped by Ctrl-C or SIGTERM, after everything was saved: 130.
     Interrupted,

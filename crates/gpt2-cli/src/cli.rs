@@ -1,4 +1,4 @@
-//! Arguments of the whole command, and the way from them to a command.
+//! Arguments of the program, and dispatch to a command.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -32,20 +32,20 @@ pub(crate) struct Cli {
     command: Command,
 }
 
-/// Options that mean the same everywhere.
+/// Options that have the same meaning in all commands.
 #[derive(Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Print results and errors only
+    /// Print only results and errors
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Print more about the work
+    /// Print more details of the work
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
     /// Print results and errors as JSON
     #[arg(long, global = true)]
     json: bool,
-    /// Ask no hub: use downloaded files only
+    /// Contact no hub: use downloaded files only
     #[arg(long, global = true)]
     offline: bool,
 }
@@ -106,7 +106,7 @@ impl Command {
     }
 }
 
-/// The command as clap knows it. A number below zero is a value, and not a flag.
+/// The clap command. Negative numbers are values, not flags.
 pub(crate) fn command() -> clap::Command {
     with_negative_numbers(Cli::command())
 }
@@ -120,7 +120,7 @@ fn with_negative_numbers(command: clap::Command) -> clap::Command {
         .mut_subcommands(with_negative_numbers)
 }
 
-/// Parses the arguments and runs the command that they name.
+/// Parses the arguments and runs their command.
 pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
     CompleteEnv::with_factory(command).var(completions::VARIABLE).bin("gpt2").complete();
     if let Some(list) = topics::asked_for(&arguments) {

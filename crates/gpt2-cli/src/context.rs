@@ -1,4 +1,4 @@
-//! Ways of a command to standard output and standard error.
+//! Output of a command: standard output and standard error.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -8,20 +8,20 @@ use serde_json::{Map, Value};
 /// Version of the JSON objects that commands print.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Global options of the running command, and its ways to standard output and standard error.
+/// Global options of the running command, and its output.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// Results and errors are JSON.
+    /// Whether results and errors are JSON.
     pub json: bool,
-    /// Results and errors only.
+    /// Whether only results and errors are printed.
     pub quiet: bool,
-    /// More about the work: number of `-v`.
+    /// Number of `-v` flags, which print more details.
     pub verbose: u8,
-    /// No hub is asked.
+    /// Whether no hub is contacted.
     pub offline: bool,
     /// Name of the command in JSON: `generate`, `models list`.
     pub command: &'static str,
-    /// All commands and their flags: for manual pages, and for remedies in terms of flags.
+    /// All commands and their flags: for manual pages, and to name flags in remedies.
     pub commands: fn() -> clap::Command,
 }
 
@@ -30,7 +30,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// The error of the write; a closed pipe ends the command without a message.
+    /// The error of the write. A closed pipe ends the command without a message.
     pub fn print(&self, line: impl fmt::Display) -> io::Result<()> {
         writeln!(io::stdout().lock(), "{line}")
     }
@@ -44,7 +44,8 @@ impl Context {
         self.print(format_args!("{:#}", self.object(result)))
     }
 
-    /// Prints one result of several as a line of JSON, with the keys of [`print_json`](Self::print_json).
+    /// Prints one of several results as a line of JSON, with the keys of
+    /// [`print_json`](Self::print_json).
     ///
     /// # Errors
     ///
@@ -67,7 +68,7 @@ impl Context {
         }
     }
 
-    /// Prints a line to standard error that no option silences.
+    /// Prints a line to standard error, even with `--quiet`.
     pub fn warn(&self, line: impl fmt::Display) {
         say(format_args!("warning: {line}"));
     }
@@ -83,7 +84,7 @@ impl Context {
     }
 }
 
-/// Prints a line to standard error. A standard error that is closed is no reason to stop.
+/// Prints a line to standard error. Ignores a closed standard error.
 pub(crate) fn say(line: impl fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }

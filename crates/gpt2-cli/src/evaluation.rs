@@ -9,11 +9,11 @@ use gpt2_task::{Dataset, Gpt2CausalLm, TrainingData};
 pub struct Evaluation {
     /// Mean cross-entropy in nats a token.
     pub loss: f64,
-    /// The loss in bits a byte of text, which does not depend on the vocabulary.
+    /// Loss in bits a byte of text, which does not depend on the vocabulary.
     pub bits_per_byte: f64,
     /// Number of tokens that were predicted.
     pub tokens: usize,
-    /// Bytes of their text. Tokens that separate documents have none.
+    /// Size of the predicted tokens' text in bytes. Tokens that separate documents have none.
     pub bytes: usize,
 }
 
@@ -24,11 +24,11 @@ impl Evaluation {
     }
 }
 
-/// Evaluates a model on every example.
+/// Evaluates a model on all examples.
 ///
 /// # Errors
 ///
-/// Errors of the data and of the model.
+/// As the data's and the model's methods.
 pub fn evaluate(
     model: &Gpt2CausalLm,
     data: &PackedDataset,
@@ -42,7 +42,7 @@ pub fn evaluate(
     for index in 0..data.len() {
         let targets = data.batch(&[index])?.y.concat();
         tokens += targets.len();
-        // Separators of documents are no text.
+        // Tokens that separate documents have no text.
         let text = targets.into_iter().filter(|&id| id != tokenizer.end_token_id());
         bytes += tokenizer.decode_bytes(&text.collect::<Vec<_>>())?.len();
     }

@@ -13,20 +13,20 @@ use crate::context::{Context, SCHEMA_VERSION, say};
 /// Exit code of every error.
 const EXIT_CODE: u8 = 2;
 
-/// Flags whose names in an error of the library are a sampler's.
+/// Flags whose names mean a sampler's arguments in the library's errors.
 const OF_SAMPLERS: [&str; 3] = ["temperature", "top-k", "top-p"];
 
-/// Methods of the libraries in their errors, and the words of this command for them.
+/// Method names in the libraries' errors, and this command's words for them.
 const METHODS: [(&str, &str); 2] = [
     ("`HubOptions::with_offline`", "`--offline`"),
     ("pass one in `HubOptions` or in the environment", "set one in the environment"),
 ];
 
-/// Prints a mistake in the arguments, or the help that was asked for.
+/// Prints an error of the arguments, or the requested help.
 pub(crate) fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let is_json = arguments.iter().any(|argument| argument == "--json");
     if !error.use_stderr() || !is_json {
-        // A closed pipe has no reader for a message either.
+        // Nothing can be printed to a closed pipe.
         let _ = error.print();
         return ExitCode::from(if error.use_stderr() { EXIT_CODE } else { 0 });
     }
@@ -37,10 +37,10 @@ pub(crate) fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     ExitCode::from(EXIT_CODE)
 }
 
-/// Prints the error of a command: the cause once, and remedies in terms of the command's flags.
+/// Prints a command's error: each cause once, and remedies in terms of the command's flags.
 pub(crate) fn report(error: &anyhow::Error, context: &Context) -> ExitCode {
     if is_broken_pipe(error) {
-        // A reader that has seen enough, such as `head`.
+        // The reader, such as `head`, has closed the pipe: not an error.
         return ExitCode::SUCCESS;
     }
     let text = with_flags(&with_causes(error), context);
@@ -60,7 +60,7 @@ fn print_json(kind: &str, message: &str, hint: &str) {
     let _ = writeln!(io::stdout().lock(), "{object:#}");
 }
 
-/// Text of an error and its causes, without those that the text has already.
+/// Text of an error and its causes, except causes that the text already contains.
 fn with_causes(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
@@ -71,7 +71,7 @@ fn with_causes(error: &anyhow::Error) -> String {
     text
 }
 
-/// Words of the libraries in backticks, replaced by the flags of the command with these names.
+/// Replaces names in backticks in the libraries' errors by the command's flags with these names.
 fn with_flags(text: &str, context: &Context) -> String {
     let mut command = &(context.commands)();
     for name in context.command.split(' ') {
@@ -88,7 +88,7 @@ fn with_flags(text: &str, context: &Context) -> String {
     METHODS.iter().fold(text, |text, (method, word)| text.replace(method, word))
 }
 
-/// Kind of an error: the library that found it.
+/// Kind of an error: the library that reported it.
 fn kind(error: &anyhow::Error) -> &'static str {
     for cause in error.chain() {
         if cause.is::<HubError>() {

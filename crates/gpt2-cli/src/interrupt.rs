@@ -11,9 +11,9 @@ pub const EXIT_CODE: u8 = 130;
 
 /// State that the signal handlers share with the program.
 struct Signals {
-    /// A signal ends the process at once.
+    /// Whether a signal ends the process at once.
     ends: Arc<AtomicBool>,
-    /// A signal came.
+    /// Whether a signal was received.
     came: Arc<AtomicBool>,
 }
 
@@ -24,8 +24,9 @@ pub(crate) fn listen() {
     SIGNALS.get_or_init(|| {
         let (ends, came) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
         for signal in [SIGINT, SIGTERM] {
-            // In this order: the signal that is held back arms the one after it. Where no handler
-            // can be installed, the signals keep their default, which ends the process too.
+            // In this order: a signal that is held back arms the second handler. If a handler
+            // cannot be installed, the signals keep their default action, which ends the process
+            // too.
             let _ =
                 flag::register_conditional_shutdown(signal, EXIT_CODE.into(), Arc::clone(&ends));
             let _ = flag::register(signal, Arc::clone(&came));
@@ -35,15 +36,15 @@ pub(crate) fn listen() {
     });
 }
 
-/// Holds back the next signal: [`requested`] tells of it, and the command ends by itself. The signal after it
-/// ends the process at once.
+/// Holds back the next signal: [`requested`] then returns true, and the command ends by itself. A
+/// second signal ends the process at once.
 pub fn hold_back() {
     if let Some(signals) = SIGNALS.get() {
         signals.ends.store(false, Ordering::SeqCst);
     }
 }
 
-/// Whether a signal came.
+/// Whether a signal was received.
 pub fn requested() -> bool {
     SIGNALS.get().is_some_and(|signals| signals.came.load(Ordering::SeqCst))
 }

@@ -18,17 +18,17 @@ pub use answer::Answer;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Runs the command with the arguments of this process.
+/// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
     run(std::env::args_os())
 }
 
-/// The reference of all commands in Markdown: `docs/commands.md`.
+/// Reference of all commands in Markdown: `docs/commands.md`.
 pub fn reference() -> String {
     commands::man::reference(cli::command())
 }
 
-/// Runs the command with arguments, the first of which is the program's name.
+/// Runs the program with these arguments, the first of which is the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     cli::run(arguments.into_iter().collect())
 }

@@ -3,19 +3,19 @@
 use std::fs;
 use std::thread::available_parallelism;
 
-/// Processor and memory of this machine, as far as the system tells.
+/// Processor and memory of this machine, if the system reports them.
 pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) threads: usize,
-    /// Bytes.
+    /// Memory in bytes.
     pub(crate) memory: Option<u64>,
     pub(crate) available_memory: Option<u64>,
-    /// Vectors that the kernels of this library use.
+    /// Vector instructions that this library's kernels use.
     pub(crate) vectors: &'static str,
 }
 
 impl Machine {
-    /// Asks the system.
+    /// Reads the facts from the system.
     pub(crate) fn new() -> Self {
         let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -33,20 +33,20 @@ impl Machine {
 #[cfg(feature = "flex")]
 use gpt2_backbone::cpu_vectors;
 
-/// The other backends bring kernels of their own.
+/// None: the other backends have their own kernels.
 #[cfg(not(feature = "flex"))]
 fn cpu_vectors() -> &'static str {
     "none"
 }
 
-/// Value of a line `name : value`.
+/// Value of the line `name : value`.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let pairs = text.lines().filter_map(|line| line.split_once(':'));
     let mut values = pairs.filter(|(key, _)| key.trim() == name).map(|(_, value)| value.trim());
     values.next().filter(|value| !value.is_empty())
 }
 
-/// Bytes of a text such as `16384 kB`.
+/// Number of bytes in a text such as `16384 kB`.
 fn kibibytes(text: &str) -> Option<u64> {
     Some(text.strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }

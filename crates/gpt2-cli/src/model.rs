@@ -1,4 +1,4 @@
-//! Presets of a command: device and options with which they are opened, loaded and saved.
+//! Device and options with which a command opens, loads and saves presets.
 
 use std::path::Path;
 
@@ -17,10 +17,10 @@ use crate::context::Context;
 #[cfg(feature = "hub")]
 use crate::context::say;
 
-/// Model of a command that names none: it is part of the program.
+/// Default preset of commands, which is bundled with the program.
 pub(crate) const DEFAULT_PRESET: &str = "gpt2_tiny_shakespeare";
 
-/// Model of a command, and the place that it computes on.
+/// Model and device of a command.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArguments {
@@ -28,7 +28,7 @@ pub struct ModelArguments {
     /// format; .keras file; or GGUF file
     #[arg(long, alias = "model", default_value = DEFAULT_PRESET, add = ArgValueCompleter::new(preset_names))]
     pub preset: String,
-    /// Compute on cpu, auto, wgpu, vulkan:0, cuda:0, …; others than cpu need their cargo feature
+    /// Compute on cpu, auto, wgpu, vulkan:0, cuda:0, …; all but cpu need their cargo feature
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Compute in float32, float16 or bfloat16; also f32, f16, bf16
@@ -95,13 +95,13 @@ pub fn open(preset: &str, context: &Context) -> anyhow::Result<Preset> {
     }
 }
 
-/// Opens the tokenizer of a preset, or of a folder that holds nothing else.
+/// Opens the tokenizer of a preset, or of a folder with nothing else.
 ///
 /// # Errors
 ///
 /// [`PresetError`](gpt2_presets::PresetError).
 pub fn tokenizer(preset: &str, context: &Context) -> anyhow::Result<Gpt2Tokenizer> {
-    // A folder may hold a tokenizer and no model.
+    // A folder may have a tokenizer without a model.
     if Path::new(preset).exists() {
         return Ok(Gpt2Tokenizer::from_preset(preset)?);
     }
@@ -117,7 +117,7 @@ pub fn save(model: &Gpt2CausalLm, folder: &Path) -> anyhow::Result<()> {
     Ok(model.save_to_preset(folder)?)
 }
 
-/// Options of a load, with bars unless the command is quiet.
+/// Options of loading, with a progress bar unless the command is quiet.
 pub fn load_options(device: &Device, context: &Context) -> LoadOptions {
     let mut options = LoadOptions::new(device);
     if !context.quiet {
@@ -128,13 +128,13 @@ pub fn load_options(device: &Device, context: &Context) -> LoadOptions {
     options
 }
 
-/// Options of saving in a format, with a bar unless the command is quiet.
+/// Options of saving in a format, with a progress bar unless the command is quiet.
 pub fn save_options(format: PresetFormat, context: &Context) -> SaveOptions {
     let options = SaveOptions::new(format);
     if context.quiet { options } else { options.with_on_progress(progress_bars::saving()) }
 }
 
-/// Options of hubs, with bars unless the command is quiet.
+/// Options of hubs, with progress bars unless the command is quiet.
 #[cfg(feature = "hub")]
 pub fn hub_options(context: &Context) -> HubOptions {
     let mut options = HubOptions::new();

@@ -9,7 +9,7 @@ use gpt2_task::catalogue::{self, Choice};
 /// Names of the lists.
 const TOPICS: [&str; 3] = ["samplers", "optimizers", "schedules"];
 
-/// List that the arguments ask for: `gpt2 help samplers` or `gpt2 generate --help samplers`.
+/// List that the arguments request: `gpt2 help samplers` or `gpt2 generate --help samplers`.
 pub(crate) fn asked_for(arguments: &[OsString]) -> Option<String> {
     let pairs = arguments.windows(2).enumerate();
     let mut topics = pairs.filter_map(|(index, pair)| {
@@ -22,7 +22,7 @@ pub(crate) fn asked_for(arguments: &[OsString]) -> Option<String> {
 
 /// Prints a list.
 pub(crate) fn print(list: &str) -> ExitCode {
-    // A closed pipe has no reader for a message either.
+    // Nothing can be printed to a closed pipe.
     let _ = io::stdout().lock().write_all(list.as_bytes());
     ExitCode::SUCCESS
 }

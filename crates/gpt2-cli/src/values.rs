@@ -1,4 +1,4 @@
-//! Values of arguments.
+//! Parsers of arguments' values.
 
 use std::path::Path;
 
@@ -9,15 +9,15 @@ use gpt2_task::{StopTokenIds, TokenId};
 /// Value of `--sampler`.
 #[derive(Debug, Clone)]
 pub struct Sampler {
-    /// Name as the library spells it.
+    /// Name in the library.
     pub name: String,
-    /// Names of the arguments that are given.
+    /// Names of the given arguments.
     pub arguments: Vec<String>,
-    /// The sampler.
+    /// Config of the sampler.
     pub config: SamplerConfig,
 }
 
-/// Parses a sampler. `Top-P` is `top_p`.
+/// Parses a sampler. `Top-P` is accepted for `top_p`.
 ///
 /// # Errors
 ///
@@ -36,7 +36,7 @@ pub fn parse_sampler(text: &str) -> Result<Sampler, String> {
     Ok(Sampler { name, arguments, config })
 }
 
-/// Parses `--optimizer`: checks it and returns its text. `AdamW` is `adamw`.
+/// Parses `--optimizer`: checks it and returns its text. `AdamW` is accepted for `adamw`.
 ///
 /// # Errors
 ///
@@ -74,7 +74,7 @@ pub fn parse_schedule(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Message for a name that does not exist, with all that do.
+/// Message for an unknown name, with all valid ones.
 fn unknown(what: &str, name: &str, choices: &[Choice]) -> String {
     let names: Vec<&str> = choices.iter().map(|choice| choice.name).collect();
     let near = nearest(name, &names).map(|near| format!("; did you mean `{near}`?"));
@@ -86,13 +86,13 @@ fn unknown(what: &str, name: &str, choices: &[Choice]) -> String {
     )
 }
 
-/// Message for an argument that does not fit, with all that do.
+/// Message for an invalid argument, with all valid ones.
 fn wrong_argument(choice: &Choice, message: &str) -> String {
-    // The remedy of the library names no argument.
+    // The library's remedy does not list the arguments.
     format!("{message}\narguments and their defaults: {choice}")
 }
 
-/// Name that differs least from `name`, if it is near.
+/// The name most similar to `name`, if it is similar enough.
 pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     let plain = |text: &str| text.replace(['_', '-'], "").to_ascii_lowercase();
     let given = plain(name);
@@ -101,7 +101,7 @@ pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     (distance * 3 <= given.chars().count()).then_some(known)
 }
 
-/// Number of characters to insert, drop or replace.
+/// Edit distance: number of characters to insert, drop or replace.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
@@ -134,7 +134,7 @@ pub fn parse_stop_token_ids(text: &str) -> Result<StopTokenIds, String> {
     }
 }
 
-/// Parses a number of gigabytes, of 10^9 bytes, as bytes.
+/// Parses a number of gigabytes, of 10^9 bytes each. Returns bytes.
 ///
 /// # Errors
 ///
@@ -146,7 +146,7 @@ pub fn parse_gigabytes(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A size in gigabytes, or in megabytes where it is less than a tenth of one.
+/// A size in gigabytes, or in megabytes below a tenth of a gigabyte.
 pub fn size(bytes: u64) -> String {
     if bytes >= 100_000_000 {
         format!("{:.1} GB", bytes as f64 / 1e9)
@@ -155,7 +155,7 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// A path that is as short as the home folder allows.
+/// A path, relative to the home folder if it is inside.
 pub fn short_path(path: &Path) -> String {
     let home = std::env::home_dir();
     match home.as_deref().and_then(|home| path.strip_prefix(home).ok()) {

@@ -1,4 +1,4 @@
-//! The commands of `gpt2`: outputs, options, mistakes.
+//! The commands of `gpt2`: outputs, options, errors.
 
 mod failures;
 mod generate;

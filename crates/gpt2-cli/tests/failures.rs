@@ -71,7 +71,7 @@ fn an_interrupted_command_ends_with_130() {
     for signal in ["INT", "TERM"] {
         let mut command = program("bench --rounds 100000 -q");
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-        // Until the handlers stand, a signal ends it by itself.
+        // Until the handlers are installed, a signal ends the process at once.
         sleep(Duration::from_millis(1500));
         let id = child.id().to_string();
         assert!(

@@ -1,4 +1,4 @@
-//! `gpt2 generate`: its output, its options, its errors.
+//! `gpt2 generate`: its output, options and errors.
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -66,7 +66,7 @@ fn prompts_come_from_standard_input_too() {
             assert_eq!(&line[key], value, "{key}");
         }
     }
-    // All of standard input is one prompt.
+    // The whole standard input is one prompt.
     let whole = json(&[&arguments[..], &["-"]].concat(), "ROMEO:\n\nWhat\n");
     assert_eq!(whole["outputs"][0]["prompt"], "ROMEO:\n\nWhat");
 }
@@ -90,7 +90,7 @@ fn options_reach_the_generation() {
     assert_eq!(format!("ROMEO:{}", text(&stripped)), text(&whole));
     assert_eq!(stripped["token_ids"], whole["token_ids"]);
 
-    // 198 is the line break, the first token that follows.
+    // 198 is the line break, which is generated first.
     let stopped = json(&[&["--stop-token-ids", "198"], &greedy[..]].concat(), "");
     assert_eq!(stopped["outputs"][0]["new_tokens"], 1);
 

@@ -1,16 +1,16 @@
-//! The command `gpt2`, and its answers.
+//! Runs of the program `gpt2`, and their results.
 
 use std::process::{Command, Output};
 
-/// The program with the name of one of its commands.
+/// The program with a command.
 pub fn program(command: &str) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_gpt2"));
-    // No test asks a hub.
+    // No test contacts a hub.
     program.env("GPT2_OFFLINE", "1").args(command.split(' '));
     program
 }
 
-/// Standard output of a run that must have succeeded.
+/// Standard output of a run that must succeed.
 #[track_caller]
 pub fn success(output: &Output) -> String {
     let message = String::from_utf8_lossy(&output.stderr);
@@ -18,7 +18,7 @@ pub fn success(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// Message of a run that must have failed without a panic.
+/// Message of a run that must fail without a panic.
 #[track_caller]
 pub fn refusal(output: &Output) -> String {
     let message = String::from_utf8(output.stderr.clone()).unwrap();

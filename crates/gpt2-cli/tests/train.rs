@@ -1,4 +1,4 @@
-//! `gpt2 train`: a preset from text, interruptions, mistakes.
+//! `gpt2 train`: training on text, interruptions, errors.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::support::{program, refusal, success};
 const TEXT: &str =
     "ROMEO:\nBut, soft! what light through yonder window breaks?\n\nJULIET:\nO Romeo!\n\n";
 
-/// A folder with a text and the config of a very small model.
+/// A folder with a text and the config of a tiny model.
 fn world() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("train.txt"), TEXT.repeat(20)).unwrap();
@@ -29,7 +29,7 @@ fn training(world: &Path, output: &str) -> Command {
     training_with(world, output, &[])
 }
 
-/// The same with other flags.
+/// The same training with other flags.
 fn training_with(world: &Path, output: &str, changes: &[(&str, &str)]) -> Command {
     let flags = [
         ("--batch-size", "4"),
@@ -81,7 +81,7 @@ fn a_new_model_is_trained_and_generates() {
     assert!(!out.join("training/training.checkpoint.safetensors").exists());
     assert!(!out.join("training/last").exists(), "it is the output");
 
-    // Keys of the answer; `val_…` with --validation.
+    // Keys of the result; `val_…` with --validation.
     let keys: Vec<&String> = report.as_object().unwrap().keys().collect();
     let mut expected = vec![
         "schema_version",
@@ -111,7 +111,7 @@ fn a_new_model_is_trained_and_generates() {
     assert!(success(&generate.output().unwrap()).starts_with("ROMEO:"));
 }
 
-/// Checks that the log has every step once and every epoch, with the numbers of each.
+/// Checks that the log has every step and every epoch once, with their values.
 fn check_log(output: &Path, epochs: usize, steps: u64) {
     let log = fs::read_to_string(output.join("training/log.jsonl")).unwrap();
     let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
@@ -146,7 +146,7 @@ fn a_header_says_what_is_trained() {
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Starts a command and sends a signal when the log has grown.
+/// Starts a command, and sends a signal once the log has grown.
 #[cfg(unix)]
 fn interrupt(command: &mut Command, log: &Path, signal: &str) -> std::process::Output {
     let size = || fs::metadata(log).map_or(0, |file| file.len());
@@ -167,7 +167,7 @@ fn interrupt(command: &mut Command, log: &Path, signal: &str) -> std::process::O
 fn a_signal_saves_a_checkpoint_and_the_same_command_continues() {
     let world = world();
     let long = |output: &str| training_with(world.path(), output, &[("--save-every", "100000")]);
-    // As long as it takes to be interrupted.
+    // Enough text for the training to be interrupted.
     fs::write(world.path().join("train.txt"), TEXT.repeat(400)).unwrap();
     success(&long("whole").output().unwrap());
     let out = world.path().join("out");
@@ -206,14 +206,14 @@ fn a_training_that_diverges_is_no_success() {
     assert!(message.contains("the training diverged: "), "{message}");
     assert!(message.contains("begin anew with --restart"), "{message}");
     assert!(!world.path().join("out/config.json").exists(), "{message}");
-    // The way out.
+    // The remedy of the message.
     success(&training(world.path(), "out").arg("--restart").output().unwrap());
 }
 
 #[test]
 fn early_stopping_says_what_it_did() {
     let world = world();
-    // Far too fast, so that it gets worse.
+    // The learning rate is far too high, so that the loss grows.
     let changes = [
         ("--early-stopping", "1"),
         ("--epochs", "6"),
@@ -301,7 +301,7 @@ fn unknown_characters_are_dropped_if_asked_for() {
     tokenizer.current_dir(world.path());
     tokenizer.args(["train.txt", "--vocabulary-size", "300", "--output", "vocabulary"]);
     success(&tokenizer.output().unwrap());
-    // A vocabulary without a byte of the text.
+    // A vocabulary without one of the text's bytes.
     let path = world.path().join("vocabulary/vocab.json");
     let vocabulary = fs::read_to_string(&path).unwrap();
     let mut vocabulary: Value = serde_json::from_str(&vocabulary).unwrap();
@@ -335,7 +335,7 @@ fn a_killed_training_ends_with_the_same_bits() {
         let mut command = training(world.path(), "killed");
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
-        // Later and later, so that it gets on however slow the machine is.
+        // The delay grows, so that even a slow machine makes progress.
         let deadline = Instant::now() + Duration::from_millis(60 * (attempt + 1));
         let status = loop {
             match child.try_wait().unwrap() {
@@ -345,7 +345,7 @@ fn a_killed_training_ends_with_the_same_bits() {
             }
         };
         match status {
-            // Killed when all was done, it is told that the preset is there.
+            // A process killed after its end: the next run reports that the preset exists.
             Some(status) if !status.success() => {
                 let message = error(&mut training(world.path(), "killed"));
                 assert!(message.contains("--force"), "attempt {attempt}: {message}");
@@ -421,7 +421,7 @@ fn mistakes_are_explained() {
             &["--train", "train.txt", "--learning-rate", "1", "--optimizer", "sgd:learning_rate=1"],
             "given twice",
         ),
-        // Its loss is a number still; the weights after the only step are not.
+        // The loss is still finite; the weights after the only step are not.
         (
             &[
                 "--train",
@@ -458,7 +458,7 @@ fn mistakes_are_explained() {
     ] {
         let message = with(arguments);
         assert!(message.contains(expected), "{arguments:?}: {message}");
-        // A training that has begun keeps its log.
+        // A training that has started keeps its log.
         let litter = path("out").exists();
         assert_eq!(litter, expected == "diverged", "{arguments:?} leaves a folder");
         assert!(!path("out/config.json").exists(), "{arguments:?} writes a preset");
@@ -474,7 +474,7 @@ fn a_preset_is_not_replaced_and_another_training_not_resumed() {
     assert!(message.contains("--force"), "{message}");
     success(&training(world.path(), "out").arg("--force").output().unwrap());
 
-    // A training that is killed once it has a checkpoint, and then goes on with other settings.
+    // A training that is killed after its first checkpoint, then resumed with other settings.
     let checkpoint = world.path().join("other/training/training.checkpoint.safetensors");
     let mut command = training(world.path(), "other");
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -10,7 +10,7 @@ fn text(command: &str) -> String {
     success(&program(command).output().unwrap())
 }
 
-/// The object of a command, which has these keys of these types.
+/// JSON object of a command, which must have these keys with these types.
 fn object(command: &str, keys: &[(&str, &str)]) -> Value {
     let object: Value = serde_json::from_str(&text(&format!("{command} --json"))).unwrap();
     let name = command.split(' ').take_while(|word| !word.contains(['-', '/'])).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! Errors between a preset's handle and a model, and on the way back.
+//! Errors of presets.
 
 use std::path::PathBuf;
 
@@ -10,11 +10,11 @@ use gpt2_tokenizer::TokenizerError;
 
 /// Reason why a preset cannot be opened, loaded or saved.
 ///
-/// Every message names the thing, what was expected, what was found and what to do about it.
+/// Every message names the thing, the expected and found values, and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PresetError {
-    /// The handle is no built-in name, no hub's handle and no path.
+    /// The handle is neither a built-in name, nor a hub's handle, nor a path.
     #[error(
         "Unknown preset identifier `{received}`: expected a built-in name ({}), a handle \
          hf://OWNER/MODEL, kaggle://OWNER/MODEL/FRAMEWORK/VARIATION or modelscope://OWNER/MODEL, or \
@@ -27,11 +27,11 @@ pub enum PresetError {
         received: String,
         /// Built-in names.
         builtin: Vec<&'static str>,
-        /// Name or handle that is probably meant.
+        /// Name or handle that was probably meant.
         suggestion: Option<String>,
     },
 
-    /// The handle is a path, and nothing is there.
+    /// The handle is a path that does not exist.
     #[error(
         "cannot open the preset `{}`: there is no such file or folder; check the path",
         path.display()
@@ -41,10 +41,10 @@ pub enum PresetError {
         path: PathBuf,
     },
 
-    /// The preset must be downloaded, and the library was compiled without downloads.
+    /// The preset must be downloaded, but the library was built without downloads.
     #[error(
-        "the preset `{preset}` is at `{handle}`, and downloads need the cargo feature `hub`: build \
-         with `--features hub`, or get the folder with another tool, and pass its path"
+        "the preset `{preset}` is at `{handle}`, and downloads need the cargo feature `hub`; build \
+         with `--features hub`, or download the folder with another tool and pass its path"
     )]
     HubDisabled {
         /// Name of the preset.
@@ -53,7 +53,7 @@ pub enum PresetError {
         handle: String,
     },
 
-    /// The preset is part of the library, but was not compiled in.
+    /// The preset is bundled with the library, but was not compiled in.
     #[error(
         "the preset `{preset}` needs the cargo feature `bundled`: build with `--features bundled`"
     )]
@@ -62,7 +62,7 @@ pub enum PresetError {
         preset: String,
     },
 
-    /// The handle is a path, but not a folder's.
+    /// The handle is a path to something other than a folder.
     #[error(
         "`{}` is not a directory: pass the folder that holds `config.json`, a `.keras` file or a \
          GGUF file",
@@ -78,13 +78,13 @@ pub enum PresetError {
     MissingFile {
         /// Preset.
         preset: String,
-        /// File, or files of which one is enough.
+        /// Missing file, or alternatives of which one is enough.
         file: String,
         /// Remedy.
         remedy: &'static str,
     },
 
-    /// A shard's name leads out of the preset's folder.
+    /// A shard's name refers to a file outside the preset's folder.
     #[error(
         "`{index}` names the shard {name:?}, expected a plain file name of its own folder ({why}); \
          download the preset from a source that you trust"
@@ -92,13 +92,13 @@ pub enum PresetError {
     UnsafeShardName {
         /// Index file.
         index: String,
-        /// Name in it.
+        /// Name in the index.
         name: String,
         /// Fault of the name.
         why: &'static str,
     },
 
-    /// A file is damaged, or uses what is not read of its format.
+    /// A file is damaged, or uses a feature of its format that is not supported.
     #[error("`{file}` is not a valid {format}: {}; {remedy}", at(object, detail))]
     Malformed {
         /// Format that the file should have: `safetensors file`, `GGUF file`, `Keras weights file`,
@@ -107,16 +107,16 @@ pub enum PresetError {
         format: &'static str,
         /// File.
         file: String,
-        /// Object at fault in it: a part of the header, a key of the metadata, a tensor or a group.
-        /// Empty if it is the whole file.
+        /// Part of the file at fault: of the header, the metadata, a tensor or a group. Empty if it
+        /// is the whole file.
         object: String,
-        /// Expected and found.
+        /// Expected and found values.
         detail: String,
         /// Remedy.
         remedy: &'static str,
     },
 
-    /// `config.json` has the key of no format.
+    /// `config.json` has none of the formats' keys.
     #[error(
         "Unrecognized format for config.json in `{preset}`: expected the key {expected}, found \
          {found:?}. Create a preset with `save_to_preset`"
@@ -130,12 +130,12 @@ pub enum PresetError {
         found: Vec<String>,
     },
 
-    /// The file describes another class than GPT-2's.
-    #[error("`{file}` holds the class `{found}`, and this library loads `{expected}` only")]
+    /// The file describes a class other than GPT-2's.
+    #[error("`{file}` has the class `{found}`, expected `{expected}`")]
     UnsupportedClass {
         /// File.
         file: String,
-        /// Class that is loaded.
+        /// Supported class.
         expected: &'static str,
         /// Class found.
         found: String,
@@ -154,7 +154,7 @@ pub enum PresetError {
         found: String,
     },
 
-    /// A tensor has elements of a type that is not read.
+    /// The type of a tensor's elements is not supported.
     #[error(
         "tensor `{tensor}` has elements of type {found}, expected {expected}; quantized checkpoints \
          must be dequantized first, GGUF files with `llama-quantize --allow-requantize IN OUT F16`"
@@ -164,11 +164,11 @@ pub enum PresetError {
         tensor: String,
         /// Type of its elements.
         found: String,
-        /// Types that are read from such a file.
+        /// Supported types of such a file.
         expected: String,
     },
 
-    /// Two files, or two names, hold the same tensor.
+    /// Two files contain the same tensor, or two names mean it.
     #[error(
         "tensor `{tensor}` occurs twice, in `{first}` and in `{second}`: remove one of the two"
     )]
@@ -181,20 +181,20 @@ pub enum PresetError {
         second: String,
     },
 
-    /// The checkpoint's tensors are not the model's.
+    /// The checkpoint's tensors differ from the model's.
     #[error(
         "the weights do not fit the config; tensors missing: {} ({}), unused: {} ({}); \
          `config.json` and the weights must come from the same model",
         missing.len(), first_few(missing), unused.len(), first_few(unused)
     )]
     IncompleteWeights {
-        /// Tensors that the model needs and the checkpoint lacks; the search ends after some.
+        /// Tensors that the model needs and the checkpoint lacks, up to a limit.
         missing: Vec<String>,
-        /// Tensors that the checkpoint has and the model does not know.
+        /// Tensors that the checkpoint has and the model does not use.
         unused: Vec<String>,
     },
 
-    /// A tensor has another shape than the config says.
+    /// A tensor's shape does not follow from the config.
     #[error(
         "tensor `{tensor}` must have shape {expected:?}, found {found:?}; `config.json` and the \
          weights must come from the same model"
@@ -208,7 +208,7 @@ pub enum PresetError {
         found: Vec<usize>,
     },
 
-    /// The output layer is tied to the token embedding, but has other values.
+    /// The output layer is tied to the token embedding, but has different values.
     #[error(
         "`{head}` differs from `{embedding}` although `tie_word_embeddings` is true: set it to \
          false in config.json to use the tensor, or remove the tensor"
@@ -220,21 +220,21 @@ pub enum PresetError {
         embedding: String,
     },
 
-    /// A weight is infinite or NaN.
+    /// A weight is NaN or infinite.
     #[error(
         "tensor `{tensor}` holds {value} at element {index}, expected finite numbers: the file is \
          damaged or the training diverged; `LoadOptions::with_check_finite(false)` loads it anyway"
     )]
     NonFiniteWeight {
-        /// First such tensor.
+        /// Name of the first such tensor.
         tensor: String,
-        /// Index of its first such element, in row-major order.
+        /// Index of the tensor's first such element, in row-major order.
         index: usize,
         /// Value of the element.
         value: f32,
     },
 
-    /// The tokenizer has tokens for which the model has no embedding.
+    /// The tokenizer has tokens without an embedding in the model.
     #[error(
         "the tokenizer of `{preset}` has ids up to {max_token_id}, and the model has \
          {vocabulary_size} embeddings, so the largest id may be {}: use the vocabulary that \
@@ -249,14 +249,14 @@ pub enum PresetError {
         vocabulary_size: usize,
     },
 
-    /// The text names no format.
+    /// The text is not the name of a format.
     #[error("unknown format `{found}`, expected `keras`, `transformers` or `gguf`")]
     UnknownFormat {
         /// Text.
         found: String,
     },
 
-    /// The format does not hold such contents.
+    /// The format does not support such contents.
     #[error("cannot save {what} in the format `{format}`; {remedy}")]
     CannotSave {
         /// Contents.
@@ -267,10 +267,10 @@ pub enum PresetError {
         remedy: &'static str,
     },
 
-    /// The format has no place for a setting.
+    /// The format does not support a setting.
     #[error(
-        "{format} cannot express `{setting}` = {found}, expected {expected}, which it takes for \
-         granted; {remedy}"
+        "{format} cannot express `{setting}` = {found}, expected {expected}, which it always \
+         assumes; {remedy}"
     )]
     Inexpressible {
         /// Format.
@@ -279,21 +279,21 @@ pub enum PresetError {
         setting: &'static str,
         /// Value.
         found: String,
-        /// Only value that a loader of the format knows.
+        /// The only value that loaders of the format assume.
         expected: String,
         /// Remedy.
         remedy: &'static str,
     },
 
-    /// A number is too large for the float type.
+    /// A number is outside the float type's range.
     #[error(
-        "tensor `{tensor}` holds {value} at element {index}, more than {dtype} can express; use \
-         another `WeightDtype`"
+        "tensor `{tensor}` holds {value} at element {index}, which is outside the range of {dtype}; use another \
+         `WeightDtype`"
     )]
     Overflow {
-        /// First such tensor.
+        /// Name of the first such tensor.
         tensor: String,
-        /// Index of its first such element, in row-major order.
+        /// Index of the tensor's first such element, in row-major order.
         index: usize,
         /// Value of the element.
         value: f32,
@@ -301,7 +301,7 @@ pub enum PresetError {
         dtype: &'static str,
     },
 
-    /// The end of a file's name is not that of a weights file.
+    /// The file name does not end as a weights file's.
     #[error(
         "The filename must end in `.weights.h5`. Received: filepath={} (or in `.weights.json`, for \
          weights in several files)",
@@ -314,14 +314,14 @@ pub enum PresetError {
 
     // Uploading.
     //
-    /// There is no folder to upload.
+    /// The folder to upload does not exist.
     #[error("The preset directory {} doesn't exist.", path.display())]
     PresetDirectoryMissing {
         /// Folder.
         path: PathBuf,
     },
 
-    /// The folder to upload is no preset: loading it would fail.
+    /// The folder to upload is not a complete preset.
     #[error("{file} is missing from the preset directory `{}`. {remedy}", path.display())]
     IncompletePreset {
         /// Folder.
@@ -332,7 +332,7 @@ pub enum PresetError {
         remedy: &'static str,
     },
 
-    /// The folder to upload has a `config.json` that is no JSON object.
+    /// The folder to upload has a `config.json` that is not a JSON object.
     #[error("Config file `{}` is an invalid json file. Error message: {detail}", path.display())]
     InvalidConfigFile {
         /// File.
@@ -350,7 +350,7 @@ pub enum PresetError {
     )]
     LoraNotEnabled,
 
-    /// The end of a file's name is that of no format of LoRA files.
+    /// The file name does not end as a LoRA file's.
     #[error(
         "The filename must end in `.lora.h5`, for KerasHub's format, or in `.safetensors`, for one \
          that keeps the biases too. Received: filepath={}",
@@ -361,7 +361,7 @@ pub enum PresetError {
         path: PathBuf,
     },
 
-    /// A file's LoRA has another rank than the model's.
+    /// A LoRA file and the model have different ranks.
     #[error(
         "The Lora rank expected by file '{}' is rank={expected}, but the model was called with \
          `.enable_lora(rank={found})`. Both ranks must match.",
@@ -376,7 +376,7 @@ pub enum PresetError {
         found: usize,
     },
 
-    /// A file's LoRA belongs to other layers than the model's.
+    /// A LoRA file and the model have a LoRA in different layers.
     #[error(
         "`{}` and the model have their LoRA in different layers; only in the file: {}; only in the \
          model: {}; call `enable_lora` with the `target_layer_names` of the file, or not at all",
@@ -400,7 +400,7 @@ pub enum PresetError {
         source: Box<PresetError>,
     },
 
-    /// The handle is malformed, or a hub does not give a file or take an upload.
+    /// The handle is malformed, or a hub refused a download or an upload.
     #[error(transparent)]
     Hub(#[from] HubError),
 
@@ -408,15 +408,15 @@ pub enum PresetError {
     #[error(transparent)]
     File(#[from] FileError),
 
-    /// The config, or the device.
+    /// An error of the config or the device.
     #[error(transparent)]
     Backbone(#[from] BackboneError),
 
-    /// The vocabulary, the merges, or the tokenizer's settings.
+    /// An error of the vocabulary, the merges, or the tokenizer's settings.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
 
-    /// The preprocessor's settings.
+    /// An error of the preprocessor's settings.
     #[error(transparent)]
     Task(#[from] TaskError),
 }

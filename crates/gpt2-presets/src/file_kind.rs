@@ -1,8 +1,8 @@
-//! Formats of files, for messages about malformed ones.
+//! Kinds of files, for messages about malformed ones.
 
 use crate::error::PresetError;
 
-/// Format of a file, for messages about a malformed one.
+/// Kind of a file, for messages about a malformed one.
 pub(crate) struct FileKind {
     /// Name, which follows "is not a valid".
     pub(crate) name: &'static str,
@@ -11,7 +11,7 @@ pub(crate) struct FileKind {
 }
 
 impl FileKind {
-    /// Error for a file of this format. `object` is the part at fault, empty for the whole file.
+    /// Error for a malformed file. `object` is the part at fault, empty for the whole file.
     pub(crate) fn malformed(
         &self,
         file: impl Into<String>,

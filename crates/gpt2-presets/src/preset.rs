@@ -1,4 +1,4 @@
-//! An opened preset: its format and config, and the models and tokenizers that it gives.
+//! An opened preset: its format and config, and the models and tokenizers that it loads.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::weights::load::{initialize, load};
 use crate::weights::load_report::LoadReport;
 use crate::weights::placed_checkpoint::PlacedCheckpoint;
 
-/// A GPT-2 on the disk, on a hub or in this library, whose config was read and checked.
+/// A GPT-2 on the disk, on a hub or in this library. Its config was read and checked.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -43,33 +43,36 @@ pub struct Preset {
 }
 
 impl Preset {
-    /// Opens a built-in preset by its name, a model on a hub by its handle, or a folder, a `.keras`
-    /// file or a GGUF file, whatever its name, by its path or `file://` URL.
+    /// Opens a built-in preset by its name, a model on a hub by its handle, or a folder or file by
+    /// its path or `file://` URL. The file is a `.keras` or a GGUF file; a GGUF file may have any
+    /// name.
     ///
-    /// From a hub, with the cargo feature `hub`, each file is downloaded when it is needed, into the
-    /// cache of the hub's own Python client; tokens and folders are those of the environment.
+    /// With the cargo feature `hub`, each file of a hub is downloaded when it is needed, to the
+    /// cache of the hub's own Python client. Access tokens and cache folders are those of the
+    /// environment.
     ///
-    /// The folder may hold a preset of KerasHub or a model of the transformers library;
-    /// `config.json` says which. Without that file, it may hold a single `.gguf` file. A `.keras` file
-    /// is one that Keras' `save` wrote of a `GPT2CausalLM` or a `GPT2Backbone`; its weights are copied
-    /// to the system's folder for temporary files when they are asked for, and removed with the
-    /// preset. A folder with a built-in preset's name is opened as `./name`. Nothing that a file
-    /// names is executed, and no path in a config is opened.
+    /// A folder contains a KerasHub preset or a transformers model, which `config.json` tells, or a
+    /// single `.gguf` file without `config.json`. A `.keras` file comes from Keras' `save` of a
+    /// `GPT2CausalLM` or a `GPT2Backbone`. Its weights are copied to the system's temporary folder
+    /// when they are needed, and removed with the preset.
+    ///
+    /// To open a folder with a built-in preset's name, pass `./name`. Files are only data: nothing
+    /// that they name is executed, and no path in a config is opened.
     ///
     /// # Errors
     ///
     /// [`PresetError::UnknownPreset`] for a name, [`PresetError::MissingPath`] for a path that does
-    /// not exist, [`PresetError::Hub`] for a malformed handle or a refusal of the hub, and faults of
-    /// `config.json` or of the metadata of a GGUF file.
+    /// not exist, [`PresetError::Hub`] for a malformed handle or a hub's refusal, and errors of
+    /// `config.json` or a GGUF file's metadata.
     pub fn open(source: impl AsRef<Path>) -> Result<Self, PresetError> {
         Self::open_through(source.as_ref(), &HubAccess::default())
     }
 
-    /// As [`open`](Self::open), with options for what is on a hub.
+    /// As [`open`](Self::open), with options of hubs.
     ///
     /// # Errors
     ///
-    /// Those of [`open`](Self::open).
+    /// As [`open`](Self::open).
     #[cfg(feature = "hub")]
     pub fn open_with(
         source: impl AsRef<Path>,
@@ -83,19 +86,19 @@ impl Preset {
         Self::new(&name, open_folder(&find(source, hub)?, &name)?)
     }
 
-    /// The preset of a format. Reads and checks its config.
+    /// Preset of a format. Reads and checks its config.
     pub(crate) fn new(name: &str, opened: Arc<dyn OpenedPreset>) -> Result<Self, PresetError> {
         let config = opened.config()?;
         config.validate()?;
         Ok(Self { name: name.to_owned(), opened, config })
     }
 
-    /// Name, handle or path that the preset was opened by.
+    /// Name, handle or path by which the preset was opened.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Format.
+    /// Format of the files.
     pub fn format(&self) -> PresetFormat {
         self.opened.format()
     }
@@ -110,7 +113,7 @@ impl Preset {
     /// # Errors
     ///
     /// [`PresetError::MissingFile`], [`PresetError::Tokenizer`], and
-    /// [`PresetError::VocabularyTooLarge`] if it has ids that the model does not.
+    /// [`PresetError::VocabularyTooLarge`] if it has ids without an embedding.
     pub fn tokenizer(&self) -> Result<Gpt2Tokenizer, PresetError> {
         let tokenizer = self.opened.tokenizer()?;
         let vocabulary_size = self.config.vocabulary_size;
@@ -118,10 +121,10 @@ impl Preset {
         Ok(tokenizer)
     }
 
-    /// The preprocessor: the tokenizer, and the settings of `preprocessor.json`.
+    /// Loads the preprocessor: the tokenizer, and the settings of `preprocessor.json`.
     ///
-    /// Without such a file, KerasHub's defaults; the sequence length is then no longer than the
-    /// model's positions.
+    /// Without that file the settings are KerasHub's defaults, with a sequence length of at most
+    /// the model's positions.
     ///
     /// # Errors
     ///
@@ -132,7 +135,7 @@ impl Preset {
         Ok(Gpt2CausalLmPreprocessor::new(self.tokenizer()?, config)?)
     }
 
-    /// The model without its head.
+    /// Loads the model without its head.
     ///
     /// # Errors
     ///
@@ -141,16 +144,16 @@ impl Preset {
         Ok(self.backbone_with_report(options)?.0)
     }
 
-    /// The model without its head, and a report on each tensor of its checkpoint.
+    /// Loads the model without its head, and reports on each tensor of its checkpoint.
     ///
-    /// The names and shapes of all tensors are checked against the config first. Then each one is
-    /// read, checked and given to the model, so that no weight is in memory twice.
+    /// Names and shapes of all tensors are first checked against the config. Then each tensor is
+    /// read, checked and moved into the model, so that no weight is in memory twice.
     ///
     /// # Errors
     ///
-    /// Faults of the files, [`PresetError::IncompleteWeights`],
-    /// [`PresetError::TensorShape`], [`PresetError::UnsupportedElementType`],
-    /// [`PresetError::ConflictingHead`], [`PresetError::NonFiniteWeight`].
+    /// Errors of the files, [`PresetError::IncompleteWeights`], [`PresetError::TensorShape`],
+    /// [`PresetError::UnsupportedElementType`], [`PresetError::ConflictingHead`] or
+    /// [`PresetError::NonFiniteWeight`].
     pub fn backbone_with_report(
         &self,
         options: impl Into<LoadOptions>,
@@ -165,22 +168,23 @@ impl Preset {
         load(&self.config, checkpoint, &settings)
     }
 
-    /// The causal language model: backbone and preprocessor.
+    /// Loads the causal language model: backbone and preprocessor.
     ///
-    /// Settings in `task.json` go before those in `preprocessor.json`, as in KerasHub; a task that
-    /// was saved without preprocessor is loaded without.
+    /// Settings in `task.json` take precedence over `preprocessor.json`, as in KerasHub. A task
+    /// that was saved without a preprocessor is loaded without one.
     ///
     /// # Errors
     ///
     /// As [`backbone`](Self::backbone) and [`preprocessor`](Self::preprocessor).
     pub fn causal_lm(&self, options: impl Into<LoadOptions>) -> Result<Gpt2CausalLm, PresetError> {
-        // The preprocessor first: what is wrong with it shows before the weights are read.
+        // The preprocessor first, so that its errors show before the weights are read.
         let preprocessor = self.task_preprocessor()?;
         Ok(Gpt2CausalLm::new(self.backbone(options)?, preprocessor)?)
     }
 
-    /// The preprocessor of the [causal language model](Self::causal_lm): the settings of `task.json`
-    /// go before those of `preprocessor.json`. None if the task was saved without one.
+    /// Loads the preprocessor of the [causal language model](Self::causal_lm). Settings in
+    /// `task.json` take precedence over `preprocessor.json`. None if the task was saved without
+    /// one.
     ///
     /// # Errors
     ///
@@ -195,15 +199,15 @@ impl Preset {
         })
     }
 
-    /// Whether there is neither a tokenizer nor a task that was saved without one.
+    /// Whether the preset is a backbone alone: it has no tokenizer, and no file describes its task.
     pub(crate) fn is_backbone_alone(&self) -> Result<bool, PresetError> {
         Ok(self.opened.task_preprocessor()? == TaskPreprocessor::Unspecified
             && !self.opened.has_tokenizer()?)
     }
 
-    /// The parameters, each read when it is asked for.
+    /// Parameters, which are read one by one on access.
     pub(crate) fn parameters(&self) -> Result<PlacedCheckpoint, PresetError> {
-        // Without a memory map: the pages that are read through one count as memory in use.
+        // Not memory-mapped: pages read through a map would count as memory in use.
         PlacedCheckpoint::new(&self.config, self.opened.checkpoint(false)?)
     }
 

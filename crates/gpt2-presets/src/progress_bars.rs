@@ -1,7 +1,7 @@
 //! Progress bars for programs that use this library, with the cargo feature `progress`.
 //!
-//! Each function makes a bar and gives what the options of a load or a save want to be told. A bar
-//! is drawn on standard error if that is a terminal, and is gone when the work is done or given up.
+//! Each function returns a callback for the options of a load or a save. The callback draws a bar
+//! on standard error if that is a terminal, and removes the bar when the work ends or fails.
 //!
 //! ```
 //! # #[cfg(feature = "bundled")] {
@@ -22,18 +22,18 @@ use std::sync::{Mutex, PoisonError};
 use gpt2_hub::DownloadProgress;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
-/// For [`LoadOptions::with_on_progress`](crate::LoadOptions::with_on_progress).
+/// Callback for [`LoadOptions::with_on_progress`](crate::LoadOptions::with_on_progress).
 pub fn loading() -> impl Fn(u64, u64) + Send + Sync + 'static {
     bytes("loading")
 }
 
-/// For [`SaveOptions::with_on_progress`](crate::SaveOptions::with_on_progress).
+/// Callback for [`SaveOptions::with_on_progress`](crate::SaveOptions::with_on_progress).
 pub fn saving() -> impl Fn(u64, u64) + Send + Sync + 'static {
     bytes("writing")
 }
 
-/// For [`HubOptions::with_on_progress`](crate::HubOptions::with_on_progress): a bar for each file,
-/// one at a time, with its speed and the time left.
+/// Callback for [`HubOptions::with_on_progress`](crate::HubOptions::with_on_progress). Draws one
+/// bar a file, with its speed and remaining time.
 #[cfg(feature = "hub")]
 pub fn downloading() -> impl Fn(&DownloadProgress) + Send + Sync + 'static {
     let style = ProgressStyle::with_template(
@@ -44,9 +44,9 @@ pub fn downloading() -> impl Fn(&DownloadProgress) + Send + Sync + 'static {
     move |DownloadProgress { file, done, total, .. }| {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.as_ref().is_none_or(|(name, _)| name != file) {
-            // The bar of the file before is dropped, and with it gone.
+            // Replaces the previous file's bar, which removes it.
             let bar = bar(style.clone(), file.clone());
-            // What is there of an earlier attempt says nothing about the speed.
+            // Bytes of an earlier attempt must not count towards the speed.
             bar.set_position(*done);
             bar.reset_eta();
             *shown = Some((file.clone(), bar));
@@ -61,12 +61,12 @@ pub fn downloading() -> impl Fn(&DownloadProgress) + Send + Sync + 'static {
     }
 }
 
-/// For [`TokenizeOptions::with_on_progress`](crate::TokenizeOptions::with_on_progress).
+/// Callback for [`TokenizeOptions::with_on_progress`](crate::TokenizeOptions::with_on_progress).
 pub fn tokenizing() -> impl Fn(u64, u64) + Send + Sync + 'static {
     bytes("tokenizing")
 }
 
-/// A bar for `(done, total)` bytes of one piece of work.
+/// Bar for one piece of work, in `(done, total)` bytes.
 fn bytes(work: &'static str) -> impl Fn(u64, u64) + Send + Sync + 'static {
     let style = ProgressStyle::with_template("{msg} {bar:30} {bytes} of {total_bytes}")
         .expect("the template is valid");
@@ -80,7 +80,7 @@ fn bytes(work: &'static str) -> impl Fn(u64, u64) + Send + Sync + 'static {
     }
 }
 
-/// A bar that is gone when it is dropped, also where the work fails.
+/// Bar that is removed when it is dropped, also if the work fails.
 fn bar(style: ProgressStyle, message: impl Into<Cow<'static, str>>) -> ProgressBar {
     let bar = ProgressBar::new(0).with_style(style).with_message(message);
     bar.with_finish(ProgressFinish::AndClear)

@@ -1,4 +1,4 @@
-//! Checkpoints of a training: what is saved is loaded, and a save that fails changes nothing.
+//! Checkpoints of a training: a save loads again, and a failed save changes nothing.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -27,7 +27,7 @@ fn tensor(values: &[f32]) -> Tensor<1> {
     Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &device())
 }
 
-/// A checkpoint all of whose numbers are `step`.
+/// A checkpoint whose numbers are all `step`.
 pub fn checkpoint(step: u32, elements: usize) -> TrainingCheckpoint {
     let names = ["weights/a.kernel", "optimizer/m/a.kernel", "optimizer/v/a.kernel"];
     let tensors = names.map(|name| (name.to_owned(), tensor(&vec![step as f32; elements])));
@@ -149,7 +149,7 @@ fn what_a_killed_process_left_is_removed_and_nothing_else() {
             fs::write(folder.path().join(name), "part").unwrap();
         }
         if cfg!(unix) {
-            // Another process is saving: perhaps its file is one of these.
+            // Another process may be saving: one of the files could be its own.
             let saving = File::open(folder.path()).unwrap();
             saving.try_lock().unwrap();
             load(folder.path()).unwrap().unwrap();
@@ -241,15 +241,15 @@ fn a_training_goes_on_as_if_it_had_not_been_stopped() {
     }
 }
 
-/// Names the folder into which a process saves what does not fit.
+/// Variable that names the folder to which a process saves until the disk is full.
 const FULL: &str = "GPT2_TEST_FULL_DISK";
 
-/// Saves in a process of the test below, which may write small files only.
+/// Saves in a child process of the test below, whose files are limited in size.
 fn save_without_space(folder: &Path) {
     let mut store = CheckpointFolder::new(folder.join("checkpoint"));
     let large = store.save(&checkpoint(2, 100_000)).unwrap_err();
     assert!(chain(&*large).contains("too large"), "{large}");
-    // Not from a file, which would not fit either.
+    // Not from a file, which would be too large too.
     let config = tiny().with_max_sequence_length(2000);
     let backbone = Gpt2Backbone::new(&config, 7, &device()).unwrap();
     let model = Gpt2CausalLm::new(backbone, None).unwrap();
@@ -277,7 +277,7 @@ fn without_space_the_old_files_stay() {
         fs::rename(preset.path(), folder.path().join(name)).unwrap();
         (name, files(&folder.path().join(name)))
     });
-    // No file may have more than a few kilobytes, as on a disk with as much space.
+    // Limits files to a few kilobytes, as on a full disk.
     let limited = r#"trap "" XFSZ; ulimit -f 16; exec "$@""#;
     let process = test_process("checkpoints::without_space_the_old_files_stay");
     let output = Command::new("sh")

@@ -1,4 +1,4 @@
-//! A preset is saved in another format without a model between them.
+//! Conversion of a preset to another format, without a model in between.
 
 use std::fs;
 use std::path::Path;
@@ -31,8 +31,8 @@ fn converted(source: &TempDir, format: PresetFormat) -> TempDir {
     folder
 }
 
-/// The files of two folders are equal, but for the time in one and the order in which the groups
-/// of an HDF5 file were made.
+/// Asserts that two folders have equal files, except for the time in one and the order of an HDF5
+/// file's groups.
 fn assert_same_files(found: &TempDir, expected: &TempDir) {
     let (mut found, mut expected) = (files(found.path()), files(expected.path()));
     for files in [&mut found, &mut expected] {
@@ -66,7 +66,7 @@ fn a_converted_preset_is_what_its_model_saves() {
             for second in formats {
                 let folder = converted(&source, *second);
                 assert_same_files(&folder, &saved(&loaded, *second));
-                // And back.
+                // And in the other direction.
                 for folder in [converted(&folder, *first), folder] {
                     let again = open(&folder).unwrap().causal_lm(&device()).unwrap();
                     assert_same(&again, &model, "ab<|endoftext|>ba");
@@ -107,7 +107,7 @@ fn settings_of_preprocessor_and_tokenizer_are_kept() {
         &Gpt2CausalLm::new(backbone.clone(), Some(preprocessor.clone())).unwrap(),
         PresetFormat::Keras,
     );
-    // Saved apart, there is no `task.json`.
+    // Separate saves write no `task.json`.
     let parts = tempfile::tempdir().unwrap();
     backbone.save_to_preset(parts.path()).unwrap();
     preprocessor.save_to_preset(parts.path()).unwrap();
@@ -118,7 +118,7 @@ fn settings_of_preprocessor_and_tokenizer_are_kept() {
         let again = again.preprocessor().unwrap();
         assert_eq!((again.config(), again.tokenizer().config()), (&settings, &config));
     }
-    // What transformers has no place for is an error, as for a model.
+    // Settings that transformers does not support are an error, as for a model.
     let folder = tempfile::tempdir().unwrap();
     let error = open(&task).unwrap().export_to_transformers(folder.path()).unwrap_err();
     assert!(matches!(error, PresetError::Inexpressible { setting: "sequence_length", .. }));
@@ -153,7 +153,7 @@ fn a_backbone_alone_and_a_task_without_preprocessor_stay_what_they_are() {
         assert_eq!(parameters(&open(&folder).unwrap().backbone(&device()).unwrap()), weights);
         assert_eq!(names(&converted(&folder, PresetFormat::Transformers)), expected);
     }
-    // Half a tokenizer is none that anyone meant.
+    // Half a tokenizer is an error.
     for format in BOTH {
         let source = saved(&model(&tiny()), format);
         let removed = match format {

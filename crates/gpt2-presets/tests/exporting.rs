@@ -1,4 +1,4 @@
-//! Models exported with floats of 16 bits.
+//! Models exported as 16-bit floats.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::saving::{files, json_of, model, names};
 use crate::support::*;
 
-/// The tiny model, one parameter of which has these first values.
+/// The tiny model, with these first values in one parameter.
 fn with_values(parameter: &str, first: &[f32]) -> Gpt2Backbone {
     let mut found = false;
     let backbone = update_parameters(model(&tiny()).into_backbone(), |path, _, old| {
@@ -67,7 +67,7 @@ fn ties_go_to_even_and_the_largest_number_is_kept() {
         let gamma = tensors.tensor("transformer.ln_f.weight").unwrap();
         bytemuck::pod_collect_to_vec::<u8, u16>(gamma.data())
     };
-    // Halfway between two neighbours, once below the even one, once above.
+    // Halfway between two neighbours: below the even one, and above it.
     let (below, above) = (1.0 + 1.0 / 2048.0, 1.0 + 3.0 / 2048.0);
     let found = gamma(WeightDtype::F16, [below, above, 65519.0, 6e-8]);
     assert_eq!(found, [0x3c00, 0x3c02, 0x7bff, 0x0001]);
@@ -87,7 +87,7 @@ fn a_value_that_would_become_infinite_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         export(model(&tiny()).backbone(), dtype, folder.path()).unwrap();
         let before = files(folder.path());
-        // Row 1, column 1 of the keys, behind four columns of queries.
+        // Row 1, column 1 of the keys, after four columns of queries.
         let backbone = with_values(key, &[0.0, 0.0, 0.0, 0.0, 0.0, large]);
         let error = export(&backbone, dtype, folder.path()).unwrap_err();
         let PresetError::Overflow { tensor, index, value, dtype } = &error else {

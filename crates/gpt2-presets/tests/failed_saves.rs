@@ -1,4 +1,4 @@
-//! A save that fails says why and changes nothing.
+//! A failed save names the cause and changes nothing.
 
 use std::fs;
 
@@ -47,7 +47,7 @@ fn a_save_that_fails_changes_nothing() {
         (PresetFormat::Transformers, &TRANSFORMERS_FILES[..]),
     ] {
         for name in names {
-            // A folder stands where the file must go; all others are there, and older.
+            // A folder has the name of one file; all other files exist, and are older.
             let folder = saved(&older, format);
             let path = folder.path().join(name);
             fs::remove_file(&path).unwrap();

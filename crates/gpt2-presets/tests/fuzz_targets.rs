@@ -1,5 +1,5 @@
-//! Each parser of the crate, as something that reads bytes. The campaign in `mutations.rs` and the
-//! fuzzer in `fuzz/` share them.
+//! The crate's parsers as functions of bytes, shared by the campaign in `mutations.rs` and the
+//! fuzzer in `fuzz/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ use gpt2_task::{
 use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Vocabulary};
 use tempfile::TempDir;
 
-/// Files of which one is replaced by any bytes.
+/// A set of files, one of which is replaced by arbitrary bytes.
 pub struct Target {
-    /// Input that is parsed.
+    /// Name of the parsed input.
     pub name: &'static str,
-    /// The replaced file.
+    /// Name of the replaced file.
     file: &'static str,
-    /// Writes files that can be read into a folder.
+    /// Writes valid files to a folder.
     write: fn(&Path),
     /// Reads the folder.
     read: fn(&Path) -> Result<(), BoxError>,
@@ -87,12 +87,12 @@ const fn folder(name: &'static str, file: &'static str, write: fn(&Path)) -> Tar
     Target { name, file, write, read: load }
 }
 
-/// Loads all of a preset.
+/// Loads everything in a preset.
 fn load(path: &Path) -> Result<(), BoxError> {
     Ok(Preset::open(path.to_str().unwrap())?.causal_lm(&Device::flex()).map(drop)?)
 }
 
-/// A target with its preset on the disk.
+/// A target whose preset is on the disk.
 pub struct Prepared<'a> {
     target: &'a Target,
     folder: TempDir,
@@ -111,19 +111,19 @@ impl Prepared<'_> {
         self.folder.path().join(self.target.file)
     }
 
-    /// The bytes of a file that can be read.
+    /// Content of the valid file.
     pub fn seed(&self) -> Vec<u8> {
         fs::read(self.path()).unwrap()
     }
 
-    /// Reads with these bytes in place of the file.
+    /// Reads with these bytes as the file's content.
     pub fn read(&self, bytes: &[u8]) -> Result<(), BoxError> {
         fs::write(self.path(), bytes).unwrap();
         (self.target.read)(self.folder.path())
     }
 }
 
-/// Parses text as a handle. No hub is asked.
+/// Parses a text as a handle, without contacting a hub.
 pub fn handle(text: &str) -> Result<(), BoxError> {
     let nowhere = std::env::temp_dir().join("gpt2-presets-no-such-folder");
     let hub = HubOptions::new()
@@ -215,7 +215,7 @@ fn pytorch_shards(folder: &Path) {
     }
 }
 
-/// The model of the fixtures, which PyTorch has saved.
+/// The fixtures' model, as PyTorch saved it.
 fn pytorch_fixture(folder: &Path, bytes: &[u8]) {
     transformers(folder);
     fs::remove_file(folder.join("model.safetensors")).unwrap();

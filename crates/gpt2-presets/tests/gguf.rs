@@ -1,4 +1,4 @@
-//! GGUF files: what is written loads again, what others wrote loads too.
+//! GGUF files of this library and of other programs load.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -78,12 +78,12 @@ fn a_file_is_opened_by_path_url_and_folder() {
         assert_eq!(preprocessor.sequence_length(), 5);
         assert!(Gpt2CausalLm::from_preset_with(handle, &device()).is_ok());
     }
-    // A second one: which of them is meant?
+    // A second file: the folder is ambiguous.
     fs::copy(path, folder.path().join("other.GGUF")).unwrap();
     let error = open(&folder).unwrap_err();
     assert!(error.to_string().contains("pass the path of one of them"), "{error}");
     assert!(Preset::open(path).is_ok());
-    // A preset with a config is what it says, whatever lies beside.
+    // `config.json` takes precedence over GGUF files in the folder.
     write_json(folder.path(), "config.json", &transformers_config(&tiny()));
     assert_eq!(open(&folder).unwrap().format(), PresetFormat::Transformers);
 }
@@ -118,7 +118,7 @@ fn a_repeated_output_layer_is_tied_and_another_is_not() {
     let (_, report) = preset.backbone_with_report(&device()).unwrap();
     assert_eq!(report.skipped, ["output.weight"]);
 
-    // The last of its bytes differs.
+    // The last byte differs.
     *file.tensors.last_mut().unwrap().3.last_mut().unwrap() ^= 0x80;
     let (_folder, path) = written(&file.bytes());
     let preset = open_file(&path).unwrap();
@@ -149,7 +149,7 @@ fn sixteen_bits_are_for_kernels_and_token_embeddings() {
             let expected: Vec<_> = values.iter().map(|value| stored.round(*value)).collect();
             assert_eq!(again[&name].1, expected, "{name}");
         }
-        // The types in the file, in the order of the layers.
+        // Types in the file, in the order of the layers.
         let bytes = fs::read(&path).unwrap();
         let element_of = |name: &str, axes: usize| {
             let name = string(name);
@@ -183,7 +183,7 @@ fn sixteen_bits_in_any_tensor_are_read() {
     }
 }
 
-/// The files and the checksums are of `gguf/make_quantized.py`.
+/// `gguf/make_quantized.py` makes the files and the checksums.
 #[test]
 fn quantized_tensors_are_what_ggml_makes_of_them() {
     assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
@@ -215,25 +215,25 @@ fn tokens_are_as_llama_cpp_takes_them() {
     assert_eq!((read.start_token_id(), read.end_token_id()), (3, 3));
     assert_eq!(read.config().unsplittable_tokens, ["<|endoftext|>"]);
 
-    // Of an older converter, without types and without a split.
+    // As from an older converter, without types and without `tokenizer.ggml.pre`.
     let mut old = file.clone();
     old.remove("tokenizer.ggml.pre").remove("tokenizer.ggml.token_type");
     assert_eq!(tokenizer(&old).unwrap().vocabulary_size(), 6);
     old.set_text("tokenizer.ggml.pre", "default");
     assert_eq!(tokenizer(&old).unwrap().tokenize("ab").unwrap(), [2]);
 
-    // An id that no token has is ignored.
+    // An id without a token is ignored.
     let mut other = file.clone();
     other.set_u32("tokenizer.ggml.eos_token_id", 50256);
     assert_eq!(tokenizer(&other).unwrap().end_token_id(), 3);
 
-    // Matched before the merges run.
+    // A token that is matched before the merges.
     let mut whole = file.clone();
     whole.set_texts("tokenizer.ggml.tokens", &["a", "b", "ab", "<|endoftext|>", "ba", "[PAD5]"]);
     whole.set_i32s("tokenizer.ggml.token_type", &[1, 1, 1, 3, 4, 5]);
     assert_eq!(tokenizer(&whole).unwrap().tokenize("aba").unwrap(), [0, 4]);
 
-    // A file with a tokenizer and nothing else.
+    // A file with a tokenizer alone.
     let mut alone = file.clone();
     alone.tensors.clear();
     assert_eq!(tokenizer(&alone).unwrap().tokenize("ab").unwrap(), [2]);
@@ -266,7 +266,7 @@ fn ids_without_a_token_are_filled_up() {
     assert_eq!(again.tokenize("a[PAD5]").unwrap(), [2, 1]);
 }
 
-/// The tokenizer after a way through a file, with the tiny model.
+/// The tokenizer after an export to a file with the tiny model, and a load.
 fn exported(tokenizer: &Gpt2Tokenizer) -> Result<Gpt2Tokenizer, PresetError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokens.gguf");
@@ -319,11 +319,11 @@ fn a_failed_export_leaves_the_old_file() {
     let options = SaveOptions::gguf().with_dtype(WeightDtype::F16);
     let error = large.save(&path, &options).unwrap_err();
     let PresetError::Overflow { tensor, index, .. } = &error else { panic!("{error}") };
-    // Row 1, column 1 of the keys; in the file they are transposed, below four rows of queries.
+    // Row 1, column 1 of the keys. In the file the keys are transposed, after four rows of queries.
     assert_eq!((tensor.as_str(), *index), ("blk.1.attn_qkv.weight", (4 + 1) * 4 + 1));
     assert!(fs::read(&path).unwrap() == before);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    // It may replace the file that the model is mapped from.
+    // A save may replace the file that the model is mapped from.
     let mapped = open_file(&path).unwrap().backbone(&device()).unwrap();
     mapped.export_to_gguf(&path).unwrap();
     assert!(parameters(&mapped) == tiny_model(&tiny()));

@@ -1,4 +1,5 @@
-//! Writes GGUF files from a model in memory, apart from the crate's own writer and weight map.
+//! Builder of GGUF files from a model in memory, independent of the crate's own writer and weight
+//! map.
 
 use gpt2_backbone::Gpt2BackboneConfig;
 
@@ -18,7 +19,7 @@ pub struct Builder {
     pub tensors: Vec<Entry>,
 }
 
-/// Name, axes in the file's order, type of the elements, and bytes of a tensor.
+/// Name, axes in the file's order, element type, and bytes of a tensor.
 pub type Entry = (String, Vec<u64>, u32, Vec<u8>);
 
 pub fn string(text: &str) -> Vec<u8> {
@@ -63,7 +64,7 @@ impl Builder {
         self.tensors.iter_mut().find(|tensor| tensor.0 == name).unwrap()
     }
 
-    /// The offset of each tensor behind the header.
+    /// Offset of each tensor after the header.
     pub fn offsets(&self) -> Vec<u64> {
         let mut end = 0usize;
         let next = |tensor: &Entry| {
@@ -78,7 +79,7 @@ impl Builder {
         self.bytes_with(&self.offsets())
     }
 
-    /// As if the tensors lay at these offsets.
+    /// Bytes of a file that declares these offsets.
     pub fn bytes_with(&self, offsets: &[u64]) -> Vec<u8> {
         let mut bytes = b"GGUF".to_vec();
         bytes.extend(self.version.to_le_bytes());
@@ -104,7 +105,7 @@ impl Builder {
     }
 }
 
-/// The model under llama.cpp's names, as its converter makes them of transformers' tensors.
+/// The model under llama.cpp's names, as its converter derives them from transformers' tensors.
 pub fn gguf_tensors(config: &Gpt2BackboneConfig, model: &Tensors) -> Tensors {
     let renamed = |name: &str| {
         let name = name.replace("transformer.", "").replace("h.", "blk.");
@@ -135,7 +136,7 @@ pub fn gguf_tensors(config: &Gpt2BackboneConfig, model: &Tensors) -> Tensors {
         .collect()
 }
 
-/// A whole file of a model, with the tokenizer of the other formats' folders.
+/// A complete file of a model, with the tokenizer of the other formats' folders.
 pub fn builder(config: &Gpt2BackboneConfig, model: &Tensors) -> Builder {
     let mut file = Builder { version: 3, alignment: 32, metadata: Vec::new(), tensors: Vec::new() };
     file.set_text("general.architecture", "gpt2")

@@ -1,4 +1,4 @@
-//! Texts that a user may pass as a preset.
+//! Texts that users may pass as a preset.
 
 use std::fs;
 
@@ -150,7 +150,7 @@ fn what_cannot_be_read_is_named() {
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     assert!(matches!(open(&folder), Err(PresetError::File(FileError::NotAFile { .. }))));
-    // A loop of links exists as a name only, and cannot be followed.
+    // A loop of links exists by name, but cannot be followed.
     fs::remove_dir(&path).unwrap();
     std::os::unix::fs::symlink(&path, &path).unwrap();
     assert!(matches!(open(&folder), Err(PresetError::MissingFile { .. })));
@@ -162,7 +162,7 @@ fn errors_of_the_operating_system_name_the_file() {
     let folder = keras_folder(&tiny());
     let path = folder.path().join("config.json");
     fs::remove_file(&path).unwrap();
-    // A regular file by its type, whose first page nobody can read.
+    // A regular file by its type, whose first page cannot be read.
     std::os::unix::fs::symlink("/proc/self/mem", &path).unwrap();
     let error = open(&folder).unwrap_err();
     assert!(

@@ -1,4 +1,4 @@
-//! GGUF files that mean harm: an error that names file and field, soon, and no panic.
+//! Malicious GGUF files give an error that names file and field, soon and without a panic.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::gguf::{open_file, written};
 use crate::gguf_builder::{Builder, Entry, array, string, tiny_file};
 use crate::support::*;
 
-/// Does all that can be done with a file.
+/// Loads everything in a file.
 fn load_bytes(bytes: &[u8]) -> Result<(Tensors, Gpt2Tokenizer), PresetError> {
     let (_folder, path) = written(bytes);
     let preset: Preset = open_file(&path)?;
@@ -27,7 +27,7 @@ fn error_of(bytes: &[u8]) -> PresetError {
     error
 }
 
-/// The field that the error names, and what it says.
+/// The field that the error names, and its detail.
 fn field(bytes: &[u8]) -> (String, String) {
     let error = error_of(bytes);
     let PresetError::Malformed { format: "GGUF file", file, object, detail, .. } = &error else {
@@ -43,7 +43,7 @@ fn with(change: impl FnOnce(&mut Builder)) -> Vec<u8> {
     file.bytes()
 }
 
-/// A valid file with other bytes at an offset.
+/// A valid file with these bytes at an offset.
 fn patched(offset: usize, patch: &[u8]) -> Vec<u8> {
     let mut bytes = tiny_file().bytes();
     bytes[offset..offset + patch.len()].copy_from_slice(patch);
@@ -107,7 +107,7 @@ fn metadata() {
         let PresetError::InvalidConfigValue { key, .. } = &error else { panic!("{error}") };
         assert_eq!(*key, "general.alignment");
     }
-    // Padding up to an offset that overflows, or lies outside of the file.
+    // Padding to an offset that overflows or is outside the file.
     for alignment in [1u64 << 31, 1 << 40, 1 << 63] {
         let bytes = with(|file| {
             file.set("general.alignment", 10, alignment.to_le_bytes());
@@ -134,7 +134,7 @@ fn tensors() {
     let last = file.tensors.len() - 1;
     assert_eq!(file.tensors[last].0, NAME);
     let expected = file.offsets()[last];
-    // Over another, with a gap, not aligned, outside of the file, and beyond all numbers.
+    // An overlap, a gap, a misaligned offset, an offset outside the file, and ones that overflow.
     for offset in [0, expected - 32, expected + 32, expected + 1, 1 << 40, u64::MAX, 1 << 63] {
         let mut offsets = file.offsets();
         offsets[last] = offset;
@@ -145,7 +145,7 @@ fn tensors() {
     let mut short = file.bytes();
     short.pop();
     assert_eq!(field(&short).0, NAME);
-    // More elements than the file has.
+    // More elements than the file holds.
     assert_eq!(tensor(|tensor| tensor.1 = vec![4, 60_000]), NAME);
 }
 
@@ -271,7 +271,7 @@ fn tokenizers_that_are_none() {
         file.set_u32("tokenizer.ggml.eos_token_id", 6);
     }));
     assert!(matches!(error, PresetError::VocabularyTooLarge { max_token_id: 6, .. }), "{error}");
-    // The last is of the type "unused", and has no row either.
+    // The last token has the type "unused", and no row either.
     let error = error_of(&with(|file| {
         file.set_texts("tokenizer.ggml.tokens", &["a", "b", "ab", "<|endoftext|>", "c", "d", "e"]);
         file.set_i32s("tokenizer.ggml.token_type", &[1, 1, 1, 3, 1, 1, 5]);
@@ -279,7 +279,7 @@ fn tokenizers_that_are_none() {
     assert!(matches!(error, PresetError::VocabularyTooLarge { max_token_id: 6, .. }), "{error}");
 }
 
-/// A large file of strings without content: the header may not take much more than the file.
+/// A large file of empty strings: the header must not take much more memory than the file.
 #[test]
 fn millions_of_empty_strings() {
     let mut file = tiny_file();

@@ -1,4 +1,4 @@
-//! HDF5 files that mean harm: they reach for other files, or claim what they do not hold.
+//! Malicious HDF5 files, which refer to other files or declare more than they contain.
 
 use std::fs;
 use std::path::Path;
@@ -14,12 +14,12 @@ use crate::support::*;
 const WEIGHTS: &str = "model.weights.h5";
 const POSITIONS: &str = "layers/position_embedding/vars/0";
 
-/// A preset all of whose tensors are right but that of the positions, which `write` writes.
+/// A preset with valid tensors, except for the positions, which `write` writes.
 fn spoiled(write: impl FnOnce(&H5File, &Path)) -> TempDir {
     let folder = keras_folder(&tiny());
     let mut tensors = keras_tensors(&tiny(), &tiny_model(&tiny()));
     let positions = tensors.remove(POSITIONS).unwrap();
-    // What the links below lead to: the right tensor, in another file.
+    // Target of the links below: the right tensor, in another file.
     let other = Tensors::from([(POSITIONS.to_owned(), positions)]);
     write_hdf5(&folder.path().join("other.h5"), &other, Stored::F32);
     let path = folder.path().join(WEIGHTS);
@@ -30,7 +30,7 @@ fn spoiled(write: impl FnOnce(&H5File, &Path)) -> TempDir {
     folder
 }
 
-/// The error, and what it says is at fault.
+/// The error of a load, and the object at fault.
 fn refusal(folder: &TempDir) -> String {
     let error = load(folder).unwrap_err();
     match &error {
@@ -68,7 +68,7 @@ fn links_are_not_followed() {
         group.create_soft_link(name, "/layers/reversible_embedding/vars/0").unwrap();
     });
     refusal(&folder);
-    // A whole layer in another file, and a link that leads to itself.
+    // A whole layer in another file, and a link to itself.
     let folder = spoiled(|file, _| {
         let layers = file.root_group().group("layers").unwrap();
         layers
@@ -119,7 +119,7 @@ fn storage_that_keras_does_not_use_is_refused() {
         dataset.write_raw(&[0i32; 20]).unwrap();
     });
     refusal(&folder);
-    // Two opaque bytes are a bfloat16 only where the attribute says so.
+    // Two opaque bytes are a bfloat16 only with the attribute.
     let folder = spoiled(|file, _| {
         let (group, name) = group_of(file, POSITIONS);
         let opaque = rust_hdf5::DatatypeMessage::Opaque { size: 2, tag: "bfloat16".into() };
@@ -138,7 +138,7 @@ fn hard_links_in_a_circle_end() {
         write_dataset(&group, name, &positions.0, &positions.1, Stored::F32);
         group.link("around", "/layers").unwrap();
     });
-    // Each object counts once, however many names lead to it.
+    // Each object counts once, even with several names.
     assert_eq!(load(&folder).unwrap().0, tiny_model(&tiny()));
 }
 
@@ -154,7 +154,7 @@ fn very_deep_groups_are_refused() {
     }
 }
 
-/// Place of `pattern` in the file.
+/// Offset of `pattern` in the file.
 fn find(bytes: &[u8], pattern: &[u8]) -> Vec<usize> {
     bytes
         .windows(pattern.len())
@@ -198,7 +198,7 @@ fn truncation_anywhere_is_an_error() {
     for length in (0..bytes.len()).step_by(64) {
         fs::write(folder.path().join(WEIGHTS), &bytes[..length]).unwrap();
         if let Ok((loaded, _)) = load(&folder) {
-            // The end of a file may hold nothing that is needed.
+            // The end of a file may be unused.
             let model = tiny_model(&tiny());
             assert!(length + 4096 > bytes.len() && loaded.keys().eq(model.keys()));
         }

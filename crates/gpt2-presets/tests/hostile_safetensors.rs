@@ -1,4 +1,4 @@
-//! Safetensors files that mean harm: an error that names file and field, soon, and no panic.
+//! Malicious safetensors files give an error that names file and field, soon and without a panic.
 
 use std::time::{Duration, Instant};
 

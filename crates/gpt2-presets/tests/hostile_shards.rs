@@ -1,4 +1,4 @@
-//! Indexes of shards that name what they should not.
+//! Indexes that name invalid shards.
 
 use std::fs;
 
@@ -83,7 +83,7 @@ fn malformed_indexes_and_missing_shards_are_errors() {
     let folder = transformers_folder(&tiny());
     write_json(folder.path(), "model.safetensors.index.json", &json!({"weight_map": []}));
     assert!(matches!(load(&folder), Err(PresetError::Malformed { format: JSON, .. })));
-    // The index as its own shard: read as weights, and refused as such.
+    // The index as its own shard: read as weights, and rejected as such.
     for folder in indexed(json!("config.json")) {
         let error = load(&folder).unwrap_err();
         assert!(matches!(

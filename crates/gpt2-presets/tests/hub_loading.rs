@@ -1,4 +1,4 @@
-//! Presets that are loaded through the handles of hubs.
+//! Presets loaded by their handles on hubs.
 
 use std::fs;
 
@@ -15,10 +15,10 @@ use crate::support::*;
 
 const NAME: &str = "gpt2_base_en";
 const HANDLE: &str = "keras/gpt2/keras/gpt2_base_en/3";
-/// Address at which nothing listens.
+/// Address without a server.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
-/// A whole preset, and the parameters that it has.
+/// A whole preset, and its parameters.
 pub fn keras_preset() -> (Files, Tensors) {
     let model = tiny_model(&tiny());
     let folder = keras_folder(&tiny());
@@ -35,7 +35,7 @@ pub fn transformers_preset() -> (Files, Tensors) {
     (files_of(folder.path()), model)
 }
 
-/// Loads the whole model, which must be there.
+/// Loads the whole model, which must exist.
 pub fn load_with(handle: &str, options: &HubOptions) -> Tensors {
     let model = Preset::open_with(handle, options).unwrap();
     parameters(model.causal_lm(LoadOptions::new(&device())).unwrap().backbone())
@@ -69,7 +69,7 @@ fn options_of_a_load_say_how_hubs_are_asked() {
         )
     };
     assert_eq!(parameters(&load(hub.options()).unwrap()), model);
-    // Options of a hub alone, for a model and for a tokenizer.
+    // Hub options alone, for a model and for a tokenizer.
     let source = "hf://a/b";
     let backbone = gpt2_backbone::Gpt2Backbone::from_preset_with(source, hub.options()).unwrap();
     assert_eq!(parameters(&backbone), model);
@@ -181,11 +181,11 @@ fn keras_hub_loads_what_this_library_has_downloaded() {
     Preset::open_with(&preset, &hub.options()).unwrap().causal_lm(&device()).unwrap();
     hub.take_log();
     let endpoint = hub.server.url();
-    // Under its name, to which KerasHub knows the same handle.
+    // By its name, for which KerasHub has the same handle.
     for preset in [&preset[..], "gpt2_base_en"] {
         let printed = run(&python, hub.cache.path(), &endpoint, &["keras", &endpoint, preset]);
         assert_eq!(printed, ["2001024", "1024"]);
-        // It asks what it does not have, and downloads nothing.
+        // Sends requests for absent files, and downloads nothing.
         assert_eq!(hub.storage.take_log(), [""; 0]);
     }
 }

@@ -1,4 +1,4 @@
-//! Caches that the hubs' own clients have filled, and no hub to ask about what is not in them.
+//! Caches filled by the hubs' own clients, without a hub for the files that they lack.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::hub_loading::{keras_preset, load_with, transformers_preset};
 use crate::saving;
 use crate::support::*;
 
-/// Presets in each layout that a whole model may have, without any file that it may lack.
+/// Presets in all layouts of a whole model, without their optional files.
 fn layouts() -> Vec<(Files, Tensors)> {
     let model = saving::model(&tiny());
     let parameters = parameters(model.backbone());
@@ -33,13 +33,13 @@ fn layouts() -> Vec<(Files, Tensors)> {
             files.remove(name);
         }
     }
-    // Which stands in for the other two.
+    // It replaces the other two.
     sharded[1].remove("tokenizer.json");
     let sharded = sharded.map(|files| (files, parameters.clone()));
     [keras_preset(), transformers_preset()].into_iter().chain(sharded).collect()
 }
 
-/// Writes what `snapshot_download` leaves; it makes no note of what the model does not have.
+/// Writes the cache of `snapshot_download`, which does not record absent files.
 fn write_snapshot(cache: &Path, files: &Files) {
     let folder = cache.join("models--a--b");
     let snapshot = folder.join("snapshots").join(COMMIT);
@@ -63,7 +63,7 @@ fn whole_snapshots_need_no_hub() {
         write_snapshot(cache.path(), &files);
         assert_eq!(load_with("hf://a/b", &offline(cache.path())), model);
         assert_eq!(load_with(&format!("hf://a/b@{COMMIT}"), &offline(cache.path())), model);
-        // The same where nobody has said that there is no network.
+        // The same without the offline option.
         let nowhere = offline(cache.path()).with_offline(false);
         let nowhere = nowhere.with_hugging_face_endpoint("http://127.0.0.1:9");
         assert_eq!(load_with("hf://a/b", &nowhere), model);
@@ -84,8 +84,8 @@ fn a_file_that_the_model_needs_is_never_taken_to_be_absent() {
                 result.unwrap();
                 continue;
             }
-            // Of several that would do it is the first that is named; without the weights, what
-            // may be absent is asked for too, and that comes before them.
+            // If any of several files is enough, the error names the first. Without the weights,
+            // optional files are requested too, before the weights.
             let named = match &missing[..] {
                 "model.weights.h5" => "task.json",
                 "model.safetensors" => "tokenizer_config.json",
@@ -123,7 +123,7 @@ fn a_tokenizer_in_another_file_will_do() {
         "vocab": {"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3}, "merges": ["a b"]},
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}});
     let (mut files, model) = transformers_preset();
-    // One of the two that the other choice needs.
+    // One of the two files of the other choice.
     files.remove("merges.txt");
     files.insert("tokenizer.json".to_owned(), tokenizer.to_string().into());
     let cache = tempfile::tempdir().unwrap();
@@ -151,7 +151,7 @@ fn single_files_of_kagglehub_and_folders_of_modelscope_need_no_hub_either() {
         assert_eq!(load_with(handle, &options.clone().with_offline(true)), model);
         let nowhere = options.with_model_scope_endpoint("http://127.0.0.1:9");
         assert_eq!(load_with(handle, &nowhere), model);
-        // What has broken off is no part of the model.
+        // An interrupted download is not part of the model.
         let weights = files.keys().find(|name| name.ends_with(".h5") || name.contains("00001-of"));
         let weights = weights.or(files.keys().find(|name| name.ends_with(".safetensors"))).unwrap();
         let path = scope.path(&format!("master/{weights}"));

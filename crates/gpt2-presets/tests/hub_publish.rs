@@ -1,4 +1,4 @@
-//! Presets that are uploaded to hubs, with their checks and their cards.
+//! Uploads of presets to hubs, with their checks and model cards.
 
 use std::fs;
 use std::path::Path;
@@ -90,7 +90,7 @@ fn a_folder_that_is_no_preset_is_refused_before_anything_is_asked() {
     let text =
         format!("The weights file is missing from the preset directory `{}`.", path.display());
     assert!(upload(path).to_string().starts_with(&text));
-    // An index is not enough, nor are weights that stay behind.
+    // An index alone is not enough, nor are weights that are not uploaded.
     let map = |name: &str| json!({"weight_map": {"/vars": name}});
     write_json(path, "model.weights.json", &map("model_00000.weights.h5"));
     assert!(matches!(upload(path), PresetError::MissingFile { .. }));
@@ -152,7 +152,8 @@ fn keras_hub_uploads_to_the_same_servers_the_same_way() {
     let (mut uploaded, mut expected) = (ours.main(), theirs.main());
     let (card, model) = (uploaded.remove("README.md").unwrap(), expected.remove("README.md"));
     assert_eq!(uploaded, expected);
-    // All of KerasHub's card is in ours, in its order, but for who uploads and the object of a dtype.
+    // The card has all of KerasHub's card, in its order, except for the uploader and the object of
+    // a dtype.
     let (card, model) =
         (String::from_utf8(card).unwrap(), String::from_utf8(model.unwrap()).unwrap());
     let mut lines = card.lines();

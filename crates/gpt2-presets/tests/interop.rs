@@ -1,4 +1,4 @@
-//! KerasHub and transformers load what is saved, and compute the same. Needs their Pythons.
+//! KerasHub and transformers load saved models and compute the same. Needs their Pythons.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -23,7 +23,7 @@ use crate::support::{Stored, device, parameters, rounded};
 
 pub const BUNDLED: &str = "gpt2_tiny_shakespeare";
 
-/// Saves models, and lets the library of which `variable` names the Python check the folders.
+/// Saves models, and has a library's Python check the folders. `variable` names that Python.
 fn check(
     library: &str,
     variable: &str,
@@ -45,7 +45,7 @@ fn check(
     run(&mut command);
 }
 
-/// A script of `tests/interop`, to be run by a Python.
+/// A script in `tests/interop`, to be run by a Python.
 pub fn script(python: impl AsRef<OsStr>, name: &str) -> Command {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name);
     let mut command = Command::new(python);
@@ -91,7 +91,7 @@ pub fn bundled() -> Gpt2CausalLm {
     Gpt2CausalLm::from_preset_with(BUNDLED, &device()).unwrap()
 }
 
-/// Gives every parameter values of its own, of both signs and far from zero.
+/// Gives every parameter distinct values, of both signs and far from zero.
 struct Waves {
     count: usize,
 }
@@ -132,14 +132,14 @@ fn keras_hub_loads_what_is_saved() {
     });
 }
 
-/// The small model with a LoRA that changes what it computes.
+/// The small model with a LoRA that changes its output.
 fn adapted(targets: &[&str]) -> Gpt2CausalLm {
     let mut backbone = with_config(&small()).into_backbone();
     backbone.enable_lora(LoraConfig::new(3).with_target_layer_names(targets).with_seed(1)).unwrap();
     let mut waves = Waves { count: 0 };
     let backbone = update_parameters(backbone, |path, shape, old| {
         if !path.contains("lora") {
-            // The biases too, which the file does not keep.
+            // The biases too, which the file does not store.
             return old;
         }
         let initializer = Initializer::Zeros;
@@ -163,7 +163,7 @@ fn keras_hub_loads_a_lora() {
             let targets = json!({"rank": 3, "targets": targets}).to_string();
             fs::write(folder.with_extension("lora.json"), targets).unwrap();
         });
-        // And with the LoRA in the kernels.
+        // And with the LoRA merged into the kernels.
         let models = || vec![("merged", adapted(targets))];
         check("keras", "GPT2_KERAS_PYTHON", models, |model, folder| {
             model.save_to_preset(folder).unwrap();
@@ -179,7 +179,7 @@ fn keras_hub_loads_floats_of_16_bits() {
     for (name, dtype) in DTYPES {
         let options = SaveOptions::keras().with_dtype(dtype);
         let models = || {
-            // Rounded, as the other side has it.
+            // Rounded as on the other side.
             let folder = tempfile::tempdir().unwrap();
             with_config(&small()).save(folder.path(), &options).unwrap();
             let path = folder.path().to_str().unwrap();
@@ -212,7 +212,7 @@ fn keras_hub_has_the_same_files_of_weights() {
         let name = file.file_name().unwrap().to_str().unwrap();
         let stored = match name {
             _ if file.is_dir() || name.contains("_0") => continue,
-            // That is the type of what is computed.
+            // The type of the computation.
             _ if name.contains("_mixed") => Stored::F32,
             _ if name.contains("_float16") => Stored::F16,
             _ if name.contains("_bfloat16") => Stored::Bf16,
@@ -234,7 +234,7 @@ fn keras_hub_has_the_same_files_of_weights() {
         }
         read += 1;
     }
-    // Two in each of four types, three that were trained, two of weights alone.
+    // Two of each of four types, three trained ones, and two of weights alone.
     assert_eq!(read, 13);
 }
 
@@ -243,7 +243,7 @@ fn transformers_loads_floats_of_16_bits() {
     for (name, dtype) in [("float16", WeightDtype::F16), ("bfloat16", WeightDtype::Bf16)] {
         let options = SaveOptions::transformers().with_dtype(dtype);
         let models = || {
-            // Rounded, as the other side has it.
+            // Rounded as on the other side.
             let folder = tempfile::tempdir().unwrap();
             with_config(&small()).save(folder.path(), &options).unwrap();
             let path = folder.path().to_str().unwrap();

@@ -1,4 +1,4 @@
-//! llama.cpp loads what is exported, and computes the same. Needs a Python with llama-cpp-python.
+//! llama.cpp loads exported models and computes the same. Needs a Python with llama-cpp-python.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -30,7 +30,7 @@ const TEXTS: [&str; 5] = [
 const PROMPTS: [&str; 4] = ["ROMEO:", "What, art thou", "KING RICHARD III:\nNow", "the"];
 const NEW_TOKENS: usize = 64;
 
-/// The Python if it has `module`, or a skip.
+/// The Python, if it has `module`; else the test is skipped.
 fn python(module: &str) -> Option<OsString> {
     let python = std::env::var_os(VARIABLE).filter(|python| {
         let import = Command::new(python).args(["-c", &format!("import {module}")]).output();
@@ -42,7 +42,7 @@ fn python(module: &str) -> Option<OsString> {
     python
 }
 
-/// Answers to prompts: the ids that follow, and the logits of all positions.
+/// For each prompt, the ids generated and the logits of all positions.
 fn continuations(model: &mut Gpt2CausalLm, prompts: &[Vec<u32>]) -> Vec<Value> {
     model.compile(GreedySampler::new()).unwrap();
     let vocabulary_size = model.backbone().config().vocabulary_size;
@@ -63,8 +63,8 @@ fn continuations(model: &mut Gpt2CausalLm, prompts: &[Vec<u32>]) -> Vec<Value> {
     prompts.iter().map(continued).collect()
 }
 
-/// Loads a file on both sides. `tokenizer` tells whether it has one; `tolerance` is relative to the
-/// largest logit.
+/// Loads a file on both sides. `tokenizer` tells whether the file has one; `tolerance` is relative
+/// to the largest logit.
 fn compare(
     python: &OsStr,
     path: &Path,
@@ -93,8 +93,8 @@ fn llama_cpp_loads_what_is_exported() {
     let folder = tempfile::tempdir().unwrap();
     let model = bundled();
     let preprocessor = model.preprocessor().unwrap();
-    // ggml looks the activation up in a table of float16, and with kernels of 16 bits it rounds the
-    // other factor of a product too.
+    // ggml looks the activation up in a float16 table. With 16-bit kernels it also rounds the other
+    // factor of a product.
     for (name, dtype, tolerance) in [
         ("bundled_f32.gguf", WeightDtype::F32, 5e-4),
         ("bundled_f16.gguf", WeightDtype::F16, 5e-4),
@@ -117,7 +117,7 @@ fn llama_cpp_loads_other_configs() {
         ("small.gguf", small()),
         ("untied.gguf", Gpt2BackboneConfig { tie_weights: false, ..small() }),
         ("epsilon.gguf", Gpt2BackboneConfig { layer_norm_epsilon: 0.1, ..small() }),
-        // Ids without a token are filled up.
+        // Ids without a token are padded.
         ("wide.gguf", Gpt2BackboneConfig { vocabulary_size: 1030, ..small() }),
     ] {
         let (path, model) = (folder.path().join(name), with_config(&config));
@@ -150,7 +150,7 @@ fn what_gguf_py_writes_of_a_transformers_folder_is_the_same_model() {
     model.export_to_transformers(&source).unwrap();
     run(script(&python, "make_gguf.py").args([&source, &path]));
     let again = open_file(&path).unwrap().causal_lm(&device()).unwrap();
-    // Bit for bit, so the logits are too.
+    // Bit for bit, and therefore the logits too.
     assert_same(&again, &model, TEXTS[0]);
     let tokenizer = Gpt2Tokenizer::from_preset(BUNDLED).unwrap();
     for text in TEXTS {

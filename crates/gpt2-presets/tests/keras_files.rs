@@ -1,4 +1,4 @@
-//! `.keras` files that Keras wrote, and such as mean harm. The good ones are `fixtures/keras`.
+//! `.keras` files from Keras, in `fixtures/keras`, and malicious ones.
 
 use std::fs;
 use std::io::{Cursor, Read, Write};
@@ -37,18 +37,18 @@ pub fn members(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
     (0..count).map(member).collect()
 }
 
-/// The weights of a fixture, as Keras' `save_weights` writes them.
+/// Weights of a fixture, as Keras' `save_weights` writes them.
 pub fn weights(fixture: &str) -> Vec<u8> {
     let bytes = fs::read(fixtures("keras").join(fixture)).unwrap();
     let mut members = members(&bytes).into_iter();
     members.find(|(name, _)| name == "model.weights.h5").unwrap().1
 }
 
-/// Claims of a hostile archive about a member.
+/// A member of a malicious archive, with the properties that it declares.
 struct Member {
     name: Vec<u8>,
     content: Vec<u8>,
-    /// The size that it is said to have.
+    /// Declared size.
     size: u32,
     method: u16,
     flags: u16,
@@ -63,7 +63,7 @@ impl Member {
     }
 }
 
-/// A zip archive of these members, whatever they are.
+/// A zip archive of arbitrary members.
 fn archive(members: &[Member]) -> Vec<u8> {
     let (mut local, mut central) = (Vec::new(), Vec::new());
     for member in members {
@@ -86,13 +86,13 @@ fn archive(members: &[Member]) -> Vec<u8> {
     [&local, &central, &b"PK\x05\x06\0\0\0\0"[..], &count, &count, &sizes, &[0, 0]].concat()
 }
 
-/// The members of a good archive.
+/// Members of a valid archive.
 fn good() -> Vec<Member> {
     let members = members(&fixture("fitted.keras"));
     members.iter().map(|(name, content)| Member::new(name, content)).collect()
 }
 
-/// A good archive with one more member.
+/// A valid archive with one more member.
 fn good_and(member: Member) -> Vec<u8> {
     archive(&good().into_iter().chain([member]).collect::<Vec<_>>())
 }
@@ -130,7 +130,7 @@ fn tasks_and_backbones_are_loaded() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(file);
-        // As Keras writes it: nothing compressed.
+        // As Keras writes it: uncompressed.
         let members = members(&fixture(file));
         let stored_members: Vec<_> =
             members.iter().map(|(name, content)| Member::new(name, content)).collect();
@@ -187,7 +187,7 @@ fn a_class_that_is_not_gpt2s_is_not_built() {
         if file.ends_with("lambda.keras/config.json") && found == "Sequential"),
         "{error}"
     );
-    // Inside a task too: the layer is refused, or not looked at.
+    // In a task too: the layer is rejected or ignored.
     let mut members = good();
     let config = members.iter_mut().find(|member| member.name == b"config.json").unwrap();
     let text = String::from_utf8(config.content.clone()).unwrap();
@@ -268,7 +268,7 @@ fn bombs_are_refused_before_they_go_off() {
     let zeros = zeros.finish().unwrap().into_inner();
     let detail = refusal(&zeros);
     assert!(zeros.len() < 10_000 && detail.contains("become 2097152"), "{detail}");
-    // What is said and what there is are not the same.
+    // Declared and actual size differ.
     for (name, size) in [("config.json", 1), ("config.json", 900_000), ("model.weights.h5", 1000)] {
         let mut members = good();
         let member = members.iter_mut().find(|member| member.name == name.as_bytes()).unwrap();
@@ -327,10 +327,10 @@ fn truncated_and_damaged_archives_do_no_harm() {
     }
 }
 
-/// Set for a process that has a folder for temporary files to itself.
+/// Variable set for a process with a temporary folder of its own.
 const ALONE: &str = "GPT2_TEST_TEMPORARY_FILES";
 
-/// Loads weights in a process of the test below.
+/// Loads weights in a child process of the test below.
 fn copy_weights(folder: &Path) {
     let count = || fs::read_dir(folder).unwrap().count();
     let path = fixtures("keras").join("fitted.keras");
@@ -355,7 +355,7 @@ fn refusal_leaves_nothing(folder: &Path) {
     let weights = members.iter_mut().find(|member| member.name == b"model.weights.h5").unwrap();
     weights.content[40_000] ^= 1;
     let mut bytes = archive(&members);
-    // The checksum of the weights before.
+    // The checksum of the previous weights.
     let (wrong, right) = (crc32(&weights_of(&members)), crc32(&weights_of(&good())));
     while let Some(at) = bytes.windows(4).position(|window| window == wrong.to_le_bytes()) {
         bytes[at..at + 4].copy_from_slice(&right.to_le_bytes());

@@ -1,4 +1,4 @@
-//! A process is killed while it saves, at any moment: what it saved last is there, and whole.
+//! A process is killed at any moment of a save: its last completed save is intact.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -20,22 +20,22 @@ use crate::checkpoints::{FILE, checkpoint};
 use crate::saving::{KERAS_FILES, files, model};
 use crate::support::*;
 
-/// Names the folder into which a process saves until it is killed.
+/// Variable that names the folder to which a process saves until it is killed.
 const FOLDER: &str = "GPT2_TEST_KILLED_FOLDER";
-/// The number with which it begins.
+/// Variable with the first number.
 const FIRST: &str = "GPT2_TEST_KILLED_FIRST";
 
-/// Elements of each tensor of the checkpoint: enough for a save to take its time.
+/// Elements of each tensor of the checkpoint: enough for a save to take a while.
 const ELEMENTS: usize = 1_000_000;
 
-/// Saves in a process of the test below, which kills it.
+/// Saves in a child process of the test below, which kills it.
 fn save_until_killed(folder: &Path) {
     let first: u32 = std::env::var(FIRST).unwrap().parse().unwrap();
     let mut store = CheckpointFolder::new(folder.join("checkpoint"));
     let mut model = model(&tiny().with_max_sequence_length(20_000));
     for step in first..first + 100_000 {
         store.save(&checkpoint(step, ELEMENTS)).unwrap();
-        // Fails once nobody reads it, so that the process does not outlive the test.
+        // Fails once the pipe is closed, so that the process does not outlive the test.
         println!("checkpoint {step}");
         let filled = update_parameters(model.backbone().clone(), |_, _, old| {
             Tensor::full(old.dims(), step as f32, &device())
@@ -46,7 +46,7 @@ fn save_until_killed(folder: &Path) {
     }
 }
 
-/// The numbers that a process says it has saved.
+/// Numbers that a process has reported as saved.
 #[derive(Debug, Clone, Copy, Default)]
 struct Saved {
     checkpoint: u32,
@@ -54,9 +54,9 @@ struct Saved {
 }
 
 impl Saved {
-    /// Takes note of a line; others than ours are the test harness'.
+    /// Records a line. Lines of the test harness are ignored.
     fn note(&mut self, line: &str) {
-        // The harness begins the line that the first of ours ends.
+        // The harness begins the line in which this process writes its first word.
         let mut words = line.rsplit(' ');
         let (Some(number), Some(what)) = (words.next(), words.next()) else { return };
         match (what, number.parse()) {
@@ -76,7 +76,7 @@ fn start(folder: &Path, first: u32) -> Child {
         .unwrap()
 }
 
-/// Runs a process that saves, kills it some time after its first preset, and returns what it said.
+/// Runs a process that saves, kills it some time after its first preset, and returns its reports.
 fn run_and_kill(folder: &Path, first: u32, delay: Duration) -> Saved {
     let mut child = start(folder, first);
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -99,7 +99,7 @@ fn run_and_kill(folder: &Path, first: u32, delay: Duration) -> Saved {
     reader.join().unwrap()
 }
 
-/// The number of the checkpoint, every element of which must be it.
+/// Number of the checkpoint. All of its elements must have this value.
 fn checkpoint_step(folder: &Path) -> u32 {
     let loaded = CheckpointFolder::new(folder).load(&device()).unwrap().unwrap();
     let step = loaded.state["step"].as_u64().unwrap() as u32;
@@ -112,7 +112,7 @@ fn checkpoint_step(folder: &Path) -> u32 {
     step
 }
 
-/// The number of the preset, every element of which must be it.
+/// Number of the preset. All of its elements must have this value.
 fn preset_step(folder: &Path) -> u32 {
     let loaded = Gpt2CausalLm::from_preset_with(folder.to_str().unwrap(), &device()).unwrap();
     let parameters = parameters(loaded.backbone());
@@ -149,7 +149,7 @@ fn a_killed_process_leaves_what_it_saved_last() {
         };
         interrupted[0] += usize::from(left(&training));
         interrupted[1] += usize::from(left(&preset));
-        // It may have died before it could say so.
+        // The process may have been killed before it could report the save.
         let found = checkpoint_step(&training);
         assert!(found == said.checkpoint || found == said.checkpoint + 1, "{said:?}, {found}");
         let found_preset = preset_step(&preset);

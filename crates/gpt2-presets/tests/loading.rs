@@ -1,4 +1,4 @@
-//! Options, reports, and the errors that a wrong checkpoint gives.
+//! Options, reports, and the errors for wrong checkpoints.
 
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -69,7 +69,7 @@ fn a_wrong_shape_is_named() {
     let PresetError::TensorShape { tensor, expected, found } = &error else { panic!("{error}") };
     assert_eq!(tensor, "transformer.wte.weight");
     assert_eq!((expected, found), (&vec![6, 4], &vec![7, 4]));
-    // A rectangle that was transposed shows, a square does not: `c_proj` of the attention.
+    // A transposed rectangle is noticed, a square is not: `c_proj` of the attention.
     let error = error_of(|tensors| {
         tensors.get_mut("transformer.h.0.mlp.c_fc.weight").unwrap().0.reverse();
     });

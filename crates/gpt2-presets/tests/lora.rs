@@ -1,4 +1,4 @@
-//! LoRA weights: KerasHub's files, our own, and models that are saved with a LoRA.
+//! LoRA weights: KerasHub's files, this library's, and models that are saved with a LoRA.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,12 +26,12 @@ pub const ALL: [&str; 6] = [
     "feedforward_output_dense",
 ];
 
-/// A file that KerasHub computed; `tests/golden/training/README.md` describes it.
+/// A file that KerasHub made; `tests/golden/training/README.md` describes it.
 fn golden(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(file)
 }
 
-/// The tensors under a prefix, as 32-bit floats or integers in the same bits.
+/// Tensors with a prefix, as 32-bit floats; integers keep their bits.
 fn golden_tensors(prefix: &str) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
     let bytes = fs::read(golden("training/expected.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
@@ -42,7 +42,7 @@ fn golden_tensors(prefix: &str) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
     named.collect()
 }
 
-/// The model that KerasHub added the LoRA to.
+/// The model to which KerasHub added the LoRA.
 fn start() -> Gpt2Backbone {
     let folder = golden("air_small/keras");
     Gpt2Backbone::from_preset_with(folder.to_str().unwrap(), &device()).unwrap()
@@ -69,7 +69,7 @@ fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
     assert!(largest <= tolerance, "the largest difference is {largest:e}");
 }
 
-/// A model with a LoRA that changes what it computes, and with biases that have moved.
+/// A model with a LoRA that changes its output, and with changed biases.
 pub fn adapted(config: &Gpt2BackboneConfig, rank: usize, targets: &[&str]) -> Gpt2Backbone {
     let mut backbone = Gpt2Backbone::new(config, 7, &device()).unwrap();
     backbone
@@ -99,7 +99,7 @@ fn files_of_keras_hub_load() {
         let expected = &golden_tensors(&format!("{key}/adapter_only_logits"))[""].1;
         assert_close(&golden_logits(&backbone), expected, 2e-5);
 
-        // With the biases, which only our own file keeps, the model is the trained one.
+        // With the biases, which only this library's file stores, the model equals the trained one.
         let trained = golden_tensors(&format!("{key}/final/"));
         let backbone = update_parameters(backbone, |path, _, old| match trained.get(path) {
             Some((_, bias)) if path.ends_with(".bias") => {
@@ -187,7 +187,7 @@ fn a_task_saves_and_loads_as_its_backbone_does() {
     }
 }
 
-/// Loads into a model that must be as it was afterwards.
+/// Loads into a model that must then be unchanged.
 fn refused(model: &mut Gpt2Backbone, path: &Path) -> PresetError {
     let before = (parameters(model), model.trainable_parameters());
     let error = model.load_lora_weights(path).unwrap_err();
@@ -269,7 +269,7 @@ fn a_file_of_another_model_is_refused() {
     for rank in [0, -1, 5, i64::MAX] {
         refused(rank, &|_| {}, "rank", &rank.to_string());
     }
-    // A normalisation, a layer that a larger model has, and something else altogether.
+    // A normalisation, a layer of a larger model, and an unrelated name.
     for name in ["lora/6/vars/lora_kernel_a", "lora/31/vars/lora_kernel_a", "vars/more"] {
         refused(2, &|tensors| move_to(tensors, name), name, "something else");
     }
@@ -278,7 +278,7 @@ fn a_file_of_another_model_is_refused() {
     refused(2, &|tensors| tensors.get_mut(QUERY).unwrap().0 = vec![4, 4], QUERY, "[4, 4]");
     let spoil = |tensors: &mut Tensors| tensors.get_mut(QUERY).unwrap().1[5] = f32::NAN;
     refused(2, &spoil, QUERY, "NaN at element 5");
-    // The file's own rank is another than its tensors'.
+    // The file's rank differs from its tensors'.
     refused(3, &|_| {}, "lora/11/vars/lora_kernel_a", "[4, 2, 2]");
     let (_folder, path) = keras_file(2, |_| {});
     plain().load_lora_weights(&path).expect("the unchanged file is valid");

@@ -1,4 +1,4 @@
-//! A model whose weights are in a mapped file.
+//! Models whose weights are in a mapped file.
 
 use std::fs;
 #[cfg(unix)]
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::*;
 
-/// A preset of each format that is mapped, and the file with its weights.
+/// A preset of each format that is mapped, and its weights file.
 fn presets() -> [(TempDir, PathBuf); 2] {
     let (config, model) = (tiny(), tiny_model(&tiny()));
     let transformers = transformers_folder(&config);
@@ -40,8 +40,8 @@ fn it_computes_what_a_copy_computes() {
     }
 }
 
-/// Written to in place, which the documentation forbids, the file shows through the map: so the
-/// weights are there and not in a copy.
+/// Writes to the file in place, which the documentation forbids. The change shows through the map:
+/// the weights are not a copy.
 #[cfg(unix)]
 #[test]
 fn the_weights_lie_in_the_file() {
@@ -72,7 +72,7 @@ fn replacing_the_file_by_renaming_is_safe() {
     }
 }
 
-/// The map is read only: a backend that wrote into it would be ended by a signal.
+/// The map is read-only: a backend that wrote to it would be killed by a signal.
 #[test]
 fn changing_the_weights_leaves_the_file_as_it_was() {
     struct Halve;

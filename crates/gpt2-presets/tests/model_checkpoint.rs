@@ -1,4 +1,4 @@
-//! The callback that saves the model: when, where, and what it says when it cannot.
+//! The callback that saves the model: when and where it saves, and its errors.
 
 use std::cell::Cell;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::saving::KERAS_FILES;
 use crate::saving::files;
 use crate::support::{chain, device};
 
-/// Trains an epoch for each score. The model remembers the number of its epoch.
+/// Trains one epoch for each score. The model stores the number of its epoch.
 fn train(
     model: &mut Gpt2CausalLm,
     checkpoint: &mut ModelCheckpoint,
@@ -92,7 +92,7 @@ fn a_number_of_an_earlier_training_must_be_improved_on() {
     let mut first = scored(folder.path());
     train(&mut model(), &mut first, &[0.1, 0.5]).unwrap();
 
-    // As a resumed training does it.
+    // As a resumed training does.
     let mut second = scored(folder.path());
     second.restore(first.state()).unwrap();
     train(&mut model(), &mut second, &[0.4, 0.3, 0.5]).unwrap();
@@ -101,7 +101,7 @@ fn a_number_of_an_earlier_training_must_be_improved_on() {
     let mut third = scored(folder.path()).with_initial_value_threshold(0.45);
     train(&mut model(), &mut third, &[0.4, 0.3, 0.44]).unwrap();
     assert_eq!((epoch_of(&third.best_path()), epoch_of(&third.last_path())), (1, 2));
-    // Another training, without an earlier one.
+    // Another training, without a previous one.
     train(&mut model(), &mut second, &[0.1]).unwrap();
     assert_eq!((epoch_of(&second.best_path()), second.best()), (0, Some(0.1)));
 }
@@ -111,7 +111,7 @@ fn what_cannot_be_saved_is_known_before_the_first_epoch() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "mine").unwrap();
-    // No scores: an epoch would fail.
+    // Without scores: training an epoch would fail.
     let options = |checkpoint| FitOptions::new().with_callback(checkpoint);
     let mut blocked = ModelCheckpoint::new(&file);
     let error = chain(&model().fit([" airplane"], options(&mut blocked)).unwrap_err());

@@ -1,4 +1,4 @@
-//! Files of weights alone, and the float types that they are written in.
+//! Files of weights alone, and their float types.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,13 +28,13 @@ struct Dataset {
     datatype: String,
     shape: Vec<usize>,
     bytes: Vec<u8>,
-    /// The mark of a type that HDF5 does not have.
+    /// Attribute that marks a type which HDF5 does not have.
     mark: String,
-    /// The name that its group has.
+    /// Layer name of the group.
     layer: String,
 }
 
-/// Every dataset of a file.
+/// All datasets of a file.
 fn datasets(path: &Path) -> BTreeMap<String, Dataset> {
     let file = H5File::open(path).unwrap();
     let dataset = |name: String| {
@@ -138,7 +138,7 @@ fn a_preset_is_rounded_to_the_type_that_its_config_names() {
     }
 }
 
-/// The model with a number that only 32 bits hold.
+/// The model with a number that only 32-bit floats can represent.
 fn with_large(value: f32) -> Gpt2CausalLm {
     let mut model = model(&tiny());
     let backbone = update_parameters(model.backbone().clone(), |path, _, old| {
@@ -213,7 +213,7 @@ fn a_load_that_fails_changes_nothing() {
     fails(
         |error| matches!(error, PresetError::IncompleteWeights { unused, .. } if unused.len() == 16),
     );
-    // The last one that is read.
+    // The last parameter that is read.
     with_large(f32::NAN).save_weights(&path).unwrap();
     fails(|error| matches!(error, PresetError::NonFiniteWeight { index: 2, .. }));
     let bytes = fs::read(&path).unwrap();

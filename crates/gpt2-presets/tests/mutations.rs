@@ -1,7 +1,7 @@
-//! Damaged files of every kind, by the thousand: each is loaded or gives an error, in little time and
-//! memory. With `GPT2_LONG_TESTS` set, 10,000 of each kind.
+//! Thousands of damaged files of every kind. Each loads or gives an error, within limits of time
+//! and memory. With `GPT2_LONG_TESTS` set, 10,000 of each kind.
 //!
-//! One test in a process of its own, because it looks at all memory of the process.
+//! One test in a process of its own, because it measures the memory of the whole process.
 
 mod fuzz_targets;
 
@@ -24,7 +24,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 fn damaged_files_are_loaded_or_refused_in_bounds() {
     let long = is_long();
     let rounds = if long { 10_000 } else { 100 };
-    // A machine that is busy with other tests may stop any of them for a while.
+    // Generous, because other tests may keep the machine busy.
     let seconds = Duration::from_secs(if long { 1 } else { 10 });
     for target in &TARGETS {
         let mut random = ChaCha8Rng::seed_from_u64(4);
@@ -61,10 +61,11 @@ fn damaged_files_are_loaded_or_refused_in_bounds() {
     }
 }
 
-/// Buffers and messages, which do not grow with what a file claims. The HDF5 library has one of 1.5 MiB.
+/// Buffers and messages, whose size does not depend on the file. The HDF5 library has a buffer of
+/// 1.5 MiB.
 const SLACK: usize = 2 << 20;
 
-/// The most memory at a time, beyond what was in use before, and the time.
+/// Peak memory above the level before, and time.
 #[derive(Debug)]
 struct Used {
     bytes: usize,
@@ -87,15 +88,15 @@ fn check(what: &str, result: Result<(), BoxError>, used: Used, limit: Used) {
     assert!(!answer.is_empty(), "{what}: an error without a message");
 }
 
-/// The number that PyTorch's older files begin with, as a pickle without its end.
+/// The magic number of PyTorch's older files, as a pickle without its end.
 const PYTORCH_MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 
-/// A pickle that becomes a hundred times as large in memory.
+/// A pickle that expands a hundredfold in memory.
 fn bomb() -> Vec<u8> {
     [&b"\x80\x02("[..], &[b'}'; 1 << 20], b"l."].concat()
 }
 
-/// Five harmless pickles, as of an older file, that are also the beginning of a zip archive.
+/// Five harmless pickles, as in an older file, which also begin like a zip archive.
 fn pickles_and_zip() -> Vec<u8> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in [("x/data.pkl", &bomb()[..]), ("x/data/0", &[0; 8])] {
@@ -106,7 +107,7 @@ fn pickles_and_zip() -> Vec<u8> {
     [b"PK\x05\x06\n", PYTORCH_MAGIC, b".N.N.N.N.", &archive].concat()
 }
 
-/// Five harmless pickles, as of an older file, that are also the name of a TAR archive's member.
+/// Five harmless pickles, as in an older file, which also name a member of a TAR archive.
 fn pickles_and_tar() -> Vec<u8> {
     let mut tar = Vec::new();
     let pickles = [PYTORCH_MAGIC, b".N.N.N.N."].concat();
@@ -127,7 +128,7 @@ fn pickles_and_tar() -> Vec<u8> {
     tar
 }
 
-/// The bytes with one to four damages.
+/// The bytes with one to four mutations.
 fn mutated(seed: &[u8], random: &mut impl Rng) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     for _ in 0..random.random_range(1..=4) {

@@ -1,4 +1,5 @@
-//! The crate from outside: handles, configs, loading and saving in all formats, and files that mean harm.
+//! Tests of the public interface: handles, configs, loading and saving in all formats, malicious
+//! files.
 
 #[cfg(feature = "bundled")]
 mod bundled;

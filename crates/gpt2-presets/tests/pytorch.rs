@@ -1,4 +1,4 @@
-//! Checkpoints that PyTorch wrote, and such as mean harm. The good ones are `fixtures/pytorch`.
+//! Checkpoints from PyTorch, in `fixtures/pytorch`, and malicious ones.
 
 use std::fs;
 use std::io::{Cursor, Read, Write};
@@ -28,14 +28,14 @@ fn folder_with(bytes: &[u8]) -> TempDir {
     folder
 }
 
-/// The format, in messages.
+/// Kind of file, for messages.
 const PYTORCH: &str = "checkpoint of PyTorch that can be read without running code";
 
 fn load_bin(bytes: &[u8]) -> Result<(Tensors, LoadReport), PresetError> {
     load(&folder_with(bytes))
 }
 
-/// Text of the error, which must be about the checkpoint as a whole.
+/// Text of the error, which must concern the checkpoint as a whole.
 fn refusal(bytes: &[u8]) -> String {
     match load_bin(bytes).unwrap_err() {
         PresetError::Malformed { format: PYTORCH, file, object, detail, .. } => {
@@ -46,7 +46,7 @@ fn refusal(bytes: &[u8]) -> String {
     }
 }
 
-/// The archive with another pickle in it.
+/// The archive with another pickle.
 fn with_pickle(
     bytes: &[u8],
     compression: CompressionMethod,
@@ -69,7 +69,7 @@ fn with_pickle(
     out.finish().unwrap().into_inner()
 }
 
-/// The bytes with `new` in the place of the first `old`.
+/// The bytes with the first `old` replaced by `new`.
 fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     let at = bytes.windows(old.len()).position(|window| window == old).expect("it is there");
     [&bytes[..at], new, &bytes[at + old.len()..]].concat()
@@ -106,7 +106,7 @@ fn shards_are_joined_and_safetensors_are_preferred() {
         }
     }
     assert_eq!(load(&folder).unwrap().0, numbered_model(&config()));
-    // The one file goes before its parts.
+    // The single file takes precedence over the shards.
     fs::write(folder.path().join("pytorch_model.bin"), fixture("float16.bin")).unwrap();
     assert_eq!(load(&folder).unwrap().0, rounded(&numbered_model(&config()), Stored::F16));
     let other = tiny_model(&config());
@@ -151,7 +151,7 @@ fn a_pickle_that_calls_a_program_is_refused_and_runs_nothing() {
         ("builtins\neval", "`builtins.eval`"),
         ("torch\nload", "`torch.load`"),
     ] {
-        // In front of all else, and behind it, where the tensors are known.
+        // At the very beginning, and at the end, where the tensors are known.
         let first = |pickle: Vec<u8>| [&pickle[..2], &call(function), &pickle[2..]].concat();
         let last = |pickle: Vec<u8>| {
             let end = pickle.len() - 1;
@@ -217,12 +217,12 @@ fn other_elements_and_other_files_are_named() {
     {
         refusal(bytes);
     }
-    // Pickles that the reader takes for one alone, and passes over what is behind it.
+    // Pickles that the reader takes for a single one, and ignores what follows.
     let detail = refusal(b"}.N.N.N.N.");
     assert!(detail.contains("magic number"), "{detail}");
 }
 
-/// The checkpoint is refused, or is a model of the config: no panic, and no long wait.
+/// The checkpoint gives an error or a model of the config, without a panic or a long wait.
 fn survives(bytes: Vec<u8>, what: &str) {
     let result = within_seconds(10, move || load_bin(&bytes).map(|_| ()));
     match result {

@@ -1,4 +1,4 @@
-//! Saved models load again as they were.
+//! Saved models load again unchanged.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,7 +33,7 @@ pub const TRANSFORMERS_FILES: [&str; 7] = [
     "vocab.json",
 ];
 
-/// Every file below a folder, by its path there.
+/// All files in a folder, by their relative paths.
 pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -57,7 +57,7 @@ pub fn json_of(folder: &TempDir, name: &str) -> Value {
     serde_json::from_slice(&fs::read(folder.path().join(name)).unwrap()).unwrap()
 }
 
-/// A model all of whose parameters differ, loaded from a folder of transformers' format.
+/// A model with distinct parameters, loaded from a folder in transformers' format.
 pub fn model(config: &Gpt2BackboneConfig) -> Gpt2CausalLm {
     let folder = transformers_folder(config);
     let tensors = transformers_tensors(config, &tiny_model(config));
@@ -75,7 +75,7 @@ pub fn model(config: &Gpt2BackboneConfig) -> Gpt2CausalLm {
     model
 }
 
-/// A model of another shape.
+/// A model with other shapes.
 pub fn older() -> Gpt2CausalLm {
     model(&tiny().with_max_sequence_length(4))
 }
@@ -111,7 +111,7 @@ pub fn assert_same(again: &Gpt2CausalLm, model: &Gpt2CausalLm, text: &str) {
     assert_eq!(again.tokenize(text).unwrap(), model.tokenize(text).unwrap());
 }
 
-/// From each format into each, twice.
+/// Saves from each format to each format, twice.
 pub fn assert_round_trips(model: &Gpt2CausalLm, formats: &[PresetFormat], text: &str) {
     for first in formats {
         let folder = saved(model, *first);
@@ -141,7 +141,7 @@ fn the_bundled_preset_round_trips() {
     assert_round_trips(&model, &BOTH, "What, art thou mad?\n\nNo.<|endoftext|> Well…");
 }
 
-/// Configs that only transformers can express, each with the setting that keeps KerasHub away.
+/// Configs that only transformers supports, each with the setting that KerasHub lacks.
 fn variants() -> [(&'static str, Gpt2BackboneConfig); 5] {
     [
         ("tie_weights", Gpt2BackboneConfig { tie_weights: false, ..tiny() }),
@@ -197,7 +197,7 @@ fn tokenizers_and_preprocessors_keep_their_settings() {
         let again = Gpt2CausalLmPreprocessor::from_preset(path).unwrap();
         assert_eq!((again.config(), again.tokenizer().config()), (&settings, &config));
     }
-    // KerasHub keeps whole just what a list names, so the special token must be in it.
+    // KerasHub keeps only listed tokens whole, so that the special token must be listed.
     let folder = tempfile::tempdir().unwrap();
     let tokenizer = tokenizer.with_config(new().with_unsplittable_tokens(["ab"])).unwrap();
     tokenizer.save_to_preset(folder.path()).unwrap();
@@ -239,7 +239,7 @@ fn the_files_are_those_of_keras_hub_and_of_transformers() {
     let config = json_of(&folder, "config.json");
     assert_eq!((&config["bos_token_id"], &config["eos_token_id"]), (&json!(3), &json!(3)));
     assert_eq!(json_of(&folder, "generation_config.json")["eos_token_id"], json!(3));
-    // Tied: the output layer is not written a second time.
+    // Tied: the output layer is not written again.
     let bytes = fs::read(folder.path().join("model.safetensors")).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(tensors.len(), 28);
@@ -294,13 +294,13 @@ fn an_older_preset_is_replaced_and_other_files_stay() {
     for format in BOTH {
         let folder = saved(&older, format);
         fs::write(folder.path().join("notes.txt"), "mine").unwrap();
-        // Its weights may lie in the file that is replaced.
+        // The model's weights may be in the file to be replaced.
         let mapped = open(&folder).unwrap().causal_lm(&device()).unwrap();
         save(&model, format, folder.path()).unwrap();
         assert_eq!(parameters(mapped.backbone()), parameters(older.backbone()));
         assert_same(&open(&folder).unwrap().causal_lm(&device()).unwrap(), &model, "ab");
         assert_eq!(fs::read_to_string(folder.path().join("notes.txt")).unwrap(), "mine");
-        // The model that is saved may be the one that is mapped.
+        // A mapped model may be saved to its own file.
         save(&mapped, format, folder.path()).unwrap();
         assert_same(&open(&folder).unwrap().causal_lm(&device()).unwrap(), &older, "ab");
     }
@@ -315,14 +315,14 @@ fn large_weights_are_split_and_replace_whole_ones() {
     model.save(path, &options).unwrap();
     let names = names(&folder);
     let weights: Vec<_> = names.iter().filter(|name| name.starts_with("model")).collect();
-    // 1,584 bytes of parameters.
+    // The model has 1,584 bytes of parameters.
     assert_eq!(weights, ["model.weights.json", "model_00000.weights.h5", "model_00001.weights.h5"]);
     assert_same(&open(&folder).unwrap().causal_lm(&device()).unwrap(), &model, "ab");
     let index = json_of(&folder, "model.weights.json");
     assert_eq!(index["metadata"]["total_size"], json!(1584));
     let first = &index["weight_map"]["/layers/reversible_embedding/vars"];
     assert_eq!(first, &json!("model_00000.weights.h5"));
-    // In fewer files, and whole again: nothing of the older save stays.
+    // In fewer files, and in a single one: nothing of the older save stays.
     let fewer = SaveOptions::keras().with_max_shard_size(1500);
     for (options, expected) in
         [(SaveOptions::keras().with_max_shard_size(1), 20), (fewer, 3), (SaveOptions::keras(), 1)]
@@ -332,7 +332,7 @@ fn large_weights_are_split_and_replace_whole_ones() {
         let left = self::names(&folder);
         assert_eq!(left.iter().filter(|name| name.starts_with("model")).count(), expected);
     }
-    // Something that is not ours stands where the whole file was.
+    // A folder that the save must not touch has the name of the single file.
     fs::remove_file(path.join("model.weights.h5")).unwrap();
     fs::create_dir(path.join("model.weights.h5")).unwrap();
     let before = files(path);

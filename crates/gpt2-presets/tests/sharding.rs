@@ -1,4 +1,4 @@
-//! Exports that are split as the transformers library splits them.
+//! Exports that are split as by the transformers library.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ fn split(max_shard_size: u64) -> SaveOptions {
     SaveOptions::transformers().with_max_shard_size(max_shard_size)
 }
 
-/// The files with weights in a folder.
+/// Weights files in a folder.
 fn weights(folder: &tempfile::TempDir) -> Vec<String> {
     names(folder).into_iter().filter(|name| name.starts_with("model")).collect()
 }
@@ -32,7 +32,7 @@ fn files_and_index_are_those_of_transformers() {
         let (folder, model) = (tempfile::tempdir().unwrap(), model(&config));
         model.save(folder.path(), split(max_shard_size)).unwrap();
         assert_eq!(fs::read_to_string(folder.path().join(INDEX)).unwrap(), expected);
-        // Each file holds what the index says, and nothing else.
+        // Each file has exactly the tensors in the index.
         let index: Value = serde_json::from_str(expected).unwrap();
         let map = index["weight_map"].as_object().unwrap();
         let listed: BTreeSet<_> = map.values().map(|name| name.as_str().unwrap()).collect();
@@ -54,7 +54,7 @@ fn files_and_index_are_those_of_transformers() {
 #[test]
 fn sizes_are_those_of_the_exported_floats() {
     let (folder, model) = (tempfile::tempdir().unwrap(), model(&tiny()));
-    // 396 parameters.
+    // The model has 396 parameters.
     model.save(folder.path(), split(792).with_dtype(WeightDtype::F16)).unwrap();
     assert_eq!(weights(&folder), ["model.safetensors"]);
     model.save(folder.path(), split(791).with_dtype(WeightDtype::F16)).unwrap();
@@ -84,7 +84,7 @@ fn an_older_export_in_other_files_is_replaced() {
     assert_eq!(last.len(), 6, "five files and an index: {last:?}");
     assert!(mine.iter().all(|name| fs::read(path.join(name)).unwrap() == b"mine"));
 
-    // Something that is not ours stands where the whole file was.
+    // A folder that the save must not touch has the name of the single file.
     fs::create_dir(path.join("model.safetensors")).unwrap();
     let before = files(path);
     let error = older.save(path, split(400)).unwrap_err();

@@ -1,6 +1,6 @@
 //! Writes small presets in both formats from a model in memory.
 //!
-//! The names are written down here a second time, apart from the crate's weight maps.
+//! The names are written out here again, independent of the crate's weight maps.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -17,7 +17,7 @@ use rust_hdf5::{H5File, H5Group, LibverBound, VarLenUnicode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Formats of malformed files, in messages.
+/// Kinds of malformed files, in messages.
 pub const SAFETENSORS: &str = "safetensors file";
 pub const KERAS_WEIGHTS: &str = "Keras weights file";
 pub const JSON: &str = "JSON file of a preset";
@@ -26,7 +26,7 @@ pub const LORA: &str = "LoRA file for this model";
 /// Values and shape of every tensor, by name.
 pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// How floats are stored.
+/// Storage type of floats.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stored {
     F32,
@@ -35,7 +35,7 @@ pub enum Stored {
 }
 
 impl Stored {
-    /// The value that a float has after it was stored.
+    /// Value of a float after it was stored.
     pub fn round(self, value: f32) -> f32 {
         match self {
             Self::F32 => value,
@@ -59,7 +59,7 @@ pub fn tiny() -> Gpt2BackboneConfig {
     Gpt2BackboneConfig::new(6, 2, 2, 4, 8).with_max_sequence_length(5)
 }
 
-/// A model all of whose parameters, biases too, are different.
+/// A model with distinct parameters, including biases.
 pub fn tiny_model(config: &Gpt2BackboneConfig) -> Tensors {
     let backbone = Gpt2Backbone::new(config, 7, &device()).unwrap();
     let mut count = 0;
@@ -73,8 +73,7 @@ pub fn tiny_model(config: &Gpt2BackboneConfig) -> Tensors {
     model
 }
 
-/// A model whose parameters, in the order of their names, are numbered in steps of 1/64: that of the
-/// fixtures.
+/// The fixtures' model: parameters, in the order of their names, are numbered in steps of 1/64.
 pub fn numbered_model(config: &Gpt2BackboneConfig) -> Tensors {
     let mut model = tiny_model(config);
     let values = model.values_mut().flat_map(|(_, values)| values);
@@ -91,7 +90,7 @@ pub fn rounded(model: &Tensors, stored: Stored) -> Tensors {
     model
 }
 
-/// The folder of files that real libraries have made.
+/// Folder of files from other libraries.
 pub fn fixtures(library: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(library)
 }
@@ -203,7 +202,7 @@ pub fn older_keras_name(name: &str) -> String {
     })
 }
 
-/// Rows become columns; `columns` of the input.
+/// Transposes rows of `columns` values.
 pub fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
     let rows = values.len() / columns;
     (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
@@ -234,21 +233,21 @@ pub fn safetensors(tensors: &Tensors, stored: Stored) -> Vec<u8> {
     with_header(&Value::Object(header).to_string(), &data)
 }
 
-/// A safetensors file with this header, padded as the format's own writer does.
+/// A safetensors file with this header, padded as by the format's own writer.
 pub fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
     let padding = " ".repeat(header.len().next_multiple_of(8) - header.len());
     let header = [header, &padding].concat();
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
 }
 
-/// Writes a Keras weights file in the oldest version of HDF5, as h5py does: it has no checksums.
+/// Writes a Keras weights file in HDF5's oldest version, as h5py does: it has no checksums.
 pub fn write_hdf5(path: &Path, tensors: &Tensors, stored: Stored) {
     let file = H5File::options().libver(LibverBound::Earliest).create(path).unwrap();
     write_datasets(&file, tensors, stored);
     file.close().unwrap();
 }
 
-/// Writes each tensor into its group of a file.
+/// Writes each tensor to its group of a file.
 pub fn write_datasets(file: &H5File, tensors: &Tensors, stored: Stored) {
     for (name, (shape, values)) in tensors {
         let (group, name) = group_of(file, name);
@@ -256,7 +255,7 @@ pub fn write_datasets(file: &H5File, tensors: &Tensors, stored: Stored) {
     }
 }
 
-/// The group of a dataset, made if need be, and the dataset's own name.
+/// Group of a dataset, created if missing, and the dataset's own name.
 pub fn group_of<'a>(file: &H5File, path: &'a str) -> (H5Group, &'a str) {
     let (groups, name) = path.rsplit_once('/').unwrap();
     let group = groups.split('/').fold(file.root_group(), |group, name| {
@@ -376,7 +375,7 @@ pub fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// Waits for an answer, so that a test fails where the code would hang.
+/// Waits for a result with a time limit, so that a hang is a failure.
 pub fn within_seconds<T: Send + 'static>(
     seconds: u64,
     work: impl FnOnce() -> T + Send + 'static,
@@ -386,8 +385,8 @@ pub fn within_seconds<T: Send + 'static>(
     receiver.recv_timeout(std::time::Duration::from_secs(seconds)).expect("an answer in time")
 }
 
-/// Does the work of the test `name` while nobody may write into a folder. For the superuser, to whom
-/// no permission applies, the test runs again as another user.
+/// Runs the work of the test `name` while the folder is read-only. Permissions do not bind the
+/// superuser: the test then runs again as another user.
 #[cfg(unix)]
 pub fn while_read_only(folder: &Path, name: &str, work: impl FnOnce()) {
     use std::os::unix::fs::PermissionsExt;

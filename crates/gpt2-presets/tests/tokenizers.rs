@@ -1,4 +1,4 @@
-//! Tokenizer and preprocessor of both formats.
+//! Tokenizers and preprocessors of both formats.
 
 use std::fs;
 
@@ -94,7 +94,7 @@ fn transformers_tokenizers_come_from_tables_or_from_one_file() {
 fn a_vocabulary_beyond_the_embeddings_is_refused() {
     let folder = transformers_folder(&tiny());
     let path = folder.path().join("vocab.json");
-    // Smaller than the six embeddings is fine: that is how tables are padded.
+    // Fewer tokens than the six embeddings are valid, because tables may be padded.
     assert_eq!(open(&folder).unwrap().tokenizer().unwrap().max_token_id(), 3);
     fs::write(path, r#"{"a": 0, "b": 1, "ab": 6, "<|endoftext|>": 3}"#).unwrap();
     let error = open(&folder).unwrap().tokenizer().unwrap_err();

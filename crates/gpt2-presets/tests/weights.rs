@@ -1,4 +1,4 @@
-//! Both formats give the same parameters, in every way to store them.
+//! Both formats give the same parameters, in all layouts.
 
 use std::fs;
 
@@ -118,7 +118,7 @@ fn shards_are_joined_in_both_formats() {
     write_json(folder.path(), "model.safetensors.index.json", &json!({"weight_map": map}));
     assert_eq!(load(&folder).unwrap().0, model);
 
-    // In Keras the variables of one layer may be in two shards: these all are.
+    // Keras may split a layer's variables over two shards; here all layers are split.
     let folder = keras_folder(&config);
     let (shards, _) = split(keras_tensors(&config, &model));
     for (index, shard) in shards.iter().enumerate() {
@@ -150,7 +150,7 @@ fn without_a_memory_map_the_same_is_loaded() {
     fs::write(folder.path().join("model.safetensors"), bytes).unwrap();
     let options = LoadOptions::new(&device()).with_memory_map(false);
     let backbone = open(&folder).unwrap().backbone(options).unwrap();
-    // Nothing is mapped, so the file may change under the model.
+    // Nothing is mapped, so that the file may change while the model lives.
     fs::write(folder.path().join("model.safetensors"), b"").unwrap();
     assert_eq!(parameters(&backbone), model);
 }

@@ -36,7 +36,7 @@ pub use gpt2_tokenizer::{
     TokenizerTrainer, UnknownBytes, Vocabulary,
 };
 
-/// Error to which those of tokenizer, backbone, task and hubs convert, so that `?` takes them all.
+/// Error to which the errors of tokenizer, backbone, task and hubs convert, so that `?` works on all.
 pub type Error = PresetError;
 
 /// Compiles and runs the examples of the workspace's documents.

@@ -1,4 +1,4 @@
-//! Helpers of all crates' tests: skips that are seen, and tests in a process of their own.
+//! Helpers of all crates' tests: reported skips, and tests in a process of their own.
 #![forbid(unsafe_code)]
 
 mod process;
@@ -7,7 +7,7 @@ mod skip;
 pub use process::{as_nobody, assert_passed, in_own_process, test_process};
 pub use skip::{needs, skip};
 
-/// Whether the tests of random damage and kills run for long: `GPT2_LONG_TESTS` is set.
+/// Whether the tests of random damage and kills run longer: `GPT2_LONG_TESTS` is set.
 pub fn is_long() -> bool {
     std::env::var_os("GPT2_LONG_TESTS").is_some()
 }

@@ -1,4 +1,4 @@
-//! Tests of this program that run again in another process.
+//! Tests that run again in another process of the same program.
 
 use std::env;
 use std::io::ErrorKind;
@@ -6,23 +6,23 @@ use std::process::{Command, Output};
 
 use crate::skip;
 
-/// Marks the process in which a test runs as another user.
+/// Variable set in the process in which a test runs as another user.
 const IS_NOBODY: &str = "GPT2_TEST_IS_NOBODY";
-/// Exit codes of `setpriv` when it cannot become the user, or not start the program.
+/// Exit codes of `setpriv` if it cannot become the user or start the program.
 const SETPRIV_FAILED: [i32; 3] = [1, 126, 127];
 
-/// Command for a process of this program with one test: `name` is its path with all modules.
+/// Command for a process of this program that runs one test: `name` is its path with all modules.
 ///
-/// The test tells by an environment variable which of the two processes it is in. So the work of a
-/// helper process is not counted as a test.
+/// The test distinguishes the two processes by an environment variable. The work of a helper
+/// process is therefore not counted as a test.
 pub fn test_process(name: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("the program has a path"));
     command.args(["--exact", name, "--nocapture"]);
     command
 }
 
-/// Runs a test's work in a process of its own: there, which the variable `role` tells, it does the
-/// work; here it starts the process and checks that it succeeds.
+/// Runs a test's work in a process of its own. The variable `role` marks that process, which does
+/// the work; this process starts it and checks that it succeeds.
 pub fn in_own_process(name: &str, role: &str, work: impl FnOnce()) {
     if env::var_os(role).is_some() {
         return work();
@@ -31,12 +31,12 @@ pub fn in_own_process(name: &str, role: &str, work: impl FnOnce()) {
     assert_passed(&output);
 }
 
-/// Runs a test again as the user `nobody`, for the superuser, to whom no permission applies.
+/// Runs a superuser's test again as the user `nobody`, because permissions do not bind the
+/// superuser.
 ///
-/// A skip where that is not possible: without `setpriv`, or where that user cannot start the
-/// program.
+/// Skips the test without `setpriv`, or if that user cannot start the program.
 pub fn as_nobody(name: &str) {
-    assert!(env::var_os(IS_NOBODY).is_none(), "permissions do not apply to nobody either");
+    assert!(env::var_os(IS_NOBODY).is_none(), "permissions do not bind the user nobody either");
     let program = env::current_exe().expect("the program has a path");
     let output = Command::new("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
@@ -46,17 +46,19 @@ pub fn as_nobody(name: &str) {
         .output();
     match output {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            skip("permissions do not apply to the superuser, and setpriv is not installed");
+            skip("permissions do not bind the superuser, and setpriv is not installed");
         }
         Err(error) => panic!("setpriv: {error}"),
         Ok(output) if could_not_start(&output) => {
-            skip("permissions do not apply to the superuser, and nobody cannot start the tests");
+            skip(
+                "permissions do not bind the superuser, and the user nobody cannot start the tests",
+            );
         }
         Ok(output) => assert_passed(&output),
     }
 }
 
-/// Whether `setpriv` ended before the program did anything.
+/// Whether `setpriv` failed before it started the program.
 fn could_not_start(output: &Output) -> bool {
     let code = output.status.code();
     output.stdout.is_empty()
@@ -64,7 +66,7 @@ fn could_not_start(output: &Output) -> bool {
         && code.is_some_and(|code| SETPRIV_FAILED.contains(&code))
 }
 
-/// Checks that a process of [`test_process`] passed its test.
+/// Asserts that a process of [`test_process`] passed its test.
 #[track_caller]
 pub fn assert_passed(output: &Output) {
     let text = [&output.stdout[..], &output.stderr].concat();

@@ -1,4 +1,4 @@
-//! Tests that cannot run here, and say so.
+//! Reports of tests that cannot run here.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -9,11 +9,11 @@ use std::panic::Location;
 use std::sync::Mutex;
 use std::thread;
 
-/// Names a file to which each skip is added as `REASON<tab>TEST`, for a summary of several runs.
+/// Variable with a file to which each skip is appended as `REASON<tab>TEST`, to summarise several
+/// runs.
 const LOG: &str = "GPT2_SKIP_LOG";
 
-/// Reports that the current test does nothing here, or not all that it could: `reason` follows
-/// "because".
+/// Reports that the current test is skipped, entirely or in part: `reason` follows "because".
 ///
 /// Writes one line to the process's standard error, which the harness does not capture.
 #[track_caller]
@@ -29,7 +29,7 @@ pub fn skip(reason: impl Into<String>) {
     if !REPORTED.lock().expect("no thread panics with the lock").insert(entry.clone()) {
         return;
     }
-    // A report that fails must not fail the test.
+    // A failed report must not fail the test.
     let _ = io::stderr().write_all(format!("skipped: {test}, because {reason}\n").as_bytes());
     if let Some(path) = env::var_os(LOG) {
         let file = OpenOptions::new().append(true).create(true).open(path);
@@ -37,7 +37,7 @@ pub fn skip(reason: impl Into<String>) {
     }
 }
 
-/// Value of an environment variable, or a skip: `variable` names no `what`.
+/// Value of an environment variable. If it is not set, skips the test: `variable` names no `what`.
 #[track_caller]
 pub fn needs(variable: &str, what: &str) -> Option<OsString> {
     let value = env::var_os(variable);

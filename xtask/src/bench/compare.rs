@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: all scenarios for each size and type, and the output of their results.
+//! `cargo xtask bench`: all scenarios for each size and type, and output of the results.
 
 use std::fs::File;
 use std::io::Write;
@@ -21,7 +21,7 @@ use super::setup::Setup;
 use super::size::Size;
 use super::{environments, report, rounds};
 
-/// Times this library, and with `--peers` the others in turn with it.
+/// Times this library, and with `--peers` other libraries in turn with it.
 #[derive(clap::Args)]
 #[group(skip)]
 pub struct Arguments {
@@ -32,23 +32,23 @@ pub struct Arguments {
     /// Device to compute on: cpu, vulkan, cuda:0, … (`cargo xtask devices` lists them)
     #[arg(long, default_value = "cpu", value_name = "NAME")]
     device: String,
-    /// Float types, each compared by itself
+    /// Float types, each measured separately
     #[arg(
         long, value_name = "TYPE", value_delimiter = ',',
         default_values_t = [WeightDtype::F32]
     )]
     dtype: Vec<WeightDtype>,
-    /// Sizes of the model, which has random weights
+    /// Sizes of the model, whose weights are random
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Size::Base])]
     size: Vec<Size>,
-    /// Rounds, in each of which every library has a turn
+    /// Number of rounds; each library has one turn a round
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Measurements in each turn, of which the median counts, after one that is thrown away (three
-    /// on a GPU)
+    /// Number of measurements in a turn, whose median counts; a first one (three on a GPU) is
+    /// discarded
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
-    /// Compare with the others too, or with those named: --peers=ctranslate2,llama.cpp
+    /// Compare with all other libraries, or with some: --peers=ctranslate2,llama.cpp
     #[arg(
         long, value_enum, value_name = "NAME", num_args = 0.., require_equals = true,
         value_delimiter = ',', default_missing_values = RIVALS
@@ -59,22 +59,24 @@ pub struct Arguments {
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
-    /// Keep the results: a new file of JSON lines, the first of which describes the machine
+    /// Write the results to a new file of JSON lines, the first of which describes the machine
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 }
 
-/// The names of all rivals, in the order in which they take turns.
+/// Names of all rivals, in the order of their turns.
 const RIVALS: [&str; 5] = ["keras-hub", "transformers", "ctranslate2", "llama.cpp", "tiktoken"];
 
-/// Runs the scenarios one by one, and prints each result when it is known.
+/// Runs the scenarios one by one, and prints each result at once.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if cfg!(debug_assertions) {
-        eprintln!("not a release build: the times say nothing; run `cargo run --release -p xtask`");
+        eprintln!(
+            "not a release build: the times are meaningless; run `cargo run --release -p xtask`"
+        );
     }
     let device = ComputeDevice::find(&arguments.device)?;
     let scenarios = Scenario::select(&arguments.scenario, device.is_cpu)?;
-    let threads = thread::available_parallelism().context("counting the processors")?.get();
+    let threads = thread::available_parallelism().context("cannot count the processors")?.get();
     let mut setup = Setup::new(&device, &arguments.peers, &arguments.pythons)?;
     let mut output = Output::new(arguments, &device, &setup, threads)?;
     for &size in &arguments.size {
@@ -99,7 +101,7 @@ fn measure(
 ) -> anyhow::Result<()> {
     let ours = setup.ours();
     let request = |work: &_| setup.request(work, setting.dtype, arguments.repetitions, threads);
-    // A CPU is shared, so its rates are measured in each round; a GPU is ours alone.
+    // A CPU may be shared, so its rates are measured in each round; a GPU's are measured once.
     let kept = match setting.device.is_cpu {
         true => None,
         false => device_rates(setting, &ours, &request(&Work::Load)?, output),
@@ -129,7 +131,7 @@ fn measure(
     Ok(())
 }
 
-/// Rates of a device, which are printed, or a message if they cannot be measured.
+/// Measures and prints a device's rates, or prints why they cannot be measured.
 fn device_rates(
     setting: &Setting,
     ours: &Runner,
@@ -142,13 +144,13 @@ fn device_rates(
             Some(rates)
         }
         Err(error) => {
-            eprintln!("the rates of the device are unknown: {error:#}");
+            eprintln!("cannot measure the device's rates: {error:#}");
             None
         }
     }
 }
 
-/// Destinations of the results. Each is written at once, since a long run may be stopped.
+/// Destinations of the results. Each result is written at once, because a long run may be stopped.
 struct Output {
     json: bool,
     file: Option<(PathBuf, File)>,
@@ -164,7 +166,7 @@ impl Output {
         let mut output = Self { json: arguments.json, file: None };
         if let Some(path) = &arguments.record {
             let file = File::create_new(path)
-                .with_context(|| format!("creating {}, which must be new", path.display()))?;
+                .with_context(|| format!("cannot create {}, which must be new", path.display()))?;
             output.file = Some((path.clone(), file));
             let protocol = Protocol {
                 device,
@@ -182,7 +184,7 @@ impl Output {
         Ok(output)
     }
 
-    /// Records have the rates too.
+    /// Records contain the rates too.
     fn tell_rates(&self, setting: &Setting, rates: Rates) {
         if !self.json {
             report::print_rates(setting, rates);
@@ -201,6 +203,6 @@ impl Output {
 
     fn keep(&mut self, line: &Value) -> anyhow::Result<()> {
         let Some((path, file)) = &mut self.file else { return Ok(()) };
-        writeln!(file, "{line}").with_context(|| format!("writing {}", path.display()))
+        writeln!(file, "{line}").with_context(|| format!("cannot write {}", path.display()))
     }
 }

@@ -1,4 +1,4 @@
-//! Device that all runners compute on, described by a process that has opened it.
+//! Device of all runners, described by a process that has opened it.
 
 use std::process::Command;
 
@@ -12,17 +12,17 @@ use super::process;
 /// A device that a benchmark runs on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComputeDevice {
-    /// Name that [`parse_device`] takes.
+    /// Name for [`parse_device`].
     pub name: String,
-    /// Name that its driver gives.
+    /// Name that the driver gives.
     pub hardware: String,
     pub is_cpu: bool,
 }
 
 impl ComputeDevice {
-    /// Asks a process of its own, so that this one keeps nothing of a GPU.
+    /// Asks another process, so that this one holds no GPU memory.
     pub fn find(name: &str) -> anyhow::Result<Self> {
-        let xtask = std::env::current_exe().context("finding this program")?;
+        let xtask = std::env::current_exe().context("cannot find this program")?;
         let request = json!({"task": "device", "device": name}).to_string();
         let found = process::run(Command::new(xtask).args(["bench", "worker", &request]))?.json;
         let hardware = found["hardware"].as_str().context("a worker prints the hardware")?;
@@ -30,7 +30,7 @@ impl ComputeDevice {
         Ok(Self { name: name.to_owned(), hardware: hardware.to_owned(), is_cpu })
     }
 
-    /// Name that the rivals' scripts know.
+    /// Name for the rivals' scripts.
     pub fn kind(&self) -> &'static str {
         if self.is_cpu { "cpu" } else { "gpu" }
     }
@@ -48,7 +48,7 @@ pub fn describe(name: &str, device: &Device) -> Value {
     json!({"hardware": hardware, "is_cpu": false})
 }
 
-/// Whether a device is the processor that runs this program.
+/// Whether a device is this machine's CPU.
 pub fn is_cpu(device: &Device) -> bool {
     ["flex", "ndarray"].iter().any(|name| parse_device(name).is_ok_and(|cpu| cpu == *device))
 }

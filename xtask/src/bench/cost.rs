@@ -1,17 +1,17 @@
-//! Least cost of a scenario: bytes that must be read and operations that must be made.
+//! Minimum cost of a scenario: the bytes to read and the operations to compute.
 
 use gpt2_backbone::{Gpt2BackboneConfig, WeightDtype};
 
 use super::scenario::Work;
 
-/// Bytes from memory and floating-point operations, of a prefill, or of a step.
+/// Bytes from memory and floating-point operations, of a prefill or a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cost {
     pub bytes: f64,
     pub operations: f64,
 }
 
-/// Bytes and operations of the machine in a second.
+/// Bytes and operations of the machine per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
     /// Bytes read from memory by all threads.
@@ -21,22 +21,22 @@ pub struct Rates {
 }
 
 impl Cost {
-    /// The cost of a scenario, where these two bound it.
+    /// Cost of a scenario. None if bytes and operations do not bound it.
     ///
-    /// With `P` kernel parameters of the layers, `H` those of the head (`vocabulary_size *
-    /// hidden_dim`), `L` layers of width `C`, for `B` rows of length `T`; a product with a
-    /// parameter is two operations:
+    /// `P` is the number of kernel parameters of the layers, `H` that of the head (`vocabulary_size
+    /// * hidden_dim`). There are `L` layers of width `C`, and `B` rows of length `T`. A product
+    /// with a parameter is two operations.
     ///
-    /// - prefill: `2 P B T + 2 H B + 2 L C B T^2`. Only the last position has logits, and attention is
+    /// - prefill: `2 P B T + 2 H B + 2 L C B T^2`. Only the last position has logits. Attention is
     ///   causal: position `t` takes `4 C t` operations a layer (scores and values).
-    /// - a step of decoding: `(2 P + 2 H) B + 4 L C B t` at a context of `t`, in the middle of the
+    /// - decoding step: `(2 P + 2 H) B + 4 L C B t` at a context of `t`, taken in the middle of the
     ///   steps; `B` counts beams and candidates.
-    /// - a step of training: three times `2 P B T + 2 H B T + 2 L C B T^2`, forward and both products
-    ///   of the way back; twice with LoRA, where the gradients of kernels are left out.
+    /// - training step: three times `2 P B T + 2 H B T + 2 L C B T^2`, for the forward pass and
+    ///   both products of the backward pass. Twice with LoRA, which omits the kernels' gradients.
     ///
-    /// Bytes are those of all parameters but the position embedding, once a prefill or a step,
-    /// and in decoding keys and values of the context, `2 L C t` numbers a row, all in the type
-    /// that is asked for. A step of training is not bounded by them.
+    /// A prefill or a step reads all parameters but the position embedding once. Decoding also
+    /// reads the context's keys and values, `2 L C t` numbers a row. All are in the requested type.
+    /// Training steps are not bounded by bytes.
     pub fn of(work: &Work, config: &Gpt2BackboneConfig, dtype: WeightDtype) -> Option<Self> {
         let number = dtype.size() as f64;
         let (layers, hidden) = (config.num_layers as f64, config.hidden_dim as f64);
@@ -73,7 +73,7 @@ impl Cost {
         }
     }
 
-    /// Seconds that it takes at these rates.
+    /// Seconds at these rates.
     pub fn seconds(self, rates: Rates) -> f64 {
         (self.bytes / rates.bytes).max(self.operations / rates.operations)
     }
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
     use crate::bench::scenario::Search;
 
-    /// 4 + 4 kernel parameters of attention and feed-forward layer, 5 of the head, 2 positions.
+    /// 4 + 4 kernel parameters of attention and feed-forward network, 5 of the head, 2 positions.
     fn config() -> Gpt2BackboneConfig {
         Gpt2BackboneConfig::new(5, 1, 1, 1, 2).with_max_sequence_length(2)
     }

@@ -1,4 +1,4 @@
-//! The Pythons in which rivals run: named by the user, or set up at pinned versions.
+//! Python environments of the rivals: named by the user, or installed with pinned versions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ const KERAS: &str = include_str!("peers/requirements-keras.txt");
 const KERAS_GPU: &str = include_str!("peers/requirements-keras-gpu.txt");
 const TORCH: &str = include_str!("peers/requirements-torch.txt");
 const TORCH_GPU: &str = include_str!("peers/requirements-torch-gpu.txt");
-/// Written last into an environment: the requirements that it meets.
+/// File that is written last to an environment, with the installed requirements.
 const COMPLETE: &str = "complete.txt";
 
-/// A virtual environment: KerasHub and torch do not share one well.
+/// A virtual environment. KerasHub and torch conflict in a common one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
     Keras,
@@ -21,7 +21,7 @@ pub enum Environment {
 }
 
 impl Environment {
-    /// Its folder's name and its packages.
+    /// Name of its folder, and its requirements.
     fn contents(self, is_cpu: bool) -> (&'static str, &'static str) {
         match (self, is_cpu) {
             (Self::Keras, true) => ("keras", KERAS),
@@ -35,21 +35,21 @@ impl Environment {
 /// Python environments of the rivals.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// A Python with what requirements-keras.txt names, for a GPU requirements-keras-gpu.txt
-    /// [default: one is set up]
+    /// A Python with the packages of requirements-keras.txt, for a GPU requirements-keras-gpu.txt
+    /// [default: one is installed]
     #[arg(long, value_name = "FILE")]
     keras_python: Option<PathBuf>,
-    /// A Python with what requirements-torch.txt names, for a GPU requirements-torch-gpu.txt
-    /// [default: one is set up]
+    /// A Python with the packages of requirements-torch.txt, for a GPU requirements-torch-gpu.txt
+    /// [default: one is installed]
     #[arg(long, value_name = "FILE")]
     torch_python: Option<PathBuf>,
-    /// Folder in which Pythons are set up [default: one in the user's cache]
+    /// Folder for the installed Pythons [default: one in the user's cache]
     #[arg(long, value_name = "FOLDER")]
     peers_folder: Option<PathBuf>,
 }
 
 impl Options {
-    /// The Python of an environment, set up if it is not there yet.
+    /// Python of an environment, which is installed if it is missing.
     pub fn python(&self, environment: Environment, is_cpu: bool) -> anyhow::Result<PathBuf> {
         let named = match environment {
             Environment::Keras => &self.keras_python,
@@ -71,12 +71,12 @@ impl Options {
         let cache = of("XDG_CACHE_HOME")
             .or_else(|| of("LOCALAPPDATA"))
             .or_else(|| Some(of("HOME")?.join(".cache")));
-        let cache = cache.context("the user has no cache folder: name one by --peers-folder")?;
+        let cache = cache.context("the user has no cache folder; pass one with --peers-folder")?;
         Ok(cache.join("gpt2-rust").join("peers"))
     }
 }
 
-/// Makes a virtual environment with these packages, unless the folder has them already.
+/// Creates a virtual environment with these packages, unless the folder has them already.
 fn set_up(folder: &Path, requirements: &str) -> anyhow::Result<PathBuf> {
     let python = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
     let python = folder.join(python);
@@ -84,27 +84,29 @@ fn set_up(folder: &Path, requirements: &str) -> anyhow::Result<PathBuf> {
     if fs::read_to_string(&complete).is_ok_and(|text| text == requirements) {
         return Ok(python);
     }
-    eprintln!("setting up {}, which takes minutes", folder.display());
+    eprintln!("installing {}, which takes minutes", folder.display());
     let system = if cfg!(windows) { "python" } else { "python3" };
     command(Command::new(system).args(["-m", "venv", "--clear"]).arg(folder))?;
     let list = folder.join("requirements.txt");
-    fs::write(&list, requirements).with_context(|| format!("writing {}", list.display()))?;
-    // For the instructions of this machine, as the rivals' own builds are.
+    fs::write(&list, requirements).with_context(|| format!("cannot write {}", list.display()))?;
+    // Builds for this machine's instructions, as the rivals' own builds do.
     let native = [("CMAKE_ARGS", "-DGGML_NATIVE=ON")];
     command(Command::new(&python).args(["-m", "pip", "install", "-r"]).arg(&list).envs(native))?;
-    fs::rename(&list, &complete).with_context(|| format!("writing {}", complete.display()))?;
+    fs::rename(&list, &complete).with_context(|| format!("cannot write {}", complete.display()))?;
     Ok(python)
 }
 
-/// Runs a command; what it says goes to standard error, apart from the results.
+/// Runs a command. Its output goes to standard error, separate from the results.
 fn command(command: &mut Command) -> anyhow::Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let status =
-        command.stdout(std::io::stderr()).status().with_context(|| format!("running {program}"))?;
+    let status = command
+        .stdout(std::io::stderr())
+        .status()
+        .with_context(|| format!("cannot run {program}"))?;
     ensure!(
         status.success(),
-        "`{program}` ended with {status}; name a Python that has the rivals by --keras-python or \
-         --torch-python to do without"
+        "`{program}` ended with {status}; pass a Python with the rivals' packages as \
+         --keras-python or --torch-python instead"
     );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Rates of the machine: reading memory, and multiplying matrices.
+//! Rates of the machine: reads of memory and matrix products.
 
 use std::hint::black_box;
 use std::thread;
@@ -9,23 +9,22 @@ use gpt2_backbone::{DeviceError, WeightDtype, read};
 
 use super::cost::Rates;
 
-/// Bytes that are read: far above any cache.
+/// Bytes to read, far more than any cache holds.
 const BYTES: usize = 512 << 20;
-/// Rows, common dimension and columns of the product on a CPU: a feed-forward layer's, for 1024
-/// tokens.
+/// Rows, common dimension and columns of the CPU's product: a feed-forward layer of 1024 tokens.
 const PRODUCT: [usize; 3] = [1024, 3072, 3072];
-/// Sides of the square matrices that a GPU multiplies, each unless the one before took long.
+/// Sizes of the square matrices that a GPU multiplies, in ascending order until one takes long.
 const SIDES: [usize; 4] = [1024, 2048, 4096, 8192];
-/// Seconds of a product that is large enough for its device.
+/// Seconds from which on a product is large enough for its device.
 const LONG: f64 = 0.02;
-/// Operations that a GPU is given at once: to begin and to wait take time of their own.
+/// Number of operations that are queued at once on a GPU: starting and waiting take time.
 const QUEUE: usize = 10;
-/// Measurements, of which the best counts, of a CPU's memory, where one is soon done, and of the
-/// rest.
+/// Numbers of measurements, of which the best counts: of a CPU's memory, where each is short, and
+/// of everything else.
 const READS: usize = 16;
 const TRIES: usize = 4;
 
-/// Rates of the processors.
+/// Rates of the CPU.
 pub fn of_cpu(device: &Device, dtype: WeightDtype, threads: usize) -> anyhow::Result<Rates> {
     Ok(Rates {
         bytes: read_rate(threads)?,
@@ -36,7 +35,7 @@ pub fn of_cpu(device: &Device, dtype: WeightDtype, threads: usize) -> anyhow::Re
     })
 }
 
-/// Rates of a GPU, on large tensors that are read and written, and multiplied.
+/// Rates of a GPU, which reads, writes and multiplies large tensors.
 pub fn of_gpu(device: &Device, dtype: WeightDtype) -> anyhow::Result<Rates> {
     let mut operations: f64 = 0.0;
     for side in SIDES {
@@ -49,7 +48,7 @@ pub fn of_gpu(device: &Device, dtype: WeightDtype) -> anyhow::Result<Rates> {
     Ok(Rates { bytes: copy_rate(device, dtype)?, operations })
 }
 
-/// Bytes read in a second by all threads together.
+/// Bytes that all threads together read per second.
 fn read_rate(threads: usize) -> anyhow::Result<f64> {
     let floats = vec![1.0_f32; BYTES / size_of::<f32>()];
     let part = floats.len().div_ceil(threads);
@@ -65,7 +64,7 @@ fn read_rate(threads: usize) -> anyhow::Result<f64> {
     Ok(BYTES as f64 / seconds)
 }
 
-/// The sum of floats, in enough sums at a time that the additions do not wait for each other.
+/// Sum of floats, in independent partial sums so that the additions do not wait for each other.
 fn sum(floats: &[f32]) -> f32 {
     let mut sums = [0.0; 64];
     for chunk in floats.chunks_exact(sums.len()) {
@@ -76,8 +75,8 @@ fn sum(floats: &[f32]) -> f32 {
     sums.iter().sum()
 }
 
-/// Bytes read and written in a second where one is added to every number of a tensor, which is as
-/// large as the device lets it be.
+/// Bytes read and written per second by the addition of one to every number of a tensor, of up to
+/// the device's largest size.
 fn copy_rate(device: &Device, dtype: WeightDtype) -> anyhow::Result<f64> {
     let mut bytes = BYTES;
     loop {
@@ -95,7 +94,7 @@ fn is_out_of_memory(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(DeviceError::OutOfMemory { .. }))
 }
 
-/// Floating-point operations in a second of burn's product of large matrices, which `run` runs.
+/// Floating-point operations per second of burn's product of large matrices, which `run` computes.
 fn product_rate(
     device: &Device,
     dtype: WeightDtype,
@@ -111,24 +110,25 @@ fn product_rate(
     Ok(2.0 * (rows * common * columns) as f64 / seconds)
 }
 
-/// Has a GPU do something several times, and says how often.
+/// Queues an operation several times on a GPU, and returns the number.
 fn queue<const D: usize>(
     device: &Device,
     operation: &dyn Fn() -> Tensor<D>,
 ) -> anyhow::Result<usize> {
     let mut last = operation();
     for _ in 1..QUEUE {
-        // What waits to be fused with others is done, and not left out where nobody reads it.
+        // Executes operations that wait to be fused, and that would be dropped if nothing read
+        // them.
         device.flush()?;
         last = black_box(operation());
     }
-    // Without a look at the result, an operation that failed would be the fastest.
+    // Reads the result: an operation that failed would otherwise be the fastest.
     read(last.flatten::<1>(0, -1).narrow(0, 0, 1))?;
     Ok(QUEUE)
 }
 
-/// Seconds for each time that the fastest of several runs has done its work, behind a run that is
-/// thrown away. A run says how often it has.
+/// Seconds per operation in the fastest of several runs, after a discarded first one. `run` returns
+/// its number of operations.
 fn best(tries: usize, mut run: impl FnMut() -> anyhow::Result<usize>) -> anyhow::Result<f64> {
     run()?;
     let mut least = f64::INFINITY;

@@ -1,4 +1,4 @@
-"""Prints the time in which a library opens a model and its tokenizer, its imports not counted:
+"""Prints the time in which a library opens a model and its tokenizer, without its imports:
 load.py keras|transformers FOLDER"""
 
 import json

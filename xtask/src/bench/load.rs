@@ -1,8 +1,8 @@
-//! `cargo xtask bench load`: time and memory to open a preset, and to convert it.
+//! `cargo xtask bench load`: time and memory of opening and converting a preset.
 //!
-//! Every run is a process of its own, and the cases take turns, so that a change of the machine
-//! meets all of them. The files are in the page cache: each was just written, and a first round is
-//! thrown away.
+//! Every run is a separate process. The cases take turns, so that a change of the machine affects
+//! all of them. The files are in the page cache: they were just written, and a first round is
+//! discarded.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,10 +16,10 @@ use super::size::Size;
 use super::table::{self, Check, Measurements};
 use super::{process, random_preset};
 
-/// Times loading and conversion, beside KerasHub and transformers where their Pythons are named.
+/// Times loading and conversion, and KerasHub and transformers if their Pythons are given.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Preset to load [default: a random model of GPT-2 base's size, made in a temporary folder]
+    /// Preset to load [default: a random model of GPT-2 base's size in a temporary folder]
     #[arg(long)]
     preset: Option<String>,
     /// A Python with KerasHub
@@ -28,7 +28,7 @@ pub struct Arguments {
     /// A Python with transformers and torch
     #[arg(long, value_name = "FILE")]
     transformers_python: Option<PathBuf>,
-    /// Runs of each case
+    /// Number of runs of each case
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Print one JSON object
@@ -45,23 +45,25 @@ const COPY: &str = "copy model.safetensors";
 const KERAS_HUB: &str = "KerasHub from_preset";
 const TRANSFORMERS: &str = "transformers from_pretrained";
 
-/// Process that is run in each round.
+/// Process to run in each round.
 struct Case {
     name: &'static str,
     program: PathBuf,
     arguments: Vec<OsString>,
-    /// File or folder that a run writes.
+    /// File or folder that the run writes.
     output: Option<PathBuf>,
 }
 
-/// Makes the folders, runs the cases, prints.
+/// Writes the models, runs the cases, and prints the results.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if cfg!(debug_assertions) {
-        eprintln!("not a release build: the times say nothing; run `cargo run --release -p xtask`");
+        eprintln!(
+            "not a release build: the times are meaningless; run `cargo run --release -p xtask`"
+        );
     }
-    let folder = tempfile::tempdir().context("creating a folder for the models")?;
+    let folder = tempfile::tempdir().context("cannot create a folder for the models")?;
     let (cases, weights) = measure(arguments, folder.path())?;
-    folder.close().context("removing the folder of the models")?;
+    folder.close().context("cannot remove the folder of the models")?;
     let checks = checks(&cases, weights);
     if arguments.json {
         println!("{:#}", table::to_json(&cases, &checks, weights));
@@ -71,7 +73,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs all cases in turn; returns them with the size of the weights.
+/// Runs all cases in turn, and returns the measurements and the size of the weights.
 fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Vec<Measurements>, f64)> {
     let [f32, f16, keras] = ["f32", "f16", "keras"].map(|name| folder.join(name));
     match &arguments.preset {
@@ -102,7 +104,7 @@ fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<(Vec<Measurem
 }
 
 fn cases(arguments: &Arguments, folder: &Path) -> anyhow::Result<Vec<Case>> {
-    let xtask = std::env::current_exe().context("finding this program")?;
+    let xtask = std::env::current_exe().context("cannot find this program")?;
     let [f32, f16, keras] = ["f32", "f16", "keras"].map(|name| folder.join(name));
     let output = folder.join("output");
     let ours = |name, what: &str, source: &Path, output: Option<&PathBuf>| Case {
@@ -137,7 +139,7 @@ fn cases(arguments: &Arguments, folder: &Path) -> anyhow::Result<Vec<Case>> {
 }
 
 impl Case {
-    /// Runs it once: seconds, and the most memory in bytes where that is known.
+    /// Runs the case once. Returns the seconds and, if known, the peak memory in bytes.
     fn run(&self) -> anyhow::Result<(f64, Option<f64>)> {
         let finished = process::run(Command::new(&self.program).args(&self.arguments));
         let json = finished.with_context(|| self.name)?.json;
@@ -151,7 +153,7 @@ impl Case {
     }
 }
 
-/// Limits that the project sets for GPT-2 base, and ratios to the others that were measured.
+/// The project's limits for GPT-2 base, and ratios to other libraries that were measured.
 fn checks(cases: &[Measurements], weights: f64) -> Vec<Check> {
     let find = |name| cases.iter().find(|case| case.name == name);
     let mut checks = Vec::new();

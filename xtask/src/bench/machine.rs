@@ -1,4 +1,4 @@
-//! The machine on which a record was made.
+//! Machine on which a record was made.
 
 use std::fs;
 use std::process::Command;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::compute_device::ComputeDevice;
 use super::size::Size;
 
-/// Settings of all measurements of a record.
+/// Settings of all measurements in a record.
 pub struct Protocol<'a> {
     pub device: &'a ComputeDevice,
     pub sizes: &'a [Size],
@@ -19,7 +19,7 @@ pub struct Protocol<'a> {
     pub threads: usize,
 }
 
-/// The first line of a record. What the system does not say is null.
+/// First line of a record. Facts that the system does not report are null.
 pub fn describe(protocol: &Protocol<'_>, versions: Value) -> Value {
     let Protocol { device, sizes, dtypes, rounds, repetitions, threads } = protocol;
     let sizes: Vec<_> = sizes.iter().map(|size| size.name()).collect();
@@ -45,14 +45,14 @@ pub fn describe(protocol: &Protocol<'_>, versions: Value) -> Value {
     })
 }
 
-/// Output of a program, if it is installed.
+/// Output of a program, if the program is installed.
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     Some(text.trim().to_owned()).filter(|text| output.status.success() && !text.is_empty())
 }
 
-/// The first value of a key in a file of `key: value` lines.
+/// First value of a key in a file of `key: value` lines.
 fn value_of(path: &str, key: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     text.lines().find_map(|line| {
@@ -61,7 +61,7 @@ fn value_of(path: &str, key: &str) -> Option<String> {
     })
 }
 
-/// Those of a processor's features on which the time of arithmetic depends.
+/// The processor's features that affect the speed of arithmetic.
 fn vector_features(flags: &str) -> String {
     let counts =
         |flag: &&str| ["avx", "fma", "f16c", "amx"].iter().any(|name| flag.starts_with(name));

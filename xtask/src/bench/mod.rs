@@ -1,9 +1,10 @@
-//! `cargo xtask bench`: this library beside the ones that it is measured against.
+//! `cargo xtask bench`: comparison of this library with others.
 //!
-//! A [`scenario`] has a work and a [`cost`]; a [`compute_device`], a float type and a [`size`] are its
-//! setting. [`setup`] writes the files that the runners need, in [`rounds`] the runners take turns,
-//! and [`record`]s keep the results. The [`worker`] is this library's runner; those of the [`rivals`]
-//! are scripts, each in one of the [`environments`]. The [`chart`] is drawn from kept records.
+//! A [`scenario`] has a work and a [`cost`]. A [`compute_device`], a float type and a [`size`] are
+//! its setting. [`setup`] writes the files that the runners need, the runners take turns in
+//! [`rounds`], and [`record`]s keep the results. The [`worker`] is this library's runner; those of
+//! the [`rivals`] are scripts, each in one of the [`environments`]. The [`chart`] is drawn from
+//! kept records.
 
 mod chart;
 mod compare;
@@ -48,12 +49,12 @@ pub struct Arguments {
 enum Command {
     /// Draws the ratios of kept records as a bar chart
     Chart(chart::Arguments),
-    /// Time and memory to open a preset, and to convert it
+    /// Measures time and memory of opening and converting a preset
     Load(load::Arguments),
-    /// One run of `load`, in a process of its own; prints a JSON object
+    /// Runs one case of `load` in a process of its own; prints a JSON object
     #[command(hide = true)]
     Once(once::Arguments),
-    /// One turn of this library, in a process of its own; prints a JSON object
+    /// Runs one turn of this library in a process of its own; prints a JSON object
     #[command(hide = true)]
     Worker(worker::Arguments),
 }

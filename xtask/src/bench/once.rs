@@ -1,4 +1,4 @@
-//! One measured run, in a process that does nothing else, so that its peak of memory is the run's.
+//! One measured run in a process of its own, whose peak memory is then the run's.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::process;
 
-/// Operation that is measured.
+/// Measured operation.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -22,17 +22,17 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// From a path to a model that is ready, tokenizer included
+    /// Opens a preset: model and tokenizer
     Open { preset: String },
-    /// From a folder to one in Keras' format, on the disk
+    /// Converts a folder to Keras' format, synced to the disk
     ToKeras { preset: String, destination: PathBuf },
-    /// From a folder to one in transformers' format, on the disk
+    /// Converts a folder to transformers' format, synced to the disk
     ToTransformers { preset: String, destination: PathBuf },
-    /// From a file to another, on the disk
+    /// Copies a file, synced to the disk
     Copy { file: PathBuf, destination: PathBuf },
 }
 
-/// Prints the seconds, and the largest size of the process in bytes.
+/// Prints the seconds, and the process's peak size in bytes.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let device = gpt2_backbone::parse_device("cpu")?;
     let start = Instant::now();
@@ -40,7 +40,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Open { preset } => {
             let model = Preset::open(preset)?.causal_lm(&device)?;
             let seconds = start.elapsed();
-            // Its end is not part of the time.
+            // The drop is not timed.
             drop(model);
             seconds
         }
@@ -61,18 +61,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Copies every byte, down to the disk as a save does. `fs::copy` may share the blocks instead.
+/// Copies every byte and syncs, as a save does. `fs::copy` might share the blocks instead.
 fn copy(file: &Path, destination: &Path) -> anyhow::Result<()> {
-    let mut source = File::open(file).with_context(|| format!("opening {}", file.display()))?;
-    let mut copy =
-        File::create(destination).with_context(|| format!("creating {}", destination.display()))?;
+    let mut source = File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
+    let mut copy = File::create(destination)
+        .with_context(|| format!("cannot create {}", destination.display()))?;
     let mut buffer = vec![0; 1 << 20];
     loop {
-        let count = source.read(&mut buffer).context("reading")?;
+        let count = source.read(&mut buffer).context("cannot read the file")?;
         if count == 0 {
             break;
         }
-        copy.write_all(&buffer[..count]).context("writing")?;
+        copy.write_all(&buffer[..count]).context("cannot write the copy")?;
     }
     Ok(copy.sync_all()?)
 }

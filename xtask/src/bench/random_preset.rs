@@ -1,4 +1,4 @@
-//! A model with random weights and GPT-2's own tokenizer: it takes as long as the trained one.
+//! Model with random weights and GPT-2's own tokenizer, which is as fast as a trained one.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub fn write(folder: &Path, config: &Gpt2BackboneConfig) -> anyhow::Result<()> {
     Ok(Gpt2CausalLm::new(backbone, Some(preprocessor))?.export_to_transformers(folder)?)
 }
 
-/// GPT-2's tokenizer, from the golden cases of this workspace.
+/// GPT-2's tokenizer, from this workspace's golden data.
 pub fn tokenizer() -> anyhow::Result<Gpt2Tokenizer> {
     let root = env!("CARGO_MANIFEST_DIR");
     let folder = format!("{root}/../tests/golden/gpt2_vocabulary/transformers");

@@ -1,4 +1,4 @@
-//! Records of a scenario: one for each metric and rival.
+//! Records of a scenario, one for each metric.
 
 use gpt2_backbone::WeightDtype;
 use serde_json::{Value, json};
@@ -10,11 +10,11 @@ use super::scenario::{Metric, Scenario};
 use super::size::Size;
 use super::statistics::{median, range};
 
-/// Most memory of a process.
+/// Peak memory of a process.
 const PEAK: Metric =
     Metric { name: "peak_memory", unit: "MB", factor: 1e-6, more_is_better: false };
 
-/// Device, float type and size that a scenario is measured with.
+/// Device, float type and size of a measurement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
     pub device: ComputeDevice,
@@ -27,11 +27,12 @@ pub struct Record {
     pub setting: Setting,
     pub scenario: String,
     pub metric: Metric,
-    /// In the metric's unit, round by round, as all numbers here; or why there are none.
+    /// Results of all rounds in the metric's unit, as all numbers here, or the reason for their
+    /// absence.
     pub ours: Result<Vec<f64>, Absence>,
-    /// Limits of the hardware. Empty if they are unknown.
+    /// Limits of the hardware. Empty if unknown.
     pub limits: Vec<f64>,
-    /// From which the limits follow.
+    /// Rates from which the limits follow.
     pub rates: Vec<Rates>,
     pub peer: Option<Peer>,
 }
@@ -39,11 +40,11 @@ pub struct Record {
 /// A rival's part of a record.
 pub struct Peer {
     pub name: String,
-    /// Its numbers, or why there are none.
+    /// Results of the rival, or the reason for their absence.
     pub theirs: Result<Vec<f64>, Absence>,
 }
 
-/// The records of a scenario, its metric first, then the memory of the same processes.
+/// Records of a scenario: its own metric, then the memory of the same processes.
 pub fn records(
     setting: &Setting,
     scenario: &Scenario,
@@ -73,7 +74,7 @@ pub fn records(
     records
 }
 
-/// Results of the rivals in one metric. A reason for an absence is not repeated for the memory.
+/// Rivals' results in one metric. The memory does not repeat the reason for an absence.
 fn peers(outcome: &Outcome, unable: &[(&'static str, Absence)], metric: Metric) -> Vec<Peer> {
     let measured = outcome
         .rivals
@@ -89,7 +90,7 @@ fn peers(outcome: &Outcome, unable: &[(&'static str, Absence)], metric: Metric) 
     peers
 }
 
-/// Measurements in a metric's unit.
+/// Measurements converted to a metric's unit.
 fn numbers(series: &Result<Series, Absence>, metric: Metric) -> Result<Vec<f64>, Absence> {
     let series = series.as_ref().map_err(Absence::clone)?;
     let values = if metric == PEAK { &series.peaks } else { &series.values };
@@ -97,12 +98,13 @@ fn numbers(series: &Result<Series, Absence>, metric: Metric) -> Result<Vec<f64>,
 }
 
 impl Record {
-    /// Our numbers, none where we are absent.
+    /// This library's results. Empty if absent.
     pub fn our_numbers(&self) -> &[f64] {
         self.ours.as_deref().unwrap_or_default()
     }
 
-    /// Ratios of our results to the rival's, pair by pair: above 1 where ours are better.
+    /// Ratios of this library's results to the rival's in each round: above 1 if this library is
+    /// better.
     pub fn ratios(&self) -> Vec<f64> {
         match &self.peer {
             Some(Peer { theirs: Ok(theirs), .. }) => {
@@ -112,7 +114,7 @@ impl Record {
         }
     }
 
-    /// Shares of the hardware's limit that we reach, pair by pair: 1 is all of it.
+    /// Share of the hardware's limit that this library reaches in each round; 1 is the limit.
     pub fn of_limit(&self) -> Vec<f64> {
         pairs(&self.limits, self.our_numbers(), self.metric.more_is_better)
     }
@@ -165,7 +167,7 @@ impl Record {
     }
 }
 
-/// For each round how many times better the second number is than the first.
+/// In each round, how many times better the second number is than the first.
 fn pairs(theirs: &[f64], ours: &[f64], more_is_better: bool) -> Vec<f64> {
     let ratio = |(theirs, ours): (&f64, &f64)| {
         if more_is_better { ours / theirs } else { theirs / ours }

@@ -1,4 +1,4 @@
-//! The results as a table, a line as soon as it is known.
+//! Table of the results, printed line by line as they are known.
 
 use super::cost::Rates;
 use super::record::{Record, Setting};
@@ -23,7 +23,7 @@ pub fn print_header() {
     );
 }
 
-/// Prints what a device does, from which the limits follow.
+/// Prints a device's rates, from which the limits follow.
 pub fn print_rates(setting: &Setting, rates: Rates) {
     println!(
         "{} ({}) reads and writes {:.0} GB/s and multiplies {} at {:.1} Tflop/s",
@@ -79,8 +79,7 @@ fn line(record: &Record) -> String {
     line
 }
 
-/// The line that says what went wrong: the last one, for programs that tell more than one, but for
-/// Rust's hint how to be told more.
+/// The line of a message that names the cause: the last one, except Rust's hint about backtraces.
 fn brief(absence: &Absence) -> String {
     match absence {
         Absence::Cannot(reason) => reason.clone(),

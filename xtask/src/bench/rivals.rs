@@ -1,4 +1,4 @@
-//! Libraries that this one is compared with: their modes, and the work that they cannot do.
+//! Libraries to compare with: their modes, and the work that they do not support.
 
 use clap::ValueEnum;
 
@@ -9,7 +9,7 @@ use super::scenario::{Search, Work};
 /// A library to compare with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Rival {
-    /// KerasHub on JAX, on a GPU on torch too
+    /// KerasHub on JAX, on a GPU also on torch
     #[value(name = "keras-hub")]
     KerasHub,
     /// The transformers library on torch
@@ -44,7 +44,7 @@ impl Rival {
         }
     }
 
-    /// The script that does its work, one of [`SCRIPTS`].
+    /// Script of the rival's runner, one of [`SCRIPTS`].
     pub fn script(self) -> &'static str {
         match self {
             Self::KerasHub => "time_keras_hub.py",
@@ -55,12 +55,12 @@ impl Rival {
         }
     }
 
-    /// Whether it is a rival in this kind of work at all.
+    /// Whether it is a rival in this kind of work.
     pub fn takes_part(self, work: &Work) -> bool {
         self != Self::Tiktoken || matches!(work, Work::Tokenize { .. })
     }
 
-    /// Reason why it cannot do this work.
+    /// Reason why it does not support this work.
     pub fn cannot(self, work: &Work) -> Option<&'static str> {
         match (self, work) {
             (Self::Transformers, Work::Train { lora: true, .. }) => {
@@ -87,8 +87,8 @@ impl Rival {
         }
     }
 
-    /// The ways in which it can do this work. All are run; on a CPU the fastest counts, on a GPU
-    /// each is a rival of its own.
+    /// Modes in which it can do this work. All are run. On a CPU the fastest counts; on a GPU each
+    /// is a rival of its own.
     pub fn modes(self, work: &Work, device: &ComputeDevice) -> &'static [&'static str] {
         match (self, work) {
             (Self::KerasHub, _) if !device.is_cpu => &["JAX", "torch"],
@@ -102,7 +102,7 @@ impl Rival {
     }
 }
 
-/// The scripts, which import each other: they lie in one folder.
+/// Scripts, which import each other and therefore share a folder.
 pub const SCRIPTS: [(&str, &str); 8] = [
     ("worker.py", include_str!("peers/worker.py")),
     ("versions.py", include_str!("peers/versions.py")),

@@ -1,4 +1,4 @@
-//! Rounds, in which the runners take turns at one work, each time in a process of its own.
+//! Rounds in which the runners take turns at one work, each time in a process of its own.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -13,9 +13,9 @@ use super::cost::{Cost, Rates};
 use super::process::{self, Finished};
 use super::statistics::median;
 
-/// Setting by which burn keeps compiled and tuned kernels in the current folder.
+/// Setting with which burn keeps compiled and tuned kernels in the current folder.
 const LOCAL_CACHE: &str = "[environment]\npath = \"local\"\n";
-/// Variables by which the drivers of NVIDIA and Mesa keep no kernels on the disk.
+/// Variables that stop the drivers of NVIDIA and Mesa from keeping kernels on the disk.
 const NO_DRIVER_CACHES: [(&str, &str); 3] = [
     ("__GL_SHADER_DISK_CACHE", "0"),
     ("CUDA_CACHE_DISABLE", "1"),
@@ -25,35 +25,35 @@ const NO_DRIVER_CACHES: [(&str, &str); 3] = [
 /// A library in one of its modes.
 pub struct Runner {
     pub name: String,
-    /// Empty for a library of one mode.
+    /// Mode of the library. Empty if it has only one.
     pub mode: &'static str,
     pub program: PathBuf,
     /// Arguments before the request.
     pub arguments: Vec<OsString>,
     pub model: PathBuf,
-    /// Name that the program knows.
+    /// Name for the program.
     pub device: String,
     /// Whether kernels are compiled and tuned anew each time, as in the first run on a machine.
     pub forgets: bool,
 }
 
-/// Measurements of a runner, round by round.
+/// Measurements of a runner in all rounds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Series {
     /// Seconds, or bytes a second: the median of each round's repetitions.
     pub values: Vec<f64>,
-    /// Most memory of each process in bytes, if it is known.
+    /// Peak memory of each process in bytes, if known.
     pub peaks: Vec<f64>,
 }
 
-/// Reason why a runner has no numbers.
+/// Reason why a runner has no results.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Absence {
     Cannot(String),
     Failed(String),
 }
 
-/// Result of a rival: that of its fastest mode.
+/// Result of a rival's fastest mode.
 #[derive(Debug, PartialEq)]
 pub struct RivalResult {
     pub name: String,
@@ -63,15 +63,15 @@ pub struct RivalResult {
 /// Results of one scenario.
 pub struct Outcome {
     pub ours: Result<Series, Absence>,
-    /// Rates of the machine, round by round. Empty for work that they do not limit.
+    /// Rates of the machine in each round. Empty for work that they do not limit.
     pub rates: Vec<Rates>,
-    /// Seconds that these rates allow.
+    /// Seconds that follow from these rates.
     pub limits: Vec<f64>,
     pub rivals: Vec<RivalResult>,
 }
 
 impl Outcome {
-    /// No results, for a reason.
+    /// No results, for this reason.
     pub fn none(reason: Absence) -> Self {
         Self { ours: Err(reason), rates: Vec::new(), limits: Vec::new(), rivals: Vec::new() }
     }
@@ -93,11 +93,11 @@ impl fmt::Display for Absence {
 }
 
 impl Runner {
-    /// Adds a round to the results. A runner that has failed once is left out.
+    /// Runs one turn and adds its result. A runner that has failed is skipped.
     fn take_turn(&self, request: &Value, result: &mut Result<Series, Absence>) {
         let Ok(series) = result else { return };
         if let Err(absence) = self.run(request, series) {
-            eprintln!("{}, left out from here on: {absence}", self.title());
+            eprintln!("{}, skipped from now on: {absence}", self.title());
             *result = Err(absence);
         }
     }
@@ -109,7 +109,7 @@ impl Runner {
         }
         let values = finished.json["values"].as_array().context("a worker prints its values")?;
         let values: Vec<f64> = values.iter().filter_map(Value::as_f64).collect();
-        // A process without values is measured by the time until it answers.
+        // A process without values is measured by the time until its answer.
         series.values.push(median(&values).unwrap_or(finished.seconds));
         series.peaks.extend(finished.json["peak_bytes"].as_f64());
         Ok(())
@@ -130,10 +130,10 @@ impl Runner {
         if !self.forgets {
             return process::run(&mut command);
         }
-        let folder = tempfile::tempdir().context("creating a folder without kept kernels")?;
+        let folder = tempfile::tempdir().context("cannot create a folder without kept kernels")?;
         let settings = folder.path().join("cubecl.toml");
         fs::write(&settings, LOCAL_CACHE)
-            .with_context(|| format!("writing {}", settings.display()))?;
+            .with_context(|| format!("cannot write {}", settings.display()))?;
         process::run(command.current_dir(&folder).envs(NO_DRIVER_CACHES))
     }
 
@@ -145,7 +145,7 @@ impl Runner {
     }
 }
 
-/// Rates of the machine, measured now.
+/// Rates of the machine at present.
 pub fn rates(ours: &Runner, request: &Value) -> anyhow::Result<Rates> {
     let mut request = request.clone();
     request["task"] = "limits".into();
@@ -154,7 +154,7 @@ pub fn rates(ours: &Runner, request: &Value) -> anyhow::Result<Rates> {
     Ok(Rates { bytes: rate(0)?, operations: rate(1)? })
 }
 
-/// Measures all runners `rounds` times. A runner that fails is left out from then on.
+/// Measures all runners `rounds` times. A runner that fails is skipped from then on.
 pub fn run(
     ours: &Runner,
     rivals: &[Vec<Runner>],
@@ -171,7 +171,7 @@ pub fn run(
             match measure() {
                 Ok(now) => rates.push(now),
                 Err(error) => {
-                    eprintln!("there is no limit to compare with: {error:#}");
+                    eprintln!("cannot measure the hardware's limit: {error:#}");
                     measured = Err(error);
                 }
             }
@@ -192,7 +192,7 @@ pub fn run(
     Outcome { ours: our_series, limits: limits.unwrap_or_default(), rates, rivals }
 }
 
-/// The mode with the least median of seconds; the first if all failed.
+/// The mode with the lowest median of seconds; the first one if all failed.
 fn fastest(modes: Vec<(String, Result<Series, Absence>)>) -> RivalResult {
     let key = |series: &Result<Series, Absence>| match series {
         Ok(series) => median(&series.values).unwrap_or(f64::INFINITY),

@@ -1,53 +1,53 @@
-//! Scenarios: names, and the work that each name stands for.
+//! Scenarios: names and the work that each name means.
 
 use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 
 use super::size::{POSITIONS, Size};
 
-/// Tokens of a decoding scenario after the first.
+/// Number of tokens after the first in a decoding scenario.
 const STEPS: usize = 64;
-/// Context of the scenarios that are named by their sampler.
+/// Context of scenarios named by their sampler.
 const CONTEXT: usize = 128;
 
-/// Scenarios on a CPU without `--scenario`.
+/// Default scenarios on a CPU.
 const ALL: &str = "prefill-128 prefill-512 decode-1-ctx8 decode-1-ctx128 decode-1-ctx900 \
     decode-8-ragged beam-5 contrastive-5 top-k-5 top-p train-2x256 train-4x512 train-1x1024 \
     train-2x256-lora train-4x512-lora train-1x1024-lora load first-token tokenizer tokenizer-batch";
-/// Scenarios that show how cost grows with context, batch, and length in training.
+/// Scenarios that show how cost grows with context, batch and, in training, length.
 const GROWTH: &str = "decode-1-ctx8 decode-1-ctx128 decode-1-ctx256 decode-1-ctx512 \
     decode-1-ctx900 decode-2-ctx128 decode-4-ctx128 decode-8-ctx128 decode-16-ctx128 train-1x256 \
     train-1x512 train-1x1024";
 
-/// Scenarios on a GPU without `--scenario`.
+/// Default scenarios on a GPU.
 const GPU: &str = "prefill-128 prefill-512 decode-1-ctx8 decode-1-ctx128 decode-1-ctx900 \
     decode-8-ragged decode-32-ctx128 decode-128-ctx128 beam-5 contrastive-5 top-k-5 top-p \
     train-2x256 train-4x512 train-8x1024 train-8x1024-lora load first-token";
 
-/// A name, and its work.
+/// A name and its work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
     pub name: String,
     pub work: Work,
 }
 
-/// Work that every runner is given in the same words.
+/// Work, which all runners are given as the same request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
-    /// Prompts of these lengths, one batch. With `steps` of 0 the time to the first token counts,
-    /// otherwise that of each step after it.
+    /// Prompts of these lengths as one batch. With `steps` of 0 the time to the first token counts,
+    /// else the time of each further step.
     Generate { lengths: Vec<usize>, steps: usize, search: Search },
     /// Steps of Adam on random tokens, with the config's dropout.
     Train { batch_size: usize, length: usize, lora: bool },
-    /// From a folder to a model with its tokenizer; imports are not counted.
+    /// From a folder to a model with its tokenizer, without imports.
     Load,
     /// From the start of a process to the first token after a sentence.
     FirstToken,
-    /// Bytes of prose tokenized in a second, as one text or as a batch.
+    /// Bytes of prose tokenized per second, as one text or as a batch.
     Tokenize { batch: bool },
 }
 
-/// Search, each with the argument of the scenario's name.
+/// Search, with the argument from the scenario's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Search {
     Greedy,
@@ -62,18 +62,18 @@ pub enum Search {
 pub struct Metric {
     pub name: &'static str,
     pub unit: &'static str,
-    /// Units in a second, or in a byte.
+    /// Units per second, or per byte.
     pub factor: f64,
     pub more_is_better: bool,
 }
 
 impl Scenario {
-    /// The scenario with this name. Any size can be asked for: `prefill-N`, `decode-B-ctxN`,
-    /// `train-BxN`, `train-BxN-lora`.
+    /// Scenario with this name. Sizes are free in `prefill-N`, `decode-B-ctxN`, `train-BxN` and
+    /// `train-BxN-lora`.
     fn parse(name: &str) -> anyhow::Result<Self> {
         let Some(work) = Work::parse(name) else {
             bail!(
-                "no scenario is named `{name}`; there are {ALL}, others of the forms prefill-N, \
+                "unknown scenario `{name}`, expected one of {ALL}, or one of the forms prefill-N, \
                  decode-B-ctxN, train-BxN and train-BxN-lora, and the groups `all`, `growth` and `gpu`"
             );
         };
@@ -85,7 +85,7 @@ impl Scenario {
         Ok(Self { name: name.to_owned(), work })
     }
 
-    /// Reason why a member of a group is left out at this size, unless it is named itself.
+    /// Reason why a member of a group is left out at this size, unless it is named explicitly.
     pub fn left_out(&self, size: Size, names: &[String]) -> Option<&'static str> {
         let is_too_large = size == Size::Xl && matches!(self.work, Work::Train { .. });
         (is_too_large && !names.contains(&self.name)).then_some(
@@ -94,7 +94,7 @@ impl Scenario {
         )
     }
 
-    /// The scenarios of some names and groups, each once; without any, the device's group.
+    /// Scenarios of some names and groups, each once. Default: the device's group.
     pub fn select(names: &[String], is_cpu: bool) -> anyhow::Result<Vec<Self>> {
         let group = [if is_cpu { "all" } else { "gpu" }];
         let mut scenarios: Vec<Self> = Vec::new();
@@ -140,7 +140,7 @@ impl Work {
                 if let Some(sizes) = name.strip_prefix("decode-") {
                     let (batch_size, length) = sizes.split_once("-ctx")?;
                     let (batch_size, length) = (batch_size.parse().ok()?, length.parse().ok()?);
-                    // No rival has room for more rows; each is a number of its own below.
+                    // The rivals have no room for more rows. The list below has one length a row.
                     let rows = Some(batch_size).filter(|size| *size <= POSITIONS)?;
                     return generate(vec![length; rows], STEPS, Search::Greedy);
                 }
@@ -166,7 +166,7 @@ impl Work {
         }
     }
 
-    /// The work as a worker reads it.
+    /// The request for a worker.
     pub fn request(&self) -> Value {
         match self {
             Self::Generate { lengths, steps, search } => json!({
@@ -197,7 +197,7 @@ impl Work {
 }
 
 impl Search {
-    /// The name under which workers know it.
+    /// Name for the workers.
     fn name(self) -> &'static str {
         match self {
             Self::Greedy => "greedy",

@@ -1,4 +1,4 @@
-//! Files that the runners need: one model in the format of each, a text, the scripts.
+//! Files that the runners need: a model in each one's format, a text, and the scripts.
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,17 +19,17 @@ use super::scenario::Work;
 use super::size::Size;
 use super::{process, prose, random_preset};
 
-/// Prompt of the scenario of the first token.
+/// Prompt of the first-token scenario.
 const PROMPT: &str = "The quick brown fox jumps over the lazy dog, and";
-/// Runs before those that count: kernels are compiled, tuned and recorded in the first ones.
+/// Number of discarded runs, in which kernels are compiled, tuned and recorded.
 const GPU_WARM_UPS: u32 = 3;
-/// Bytes of prose for tokenizers.
+/// Size of the tokenizers' prose in bytes.
 const PROSE_BYTES: usize = 1 << 20;
 
 /// A temporary folder with all files, and the rivals that take part.
 pub struct Setup {
     device: ComputeDevice,
-    /// Folder inside `folder`.
+    /// Folder within `folder`.
     models: TempDir,
     folder: TempDir,
     xtask: PathBuf,
@@ -37,16 +37,16 @@ pub struct Setup {
     prompt_ids: Vec<TokenId>,
 }
 
-/// A rival with its Python.
+/// A rival and its Python.
 struct InstalledRival {
     rival: Rival,
     python: PathBuf,
-    /// Reason why there is no model in its format.
+    /// Reason why the model could not be converted to its format.
     problem: Option<Absence>,
 }
 
 impl Setup {
-    /// Writes all files but the models.
+    /// Writes all files except the models.
     pub fn new(
         device: &ComputeDevice,
         rivals: &[Rival],
@@ -57,9 +57,9 @@ impl Setup {
             Ok(InstalledRival { rival, python, problem: None })
         };
         let rivals = rivals.iter().map(install).collect::<anyhow::Result<Vec<_>>>()?;
-        let folder = tempfile::tempdir().context("creating a folder for the scripts")?;
+        let folder = tempfile::tempdir().context("cannot create a folder for the scripts")?;
         let models = folder_for_models(&folder)?;
-        let xtask = std::env::current_exe().context("finding this program")?;
+        let xtask = std::env::current_exe().context("cannot find this program")?;
         let tokenizer = random_preset::tokenizer()?;
         let prompt_ids = tokenizer.tokenize(PROMPT)?;
         let setup = Self { device: device.clone(), models, folder, xtask, rivals, prompt_ids };
@@ -70,7 +70,7 @@ impl Setup {
         Ok(setup)
     }
 
-    /// Writes the model that these rivals need in these types, in place of one of another size.
+    /// Writes the models that these rivals need in these types, and removes those of another size.
     pub fn set_size(&mut self, size: Size, dtypes: &[WeightDtype]) -> anyhow::Result<()> {
         self.models = folder_for_models(&self.folder)?;
         let ours = self.model(None, WeightDtype::F32);
@@ -88,7 +88,7 @@ impl Setup {
         Ok(())
     }
 
-    /// Writes a rival's model, unless it is there already.
+    /// Converts a model to a rival's format, unless the rival has it.
     fn convert(
         &self,
         preset: &Preset,
@@ -115,7 +115,7 @@ impl Setup {
         Ok(())
     }
 
-    /// Work as the runners read it, without model, mode and device, which differ by runner.
+    /// Request of a work, without model, mode and device, which depend on the runner.
     pub fn request(
         &self,
         work: &Work,
@@ -131,12 +131,12 @@ impl Setup {
         request["text"] = process::utf8(&self.path("prose.txt"))?.into();
         request["prompt"] = PROMPT.into();
         request["prompt_ids"] = self.prompt_ids.clone().into();
-        // A start token, the prompt, and one more.
+        // A start token, the prompt, and one more token.
         request["max_length"] = (self.prompt_ids.len() + 2).into();
         Ok(request)
     }
 
-    /// Runner of this library, which measures the limits too.
+    /// Runner of this library, which also measures the limits.
     pub fn ours(&self) -> Runner {
         Runner {
             name: "this library".to_owned(),
@@ -149,7 +149,7 @@ impl Setup {
         }
     }
 
-    /// Runners of the rivals that can do this work, in all modes of each: the fastest counts.
+    /// Runners of the rivals that can do this work, in all modes of each.
     pub fn rival_runners(&self, work: &Work, dtype: WeightDtype) -> Vec<Vec<Runner>> {
         let mut runners = Vec::new();
         if *work == Work::FirstToken && !self.device.is_cpu {
@@ -188,7 +188,7 @@ impl Setup {
         self.rivals.iter().filter(|installed| installed.rival.takes_part(work))
     }
 
-    /// Versions of the libraries that are compared with.
+    /// Versions of the rivals.
     pub fn versions(&self) -> anyhow::Result<Value> {
         let mut versions = Map::new();
         for environment in [Environment::Keras, Environment::Torch] {
@@ -202,7 +202,7 @@ impl Setup {
         Ok(Value::Object(versions))
     }
 
-    /// The model as this library or a rival reads it: in 32-bit floats, but for llama.cpp, which
+    /// Model file of this library or of a rival. Its type is float32, except for llama.cpp, which
     /// computes in the file's type.
     fn model(&self, rival: Option<Rival>, dtype: WeightDtype) -> PathBuf {
         self.models.path().join(match rival {
@@ -219,7 +219,7 @@ impl Setup {
 
     fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
         let path = self.path(name);
-        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 }
 
@@ -232,5 +232,5 @@ impl InstalledRival {
 }
 
 fn folder_for_models(folder: &TempDir) -> anyhow::Result<TempDir> {
-    tempfile::tempdir_in(folder).context("creating a folder for the models")
+    tempfile::tempdir_in(folder).context("cannot create a folder for the models")
 }

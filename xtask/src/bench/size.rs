@@ -1,15 +1,15 @@
-//! The sizes of GPT-2, by name.
+//! Sizes of GPT-2 by name.
 
 use clap::ValueEnum;
 use gpt2_backbone::Gpt2BackboneConfig;
 
-/// Positions of every size of GPT-2.
+/// Number of positions in all sizes of GPT-2.
 pub const POSITIONS: usize = 1024;
 
 /// A size of GPT-2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Size {
-    /// Two narrow layers, to see that everything runs: its times say nothing
+    /// Two narrow layers, to test that everything runs: its times are meaningless
     Tiny,
     /// 124 million parameters
     Base,
@@ -22,7 +22,7 @@ pub enum Size {
 }
 
 impl Size {
-    /// The name by which it is asked for.
+    /// Name of the size in arguments.
     pub fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }

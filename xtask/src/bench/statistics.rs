@@ -1,7 +1,6 @@
-//! The middle of several numbers, and their spread.
+//! Median and range of numbers.
 
-/// The middle one of some numbers, the mean of the middle two where their count is even; none of
-/// none.
+/// Median: the mean of the two middle numbers if the count is even. None without numbers.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
@@ -10,7 +9,7 @@ pub fn median(values: &[f64]) -> Option<f64> {
     Some(if values.len().is_multiple_of(2) { (values[middle - 1] + upper) / 2.0 } else { upper })
 }
 
-/// The least and the most of some numbers.
+/// Minimum and maximum.
 pub fn range(values: &[f64]) -> (f64, f64) {
     values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), &value| {
         (least.min(value), most.max(value))

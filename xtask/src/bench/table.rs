@@ -1,4 +1,4 @@
-//! Measurements of `load`, and how they are shown.
+//! Measurements of `load`, and their output.
 
 use serde_json::{Value, json};
 
@@ -9,11 +9,11 @@ pub struct Measurements {
     pub name: &'static str,
     /// Seconds of each run.
     pub seconds: Vec<f64>,
-    /// The most memory of each run in bytes, where it is known.
+    /// Peak memory of each run in bytes, if known.
     pub peaks: Vec<f64>,
 }
 
-/// A number that follows from the measurements, and may have to be no larger than a limit.
+/// A number derived from the measurements, with an optional upper limit.
 pub struct Check {
     pub name: &'static str,
     pub value: f64,
@@ -21,18 +21,18 @@ pub struct Check {
 }
 
 impl Measurements {
-    /// The middle of the times.
+    /// Median of the times.
     pub fn time(&self) -> Option<f64> {
         median(&self.seconds)
     }
 
-    /// The middle of the peaks of memory.
+    /// Median of the peaks of memory.
     pub fn peak(&self) -> Option<f64> {
         median(&self.peaks)
     }
 }
 
-/// Prints the cases, then what is asked of them. `weights` is their size in bytes.
+/// Prints the cases, then the checks. `weights` is the size of the weights in bytes.
 pub fn print(cases: &[Measurements], checks: &[Check], weights: f64) {
     println!(
         "{:<34} {:>9} {:>17} {:>9} {:>9}",
@@ -57,12 +57,12 @@ pub fn print(cases: &[Measurements], checks: &[Check], weights: f64) {
     }
 }
 
-/// A number, or a dash where it is unknown.
+/// A number, or a dash if it is unknown.
 fn or_dash(value: Option<f64>, digits: usize) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
 }
 
-/// The same as a JSON object; what is unknown is null.
+/// The same as a JSON object, with null for unknown numbers.
 pub fn to_json(cases: &[Measurements], checks: &[Check], weights: f64) -> Value {
     let cases = cases.iter().map(|case| {
         json!({

@@ -1,4 +1,4 @@
-//! Runner of this library: does a scenario's work several times, and prints the times.
+//! Runner of this library, which repeats a scenario's work and prints the times.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -19,20 +19,21 @@ use serde_json::{Value, json};
 use super::prose::Random;
 use super::{compute_device, limits, process};
 
-/// Ids of random prompts lie below: a little less than GPT-2 has.
+/// Limit of random prompts' ids, a little less than GPT-2's vocabulary.
 const RANDOM_IDS: usize = 50_000;
 
-/// The work, as `Work::request` writes it.
+/// Work in the form that `Work::request` writes.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// A JSON object
     request: String,
 }
 
-/// Prints `{"values": […], "peak_bytes": …}`: seconds of a prefill, of a step or of loading, or
-/// bytes in a second; of the tasks `device` and `limits`, what they have found.
+/// Prints `{"values": […], "peak_bytes": …}`: seconds of a prefill, a step or a load, or bytes per
+/// second. The tasks `device` and `limits` print their findings.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let request = Request(serde_json::from_str(&arguments.request).context("reading the request")?);
+    let request =
+        Request(serde_json::from_str(&arguments.request).context("cannot read the request")?);
     gpt2_task::reuse_memory();
     let name = request.text("device")?;
     let device = parse_device(name)?;
@@ -56,13 +57,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             println!("{}", compute_device::describe(name, &device));
             return Ok(ExitCode::SUCCESS);
         }
-        task => bail!("the task `{task}` is not known"),
+        task => bail!("unknown task `{task}`"),
     };
     println!("{}", json!({"values": values, "peak_bytes": process::peak_bytes()}));
     Ok(ExitCode::SUCCESS)
 }
 
-/// A request, as `Setup::request` and the rounds write it.
+/// A request of `Setup::request` or of the rounds.
 struct Request(Value);
 
 impl Request {
@@ -86,12 +87,12 @@ impl Request {
         Ok(Preset::open(self.text("model")?)?.causal_lm(options)?)
     }
 
-    /// In the type that is asked for, to generate.
+    /// Options of loading a model of the requested type for generation.
     fn options(&self, device: &Device) -> anyhow::Result<LoadOptions> {
         Ok(LoadOptions::new(device).with_dtype(self.dtype()?))
     }
 
-    /// Values of all repetitions, after some that are thrown away.
+    /// Values of all repetitions, after the discarded ones.
     fn repeat(&self, mut run: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<Vec<f64>> {
         for _ in 0..self.count("warm_ups")? {
             run()?;
@@ -110,12 +111,12 @@ fn load(request: &Request, device: &Device) -> anyhow::Result<f64> {
     let model = request.model(options)?;
     device.sync()?;
     let seconds = start.elapsed().as_secs_f64();
-    // Its end is not part of the time.
+    // The drop is not timed.
     drop(model);
     Ok(seconds)
 }
 
-/// The seconds from the start of the process are known to who started it alone.
+/// Returns no values: only the parent process knows the time since the start.
 fn first_token(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
     let mut model = request.model(request.options(device)?)?;
     model.compile(samplers::get("greedy")?)?;
@@ -127,7 +128,7 @@ fn first_token(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
 }
 
 fn generate(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
-    // As a program loads that generates for long.
+    // Loads as programs do that generate for long.
     let mut model = request.model(request.options(device)?.with_memory_map(false))?;
     model.compile(samplers::get(match request.text("search")? {
         "beam" => "beam:num_beams=5",
@@ -160,7 +161,8 @@ fn generate(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
     })
 }
 
-/// Keras' Adam with its defaults, dropout as the config says. The weights are 32-bit floats.
+/// Trains with Keras' Adam and its defaults, and dropout from the config. The weights are 32-bit
+/// floats.
 fn train(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
     let mut model = request.model(LoadOptions::new(device))?;
     model.compile(CompileOptions::new().with_precision(Precision::mixed(request.dtype()?)))?;
@@ -182,7 +184,7 @@ fn train(request: &Request, device: &Device) -> anyhow::Result<Vec<f64>> {
 fn tokenize(request: &Request) -> anyhow::Result<Vec<f64>> {
     let tokenizer = Gpt2Tokenizer::from_preset(request.text("model")?)?;
     let path = request.text("text")?;
-    let text = fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
     let lines: Vec<&str> = text.lines().collect();
     let batch = request.flag("batch")?;
     request.repeat(|| {

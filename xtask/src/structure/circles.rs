@@ -1,4 +1,4 @@
-//! Circles among the imports of a crate's modules.
+//! Import cycles among a crate's modules.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
@@ -7,36 +7,36 @@ use std::path::Path;
 use super::imports::{Imports, Node, find};
 use super::source::Crate;
 
-/// Most circles that are written out for one group of modules.
+/// Maximum number of cycles to print for one group of modules.
 const MOST_SHOWN: usize = 12;
 
-/// Modules that import one another, directly or through others.
+/// Modules that import each other, directly or through others.
 pub struct Group {
     /// Names of the modules.
     pub modules: Vec<String>,
-    /// Lines `a -> b -> a (file:line, file:line)`, the shortest circles first.
+    /// Lines `a -> b -> a (file:line, file:line)`, the shortest cycles first.
     pub circles: Vec<String>,
 }
 
-/// Groups of modules in circles. A `mod.rs` and its own rooms may import each other.
+/// Groups of modules in cycles. A `mod.rs` and the files of its folder may import each other.
 pub fn groups(modules: &Crate, root: &Path) -> Vec<Group> {
     let imports = find(modules);
     let graph = Graph::new(modules, &imports, root);
     graph.components().into_iter().filter_map(|component| graph.group(&component)).collect()
 }
 
-/// Text of all groups of a crate, one line a circle.
+/// Text of all groups of a crate, one line a cycle.
 pub fn describe(name: &str, groups: &[Group]) -> String {
     let mut text = String::new();
     for Group { modules, circles } in groups {
         let count = modules.len();
-        let _ = writeln!(text, "{name}: {count} modules in circles: {}", modules.join(", "));
+        let _ = writeln!(text, "{name}: {count} modules in cycles: {}", modules.join(", "));
         for circle in circles.iter().take(MOST_SHOWN) {
             let _ = writeln!(text, "{name}: {circle}");
         }
         if circles.len() > MOST_SHOWN {
             let more = circles.len() - MOST_SHOWN;
-            let _ = writeln!(text, "{name}: {more} more circles of these modules");
+            let _ = writeln!(text, "{name}: {more} more cycles of these modules");
         }
     }
     text
@@ -45,7 +45,7 @@ pub fn describe(name: &str, groups: &[Group]) -> String {
 struct Graph<'a> {
     modules: &'a Crate,
     imports: &'a Imports,
-    /// Folder that file names are shown below.
+    /// Folder to which file names are relative.
     root: &'a Path,
     targets: BTreeMap<&'a Node, Vec<&'a Node>>,
 }
@@ -63,7 +63,7 @@ impl<'a> Graph<'a> {
         self.targets.get(node).map_or(&[], Vec::as_slice)
     }
 
-    /// Nodes by what they reach and are reached from: the strongly connected components.
+    /// Strongly connected components: nodes that reach each other.
     fn components(&self) -> Vec<BTreeSet<&'a Node>> {
         let reached: BTreeMap<&Node, BTreeSet<&Node>> =
             self.targets.keys().map(|node| (*node, self.reachable(node))).collect();
@@ -112,7 +112,7 @@ impl<'a> Graph<'a> {
         })
     }
 
-    /// Whether an import joins items of one file, or a `mod.rs` with one of its rooms.
+    /// Whether an import is within one file, or between a `mod.rs` and a file of its folder.
     fn is_inside_a_folder(&self, from: &Node, to: &Node) -> bool {
         let parent = |node: &Node| self.modules.modules[node.module].parent;
         from.module == to.module
@@ -120,7 +120,7 @@ impl<'a> Graph<'a> {
             || parent(to) == Some(from.module)
     }
 
-    /// Length and nodes of the shortest circle through an import, from its least node on.
+    /// Length and nodes of the shortest cycle through an import, starting at its smallest node.
     fn shortest_circle(
         &self,
         from: &'a Node,

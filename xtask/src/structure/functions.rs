@@ -1,4 +1,4 @@
-//! Functions of a file: their lengths, and which are tests.
+//! Functions of a file: their lengths, and whether they are tests.
 
 use syn::visit::{self, Visit};
 use syn::{Attribute, Block, ImplItemFn, Item, ItemFn, Meta, Signature, TraitItemFn};
@@ -10,21 +10,21 @@ use super::source::{attributes, is_test};
 pub struct Function {
     pub name: String,
     pub line: usize,
-    /// Lines from `fn` to the closing brace.
+    /// Number of lines from `fn` to the closing brace.
     pub length: usize,
     pub is_test: bool,
 }
 
-/// Counts over one file.
+/// Counts for one file.
 pub struct Functions {
     pub found: Vec<Function>,
-    /// Number of allowances of many arguments.
+    /// Number of `allow` attributes for too many arguments.
     pub many_arguments: usize,
     in_tests: bool,
 }
 
 impl Functions {
-    /// Counts over a file, which may belong to tests as a whole.
+    /// Counts a file. `in_tests` is true if the whole file belongs to tests.
     pub fn of(file: &syn::File, in_tests: bool) -> Self {
         let mut functions = Self { found: Vec::new(), many_arguments: 0, in_tests };
         functions.visit_file(file);

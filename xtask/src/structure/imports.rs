@@ -8,9 +8,10 @@ use super::names::{Entity, Import, Names, defined_name, imports_in};
 use super::references::References;
 use super::source::{Crate, Module};
 
-/// A module, or one item of a module that holds others.
+/// A module, or one item of a module with submodules.
 ///
-/// A `mod.rs` is seen item by item: a room that takes a type from it does not import the rooms
+/// A `mod.rs` is analysed item by item: a file of its folder that uses a type from it does not
+/// import what other items there use.
 /// that another item there uses.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node {
@@ -18,14 +19,14 @@ pub struct Node {
     pub item: Option<String>,
 }
 
-/// Imports by the two ends, with the line of the first.
+/// Imports by their two ends, with the line of the first one.
 pub type Imports = BTreeMap<(Node, Node), usize>;
 
-/// One item of a module with what it mentions.
+/// One item of a module and its references.
 struct Part {
     node: Node,
     references: References,
-    /// A `use` of its own, and whether it makes its names public again.
+    /// Whether the item is a `use`, and whether it re-exports its names.
     is_use: bool,
     is_public: bool,
 }
@@ -71,7 +72,7 @@ impl Finder<'_> {
                     self.add(&from, &found, import.line);
                     continue;
                 }
-                // Items that use the name are counted above. A trait is used without its name.
+                // Items that use the name are counted above. A trait is used without being named.
                 let is_named = import.name.as_deref().is_some_and(|name| mentioned.contains(name));
                 if !part.is_public && !is_named {
                     nodes.iter().for_each(|node| self.add(node, &found, import.line));
@@ -80,7 +81,7 @@ impl Finder<'_> {
         }
     }
 
-    /// Items that an import brings in. Those of a glob that are used by name are found there.
+    /// Items that an import refers to. Items of a glob import are found where they are named.
     fn imported(&self, module: usize, import: &Import) -> BTreeSet<Entity> {
         match import.is_glob {
             true => self.names.traits_of_glob(module, &import.path),
@@ -90,7 +91,7 @@ impl Finder<'_> {
 
     fn add(&mut self, from: &Node, entities: &BTreeSet<Entity>, line: usize) {
         for entity in entities {
-            // To name a module is no import: what is taken from it is.
+            // Naming a module is not an import; using its items is.
             let Entity::Item(module, name) = entity else { continue };
             let item = self.modules.is_folder(*module).then(|| name.clone());
             let to = Node { module: *module, item };

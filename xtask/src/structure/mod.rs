@@ -1,4 +1,4 @@
-//! Structure of the code: circles among modules, lengths of files and functions.
+//! Structure of the code: import cycles, lengths of files and functions.
 
 mod circles;
 mod functions;

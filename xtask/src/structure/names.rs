@@ -1,4 +1,4 @@
-//! Names of a crate's modules: from a path to the module that defines what it names.
+//! Names in a crate's modules, resolved from a path to the defining module.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -6,25 +6,25 @@ use syn::{Item, ItemUse, UseTree};
 
 use super::source::Crate;
 
-/// Meaning of a path. One name may have several: a module and a function, say.
+/// Meaning of a path. One name may have several, such as a module and a function.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Entity {
     Module(usize),
-    /// Item of this name that the module defines.
+    /// Item with this name that the module defines.
     Item(usize, String),
 }
 
-/// One import of a `use` item, its tree taken apart.
+/// One import of a `use` item, whose tree is flattened.
 pub struct Import {
-    /// Names from the first to the last. That of a glob ends before the star.
+    /// Names in the path. Without the star for a glob.
     pub path: Vec<String>,
-    /// Name that it has here. A glob has none, nor has `as _`.
+    /// Local name. None for a glob and for `as _`.
     pub name: Option<String>,
     pub is_glob: bool,
     pub line: usize,
 }
 
-/// Names that a module knows.
+/// Names that a module defines or imports.
 #[derive(Default)]
 struct Scope {
     defined: HashSet<String>,
@@ -42,8 +42,8 @@ pub struct Names<'a> {
 type Seen = HashSet<(usize, String)>;
 
 impl<'a> Names<'a> {
-    /// Collects definitions and imports. `imports_of` finds the `use` items of an item, inside
-    /// functions too.
+    /// Collects definitions and imports. `imports_of` finds the `use` items of an item, also within
+    /// functions.
     pub fn new(modules: &'a Crate, imports_of: impl Fn(&Item) -> Vec<ItemUse>) -> Self {
         let mut scopes: Vec<Scope> = modules.modules.iter().map(|_| Scope::default()).collect();
         for (index, module) in modules.modules.iter().enumerate() {
@@ -64,12 +64,12 @@ impl<'a> Names<'a> {
         Self { modules, scopes }
     }
 
-    /// Meanings of a path in a module, re-exports followed. Empty for another crate's names.
+    /// Meanings of a path in a module, through re-exports. Empty for names of other crates.
     pub fn resolve(&self, module: usize, path: &[String]) -> BTreeSet<Entity> {
         self.resolve_once(module, path, &mut Seen::new())
     }
 
-    /// Traits that `use PATH::*` brings into a module: methods use them without their name.
+    /// Traits that `use PATH::*` imports into a module: their methods need no name.
     pub fn traits_of_glob(&self, module: usize, path: &[String]) -> BTreeSet<Entity> {
         let mut traits = BTreeSet::new();
         let mut waiting = self.modules_of(self.resolve(module, path));
@@ -115,7 +115,7 @@ impl<'a> Names<'a> {
             name => self.look_up(module, name, seen),
         };
         for name in rest {
-            // A path goes on through a module, not through a function of the same name.
+            // The path continues through a module, not through a function of the same name.
             if found.iter().any(|entity| matches!(entity, Entity::Module(_))) {
                 found.retain(|entity| matches!(entity, Entity::Module(_)));
             }
@@ -124,7 +124,7 @@ impl<'a> Names<'a> {
                     self.modules.modules[module].parent.map(Entity::Module).into_iter().collect()
                 }
                 Entity::Module(module) => self.look_up(module, name, seen),
-                // A variant, or an associated item.
+                // A variant or an associated item.
                 item => [item].into(),
             });
             found = next.collect();
@@ -132,7 +132,7 @@ impl<'a> Names<'a> {
         found
     }
 
-    /// Meanings of a name in a module: what it defines, then what it imports.
+    /// Meanings of a name in a module: its definitions, or else its imports.
     fn look_up(&self, module: usize, name: &str, seen: &mut Seen) -> BTreeSet<Entity> {
         let scope = &self.scopes[module];
         let mut found = BTreeSet::new();
@@ -151,7 +151,7 @@ impl<'a> Names<'a> {
                 found.extend(self.resolve_once(module, &import.path, seen));
             }
         }
-        // A name that is written out hides one of a glob.
+        // A named import hides a name of a glob.
         if found.is_empty() {
             for glob in globs {
                 let modules = self.modules_of(self.resolve_once(module, &glob.path, seen));
@@ -165,7 +165,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Name that an item gives to its module.
+/// Name that an item defines in its module.
 pub fn defined_name(item: &Item) -> Option<String> {
     Some(match item {
         Item::Const(it) => it.ident.to_string(),
@@ -182,7 +182,7 @@ pub fn defined_name(item: &Item) -> Option<String> {
     })
 }
 
-/// Imports of a `use` item. None of another crate that is named by a leading `::`.
+/// Imports of a `use` item. None if a leading `::` names another crate.
 pub fn imports_in(item: &ItemUse) -> Vec<Import> {
     let mut imports = Vec::new();
     if item.leading_colon.is_none() {
@@ -197,7 +197,7 @@ fn flatten(tree: &UseTree, prefix: &mut Vec<String>, imports: &mut Vec<Import>) 
         if last != "self" || path.is_empty() {
             path.push(last.to_string());
         }
-        // `use a::b::{self}` is named `b`.
+        // The local name of `use a::b::{self}` is `b`.
         let name = if name == "self" { path.last().cloned().unwrap_or(name) } else { name };
         let line = last.span().start().line;
         Import { path, name: (name != "_").then_some(name), is_glob: false, line }

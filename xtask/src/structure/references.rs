@@ -1,4 +1,4 @@
-//! Paths that an item mentions: in `use`, in signatures and bodies, in macros.
+//! Paths that an item mentions: in `use`, signatures, bodies and macros.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use syn::{Attribute, ImplItem, Item, ItemMod, ItemUse, Macro, PatIdent, Path, Vi
 
 use super::source::{attributes, is_test};
 
-/// A path with the line on which it begins.
+/// A path and the line on which it begins.
 pub struct Reference {
     pub path: Vec<String>,
     pub line: usize,
@@ -17,10 +17,10 @@ pub struct Reference {
 /// References of one item.
 #[derive(Default)]
 pub struct References {
-    /// Without those in `use`.
+    /// Paths, except those in `use`.
     pub paths: Vec<Reference>,
     pub uses: Vec<ItemUse>,
-    /// Names of variables, which are no references to items of the same name.
+    /// Names of variables, which do not refer to items of the same name.
     variables: HashSet<String>,
 }
 
@@ -36,7 +36,7 @@ impl References {
 
     fn scan(&mut self, tokens: TokenStream) {
         let mut tokens = tokens.into_iter().peekable();
-        // The last token before a name: after a dot it is a field or a method.
+        // The previous token: a name after a dot is a field or a method.
         let mut before = ' ';
         while let Some(token) = tokens.next() {
             match token {

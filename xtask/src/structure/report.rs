@@ -1,4 +1,4 @@
-//! `cargo xtask structure`: counts of files, functions and circles, a crate a line.
+//! `cargo xtask structure`: counts of files, functions and cycles, one line a crate.
 
 use std::fs;
 use std::path::Path;
@@ -10,19 +10,19 @@ use super::functions::{Function, Functions};
 use super::targets::{Target, targets};
 use crate::{cargo, tidy};
 
-/// Lines of a file above which it is listed.
+/// Number of lines above which a file is listed.
 const LONG_FILE: usize = 400;
-/// Lines of a function above which it is counted.
+/// Number of lines above which a function is counted.
 const LONG_FUNCTION: usize = 40;
-/// Number of functions that are listed.
+/// Number of functions to list.
 const LISTED: usize = 10;
 
 /// Counts over some files.
 #[derive(Default)]
 struct Counts {
-    /// Lines and path of each file.
+    /// Number of lines and path of each file.
     files: Vec<(usize, String)>,
-    /// Path of each function's file, and the function.
+    /// Functions with the path of their file.
     functions: Vec<(String, Function)>,
     many_arguments: usize,
 }
@@ -34,7 +34,7 @@ impl Counts {
         self.many_arguments += other.many_arguments;
     }
 
-    /// Numbers of the table, from files to allowances.
+    /// Numbers of the table's columns, from files to `allow` attributes.
     fn columns(&self) -> [usize; 7] {
         let mut lengths: Vec<usize> = self.functions.iter().map(|(_, it)| it.length).collect();
         lengths.sort_unstable();
@@ -48,7 +48,7 @@ impl Counts {
     }
 }
 
-/// Prints the table, the longest files and functions, and the circles.
+/// Prints the table, the longest files and functions, and the cycles.
 pub fn run() -> anyhow::Result<ExitCode> {
     cargo::enter_workspace()?;
     let targets = targets()?;
@@ -77,7 +77,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
 
 fn header() {
     println!(
-        "{:18}{:>6}{:>7}{:>10}{:>7}{:>5}{:>8}{:>9}{:>10}  circles",
+        "{:18}{:>6}{:>7}{:>10}{:>7}{:>5}{:>8}{:>9}{:>10}  cycles",
         "crate", "files", "lines", "functions", "median", "p99", "longest", "over 40", "many args"
     );
 }
@@ -90,7 +90,7 @@ fn row(name: &str, counts: &Counts, circles: &str) {
     );
 }
 
-/// Number of groups of modules in circles, and of modules in them.
+/// Number of groups of modules in cycles, and number of modules in them.
 fn circles<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     let sizes: Vec<usize> =
         targets.flat_map(|target| &target.groups).map(|group| group.modules.len()).collect();
@@ -114,7 +114,7 @@ fn print_longest(code: &Counts) {
     println!();
 }
 
-/// Counts over a package's files: those of the code, and those of tests.
+/// Counts over a package's files, separately for code and tests.
 fn count(folder: &Path) -> anyhow::Result<(Counts, Counts)> {
     let root = std::env::current_dir().context("cannot tell the current folder")?;
     let (mut code, mut tests) = (Counts::default(), Counts::default());
@@ -135,7 +135,7 @@ fn count(folder: &Path) -> anyhow::Result<(Counts, Counts)> {
     Ok((code, tests))
 }
 
-/// Whether a file of a package belongs to tests or benchmarks as a whole.
+/// Whether a whole file belongs to tests or benchmarks.
 fn is_of_tests(file: &Path, package: &Path) -> bool {
     let is_test = |name: &std::ffi::OsStr| name == "tests" || name == "benches";
     package.ends_with("tests")

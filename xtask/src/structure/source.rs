@@ -1,35 +1,35 @@
-//! Modules of a crate, read and parsed from its root file, without the code of tests.
+//! Modules of a crate without tests, read and parsed from its root file.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use syn::{Attribute, Expr, ExprLit, Item, ItemMod, Lit, Meta};
 
-/// A module that is no test.
+/// A module that is not a test.
 pub struct Module {
     /// Names of the modules from the root to this one. Empty for the root.
     pub path: Vec<String>,
-    /// File that holds the module.
+    /// File with the module.
     pub file: PathBuf,
-    /// Index of the module around this one.
+    /// Index of the parent module.
     pub parent: Option<usize>,
-    /// Items other than modules and tests.
+    /// Items except modules and tests.
     pub items: Vec<Item>,
 }
 
-/// All modules of a crate. The root comes first.
+/// All modules of a crate. The root is the first.
 pub struct Crate {
     pub modules: Vec<Module>,
 }
 
-/// Location of a module: its file and the folder of its children.
+/// Location of a module: its file and the folder of its submodules.
 struct Location {
     file: PathBuf,
     folder: PathBuf,
 }
 
 impl Crate {
-    /// Reads the crate whose root is `file`. `read` returns the text of a file, if there is one.
+    /// Reads the crate with the root `file`. `read` returns the text of a file, if the file exists.
     pub fn load(file: &Path, read: &dyn Fn(&Path) -> Option<String>) -> anyhow::Result<Self> {
         let folder = file.parent().unwrap_or(Path::new("")).to_owned();
         let items = parse(file, read)?;
@@ -73,13 +73,13 @@ impl Crate {
         Ok(())
     }
 
-    /// Whether other modules stand inside this one.
+    /// Whether this module has submodules.
     pub fn is_folder(&self, index: usize) -> bool {
         self.modules.iter().any(|module| module.parent == Some(index))
     }
 }
 
-/// Items of a module inside another, whether its text stands there or in a file of its own.
+/// Items of a submodule, inline or in a file of its own.
 fn open(
     module: ItemMod,
     parent: &Location,
@@ -119,7 +119,7 @@ fn path_attribute(attributes: &[Attribute]) -> Option<String> {
     })
 }
 
-/// Whether the attributes keep an item out of all builds but those of tests.
+/// Whether the attributes restrict an item to test builds.
 pub fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let Meta::List(list) = &attribute.meta else { return attribute.path().is_ident("test") };
@@ -128,7 +128,7 @@ pub fn is_test(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Attributes of an item, where it can have some.
+/// Attributes of an item, if its kind can have any.
 pub fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(it) => &it.attrs,

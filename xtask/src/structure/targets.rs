@@ -10,15 +10,15 @@ use super::circles::{Group, describe, groups};
 use super::source::Crate;
 use crate::cargo;
 
-/// A crate of the workspace with the circles among its modules.
+/// A crate of the workspace and the import cycles of its modules.
 pub struct Target {
-    /// Name of the package, with that of a program or an example.
+    /// Name of the package, and of the program or example.
     pub name: String,
     pub package: String,
     pub groups: Vec<Group>,
 }
 
-/// Fails if modules of a crate import each other, and lists the circles.
+/// Fails if modules of a crate import each other, and lists the cycles.
 pub fn check() -> anyhow::Result<()> {
     let targets = targets()?;
     let circles: String =
@@ -29,7 +29,7 @@ pub fn check() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Crates of the workspace without those of tests and benchmarks.
+/// Crates of the workspace except those of tests and benchmarks.
 pub fn targets() -> anyhow::Result<Vec<Target>> {
     let mut found = Vec::new();
     for package in cargo::packages()? {

@@ -1,4 +1,4 @@
-//! Circles in small crates of strings.
+//! Import cycles in small crates made of strings.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use super::circles::groups;
 use super::functions::{Function, Functions};
 use super::source::Crate;
 
-/// Circles of a crate whose files are given, each by its name below `src`.
+/// Cycles of a crate with these files, named relative to `src`.
 fn circles(files: &[(&str, &str)]) -> Vec<String> {
     let files: HashMap<PathBuf, &str> =
         files.iter().map(|(name, text)| (Path::new("src").join(name), *text)).collect();
@@ -39,7 +39,7 @@ fn a_circle_through_three_files_is_found() {
 
 #[test]
 fn a_circle_through_globs_is_found() {
-    // By a name, and by a trait that methods need.
+    // By a name, and by a trait whose methods are used.
     for text in ["pub fn b() -> A { A }", "pub fn b() { 1.twice() }"] {
         let found = circles(&[
             ("lib.rs", "mod a;\nmod b;\nmod prelude;"),

@@ -1,4 +1,4 @@
-//! Parameters: where they come from, and walks over all of a module.
+//! Parameters: their sources, and walks over those of a module.
 
 mod source;
 mod walk;

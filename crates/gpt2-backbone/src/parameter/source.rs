@@ -1,4 +1,4 @@
-//! Sources of a model's parameters: a checkpoint, or KerasHub's initialisers.
+//! Sources of a model's parameters: checkpoints, or KerasHub's initialisers.
 
 use std::convert::Infallible;
 
@@ -8,14 +8,14 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// A parameter that a model under construction asks for.
+/// Parameter that a model under construction requests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParameterSpec<'a> {
-    /// Its place in the model, such as `transformer_layers.0.self_attention_layer.query_dense.kernel`.
+    /// Path in the model, such as `transformer_layers.0.self_attention_layer.query_dense.kernel`.
     pub path: &'a str,
-    /// Its shape.
+    /// Shape of the parameter.
     pub shape: &'a [usize],
-    /// How KerasHub initialises it when there is no checkpoint.
+    /// KerasHub's initialiser of the parameter, used without a checkpoint.
     pub initializer: Initializer,
 }
 
@@ -33,33 +33,33 @@ pub enum Initializer {
     },
 }
 
-/// Gives a model its parameters, one by one, while it is built.
+/// Source of a model's parameters, called once for each while the model is built.
 ///
-/// The model asks once for each parameter, so that nothing is initialised only to be overwritten
-/// and no second copy of the weights exists.
+/// No parameter is initialised only to be overwritten, and no second copy of the weights exists.
 pub trait ParameterSource {
-    /// Why a parameter cannot be given.
+    /// Reason why a parameter is not available.
     type Error;
 
-    /// The values of `parameter`, in row-major order and in its shape. The model's parameters have
-    /// their float type, which is one for all.
+    /// Returns the values of `parameter`, in row-major order and in its shape. Their float type,
+    /// the same for all parameters, becomes the model's.
     ///
     /// # Errors
     ///
-    /// Whatever the source cannot give; the model is then not built.
+    /// If the source does not have the parameter; the model is then not built.
     fn parameter(&mut self, parameter: &ParameterSpec<'_>) -> Result<TensorData, Self::Error>;
 }
 
-/// Initialises every parameter as KerasHub does, from a seed.
+/// Initialises every parameter from a seed, as KerasHub does.
 ///
-/// The distributions are KerasHub's; its random stream depends on the backend and is not copied.
+/// The distributions are KerasHub's. Its random numbers depend on Keras' backend and are not
+/// reproduced.
 #[derive(Debug, Clone)]
 pub struct RandomParameters {
     rng: ChaCha8Rng,
 }
 
 impl RandomParameters {
-    /// The same seed gives the same parameters on every device.
+    /// Source with this seed, which gives the same parameters on every device.
     pub fn new(seed: u64) -> Self {
         Self { rng: ChaCha8Rng::seed_from_u64(seed) }
     }
@@ -84,13 +84,13 @@ impl ParameterSource for RandomParameters {
     }
 }
 
-/// Numbers that are evenly distributed between `-limit` and `limit`.
+/// Uniform random numbers between `-limit` and `limit`.
 pub(crate) fn uniform(seed: u64, limit: f64, count: usize) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..count).map(|_| rng.random_range(-limit..limit) as f32).collect()
 }
 
-/// Reads the parameters of one module, whose place in the model is `path`.
+/// Reader of the parameters of one module, whose path in the model is `path`.
 pub(crate) struct ParameterReader<'a, S> {
     source: &'a mut S,
     device: &'a Device,
@@ -102,17 +102,17 @@ impl<'a, S: ParameterSource> ParameterReader<'a, S> {
         Self { source, device, path: String::new() }
     }
 
-    /// A reader for the module in field `name`.
+    /// Reader of the module in the field `name`.
     pub(crate) fn module(&mut self, name: &str) -> ParameterReader<'_, S> {
         let path = self.join(name);
         ParameterReader { source: self.source, device: self.device, path }
     }
 
-    /// The parameter in field `name`.
+    /// Parameter in the field `name`.
     ///
     /// # Panics
     ///
-    /// If the source returns another shape than it was asked for.
+    /// If the source returns another shape than requested.
     pub(crate) fn parameter<const D: usize>(
         &mut self,
         name: &str,

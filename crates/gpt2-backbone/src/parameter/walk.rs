@@ -1,4 +1,4 @@
-//! Walks over the parameters of a module, each with its path.
+//! Walks over a module's parameters and their paths.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -7,27 +7,27 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 use gpt2_kernels::{DeviceError, read};
 
-/// Gradients by the path of their parameter, each as a flat tensor of 32-bit floats.
+/// Gradients by the path of their parameter, as flat tensors of 32-bit floats.
 pub type ParameterGradients = BTreeMap<String, Tensor<1>>;
 
-/// A parameter of a module, as [`visit_tensors`] shows it.
+/// Parameter of a module, as [`visit_tensors`] passes it.
 pub struct ParameterView {
-    /// Its shape.
+    /// Shape of the parameter.
     pub shape: Vec<usize>,
-    /// Its values on its device, flat: `[elements]`. No copy.
+    /// Values on their device, flat: `[elements]`. Not a copy.
     pub values: Tensor<1>,
-    /// Whether it is trained.
+    /// Whether the parameter is trained.
     pub trainable: bool,
 }
 
 /// Calls `visit` with the path and the values of every parameter, in the order of construction.
 ///
-/// Paths are those of [`ParameterSpec::path`](crate::ParameterSpec::path). One parameter is copied
-/// to the host at a time.
+/// Paths are those of [`ParameterSpec::path`](crate::ParameterSpec::path). Copies one parameter at
+/// a time to the host.
 ///
 /// # Errors
 ///
-/// As [`read`]; the other parameters are not visited then.
+/// As [`read`]; the remaining parameters are then not visited.
 pub fn visit_parameters<M: Module>(
     module: &M,
     mut visit: impl FnMut(&str, TensorData),
@@ -45,7 +45,7 @@ pub fn visit_parameters<M: Module>(
     result
 }
 
-/// Calls `visit` with the path of every parameter and the parameter on its device, in the order of
+/// Calls `visit` with every parameter's path and its values on their device, in the order of
 /// construction.
 pub fn visit_tensors<M: Module>(module: &M, visit: impl FnMut(&str, ParameterView)) {
     struct View<F>(F);
@@ -65,8 +65,8 @@ pub fn visit_tensors<M: Module>(module: &M, visit: impl FnMut(&str, ParameterVie
 
 /// Replaces the values of every parameter by the result of `update`, in the order of construction.
 ///
-/// `update` gets the path, the shape and the values, flat, and returns as many. The values are the
-/// only reference to their memory if the caller holds no other: `update` can write in place.
+/// `update` gets the path, the shape and the flat values, and returns as many values. It can write
+/// in place if the caller holds no other reference to the values.
 pub fn update_parameters<M: Module>(
     module: M,
     mut update: impl FnMut(&str, &[usize], Tensor<1>) -> Tensor<1>,
@@ -77,13 +77,13 @@ pub fn update_parameters<M: Module>(
     updated.unwrap_or_else(|impossible| match impossible {})
 }
 
-/// [`update_parameters`] with an `update` that can fail: the first error ends it.
+/// As [`update_parameters`], with an `update` that can fail. The first error ends the walk.
 ///
-/// To keep the model in case of an error, pass a clone, whose parameters are shared.
+/// To keep the model in case of an error, pass a clone, which shares the parameters.
 ///
 /// # Errors
 ///
-/// The error of `update`; the module is dropped then.
+/// The error of `update`; the module is then dropped.
 pub fn try_update_parameters<M: Module, E>(
     module: M,
     update: impl FnMut(&str, &[usize], Tensor<1>) -> Result<Tensor<1>, E>,
@@ -101,7 +101,7 @@ pub fn try_update_parameters<M: Module, E>(
             path: &str,
             parameter: Param<Tensor<D>>,
         ) -> Param<Tensor<D>> {
-            // The walk itself cannot stop.
+            // burn's walk cannot stop early.
             if self.failure.is_some() {
                 return parameter;
             }
@@ -111,7 +111,7 @@ pub fn try_update_parameters<M: Module, E>(
                     Ok(values) => values.reshape(shape),
                     Err(error) => {
                         *self.failure = Some(error);
-                        // Dropped with the module.
+                        // A stand-in: the module is dropped.
                         Tensor::empty([1; D], &device)
                     }
                 }
@@ -123,7 +123,8 @@ pub fn try_update_parameters<M: Module, E>(
     failure.map_or(Ok(updated), Err)
 }
 
-/// Whether a parameter is trained. On a device without autodiff burn tells only by turning it on.
+/// Whether a parameter is trained. On a device without autodiff, burn reports this only after
+/// gradients are switched on, as for this clone.
 pub(crate) fn is_trainable<const D: usize>(parameter: &Param<Tensor<D>>) -> bool {
     parameter.clone().train().val().is_require_grad()
 }
@@ -135,7 +136,7 @@ pub(crate) fn has_trainable<M: Module>(module: &M) -> bool {
     found
 }
 
-/// Sees every parameter of a module. A closure could not: parameters differ in rank.
+/// Receives every parameter of a module. Not a closure, because parameters differ in rank.
 pub(crate) trait ParameterVisitor {
     fn visit<const D: usize>(&mut self, path: &str, parameter: &Param<Tensor<D>>);
 }
@@ -145,17 +146,17 @@ pub(crate) trait ParameterMapper {
     fn map<const D: usize>(&mut self, path: &str, parameter: Param<Tensor<D>>) -> Param<Tensor<D>>;
 }
 
-/// Shows every parameter of a module to `each`, in the order of construction.
+/// Passes every parameter of a module to `each`, in the order of construction.
 pub(crate) fn visit<M: Module>(module: &M, each: impl ParameterVisitor) {
     module.visit(&mut Walk { path: Vec::new(), each });
 }
 
-/// Replaces every parameter of a module by what `each` returns for it, in the order of construction.
+/// Replaces every parameter of a module by the result of `each`, in the order of construction.
 pub(crate) fn map<M: Module>(module: M, each: impl ParameterMapper) -> M {
     module.map(&mut Walk { path: Vec::new(), each })
 }
 
-/// A walk over a module, and the path of its present place.
+/// Walk over a module, with the path of the present field.
 struct Walk<T> {
     path: Vec<String>,
     each: T,

@@ -28,10 +28,11 @@ after it. After one round to warm up, the median of the rounds is printed.";
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// Length of the prompt in tokens, the start token included [default: half of the positions, at most 128]
+    /// Length of the prompt in tokens, with the start token [default: half of the positions, at
+    /// most 128]
     #[arg(long, value_name = "N", help_heading = "Measurement")]
     prompt_tokens: Option<usize>,
-    /// Number of new tokens [default: the positions left, at most 128]
+    /// Number of new tokens [default: the remaining positions, at most 128]
     #[arg(long, value_name = "N", help_heading = "Measurement")]
     new_tokens: Option<usize>,
     /// Number of rounds
@@ -39,13 +40,13 @@ pub struct Arguments {
     rounds: usize,
 }
 
-/// Seconds of one round.
+/// Seconds of a round.
 struct Round {
     prefill: f64,
     decode: f64,
 }
 
-/// Measures and prints.
+/// Measures and prints the speed.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     ensure!(arguments.rounds > 0, "`--rounds` must be at least 1");
     let begin = Instant::now();
@@ -113,20 +114,21 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     Ok(Answer::Yes)
 }
 
-/// A text of so many tokens, the start token included.
+/// A text of `tokens` tokens, including the start token.
 fn prompt(model: &Gpt2CausalLm, tokens: usize) -> anyhow::Result<String> {
     let tokenizer = model.preprocessor().context("the preset has no tokenizer")?.tokenizer();
-    // One word again and again is one token each.
+    // The repeated word is one token each time.
     let text = " the".repeat(tokens - 1);
     let found = tokenizer.tokenize(&text)?.len() + 1;
     ensure!(
         found == tokens,
-        "cannot measure with this vocabulary: ` the` is not one token of it ({found} for {tokens})"
+        "cannot measure with this vocabulary: ` the` is not a single token \
+             ({found} tokens, expected {tokens})"
     );
     Ok(text)
 }
 
-/// One generation to the whole length.
+/// Generates once, up to the whole length.
 fn round(model: &mut Gpt2CausalLm, prompt: &str, length: usize) -> anyhow::Result<Round> {
     let options =
         GenerateOptions::new().with_max_length(length).with_stop_token_ids(StopTokenIds::None);

@@ -12,7 +12,7 @@ use gpt2_task::catalogue::{self, Choice};
 use crate::answer::Answer;
 use crate::context::Context;
 
-/// Variable by which the shell's script asks for completions.
+/// Variable with which the shell's script requests completions.
 pub(crate) const VARIABLE: &str = "GPT2_COMPLETE";
 
 const EXAMPLES: &str = "\
@@ -21,14 +21,14 @@ Examples:
   zsh         echo 'source <(gpt2 completions zsh)' >> ~/.zshrc
   fish        gpt2 completions fish > ~/.config/fish/completions/gpt2.fish";
 
-/// Print the script that completes commands, flags and names of presets in a shell
+/// Print the shell script that completes commands, flags and preset names
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     shell: Shell,
 }
 
-/// Shells that have completions.
+/// Supported shells.
 #[derive(Clone, Copy, ValueEnum)]
 enum Shell {
     Bash,
@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments, _context: &Context) -> anyhow::Result<A
     Ok(Answer::Yes)
 }
 
-/// Names of presets that begin with the word so far.
+/// Names of presets that begin with `word`.
 pub(crate) fn preset_names(word: &OsStr) -> Vec<CompletionCandidate> {
     let word = word.to_string_lossy();
     let found = presets().iter().filter(|preset| preset.name.starts_with(&*word));

@@ -1,4 +1,4 @@
-//! `gpt2 convert`: a preset of one format to one of another.
+//! `gpt2 convert`: conversion of a preset to another format.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::model;
 use crate::values::parse_gigabytes;
 
-/// Formats that can be written.
+/// Supported formats.
 const FORMATS: [&str; 3] = ["keras", "transformers", "gguf"];
 
 const EXAMPLES: &str = "\
@@ -25,46 +25,46 @@ Examples:
   gpt2 convert hf://openai-community/gpt2 gpt2-keras
   gpt2 convert gpt2_base_en gpt2.gguf --dtype f16 --verify";
 
-/// Write a preset in another format, one parameter in memory at a time
+/// Convert a preset to another format, one parameter in memory at a time
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Built-in name; handle hf://, kaggle:// or modelscope://; folder; .keras file; or GGUF file
     source: String,
-    /// Folder to write, or a .gguf file; it appears whole or not at all
+    /// Folder to write, or a .gguf file; a failed conversion leaves nothing behind
     destination: PathBuf,
-    /// Format to write [default: gguf for NAME.gguf; else transformers for a source in Keras' format,
-    /// and keras for the others]
+    /// Format to write [default: gguf for NAME.gguf; else transformers for a source in Keras'
+    /// format, and keras for other sources]
     #[arg(long, value_parser = PossibleValuesParser::new(FORMATS).try_map(|name| name.parse::<PresetFormat>()))]
     to: Option<PresetFormat>,
     /// Element type of the weights: float32, float16 or bfloat16; also f32, f16, bf16
     #[arg(long, default_value = "float32", value_name = "TYPE")]
     dtype: WeightDtype,
-    /// Split weights above this size into files of at most that; a larger tensor, or with keras a
-    /// larger layer, has a file of its own [default: 50 for transformers, 10.7 for keras]
+    /// Split weights into files of at most this size; a larger tensor, or with keras a larger
+    /// layer, has a file of its own [default: 50 for transformers, 10.7 for keras]
     #[arg(long, value_name = "GB", value_parser = parse_gigabytes)]
     max_shard_size: Option<u64>,
-    /// Load source and result and compare their logits, before the destination gets its name
+    /// Load source and result and compare their logits before the destination is renamed into place
     #[arg(long)]
     verify: bool,
-    /// Replace the destination if it exists: a file, or a folder that is empty or holds a preset
+    /// Replace an existing destination: a file, or a folder that is empty or has a preset
     #[arg(long)]
     force: bool,
 }
 
-/// Format that the ending of a path asks for.
+/// Format of a path's ending.
 fn format_of(path: &Path) -> Option<PresetFormat> {
     let extension = path.extension()?.to_str()?;
     extension.eq_ignore_ascii_case("gguf").then_some(PresetFormat::Gguf)
 }
 
-/// Whether a parameter's type is the one that was asked for. In a GGUF, norms, biases and the
-/// position embedding are always 32-bit floats.
+/// Whether a parameter is stored in the requested type. GGUF files store norms, biases and the
+/// position embedding as 32-bit floats.
 fn rounds(to: PresetFormat, parameter: &str, shape: &[usize]) -> bool {
     to != PresetFormat::Gguf || (shape.len() > 1 && !parameter.contains("position_embedding"))
 }
 
-/// The weights as a file of this format and type holds them.
+/// Weights rounded as in a file of this format and type.
 fn round(backbone: Gpt2Backbone, dtype: WeightDtype, to: PresetFormat) -> Gpt2Backbone {
     if dtype == WeightDtype::F32 {
         return backbone;
@@ -78,14 +78,14 @@ fn round(backbone: Gpt2Backbone, dtype: WeightDtype, to: PresetFormat) -> Gpt2Ba
     )
 }
 
-/// Writes beside the destination, compares, and renames.
+/// Writes next to the destination, compares, and renames.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     let Arguments { source, destination, to, dtype, verify, force, .. } = arguments;
     let to = *to;
-    // All that can be refused is refused before anything is opened or downloaded.
+    // All checks of the arguments come before anything is opened or downloaded.
     let to = to.or_else(|| format_of(destination));
     if let (Some(PresetFormat::Gguf), Some(_)) = (to, arguments.max_shard_size) {
-        bail!("--max-shard-size: a GGUF is one file of any size");
+        bail!("--max-shard-size: a GGUF file is never split");
     }
     let destination = writable(destination, *force)?;
     let preset = model::open(source, context)?;
@@ -117,7 +117,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     Ok(Answer::Yes)
 }
 
-/// The destination, if it may be written to.
+/// The destination, if it may be written.
 fn writable(path: &Path, force: bool) -> anyhow::Result<Destination<'_>> {
     if force {
         return Ok(Destination::replacing(path, is_preset, "a preset of GPT-2")?);
@@ -125,7 +125,7 @@ fn writable(path: &Path, force: bool) -> anyhow::Result<Destination<'_>> {
     Destination::new(path).map_err(with_flag)
 }
 
-/// The error with this command's remedy.
+/// The error with a remedy in terms of this command's flags.
 fn with_flag(error: FileError) -> anyhow::Error {
     match error {
         FileError::Exists { path } => {
@@ -135,9 +135,10 @@ fn with_flag(error: FileError) -> anyhow::Error {
     }
 }
 
-/// Whether a folder holds a preset with a config. One with a GGUF file might hold all downloads.
+/// Whether a folder has a preset with a config. A folder with a GGUF file might be the user's
+/// folder of downloads.
 fn is_preset(folder: &Path) -> bool {
-    // An absolute path is never the name of a built-in preset.
+    // An absolute path is never taken for a built-in preset.
     let path = std::path::absolute(folder);
     folder.join("config.json").is_file()
         && path.is_ok_and(|path| path.to_str().is_some_and(|path| Preset::open(path).is_ok()))
@@ -158,8 +159,8 @@ fn write(
     Ok(preset.save(path, options)?)
 }
 
-/// Every format holds the floats that it was given, so that not one bit may differ. Returns the
-/// number of tokens.
+/// Compares logits, which must be equal bit for bit: every format stores its floats exactly.
+/// Returns the number of tokens.
 fn compare(
     source: &Preset,
     written: &Path,
@@ -169,7 +170,7 @@ fn compare(
 ) -> anyhow::Result<usize> {
     let device = gpt2_backbone::parse_device("cpu")?;
     let path = written.to_str().context("the destination's path must be UTF-8 to verify it")?;
-    // One model after the other is in memory.
+    // Only one model at a time is in memory.
     let options = || model::load_options(&device, context);
     let expected = logits(round(source.backbone(options())?, dtype, to))?;
     let found = logits(Preset::open(path)?.backbone(options())?)?;
@@ -177,12 +178,15 @@ fn compare(
     if expected.len() != found.len() || pairs().any(|(one, other)| one.to_bits() != other.to_bits())
     {
         let difference = pairs().map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
-        bail!("the written preset computes other logits than its source: by up to {difference:e}");
+        bail!(
+            "the written preset does not compute its source's logits: they differ by up to \
+             {difference:e}"
+        );
     }
     Ok(expected.len() / source.config().vocabulary_size)
 }
 
-/// The logits of a fixed text of at most 32 tokens.
+/// Logits of a fixed text of at most 32 tokens.
 fn logits(backbone: Gpt2Backbone) -> anyhow::Result<Vec<f32>> {
     let config = backbone.config();
     let length = config.max_sequence_length.min(32);

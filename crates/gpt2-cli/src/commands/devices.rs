@@ -9,11 +9,11 @@ use crate::context::Context;
 use crate::machine::Machine;
 use crate::values::size;
 
-/// List the devices that --device takes
+/// List the devices for --device
 #[derive(clap::Args)]
 pub struct Arguments {}
 
-/// A device, and what is known of its hardware.
+/// A device and the facts about its hardware.
 struct Row {
     name: String,
     backend: String,
@@ -24,7 +24,7 @@ struct Row {
     vectors: Option<&'static str>,
 }
 
-/// Prints the devices, and the backends that are not built in.
+/// Prints the devices and the backends that are not compiled in.
 pub(crate) fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     let Found { rows, errors } = Found::new(&Machine::new());
     let (built_in, missing): (Vec<&str>, Vec<&str>) =
@@ -56,7 +56,7 @@ pub(crate) fn run(_arguments: &Arguments, context: &Context) -> anyhow::Result<A
     Ok(Answer::Yes)
 }
 
-/// Devices that open, and the errors of the others.
+/// Devices that open, and errors of the others.
 struct Found {
     rows: Vec<Row>,
     errors: Vec<String>,
@@ -77,7 +77,7 @@ impl Found {
             let is_cpu = matches!(info.name.as_str(), "flex" | "ndarray");
             let backend = info.name.split(':').next().unwrap_or_default().to_owned();
             found.rows.push(Row {
-                // `cpu` is the first of them.
+                // `cpu` is the first CPU backend.
                 name: if is_cpu && !has_cpu { "cpu".to_owned() } else { info.name.clone() },
                 hardware: match is_cpu {
                     true => machine.processor.clone(),
@@ -91,7 +91,7 @@ impl Found {
             });
             has_cpu |= is_cpu;
         }
-        // The name that everyone uses comes first.
+        // The most common name comes first.
         found.rows.sort_by_key(|row| row.name != "cpu");
         found
     }
@@ -105,7 +105,7 @@ fn details(row: &Row) -> Vec<(&'static str, String)> {
     details.extend(row.vectors.map(|vectors| ("vectors", vectors.to_owned())));
     details.extend(row.info.largest_tensor.map(|bytes| ("largest tensor", size(bytes))));
     if row.info.is_software {
-        details.push(("software", "a program on the CPU, for tests".to_owned()));
+        details.push(("software", "runs on the CPU, for tests".to_owned()));
     }
     details
 }

@@ -1,4 +1,4 @@
-//! `gpt2 doctor`: the state of this machine and this build, with remedies.
+//! `gpt2 doctor`: state of this machine and build, with remedies.
 
 use std::env;
 use std::path::Path;
@@ -11,12 +11,12 @@ use crate::context::Context;
 use crate::machine::Machine;
 use crate::values::{short_path, size};
 
-/// Variables of the environment that change what this command does.
+/// Environment variables that affect commands.
 const VARIABLES: [(&str, &str); 12] = [
     ("GPT2_KERNELS", "kernels: composed, scalar, avx2 or unrecorded; unset it for full speed"),
-    ("GPT2_OFFLINE", "1: no hub is asked; unset it to download"),
-    ("HF_HUB_OFFLINE", "1: Hugging Face is not asked; unset it to download"),
-    ("TRANSFORMERS_OFFLINE", "1: Hugging Face is not asked; unset it to download"),
+    ("GPT2_OFFLINE", "1: no hub is contacted; unset it to download"),
+    ("HF_HUB_OFFLINE", "1: Hugging Face is not contacted; unset it to download"),
+    ("TRANSFORMERS_OFFLINE", "1: Hugging Face is not contacted; unset it to download"),
     ("HF_ENDPOINT", "address of Hugging Face"),
     ("HF_HOME", "folder of Hugging Face's files"),
     ("HF_HUB_CACHE", "cache of Hugging Face"),
@@ -31,7 +31,7 @@ const VARIABLES: [(&str, &str); 12] = [
 #[derive(clap::Args)]
 pub struct Arguments {}
 
-/// A finding, and the remedy where something is wrong or slow.
+/// A finding, with a remedy for whatever is wrong or slow.
 struct Finding {
     name: &'static str,
     value: String,
@@ -128,7 +128,7 @@ fn compute_devices() -> Vec<Finding> {
     devices().into_iter().map(describe).collect()
 }
 
-/// Caches of the hubs, where their clients put them.
+/// Caches of the hubs, at their clients' locations.
 fn caches() -> Vec<Finding> {
     #[cfg(feature = "hub")]
     let folders = gpt2_presets::HubOptions::new().cache_folders();
@@ -150,7 +150,7 @@ fn caches() -> Vec<Finding> {
         .collect()
 }
 
-/// Bytes of all files in a folder. Links are not followed: they lead to files that are counted.
+/// Size of a folder's files in bytes. Links are not followed: their targets are counted themselves.
 fn size_of(folder: &Path) -> u64 {
     let mut bytes = 0;
     let mut folders = vec![folder.to_owned()];

@@ -22,7 +22,7 @@ Examples:
 The files are cut into windows of the sequence length; every token is predicted from those
 before it in its window. With a threshold the exit code is 1 if the answer is no.";
 
-/// Evaluate a model on files: loss, perplexity, bits a byte
+/// Evaluate a model on files: loss, perplexity, bits per byte
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -37,18 +37,18 @@ pub struct Arguments {
     /// Compute N windows together
     #[arg(long, default_value_t = 8, value_name = "N", help_heading = "Windows")]
     batch_size: usize,
-    /// Compare this quantity with the threshold
+    /// Compare this metric with the threshold
     #[arg(long, default_value = "loss", value_name = "NAME", help_heading = "Threshold")]
     metric: Metric,
-    /// Exit with 1 if the quantity is below X
+    /// Exit with 1 if the metric is below X
     #[arg(long, value_name = "X", help_heading = "Threshold")]
     at_least: Option<f64>,
-    /// Exit with 1 if the quantity is above X
+    /// Exit with 1 if the metric is above X
     #[arg(long, value_name = "X", help_heading = "Threshold")]
     at_most: Option<f64>,
 }
 
-/// Quantity that is compared with a threshold.
+/// Metric that is compared with a threshold.
 #[derive(Clone, Copy, ValueEnum)]
 enum Metric {
     Loss,
@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
         Some(length) => length,
         None => preprocessor.sequence_length().min(positions),
     };
-    // Token ids of the files, for as long as the command runs.
+    // Token ids of the files, which exist while the command runs.
     let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
     let mut tokenize = TokenizeOptions::new(folder.path());
     if !context.quiet {
@@ -93,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     let evaluation = evaluate(&model, &data, arguments.batch_size)?;
     let seconds = begin.elapsed().as_secs_f64();
     let value = arguments.metric.of(&evaluation);
-    // A loss that is not a number passes no threshold.
+    // A NaN meets no threshold.
     let passed = arguments.at_least.is_none_or(|least| value >= least)
         && arguments.at_most.is_none_or(|most| value <= most);
     let Evaluation { loss, bits_per_byte, tokens, bytes } = evaluation;

@@ -1,4 +1,4 @@
-//! The commands: a file or a folder each, with its `Arguments` and its `run`.
+//! The commands, each a file or folder with its `Arguments` and `run`.
 
 pub mod bench;
 pub mod completions;

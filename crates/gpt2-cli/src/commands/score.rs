@@ -1,4 +1,4 @@
-//! `gpt2 score`: log probabilities of given texts, token by token.
+//! `gpt2 score`: log probabilities of texts, token by token.
 
 use std::io::{self, IsTerminal, Read};
 
@@ -45,7 +45,7 @@ impl Score {
         self.log_probabilities.iter().sum()
     }
 
-    /// Nats a token.
+    /// Loss in nats a token.
     fn loss(&self) -> f64 {
         -self.log_probability() / self.log_probabilities.len() as f64
     }
@@ -103,7 +103,10 @@ fn read(texts: &[String]) -> anyhow::Result<Vec<String>> {
             return Ok(text.clone());
         }
         if io::stdin().is_terminal() {
-            bail!("`-` reads standard input, and that is a terminal; pass the text, or `< FILE`");
+            bail!(
+                "`-` reads standard input, which is a terminal; pass the text as an argument, or \
+                 add `< FILE`"
+            );
         }
         let mut text = String::new();
         io::stdin().lock().read_to_string(&mut text).context("cannot read standard input")?;
@@ -112,7 +115,7 @@ fn read(texts: &[String]) -> anyhow::Result<Vec<String>> {
     texts.iter().map(read).collect()
 }
 
-/// Scores one text, its first token after the start token included.
+/// Scores one text, including its first token, which follows the start token.
 fn score(model: &Gpt2CausalLm, text: String) -> anyhow::Result<Score> {
     let tokenizer = model.preprocessor().context("the preset has no tokenizer")?.tokenizer();
     let token_ids = tokenizer.tokenize(&text)?;
@@ -120,11 +123,11 @@ fn score(model: &Gpt2CausalLm, text: String) -> anyhow::Result<Score> {
     let positions = model.backbone().config().max_sequence_length;
     ensure!(
         token_ids.len() <= positions,
-        "a text to score has {} tokens, and the model can take {positions}; shorten it, or \
+        "a text to score has {} tokens, expected at most {positions}; shorten it, or \
          evaluate it as a file with `gpt2 eval`",
         token_ids.len()
     );
-    // Each token is predicted at the place of the one before it.
+    // Each token is predicted at the position of the previous one.
     let mut input = vec![tokenizer.start_token_id()];
     input.extend(&token_ids[..token_ids.len() - 1]);
     let input = TokenBatch::unpadded(vec![input])?;

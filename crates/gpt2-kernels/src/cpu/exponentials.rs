@@ -1,4 +1,4 @@
-//! The parts of a softmax: the maximum, and the exponentials of the distances from it.
+//! Maximum and exponentials of a row: the parts of a softmax.
 
 use pulp::Simd;
 
@@ -20,7 +20,7 @@ pub(crate) fn largest<S: Simd>(simd: S, values: &[f32]) -> f32 {
     values[whole..].iter().copied().fold(simd.reduce_max_f32s(joined), f32::max)
 }
 
-/// Replaces every number by `e^((x - largest) scale)`, and returns the sum.
+/// Replaces every number by `e^((x - largest) scale)` and returns the sum.
 #[inline(always)]
 pub(crate) fn exponentials<S: Simd>(simd: S, values: &mut [f32], largest: f32, scale: f32) -> f32 {
     let lanes = S::F32_LANES;

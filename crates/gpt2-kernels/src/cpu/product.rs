@@ -6,9 +6,9 @@ use gemm::Parallelism;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Matrix<'a> {
     values: &'a [f32],
-    /// From one row to the next.
+    /// Distance from one row to the next.
     row_stride: usize,
-    /// From one column to the next.
+    /// Distance from one column to the next.
     column_stride: usize,
     columns: usize,
 }
@@ -24,13 +24,13 @@ impl<'a> Matrix<'a> {
         Self { values, row_stride, column_stride: 1, columns }
     }
 
-    /// Its transpose, of which the first `rows` rows become columns.
+    /// Transpose of the first `rows` rows.
     pub(crate) fn transposed(self, rows: usize) -> Self {
         let (row_stride, column_stride) = (self.column_stride, self.row_stride);
         Self { row_stride, column_stride, columns: rows, ..self }
     }
 
-    /// Whether the slice holds this number of rows.
+    /// Whether the slice holds at least this number of rows.
     fn holds(&self, rows: usize) -> bool {
         (rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride < self.values.len()
     }
@@ -50,7 +50,7 @@ impl<'a> Product<'a> {
         Self { left, right, parallelism: Parallelism::None }
     }
 
-    /// The product on all cores; the numbers do not depend on it.
+    /// Computes the product on all cores. The result does not depend on their number.
     pub(crate) fn on_all_cores(self) -> Self {
         Self { parallelism: Parallelism::Rayon(0), ..self }
     }
@@ -68,13 +68,17 @@ impl<'a> Product<'a> {
     fn run(self, rows: usize, output: &mut [f32], add: bool) {
         let Self { left, right, parallelism } = self;
         let (depth, columns) = (left.columns, right.columns);
-        assert_eq!(output.len(), rows * columns, "the result is as large as its slice");
+        assert_eq!(
+            output.len(),
+            rows * columns,
+            "the output has room for the product and nothing else"
+        );
         if rows == 0 || columns == 0 {
             return;
         }
         assert!(
             depth > 0 && left.holds(rows) && right.holds(depth),
-            "matrices are in their slices"
+            "the matrices lie within their slices"
         );
         // SAFETY: all elements lie within their slices, and the output is borrowed alone.
         unsafe {

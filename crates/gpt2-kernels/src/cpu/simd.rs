@@ -37,20 +37,20 @@ pub fn cpu_vectors() -> &'static str {
     }
 }
 
-/// A vector from `slice[at..]`, for loops whose time a check would double.
+/// Vector at `slice[at..]`, without a bounds check: a check would double the time of some loops.
 ///
 /// # Safety
 ///
-/// `slice[at..]` holds a vector.
+/// `slice[at..]` must hold a whole vector.
 #[inline(always)]
 pub(crate) unsafe fn load_unchecked<S: Simd>(simd: S, slice: &[f32], at: usize) -> S::f32s {
     let _ = simd;
     debug_assert!(at + S::F32_LANES <= slice.len());
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises that the vector lies within the slice.
     unsafe { slice.as_ptr().add(at).cast::<S::f32s>().read_unaligned() }
 }
 
-/// A vector from `slice[at..]`.
+/// Vector at `slice[at..]`.
 #[inline(always)]
 pub(crate) fn load<S: Simd>(simd: S, slice: &[f32], at: usize) -> S::f32s {
     let _ = simd;
@@ -64,14 +64,15 @@ pub(crate) fn load<S: Simd>(simd: S, slice: &[f32], at: usize) -> S::f32s {
 pub(crate) fn store<S: Simd>(simd: S, slice: &mut [f32], at: usize, value: S::f32s) {
     let _ = simd;
     assert!(at + S::F32_LANES <= slice.len());
-    // SAFETY: as in `load`.
+    // SAFETY: the vector lies within the slice, as checked above.
     unsafe { slice.as_mut_ptr().add(at).cast::<S::f32s>().write_unaligned(value) };
 }
 
-/// `e^x` to about one unit in the last place; 0 below -87.3, where 32-bit floats end. NaNs stay NaNs.
+/// `e^x` to about one unit in the last place. Below -87.3, where 32-bit floats end, the result is
+/// 0. NaNs stay NaNs.
 ///
-/// No closures, as in all code on vectors: one that is not inlined at once loses the instructions of
-/// the function around it.
+/// Written without closures, as all code on vectors: a closure that is not inlined loses the CPU
+/// features that are enabled for its caller.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let lowest = simd.splat_f32s(-87.336_54);
@@ -79,11 +80,11 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let is_number = simd.equal_f32s(x, x);
     let given = x;
     let x = simd.min_f32s(simd.max_f32s(x, lowest), simd.splat_f32s(88.722_83));
-    // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits.
+    // Adding 1.5 * 2^23 rounds to an integer, which the low bits then hold.
     let magic = simd.splat_f32s(12_582_912.0);
     let shifted = simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), magic);
     let whole = simd.sub_f32s(shifted, magic);
-    // ln 2 in two parts, the first with zeros behind it, so that the products are exact.
+    // ln 2 in two parts. The first ends in zero bits, so that the products with it are exact.
     let r = simd.negate_mul_add_e_f32s(whole, simd.splat_f32s(0.693_359_4), x);
     let r = simd.negate_mul_add_e_f32s(whole, simd.splat_f32s(-2.121_944_4e-4), r);
     // The polynomial of Cephes' `expf`.
@@ -95,7 +96,8 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     p = simd.mul_add_e_f32s(p, r, simd.splat_f32s(0.5));
     let fraction = simd.mul_add_e_f32s(simd.mul_f32s(r, r), p, r);
     let fraction = simd.add_f32s(fraction, simd.splat_f32s(1.0));
-    // 2^whole in two factors: 2^128 is no 32-bit float, though half of it times two is.
+    // 2^whole as two factors: 2^128 is not a 32-bit float, but 2^127 times 2 is computed without
+    // one.
     let bits = simd.transmute_u32s_f32s(shifted);
     let bits = simd.wrapping_dyn_shl_u32s(bits, simd.splat_u32s(23));
     let power = simd.transmute_f32s_u32s(simd.add_u32s(bits, simd.splat_u32s(126 << 23)));
@@ -104,20 +106,20 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.select_f32s(is_number, value, given)
 }
 
-/// Asks the processor for `count` numbers from `slice[at]` on, which may lie beyond the end.
+/// Prefetches `count` numbers from `slice[at]` on, which may lie past the end.
 #[inline(always)]
 pub(crate) fn prefetch(slice: &[f32], at: usize, count: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in 0..count.div_ceil(LINE) {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         let address = slice.as_ptr().wrapping_add(at + line * LINE);
-        // SAFETY: a hint, which no address makes invalid; every x86-64 processor knows it.
+        // SAFETY: a prefetch is a hint: no address is invalid, and every x86-64 processor has it.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (slice, at, count);
 }
 
-/// Numbers of a cache line.
+/// Numbers in a cache line.
 #[cfg(target_arch = "x86_64")]
 const LINE: usize = 16;

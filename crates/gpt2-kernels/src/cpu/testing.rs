@@ -1,4 +1,4 @@
-//! Numbers for the tests of kernels, and their comparison.
+//! Random inputs for the kernels' tests, and comparisons of results.
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::ops::FloatTensorOps;
@@ -7,10 +7,10 @@ use burn::tensor::{Shape, TensorData};
 
 use crate::random::counted_random;
 
-/// Both sides round each of some thousand sums, whose order differs.
+/// Tolerance. Both sides round each term of sums over some thousand numbers, in different orders.
 pub(crate) const ROUNDING: f32 = 2e-6;
 
-/// Rows, inputs and outputs of products that fill vectors, blocks and tasks, and of others.
+/// `[rows, inputs, outputs]` of products: some fill whole vectors, blocks and tasks, some do not.
 pub(crate) const PRODUCTS: [[usize; 3]; 7] = [
     [1, 768, 768],
     [1, 7, 5],
@@ -39,7 +39,7 @@ pub(crate) fn values(tensor: &FlexTensor) -> Vec<f32> {
     tensor.clone().into_data().iter().collect()
 }
 
-/// The largest difference, as a share of the largest number.
+/// Largest absolute difference, relative to the largest expected number.
 pub(crate) fn difference(found: &FlexTensor, expected: &FlexTensor) -> f32 {
     assert_eq!(found.shape(), expected.shape());
     let [found, expected] = [found, expected].map(values);
@@ -48,7 +48,8 @@ pub(crate) fn difference(found: &FlexTensor, expected: &FlexTensor) -> f32 {
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest.max(1e-30)
 }
 
-/// Checks that each row of `x [rows, inputs]` gives the same, bit for bit, alone and among the others.
+/// Checks that each row of `x [rows, inputs]` gives the same result, bit for bit, alone and in a
+/// batch.
 pub(crate) fn check_rows(x: &FlexTensor, compute: impl Fn(FlexTensor) -> FlexTensor) {
     let [rows, inputs] = x.shape().dims();
     let all = values(&compute(x.clone()));

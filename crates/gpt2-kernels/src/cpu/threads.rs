@@ -1,14 +1,14 @@
-//! Work in fixed pieces: results do not depend on the number of threads.
+//! Work in pieces of fixed size: results do not depend on the number of threads.
 
 use rayon::prelude::*;
 
 /// Elements of a task in an elementwise pass: 64 KiB of 32-bit floats.
 pub(crate) const CHUNK: usize = 1 << 14;
 
-/// Multiplications below which a second thread costs more than it gives.
+/// Number of multiplications up to which a second thread costs more than it saves.
 const SERIAL: usize = 1 << 15;
 
-/// Calls `task` with every index below `count`, on all cores if the work is worth it.
+/// Calls `task` with every index below `count`, on all cores if the work is large enough.
 pub(crate) fn for_each(count: usize, multiplications: usize, task: impl Fn(usize) + Sync + Send) {
     if count > 1 && multiplications > SERIAL {
         (0..count).into_par_iter().with_max_len(1).for_each(task);
@@ -17,8 +17,8 @@ pub(crate) fn for_each(count: usize, multiplications: usize, task: impl Fn(usize
     }
 }
 
-/// Calls `change` with the start and the numbers of each piece of a slice, on all cores. A number takes
-/// as long as `products` multiplications.
+/// Calls `change` with the start and the numbers of each chunk of a slice, on all cores. A number
+/// costs as much as `products` multiplications.
 pub(crate) fn in_chunks(
     x: &mut [f32],
     products: usize,
@@ -38,14 +38,14 @@ pub(crate) fn number_of_cores() -> usize {
     rayon::current_num_threads()
 }
 
-/// A vector whose numbers `write` writes, every one of them.
+/// Vector of `length` numbers, all of which `write` writes.
 ///
-/// It is not filled with zeros first, which would take as long as some of the operations do.
+/// The memory is not zeroed first: that would take as long as some of the operations do.
 pub(crate) fn write_all(length: usize, write: impl FnOnce(Shared<'_>)) -> Vec<f32> {
     let mut values: Vec<f32> = Vec::with_capacity(length);
     let pointer = values.as_mut_ptr();
     write(Shared { pointer, length, lifetime: std::marker::PhantomData });
-    // SAFETY: the vector has room for them, and they were written.
+    // SAFETY: the vector has room for the numbers, and `write` has written all of them.
     unsafe { values.set_len(length) };
     values
 }
@@ -65,7 +65,7 @@ impl<T> Clone for Shared<'_, T> {
 
 impl<T> Copy for Shared<'_, T> {}
 
-// SAFETY: `part` makes callers promise that no two parts overlap.
+// SAFETY: `part` has its callers promise that no two parts overlap.
 unsafe impl<T: Send> Send for Shared<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Shared<'_, T> {}
@@ -76,16 +76,17 @@ impl<'a, T> Shared<'a, T> {
         Self { pointer, length, lifetime: std::marker::PhantomData }
     }
 
-    /// The elements from `start` on.
+    /// Elements from `start` on.
     ///
     /// # Safety
     ///
-    /// While the part lives no other reference to its elements may exist, and those of
+    /// While the part lives, no other reference to its elements may exist. Elements of
     /// [`write_all`] must be written before they are read.
     #[inline(always)]
     pub(crate) unsafe fn part(&self, start: usize, length: usize) -> &'a mut [T] {
-        assert!(start + length <= self.length, "a part lies within its slice");
-        // SAFETY: within the slice, and alone by the caller's promise.
+        assert!(start + length <= self.length, "the part lies within the slice");
+        // SAFETY: the part lies within the slice, and the caller promises that it does not overlap
+        // another.
         unsafe { std::slice::from_raw_parts_mut(self.pointer.add(start), length) }
     }
 }

@@ -1,6 +1,6 @@
 //! Errors of devices.
 
-/// Error of a device: its name, what happened, and the remedy.
+/// Error of a device: names the device, the cause and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
@@ -9,7 +9,7 @@ pub enum DeviceError {
         "`{device}` is not a device: expected one of \"auto\", \"cpu\", \"flex\", \"ndarray\", \"wgpu\", \"vulkan\", \"metal\", \"webgpu\" or \"cuda\", the last five with an optional index such as \"vulkan:0\""
     )]
     Unknown {
-        /// The text.
+        /// The text that was given.
         device: String,
     },
 
@@ -18,29 +18,29 @@ pub enum DeviceError {
         "the device `{device}` needs the cargo feature `{feature}`: build with `--features {feature}`"
     )]
     NotCompiled {
-        /// The device asked for.
+        /// Name of the requested device.
         device: String,
-        /// Feature that brings it.
+        /// Cargo feature that enables the backend.
         feature: &'static str,
     },
 
-    /// The backend is compiled in, but this machine has no such device.
+    /// The backend is compiled in, but finds no such device on this machine.
     #[error(
         "the device `{device}` does not exist on this machine: its backend finds {found} device(s); install the device's driver, or use another device, such as \"cpu\"{}", if device.starts_with("webgpu") { " (WebGPU is the browser's; elsewhere use \"wgpu\")" } else { "" }
     )]
     NotFound {
-        /// The device asked for.
+        /// Name of the requested device.
         device: String,
         /// Number of devices that the backend finds.
         found: usize,
     },
 
-    /// The device is there, but its driver does not open it.
+    /// The device exists, but its driver does not open it.
     #[error("the device `{device}` cannot be used: {reason}; use another device, such as \"cpu\"")]
     Unavailable {
-        /// The device asked for.
+        /// Name of the requested device.
         device: String,
-        /// Reason that its driver gives.
+        /// Reason that the driver gives.
         reason: String,
     },
 
@@ -51,29 +51,29 @@ pub enum DeviceError {
     OutOfMemory {
         /// The device.
         device: String,
-        /// Reason that its driver gives.
+        /// Reason that the driver gives.
         reason: String,
     },
 
-    /// The device was reset or taken away; nothing that was on it can be read.
+    /// The device was reset or removed: none of its tensors can be read.
     #[error(
         "the device {device} was lost ({reason}); start the program again, or use another device"
     )]
     Lost {
         /// The device.
         device: String,
-        /// Reason that its driver gives.
+        /// Reason that the driver gives.
         reason: String,
     },
 
-    /// The device could not compute something.
+    /// A computation on the device failed.
     #[error(
         "the device {device} failed: {reason}; use another device, or report this with the output of `gpt2 devices`"
     )]
     Failed {
         /// The device.
         device: String,
-        /// Reason that it gives.
+        /// Reason that the driver gives.
         reason: String,
     },
 

@@ -1,4 +1,4 @@
-//! Devices: from their names, and back from them to the host.
+//! Devices by name, and reads of their tensors.
 
 mod error;
 mod names;

@@ -6,10 +6,11 @@ use super::error::DeviceError;
 #[cfg(feature = "wgpu")]
 use super::wgpu::{is_software, open, speed_rank};
 
-/// The names of the backends, those of GPUs first, in the order in which `"auto"` tries them.
+/// Names of the backends in the order in which `"auto"` tries them: those for GPUs, then those for
+/// CPUs.
 pub const BACKENDS: [&str; 7] = ["cuda", "metal", "vulkan", "webgpu", "wgpu", "flex", "ndarray"];
 
-/// Number of [`BACKENDS`] that are for GPUs.
+/// Number of GPU backends, the first of [`BACKENDS`].
 const GPU_BACKENDS: usize = 5;
 
 /// The float types that a device may compute in.
@@ -21,24 +22,25 @@ const FLOAT_TYPES: [FloatDType; 3] = [FloatDType::F32, FloatDType::F16, FloatDTy
 pub struct DeviceInfo {
     /// Name for [`parse_device`], such as `"vulkan:0"`.
     pub name: String,
-    /// Name of the hardware, by its driver.
+    /// Name of the hardware, as the driver gives it.
     pub hardware: String,
-    /// Its own memory in bytes, where the driver says how much it has.
+    /// Dedicated memory in bytes, if the driver reports it.
     pub memory: Option<u64>,
-    /// The largest tensor in bytes, where there is a limit.
+    /// Largest tensor in bytes, if the device has a limit.
     pub largest_tensor: Option<u64>,
-    /// The float types in which it computes.
+    /// Float types in which the device computes.
     pub float_types: Vec<FloatDType>,
-    /// Whether a program on the CPU does a GPU's work: for tests, and slower than the CPU itself.
+    /// Whether the device is a GPU driver that runs on the CPU. Such a device is for tests: it is
+    /// slower than the CPU backends.
     pub is_software: bool,
 }
 
 /// Parses `"cpu"`, `"flex"`, `"ndarray"`, `"wgpu"`, `"vulkan:0"`, `"metal"`, `"webgpu"`, `"cuda:0"` or `"auto"`.
 ///
-/// An index counts the devices that the backend finds, in the order of [`devices`]: discrete GPUs
-/// first, then integrated ones, then the others; without one it is the first. `"auto"` is the first
-/// GPU of CUDA, Metal, Vulkan, WebGPU and wgpu that is compiled in, else the CPU; `"cpu"` is flex,
-/// or ndarray where only that is compiled in.
+/// An index counts the backend's devices in the order of [`devices`]: discrete GPUs, integrated
+/// ones, then the others. Default: 0. `"auto"` is the first hardware GPU that opens, with the
+/// backends tried in the order of [`BACKENDS`], else the CPU. `"cpu"` is flex, or ndarray if flex
+/// is not compiled in.
 ///
 /// Opens the device, so that driver failures surface here.
 ///
@@ -76,9 +78,9 @@ pub fn parse_device(device: &str) -> Result<Device, DeviceError> {
     }
 }
 
-/// All devices of this machine that this build can use, each under every backend that reaches it.
+/// Lists the devices of this machine, each under every compiled backend that finds it.
 ///
-/// Opens them all; one that does not open is there as [`DeviceError::Unavailable`].
+/// Opens each device; a failure is listed as [`DeviceError::Unavailable`].
 pub fn devices() -> Vec<Result<DeviceInfo, DeviceError>> {
     let mut found = Vec::new();
     for (rank, backend) in BACKENDS.into_iter().enumerate() {
@@ -97,7 +99,7 @@ pub fn is_compiled(backend: &str) -> bool {
     kind_of(backend).is_some()
 }
 
-/// Refuses a float type in which a device does not compute.
+/// Returns an error if the device does not compute in this float type.
 ///
 /// # Errors
 ///
@@ -112,7 +114,7 @@ pub fn check_float_type(device: &Device, dtype: DType) -> Result<(), DeviceError
     })
 }
 
-/// The first GPU that opens.
+/// The first hardware GPU that opens, if any.
 fn automatic() -> Option<Device> {
     BACKENDS[..GPU_BACKENDS].iter().find_map(|backend| {
         let mut devices = devices_of(backend)?.into_iter();
@@ -133,14 +135,14 @@ fn find(device: &str, backend: &str, index: usize) -> Result<Device, DeviceError
     Ok(found)
 }
 
-/// The devices that a backend finds, the fastest kind first; none where it is not compiled in.
+/// Devices that a backend finds, the fastest kind first. None if the backend is not compiled in.
 fn devices_of(backend: &str) -> Option<Vec<Device>> {
     let mut devices: Vec<Device> = Device::enumerate(kind_of(backend)?).into_iter().collect();
     devices.sort_by_key(speed_rank);
     Some(devices)
 }
 
-/// burn's name of a backend, where it is compiled in.
+/// burn's identifier of a backend, if the backend is compiled in.
 fn kind_of(backend: &str) -> Option<DeviceType> {
     match backend {
         #[cfg(feature = "cuda")]
@@ -189,12 +191,12 @@ fn describe(name: String, device: &Device) -> DeviceInfo {
     }
 }
 
-/// Name that the driver has for a device.
+/// Name that the driver gives a device.
 pub(super) fn hardware_name(device: &Device) -> String {
     hardware(device).0
 }
 
-/// Name of a device's hardware, its memory, and its largest tensor in bytes.
+/// Name of a device's hardware, its memory in bytes, and its largest tensor in bytes.
 fn hardware(device: &Device) -> (String, Option<u64>, Option<u64>) {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     if let burn::backend::DispatchDevice::Cube(device) = device.as_dispatch() {
@@ -248,7 +250,7 @@ mod tests {
                 }
                 Err(error) => {
                     let DeviceError::Unavailable { device, .. } = &error else { panic!("{error}") };
-                    // Each time that it is asked for.
+                    // The error is the same each time the device is parsed.
                     assert_eq!(parse_device(device).unwrap_err(), error);
                 }
             }

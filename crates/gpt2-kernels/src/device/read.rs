@@ -1,4 +1,4 @@
-//! Values of tensors on the host, or the reason why they cannot be read.
+//! Reads of tensors to the host, with the reason if one fails.
 
 use burn::tensor::kind::Basic;
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
@@ -7,10 +7,9 @@ use super::error::DeviceError;
 use super::names::hardware_name;
 use crate::reading::Reading;
 
-/// The values of a tensor on the host.
+/// Copies a tensor's values to the host.
 ///
-/// A GPU computes while the program goes on: a failure there since the last read surfaces here, and
-/// nowhere before.
+/// A GPU computes asynchronously: a failure since the last read surfaces at this read.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -22,9 +21,8 @@ use crate::reading::Reading;
 ///
 /// # Errors
 ///
-/// [`DeviceError::OutOfMemory`], [`DeviceError::Lost`] or
-/// [`DeviceError::Failed`]: the values cannot be read, nor those of anything that was
-/// computed from the same inputs.
+/// [`DeviceError::OutOfMemory`], [`DeviceError::Lost`] or [`DeviceError::Failed`]. The values are
+/// lost, and so are all others that were computed from the same inputs.
 pub fn read<const D: usize, K: Basic>(tensor: Tensor<D, K>) -> Result<TensorData, DeviceError>
 where
     Tensor<D, K>: 'static,
@@ -32,7 +30,7 @@ where
     start_read(tensor).wait()
 }
 
-/// The values of a float tensor on the host as 32-bit floats, in row-major order.
+/// Copies a float tensor's values to the host as 32-bit floats, in row-major order.
 ///
 /// # Errors
 ///
@@ -42,13 +40,13 @@ pub fn read_f32<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, DeviceErr
     Ok(data.try_into_vec().expect("converted to 32-bit floats"))
 }
 
-/// A tensor's values on their way to the host, while the program and the device go on.
+/// Read of a tensor that runs while the program and the device go on.
 pub struct PendingRead {
     device: Device,
     reading: Reading,
 }
 
-/// Starts to read a tensor. Its values arrive before the device does what it is told afterwards.
+/// Starts to read a tensor. The copy is queued before any work that is submitted later.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -66,7 +64,7 @@ where
 }
 
 impl PendingRead {
-    /// The values, once they are here.
+    /// Waits for the values.
     ///
     /// # Errors
     ///
@@ -76,8 +74,9 @@ impl PendingRead {
     }
 }
 
-/// The kind of a failure, which burn tells in words only. A lost device it tells by a flag once it
-/// knows; until then host memory cannot be mapped, which has no other cause.
+/// Classifies a failure, of which burn gives only a message. burn flags a lost device only some
+/// time after the loss; until then the failed mapping of host memory, which has no other cause,
+/// shows it.
 fn describe(device: &Device, error: &ExecutionError) -> DeviceError {
     let (device, reason) = (hardware_name(device), cause(error.reason()).to_owned());
     if error.is_device_poisoned() || error.reason().contains("could not be mapped") {
@@ -91,7 +90,7 @@ fn describe(device: &Device, error: &ExecutionError) -> DeviceError {
     DeviceError::Failed { device, reason }
 }
 
-/// The first failure, from which the others followed: the line after the last `Caused by:`.
+/// The root cause: the line after the last `Caused by:`.
 fn cause(reason: &str) -> &str {
     let lines: Vec<&str> = reason.lines().map(str::trim).collect();
     let last = lines.iter().rposition(|line| *line == "Caused by:");

@@ -1,4 +1,4 @@
-//! Devices of wgpu: their order, and how they are opened.
+//! wgpu's devices: their order and how they are opened.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,12 +9,13 @@ use burn::tensor::{Device, DeviceKind};
 use super::error::DeviceError;
 use crate::shaders::has_valid_shaders;
 
-/// Why a device is refused that burn's Vulkan shaders would crash.
+/// Reason for refusing a device on which burn's Vulkan shaders would crash.
 const NO_SHADERS: &str = "its driver lacks the extension VK_KHR_workgroup_memory_explicit_layout, \
     without which burn 0.22.1 writes invalid shaders for Vulkan; build with `--features wgpu` and \
     without `vulkan`";
 
-/// The devices that were refused for this: burn opens each once, and tells it once.
+/// Devices that were refused for lack of the extension. burn opens a device once, so the result is
+/// kept.
 static WITHOUT_SHADERS: Mutex<Vec<WgpuDevice>> = Mutex::new(Vec::new());
 
 fn wgpu_device(device: &Device) -> Option<&WgpuDevice> {
@@ -24,7 +25,7 @@ fn wgpu_device(device: &Device) -> Option<&WgpuDevice> {
     }
 }
 
-/// Place of a device in the list, by its kind.
+/// Rank of a device by its kind; lower is faster.
 pub(super) fn speed_rank(device: &Device) -> u8 {
     match wgpu_device(device).map(|device| &device.kind) {
         Some(WgpuDeviceKind::IntegratedGpu(_)) => 1,
@@ -39,8 +40,7 @@ pub(super) fn is_software(device: &Device) -> bool {
     wgpu_device(device).is_some_and(|device| device.kind == WgpuDeviceKind::Cpu)
 }
 
-/// Opens a device that has not been opened before; burn would do it by itself, and panic where
-/// it fails.
+/// Opens a device. burn would open it by itself on first use, and panic if that fails.
 pub(super) fn open(name: &str, device: &Device) -> Result<(), DeviceError> {
     let Some(adapter) = wgpu_device(device) else { return Ok(()) };
     let refused = |reason| DeviceError::Unavailable { device: name.to_owned(), reason };
@@ -61,7 +61,7 @@ pub(super) fn open(name: &str, device: &Device) -> Result<(), DeviceError> {
             without_shaders.push(adapter.clone());
             Err(refused(NO_SHADERS.to_owned()))
         }
-        // Or it has been opened before.
+        // `Registration`: the device is already open.
         Ok(_) | Err(WgpuInitError::Registration { .. }) => Ok(()),
         Err(error) => Err(refused(error.to_string())),
     }

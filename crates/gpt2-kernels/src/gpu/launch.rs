@@ -1,4 +1,4 @@
-//! The arguments of a launch: cubes, types, sizes and results.
+//! Arguments of a kernel launch: cubes, types, sizes and results.
 
 use burn::backend::cubecl::dtype_to_elem_type;
 use burn::backend::{DType, TensorMetadata};
@@ -10,10 +10,10 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
-/// Units of a cube, in every kernel: a power of two, and the most that WebGPU promises.
+/// Units of a cube, in every kernel: a power of two, and the most that WebGPU guarantees.
 pub(crate) const UNITS: usize = 256;
 
-/// Most cubes along an axis that every device allows.
+/// Largest number of cubes along an axis that every device allows.
 const MAX_CUBES: usize = 65_535;
 
 /// The dimensions of every cube.
@@ -21,44 +21,44 @@ pub(crate) fn cube_dim() -> CubeDim {
     CubeDim::new_1d(UNITS as u32)
 }
 
-/// At least `count` cubes, numbered by `CUBE_POS`; a kernel ends those beyond.
+/// At least `count` cubes, numbered by `CUBE_POS`. The kernel returns early in surplus cubes.
 pub(crate) fn cubes(count: usize) -> CubeCount {
     let rows = count.div_ceil(MAX_CUBES).max(1);
     CubeCount::Static(count.div_ceil(rows) as u32, rows as u32, 1)
 }
 
-/// Cubes for one unit a vector.
+/// Cubes of an elementwise kernel: one unit a vector.
 pub(crate) fn elementwise(tensor: &CubeTensor, vector_size: usize) -> CubeCount {
     let units = tensor.shape().num_elements() / vector_size;
     calculate_cube_count_elemwise(&tensor.client, units, cube_dim())
 }
 
-/// The type of a tensor's elements in a kernel.
+/// Element type of a tensor in a kernel.
 pub(crate) fn elem(tensor: &CubeTensor) -> ElemType {
     dtype_to_elem_type(tensor.dtype)
 }
 
-/// Elements that are read together, where rows of `width` elements allow it.
+/// Number of elements that are loaded together, a divisor of the rows' width.
 pub(crate) fn vector_size(width: usize) -> usize {
     if width.is_multiple_of(4) { 4 } else { 1 }
 }
 
-/// Elements that are read together, of tensors that are flat to the kernel.
+/// Number of elements that are loaded together from a tensor that the kernel sees as flat.
 pub(crate) fn flat_vector_size(tensor: &CubeTensor) -> usize {
     vector_size(tensor.shape().num_elements())
 }
 
-/// The elements in row-major order without gaps.
+/// Returns the tensor if it is contiguous, else a contiguous copy.
 pub(crate) fn contiguous(tensor: CubeTensor) -> CubeTensor {
     into_contiguous(tensor)
 }
 
-/// A tensor whose elements are yet to be written.
+/// Uninitialised tensor on the device of `like`.
 pub(crate) fn empty(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
     empty_device_dtype(like.client.clone(), like.device.clone(), shape.into(), dtype)
 }
 
-/// A tensor to write to: itself if nothing else refers to it, else a copy.
+/// Tensor to write to: the tensor itself if its buffer has no other reference, else a copy.
 pub(crate) fn owned(tensor: CubeTensor) -> CubeTensor {
     let tensor = contiguous(tensor);
     if tensor.can_mut() { tensor } else { tensor.copy() }
@@ -69,7 +69,7 @@ pub(crate) fn buffer(tensor: &CubeTensor) -> BufferArg {
     tensor.clone().into_buffer_arg()
 }
 
-/// The number of rows of a tensor, and the last axis: `(rows, width)`.
+/// Number of rows and size of the last axis: `(rows, width)`.
 pub(crate) fn rows_and_width(tensor: &CubeTensor) -> (usize, usize) {
     let shape = tensor.shape();
     let width = shape[shape.num_dims() - 1];

@@ -1,7 +1,7 @@
-//! Machinery of the kernels for GPUs, which are written once in CubeCL for every graphics interface.
+//! Machinery of the kernels for GPUs, which are written once in CubeCL for all graphics interfaces.
 //!
-//! All kernels compute in 32-bit floats, whatever type their tensors have: products and sums of
-//! 16-bit floats are not rounded in between, and a device that only stores bfloat16 has all of them.
+//! All kernels compute in 32-bit floats, also for 16-bit tensors: intermediate results are not
+//! rounded, and devices that only store bfloat16 have all kernels.
 
 pub(crate) mod launch;
 pub(crate) mod random;

@@ -1,27 +1,27 @@
-//! Tokens in the descending order of their probabilities, found without sorting them.
+//! Tokens by descending probability, found without sorting.
 
 use burn_cubecl::cubecl::{self, prelude::*};
 
 use super::launch::UNITS;
 use super::reduce::{cube_best, cube_sum};
 
-/// Below every logit.
+/// Smallest finite value; not above any finite logit.
 const LOWEST: f32 = f32::MIN;
 
-/// Bits of a depth that a pass over the logits finds.
+/// Bits of a depth that one pass over the logits finds.
 const BITS: u32 = 3;
 
-/// Number of values of these bits.
+/// Number of values that these bits have.
 const BINS: usize = 1 << BITS;
 
-/// Passes until all bits of a depth are found.
+/// Number of passes that find all bits of a depth.
 const PASSES: u32 = u32::BITS.div_ceil(BITS);
 
-/// A row of logits. A column's depth is its distance from the largest logit, and its weight the
-/// exponential of the depth over the temperature, negated; so it is at most 1.
+/// A row of logits. A column's depth is its distance from the largest logit; its weight is
+/// `exp(-depth / temperature)`, at most 1.
 #[derive(Clone, Copy, CubeType)]
 pub(crate) struct Row {
-    /// Start of its logits.
+    /// Index of the first logit.
     pub(crate) start: usize,
     /// Number of logits.
     pub(crate) width: usize,
@@ -31,19 +31,19 @@ pub(crate) struct Row {
     pub(crate) temperature: f32,
 }
 
-/// Memory that the units of a cube share for a search in [`Row`]s.
+/// Shared memory of a cube for a search in [`Row`]s.
 #[derive(CubeType)]
 pub(crate) struct Exchange {
-    /// A value of each unit.
+    /// One value a unit.
     pub(crate) values: Shared<[f32]>,
-    /// A place of each unit.
+    /// One column a unit.
     pub(crate) places: Shared<[u32]>,
     bins: Shared<[f32]>,
     weights: Shared<[f32]>,
     counts: Shared<[f32]>,
 }
 
-/// The memory for a search.
+/// Allocates the memory for a search.
 #[cube]
 pub(crate) fn exchange() -> Exchange {
     Exchange {
@@ -55,28 +55,30 @@ pub(crate) fn exchange() -> Exchange {
     }
 }
 
-/// A place in the descending order of a row's weights; of equal ones the first column is the first.
+/// A position in the descending order of a row's weights. Equal weights are in the order of their
+/// columns.
 #[derive(Clone, Copy, CubeType)]
 pub(crate) struct Cut {
-    /// The leading bits of the depth there.
+    /// Leading bits of the depth at the position.
     prefix: u32,
-    /// How many bits follow them.
+    /// Number of bits after the leading ones.
     shift: u32,
-    /// How many columns with these bits are before it.
+    /// Number of columns with the same leading bits before the position.
     pub(crate) ordinal: f32,
-    /// The sum of the weights up to it, its own included.
+    /// Sum of the weights up to the position, inclusive.
     pub(crate) weight: f32,
 }
 
-/// 1 for what is infinite or no number, by its bits: a compiler may assume that there is none.
+/// 1 if the value is NaN or infinite, else 0. Tests the bits, because a compiler may assume finite
+/// values.
 #[cube]
 fn is_damaged(value: f32) -> f32 {
     let exponent = (u32::reinterpret(value) >> 23u32) & 0xffu32;
     select(exponent == 0xffu32, 1.0f32, 0.0f32)
 }
 
-/// A row, the first column with its largest logit, and the number of columns that are infinite or
-/// no numbers.
+/// The row, the first column with its largest logit, and the number of columns that are NaN or
+/// infinite.
 #[cube]
 pub(crate) fn row_at<X: Float>(
     logits: &[X],
@@ -101,7 +103,7 @@ pub(crate) fn row_at<X: Float>(
     (Row { start, width, largest, temperature }, first, damaged)
 }
 
-/// A column's depth: negative for none.
+/// Depth of a column, never negative.
 #[cube]
 pub(crate) fn depth_of<X: Float>(logits: &[X], row: &Row, column: usize) -> f32 {
     row.largest - f32::cast_from(logits[row.start + column])
@@ -123,7 +125,7 @@ pub(crate) fn total_weight<X: Float>(logits: &[X], row: &Row, exchange: &mut Exc
     cube_sum(sum, &mut exchange.values)
 }
 
-/// The sums over all units of each of their numbers, for all units, in `sums`.
+/// Sums each bin over all units. All units can read the sums from `sums`.
 #[cube]
 fn sum_bins(
     numbers: &Array<f32>,
@@ -137,7 +139,7 @@ fn sum_bins(
         bins[bin * UNITS + unit] = numbers[bin];
     }
     sync_cube();
-    // A team of units for each bin, and then a unit.
+    // A team of units sums each bin; one unit then adds up the team's results.
     let team = comptime!(UNITS / BINS);
     let from = unit / team * UNITS + unit % team;
     let mut sum = 0.0f32;
@@ -156,10 +158,11 @@ fn sum_bins(
     sync_cube();
 }
 
-/// The first place at which a sum exceeds the target, or the last place. The sum is of weights, or with
-/// `counts` of columns.
+/// The first position at which the running sum exceeds the target, or the last position. The sum is
+/// of weights, or of columns with `counts`.
 ///
-/// Each pass finds some more bits of the depth there, until one column has them. As barriers must
+/// Each pass finds further bits of the depth at that position, until a single column has them. The
+/// remaining passes then read no columns: they still run because all units must reach the barriers.
 /// be passed by all units, later passes are empty.
 #[cube]
 pub(crate) fn cut_at<X: Float>(
@@ -170,7 +173,8 @@ pub(crate) fn cut_at<X: Float>(
     #[comptime] counts: bool,
 ) -> Cut {
     let mut cut = Cut { prefix: 0u32, shift: 0u32, ordinal: 0.0f32, weight: 0.0f32 };
-    // Before the columns with the leading bits found so far, and of these.
+    // Weights and counts before the columns with the leading bits found so far, and of these
+    // columns.
     let mut weight_before = 0.0f32;
     let mut count_before = 0.0f32;
     let mut weight_here = 0.0f32;
@@ -231,7 +235,7 @@ pub(crate) fn cut_at<X: Float>(
             is_open = count_here > 1.0f32;
         }
     }
-    // Those that are left are equal.
+    // The columns that remain have equal logits.
     let each = weight_here / count_here;
     let mut ordinal = target - count_before;
     if !comptime!(counts) {
@@ -242,13 +246,13 @@ pub(crate) fn cut_at<X: Float>(
     cut
 }
 
-/// A place behind all others, where the weights have this sum.
+/// A position after all columns, where the weights have this sum.
 #[cube]
 pub(crate) fn end_of(weight: f32) -> Cut {
     Cut { prefix: u32::MAX.runtime(), shift: 0u32.runtime(), ordinal: 0.0f32.runtime(), weight }
 }
 
-/// The place that comes first.
+/// The earlier of two positions.
 #[cube]
 pub(crate) fn first_of(a: Cut, b: Cut) -> Cut {
     let (a_bits, b_bits) = (a.prefix << a.shift, b.prefix << b.shift);
@@ -261,14 +265,15 @@ pub(crate) fn first_of(a: Cut, b: Cut) -> Cut {
     }
 }
 
-/// Whether a column has the cut's leading bits, and whether it is before all that have.
+/// Whether a column has the cut's leading bits, and whether its bits are lower, so that it comes
+/// earlier.
 #[cube]
 pub(crate) fn compare<X: Float>(logits: &[X], row: &Row, column: usize, cut: &Cut) -> (bool, bool) {
     let bits = u32::reinterpret(depth_of(logits, row, column)) >> cut.shift;
     (bits == cut.prefix, bits < cut.prefix)
 }
 
-/// The columns of a unit where each has as many side by side.
+/// Range of columns of a unit: equal, contiguous shares of the row.
 #[cube]
 pub(crate) fn own_columns(width: usize) -> (usize, usize) {
     let share = (width + comptime!(UNITS - 1)) / UNITS;
@@ -276,7 +281,7 @@ pub(crate) fn own_columns(width: usize) -> (usize, usize) {
     (from, min(from + share, width))
 }
 
-/// The share of a column in the sum of [`column_at`].
+/// Share of a column in the sum of [`column_at`].
 #[cube]
 fn share_of<X: Float>(
     logits: &[X],
@@ -293,9 +298,9 @@ fn share_of<X: Float>(
     }
 }
 
-/// The first column at which the sum of shares, in the columns' order, exceeds the target, or the last
-/// that has a share. A share is the weight, or with `weights` false 1 where a column has the cut's
-/// bits. Only the first unit's answer is valid.
+/// The first column at which the running sum of shares exceeds the target, or the last with a
+/// share. With `weights` a share is the column's weight; else it is 1 for columns with the cut's
+/// bits. Only the first unit's result is valid.
 #[cube]
 fn column_at<X: Float>(
     logits: &[X],
@@ -327,7 +332,8 @@ fn column_at<X: Float>(
                 before += select(is_found, 0.0f32, part);
             }
         }
-        // Beyond the sum, by rounding, all of the last one that counts is gone through again.
+        // Rounding can leave the target above the total: the last unit with a share is then
+        // searched again.
         before -= select(is_found, 0.0f32, values[owner]);
         let mut is_drawn = false;
         for column in owner * share..min(owner * share + share, row.width) {
@@ -343,8 +349,8 @@ fn column_at<X: Float>(
     found
 }
 
-/// The column that a number of `[0, 1)` draws in proportion to the weights. Only the first unit's
-/// answer is valid.
+/// Column that `number`, of `[0, 1)`, draws in proportion to the weights. Only the first unit's
+/// result is valid.
 #[cube]
 pub(crate) fn draw_of_all<X: Float>(
     logits: &[X],
@@ -357,8 +363,8 @@ pub(crate) fn draw_of_all<X: Float>(
     column_at(logits, row, number * total, &cut, &mut exchange.values, true)
 }
 
-/// The same among those that come first, up to the place `last`. The columns are drawn in descending
-/// order, as they are where they are sorted.
+/// As `draw_of_all`, among the columns up to the position `last`, in descending order as after a
+/// sort.
 #[cube]
 pub(crate) fn draw_of_first<X: Float>(
     logits: &[X],
@@ -368,7 +374,7 @@ pub(crate) fn draw_of_first<X: Float>(
     exchange: &mut Exchange,
 ) -> usize {
     let drawn = cut_at(logits, row, number * last.weight, exchange, false);
-    // Sums are rounded, and the number may be beyond the last weight.
+    // Sums are rounded, so that the drawn position may lie after the last.
     let cut = first_of(drawn, last);
     column_at(logits, row, cut.ordinal, &cut, &mut exchange.values, false)
 }

@@ -1,10 +1,11 @@
 //! Sums and maxima over the units of a cube.
 //!
-//! Loops, not unrolled: a barrier costs a driver for CPUs far more to compile than to pass.
+//! The loops are not unrolled: a driver for CPUs takes far longer to compile a barrier than to pass
+//! it.
 
 use burn_cubecl::cubecl::{self, prelude::*};
 
-/// The sum over all units, for all units. `shared` has a place for each.
+/// Sum over all units, returned to all. `shared` has one entry a unit.
 #[cube]
 pub(crate) fn cube_sum(value: f32, shared: &mut Shared<[f32]>) -> f32 {
     let unit = UNIT_POS as usize;
@@ -20,12 +21,12 @@ pub(crate) fn cube_sum(value: f32, shared: &mut Shared<[f32]>) -> f32 {
         half /= 2;
     }
     let sum = shared[0];
-    // No unit writes again before all have read.
+    // All units must have read before one writes again.
     sync_cube();
     sum
 }
 
-/// The largest value of all units, for all units. `shared` has a place for each.
+/// Maximum over all units, returned to all. `shared` has one entry a unit.
 #[cube]
 pub(crate) fn cube_max(value: f32, shared: &mut Shared<[f32]>) -> f32 {
     let unit = UNIT_POS as usize;
@@ -40,13 +41,13 @@ pub(crate) fn cube_max(value: f32, shared: &mut Shared<[f32]>) -> f32 {
         half /= 2;
     }
     let most = shared[0];
-    // No unit writes again before all have read.
+    // All units must have read before one writes again.
     sync_cube();
     most
 }
 
-/// As [`cube_sum`], of vectors, over the units that differ by a multiple of `lanes`; the result is
-/// with the first `lanes` units, in `shared`.
+/// Sums vectors over the units whose indices are equal modulo `lanes`. The first `lanes` entries of
+/// `shared` hold the results.
 #[cube]
 pub(crate) fn sum_slices<N: Size>(
     value: Vector<f32, N>,
@@ -67,7 +68,7 @@ pub(crate) fn sum_slices<N: Size>(
     }
 }
 
-/// The largest value of all units and its place, for all units; of equal values the lowest place.
+/// Largest value and its position, returned to all units. Of equal values the lowest position wins.
 #[cube]
 pub(crate) fn cube_best(
     value: f32,
@@ -93,13 +94,13 @@ pub(crate) fn cube_best(
         half /= 2;
     }
     let best = (values[0], places[0]);
-    // No unit writes again before all have read.
+    // All units must have read before one writes again.
     sync_cube();
     best
 }
 
-/// The sum of what the units have that differ by a multiple of `stride`, in the order of their
-/// numbers; the result is with the first `stride` units, and zero elsewhere.
+/// Sums values over the units whose indices are equal modulo `stride`, in ascending order. The
+/// first `stride` units receive the result, the others zero.
 #[cube]
 pub(crate) fn sum_in_order<N: Size>(
     value: Vector<f32, N>,
@@ -117,7 +118,7 @@ pub(crate) fn sum_in_order<N: Size>(
             sum += shared[unit + slice * stride];
         }
     }
-    // No unit writes again before all have read.
+    // All units must have read before one writes again.
     sync_cube();
     sum
 }

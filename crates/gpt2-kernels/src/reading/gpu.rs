@@ -25,7 +25,7 @@ pub(super) fn start_read(tensor: CubeTensor) -> Values {
         })?;
         Ok(TensorData::from_bytes(bytes, shape, dtype))
     });
-    // A future does nothing until it is asked; then the copy is queued.
+    // A future does nothing until it is polled; the first poll queues the copy.
     match values.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(data) => Box::pin(ready(data)),
         Poll::Pending => values,

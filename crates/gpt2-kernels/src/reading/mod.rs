@@ -1,4 +1,4 @@
-//! Reading a tensor of a device.
+//! Reads of tensors from their device.
 
 #[cfg(all(feature = "gpu", not(feature = "fusion")))]
 mod gpu;
@@ -9,17 +9,17 @@ use burn::tensor::{ExecutionError, Tensor, TensorData, read_sync};
 
 use self::values::Values;
 
-/// A tensor's values on their way to the host.
+/// Read of a tensor that is under way.
 pub struct Reading {
-    /// None after they were taken.
+    /// None after the values were taken.
     values: Option<Values>,
 }
 
 impl Reading {
-    /// Starts to read a tensor: the values are those that it has now, whatever the device does next.
+    /// Starts to read a tensor's present values; later work on the device does not change them.
     ///
-    /// burn's own read on a GPU queues the copy when the values are asked for. It then comes after all
-    /// work queued meanwhile, and an error can only be a panic.
+    /// burn's own read on a GPU queues the copy only when the values are awaited, after all work
+    /// queued meanwhile, and an error can only be a panic.
     pub fn start<const D: usize, K: Basic>(tensor: Tensor<D, K>) -> Self
     where
         Tensor<D, K>: 'static,
@@ -31,14 +31,14 @@ impl Reading {
     ///
     /// # Errors
     ///
-    /// The device's error, if the values depend on it.
+    /// The device's error, if the values depend on the work that failed.
     pub fn wait(mut self) -> Result<TensorData, ExecutionError> {
-        read_sync(self.values.take().expect("nobody has waited"))
+        read_sync(self.values.take().expect("the values are taken once"))
     }
 }
 
 impl Drop for Reading {
-    /// Waits: cubecl 0.11.3 reuses a staging buffer that is still mapped if the values are not taken.
+    /// Waits for the values: cubecl 0.11.3 reuses a staging buffer that is still mapped.
     fn drop(&mut self) {
         if let Some(values) = self.values.take() {
             let _ = read_sync(values);

@@ -1,8 +1,8 @@
-//! Values that arrive later.
+//! Values of a read that is under way.
 
 use std::pin::Pin;
 
 use burn::tensor::{ExecutionError, TensorData};
 
-/// A tensor's values, when they have arrived.
+/// Future of a tensor's values.
 pub(super) type Values = Pin<Box<dyn Future<Output = Result<TensorData, ExecutionError>> + Send>>;

@@ -1,4 +1,4 @@
-//! A step of a generation that a device repeats: it needs nothing from the host.
+//! A step of a generation that a device repeats without input from the host.
 
 mod advance;
 mod embedding;

@@ -1,4 +1,4 @@
-//! A computation that a device records once and then repeats.
+//! Computations that a device records once and then replays.
 
 use std::thread::{self, ThreadId};
 
@@ -8,12 +8,12 @@ use burn::tensor::{Device, ExecutionError};
 use crate::setting::setting;
 
 /// A computation with the same operations on the same memory each time, such as a step of a
-/// generation. Where the device can, its launches are recorded in the second run and repeated as one
-/// from then on; elsewhere the computation runs each time.
+/// generation. If the device can record, the second run records its launches and later runs replay
+/// them as one; else the computation runs each time.
 ///
-/// The computation owns all tensors that it reads and writes, and writes its state in place: the
-/// recording reads the memory of the second run, not a tensor that was put in its place later. The
-/// result is overwritten by the next run. Start to read it before: such a read comes first.
+/// The computation must own all tensors that it reads and writes, and write its state in place: the
+/// recording reads the memory of the second run, not a tensor that replaced it later. The next run
+/// overwrites the result. Start to read the result before that run: the read then comes first.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -34,13 +34,13 @@ pub struct Repeated<T> {
 
 /// Progress of the recording.
 enum Stage<T> {
-    /// Before the first run.
+    /// Not run yet.
     New,
-    /// The next run is recorded; the first one has shown how much memory it needs.
+    /// The next run is recorded. The first run has shown how much memory the computation needs.
     Prepared,
-    /// The recording goes on.
+    /// The recording is under way.
     Recording,
-    /// The recording, its result, and the thread whose order it keeps.
+    /// The recording, its result, and the thread whose queue it belongs to.
     Recorded(<Dispatch as BackendTypes>::GraphPrimitive, T, ThreadId),
     /// The device does not record.
     Plain,
@@ -52,12 +52,12 @@ impl<T: Clone> Repeated<T> {
         Self { device: device.clone(), compute: Box::new(compute), stage: Stage::New }
     }
 
-    /// Runs it once.
+    /// Runs the computation once.
     ///
     /// # Errors
     ///
-    /// If the recording failed, for example because there was not enough free memory. The computation's
-    /// state is lost then, and it must not run again.
+    /// If the recording failed, for example for lack of free memory. The computation's state is
+    /// then lost: do not run it again.
     pub fn run(&mut self) -> Result<T, ExecutionError> {
         let device = self.device.as_dispatch();
         match &self.stage {
@@ -76,14 +76,16 @@ impl<T: Clone> Repeated<T> {
                 self.stage = Stage::Plain;
                 let graph = Dispatch::graph_stop_capture(self.device.as_dispatch())?;
                 if setting() == Some("unrecorded") {
-                    return Err(ExecutionError::generic("the recording is not wanted"));
+                    return Err(ExecutionError::generic(
+                        "`GPT2_KERNELS=unrecorded` refuses the recording",
+                    ));
                 }
                 self.stage = Stage::Recorded(graph, output, thread::current().id());
                 self.run()
             }
             Stage::Recorded(graph, output, thread) if *thread == thread::current().id() => {
-                // SAFETY: the computation is kept, and owns the tensors that were read and written. The
-                // device executes the launches and reads of this thread in their order.
+                // SAFETY: the computation is kept, and owns all tensors that it reads and writes.
+                // The device executes this thread's launches and reads in order.
                 unsafe { Dispatch::graph_replay(device, graph) }?;
                 Ok(output.clone())
             }
@@ -95,7 +97,7 @@ impl<T: Clone> Repeated<T> {
 impl<T> Drop for Repeated<T> {
     fn drop(&mut self) {
         if matches!(self.stage, Stage::Prepared | Stage::Recording) {
-            // The device waits for the end of a recording.
+            // The device would wait for the end of the recording.
             let _ = Dispatch::graph_stop_capture(self.device.as_dispatch());
         }
     }

@@ -1,4 +1,4 @@
-//! The state of a generation's step, on the device.
+//! State of a generation's step, on the device.
 
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -6,43 +6,42 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use super::advance::AdvanceOps;
 use super::advance::tensors::StepTensors;
 
-/// The tokens that are fed next, their position, and the plan for the positions to come. A step that
-/// reads all of it from the device has the same operations at every position.
+/// The tokens to feed next, their position, and the plan for later positions. All of it is on the
+/// device, so that a step has the same operations at every position.
 ///
 /// On devices that [have steps](crate::has_steps), [`advance`](Self::advance) writes to the tensors
-/// in place, so that clones are the same state.
+/// in place: clones are the same state.
 #[derive(Debug, Clone)]
 pub struct StepState {
     /// Number of tokens in the cache, `[1]`.
     pub position: Tensor<1, Int>,
-    /// The token of each row that follows them, `[rows]`.
+    /// Token of each row to feed at that position, `[rows]`.
     pub tokens: Tensor<1, Int>,
-    /// A number of `[0, 1)` for each row, by which the token after is chosen, `[rows]`.
+    /// Random number of `[0, 1)` for each row, which chooses the token after, `[rows]`.
     pub numbers: Tensor<1>,
-    /// The numbers of all positions, `[positions, rows]`.
+    /// Random numbers of all positions, `[positions, rows]`.
     all_numbers: Tensor<2>,
-    /// The given tokens of all positions, or -1, `[positions, rows]`.
+    /// Given tokens of all positions, or -1, `[positions, rows]`.
     forced: Tensor<2, Int>,
 }
 
-/// The positions to come, for a [`StepState`]: entries for each position from 0 on, with one value
-/// for each row.
+/// Plan of a [`StepState`]: entries for each position from 0 on, one value a row.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StepPlan {
-    /// A number of `[0, 1)`, by which the token there is chosen.
+    /// Random number of `[0, 1)`, which chooses the token of the position.
     pub numbers: Vec<f32>,
-    /// The token there, whatever is chosen, or -1.
+    /// Given token of the position, used in place of the chosen one, or -1.
     pub forced: Vec<i32>,
     /// Number of rows.
     pub rows: usize,
 }
 
 impl StepState {
-    /// The state after tokens were chosen for `position`, where the cache ends.
+    /// State after tokens were chosen for `position`, which is the cache's length.
     ///
     /// # Panics
     ///
-    /// If the plan does not go beyond the position, or has not an entry for each row.
+    /// If the plan ends before the position, or has not an entry for each row.
     pub fn new(
         position: usize,
         chosen: Tensor<1, Int>,
@@ -52,7 +51,10 @@ impl StepState {
     ) -> Self {
         let rows = plan.rows;
         let positions = plan.numbers.len() / rows;
-        assert!(position < positions, "position {position} of {positions}");
+        assert!(
+            position < positions,
+            "the plan of {positions} positions has none for position {position}"
+        );
         let shape = [positions, rows];
         let float = |values: Vec<f32>, shape: [usize; 2]| {
             Tensor::<2>::from_data(TensorData::new(values, shape), (device, DType::F32))
@@ -61,7 +63,7 @@ impl StepState {
             Tensor::<2, Int>::from_data(TensorData::new(values, shape), (device, DType::I32))
         };
         let mut state = Self {
-            // `advance` takes it to the position of the chosen tokens.
+            // `advance` moves this to the position of the chosen tokens.
             position: int(vec![position as i32 - 1], [1, 1]).flatten(0, 1),
             tokens: int(vec![0; rows], [rows, 1]).flatten(0, 1),
             numbers: float(vec![0.0; rows], [rows, 1]).flatten(0, 1),
@@ -72,10 +74,9 @@ impl StepState {
         state
     }
 
-    /// Goes to the next position. The token fed there is the plan's if it has one, else the chosen
-    /// one.
+    /// Moves to the next position. Its token is the plan's if there is one, else the chosen one.
     ///
-    /// The sentinel for non-finite logits is not a valid id: the last token is fed in its place.
+    /// The sentinel for non-finite logits is not a valid id: it is clamped to the last token.
     pub fn advance(&mut self, chosen: Tensor<1, Int>, vocabulary_size: usize) {
         let state = StepTensors {
             position: self.position.clone().into_dispatch(),
@@ -109,9 +110,9 @@ mod tests {
             rows: 2,
         };
         let mut state = StepState::new(1, chosen([50, 100]), 100, &plan, &device);
-        // The number of a state is for the token after the one that it feeds.
+        // A state's random number is for the token after the one that it feeds.
         let mut expected = vec![(1, [50, 99], [4, 5]), (2, [7, 31], [6, 7]), (3, [30, 0], [8, 9])];
-        // Past the end of the plan, its last entries stand.
+        // Past the end of the plan, its last entries are used.
         expected.push((4, [30, 31], [8, 9]));
         for (position, tokens, numbers) in expected {
             assert_eq!(integers(&state.position), [position]);

@@ -1,4 +1,4 @@
-//! Feeds a parser with what libFuzzer makes up. Which one, the name of the binary says.
+//! Feeds libFuzzer's inputs to a parser. The name of the binary selects the parser.
 #![no_main]
 
 #[path = "../../tests/fuzz_targets.rs"]
@@ -17,7 +17,7 @@ static PREPARED: LazyLock<Option<Prepared<'static>>> = LazyLock::new(|| {
 });
 
 fuzz_target!(|bytes: &[u8]| {
-    // An error is an answer; a panic, a leak of memory or a long wait is a find.
+    // An error is a valid result; a panic, a memory leak or a long run is a finding.
     let _ = match &*PREPARED {
         Some(prepared) => prepared.read(bytes),
         None => handle(&String::from_utf8_lossy(bytes)),

@@ -1,4 +1,4 @@
-//! KerasHub's `from_preset` on the types themselves.
+//! KerasHub's `from_preset`, as a trait of the loaded types.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::open::find::find;
 use crate::open::recognise::{PresetOrTokenizer, preset_or_tokenizer};
 use crate::preset::Preset;
 
-/// Loading of models, preprocessors and tokenizers. Sealed.
+/// Loads models, preprocessors and tokenizers. Sealed.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -33,8 +33,8 @@ use crate::preset::Preset;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait FromPreset: Load {
-    /// Loads this from a built-in name, a hub's handle or a path (see [`Preset::open`]), models to
-    /// the CPU. A tokenizer also comes from a folder that holds nothing else.
+    /// Loads from a built-in name, a hub's handle or a path (see [`Preset::open`]). Models are
+    /// loaded to the CPU. A tokenizer also loads from a folder with nothing else.
     ///
     /// # Errors
     ///
@@ -43,13 +43,13 @@ pub trait FromPreset: Load {
         Self::from_preset_with(source, LoadOptions::default())
     }
 
-    /// As [`from_preset`](Self::from_preset), with options: a `&Device`, [`LoadOptions`], or
-    /// `HubOptions`. Preprocessors and tokenizers have no weights, and take from the options those of
-    /// hubs alone.
+    /// As [`from_preset`](Self::from_preset), with options: a `&Device`, [`LoadOptions`] or
+    /// `HubOptions`. Preprocessors and tokenizers have no weights: they use only the options of
+    /// hubs.
     ///
     /// # Errors
     ///
-    /// Those of [`Preset::open`], and of the method that makes this of a [`Preset`]:
+    /// As [`Preset::open`], and as the method that loads this type:
     /// [`causal_lm`](Preset::causal_lm), [`backbone`](Preset::backbone),
     /// [`preprocessor`](Preset::preprocessor) or [`tokenizer`](Preset::tokenizer).
     fn from_preset_with(
@@ -60,9 +60,9 @@ pub trait FromPreset: Load {
     }
 }
 
-/// Types that are loaded from a preset. Its module is private, which seals [`FromPreset`].
+/// Types that load from a preset. Its module is private, which seals [`FromPreset`].
 pub trait Load: Sized {
-    /// Loads this.
+    /// Loads from a source.
     fn load(source: &Path, options: LoadOptions) -> Result<Self, PresetError>;
 }
 

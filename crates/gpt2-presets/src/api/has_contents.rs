@@ -1,4 +1,4 @@
-//! Contents of models, presets and tokenizers that are written.
+//! Contents of models, presets and tokenizers to be written.
 
 use gpt2_backbone::Gpt2Backbone;
 use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor};
@@ -12,7 +12,7 @@ use crate::weights::placed_parameters::merged;
 /// Models, presets and tokenizers that can be written in a format. Its module is private, which
 /// seals the traits that need it.
 pub trait HasContents {
-    /// Calls `write` with the contents. A LoRA is added to the kernels.
+    /// Calls `write` with the contents. A LoRA is merged into the kernels.
     fn with_contents(&self, write: &mut Write<'_>) -> Result<(), PresetError>;
 }
 
@@ -32,7 +32,7 @@ impl HasContents for Gpt2Backbone {
     }
 }
 
-/// Parameters go from file to file one at a time, and no model is built.
+/// Copies parameters from file to file, one at a time. No model is built.
 impl HasContents for Preset {
     fn with_contents(&self, write: &mut Write<'_>) -> Result<(), PresetError> {
         if self.is_backbone_alone()? {

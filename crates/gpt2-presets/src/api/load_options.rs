@@ -8,7 +8,7 @@ use crate::error::PresetError;
 use crate::open::hub_access::HubAccess;
 use crate::weights::load::LoadSettings;
 
-/// Device of a loaded model, and the way of loading. A `&Device` alone converts to it.
+/// Device of a loaded model, and how to load it. A `&Device` alone converts to it.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -35,64 +35,68 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// The defaults on a device: weights are loaded, memory-mapped where possible, and checked.
+    /// Defaults on a device: weights are loaded, memory-mapped if possible, and checked.
     pub fn new(device: &Device) -> Self {
         Self::default().with_device(device)
     }
 
     /// Sets the device. Default: the CPU, as [`parse_device("cpu")`](gpt2_backbone::parse_device)
-    /// opens it; in a build without a backend for CPUs that is an error when a model is loaded.
+    /// opens it. Without a CPU backend in the build, loading a model is then an error.
     #[must_use]
     pub fn with_device(mut self, device: &Device) -> Self {
         self.device = Some(device.clone());
         self
     }
 
-    /// The float type of the model's weights, activations and caches, KerasHub's `dtype`: 32-bit
-    /// floats unless set. With 16 bits a model takes half of the memory and generates faster on a
-    /// GPU; normalisations and sums are computed in 32 bits all the same. It cannot be trained:
-    /// for that, load 32-bit floats and compile with a mixed
-    /// [`Precision`](gpt2_task::Precision).
+    /// Sets the float type of the model's weights, activations and caches, KerasHub's `dtype`.
+    /// Default: 32 bits.
+    ///
+    /// With 16 bits a model takes half of the memory and generates faster on a GPU. Normalisations
+    /// and sums are still computed in 32 bits. Such a model cannot be trained: load 32-bit floats
+    /// and compile with a mixed [`Precision`](gpt2_task::Precision) instead.
     #[must_use]
     pub fn with_dtype(mut self, dtype: WeightDtype) -> Self {
         self.dtype = dtype;
         self
     }
 
-    /// Whether the weights are loaded, as in KerasHub. Without, the model is initialised at random
-    /// from the [seed](Self::with_seed), and no file with weights is needed.
+    /// Sets whether the weights are loaded, as in KerasHub. Default: true. If not, the model is
+    /// initialised at random from the [seed](Self::with_seed), and needs no weights file.
     #[must_use]
     pub fn with_load_weights(mut self, load_weights: bool) -> Self {
         self.load_weights = load_weights;
         self
     }
 
-    /// Whether 32-bit tensors of a safetensors or Keras file, and those of a GGUF file that are no
-    /// kernels, are used where they lie in the mapped file (on a CPU device), so that they are
-    /// neither copied nor, until they are needed, read. A mapped Keras file is locked against other
-    /// programs that would write to it by HDF5, where the file system has locks.
+    /// Sets whether weights on a CPU are used in place from the mapped file, neither copied nor
+    /// read before they are needed. Default: true.
     ///
-    /// With a map, the file must not be written to or truncated while the model lives: the process
-    /// would see other weights, or be ended by the signal SIGBUS. To replace the file by renaming
-    /// another over it is safe. Set this to false for files on which others may write, and in
-    /// programs that generate for long: after
-    /// [`reuse_memory`](gpt2_task::reuse_memory) copies lie in large pages, which are read faster
-    /// than those of files, while loading takes longer.
+    /// Applies to 32-bit tensors of safetensors and Keras files, and to those of GGUF files other
+    /// than kernels. HDF5 locks a mapped Keras file against writers that use HDF5, if the file
+    /// system has locks.
+    ///
+    /// While the model lives, a mapped file must not be written to or truncated: the process would
+    /// read changed weights, or be killed by the signal SIGBUS. Replacing the file by a rename is
+    /// safe.
+    ///
+    /// Set this to false for files that others may write, and in programs that generate for long.
+    /// After [`reuse_memory`](gpt2_task::reuse_memory) copies have large pages, which are read
+    /// faster than a file's, while loading takes longer.
     #[must_use]
     pub fn with_memory_map(mut self, memory_map: bool) -> Self {
         self.memory_map = memory_map;
         self
     }
 
-    /// Whether every weight is checked to be finite. Costs one pass over the weights, which reads
-    /// a mapped file at once instead of when it is needed.
+    /// Sets whether every weight is checked to be finite. Default: true. The check reads all
+    /// weights once, so that a mapped file is read when it is loaded.
     #[must_use]
     pub fn with_check_finite(mut self, check_finite: bool) -> Self {
         self.check_finite = check_finite;
         self
     }
 
-    /// The seed of the random initialisation, for a model without weights.
+    /// Sets the seed of the random initialisation, for a model without weights.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -109,8 +113,8 @@ impl LoadOptions {
         self
     }
 
-    /// Options of the hubs for `from_preset`. Default: those of the environment. (A
-    /// [`Preset`](crate::Preset) that is open keeps to what it was opened with.)
+    /// Sets the options of hubs for `from_preset`. Default: those of the environment. An open
+    /// [`Preset`](crate::Preset) keeps the options that it was opened with.
     #[cfg(feature = "hub")]
     #[must_use]
     pub fn with_hub(mut self, hub: gpt2_hub::HubOptions) -> Self {
@@ -118,7 +122,7 @@ impl LoadOptions {
         self
     }
 
-    /// The options as the loader gets them, on a device that is open.
+    /// Options for the loader, with an open device.
     pub(crate) fn settings(&self) -> Result<LoadSettings, PresetError> {
         let device = match &self.device {
             Some(device) => device.clone(),

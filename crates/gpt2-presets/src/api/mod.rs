@@ -1,4 +1,4 @@
-//! KerasHub's functions on the types themselves: load and save, with their options.
+//! KerasHub's functions for loading and saving, as traits of the types, with their options.
 
 pub(crate) mod from_preset;
 pub(crate) mod has_contents;

@@ -1,4 +1,4 @@
-//! Keras' `save_weights` and `load_weights` on the types themselves.
+//! Keras' `save_weights` and `load_weights`, as a trait of the models.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ use crate::weights::load::replace;
 use crate::weights::placed_parameters::{Counted, merged};
 use crate::weights::weights_names::shard_names;
 
-/// Saving and loading of weights in files of their own, without a config beside them. Sealed.
+/// Saves and loads weights in files of their own, without a config. Sealed.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -36,7 +36,7 @@ use crate::weights::weights_names::shard_names;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait ModelWeights: HasContents {
-    /// Writes what Keras' `save_weights` writes, without the state of an optimizer.
+    /// Writes the file that Keras' `save_weights` writes, without an optimizer's state.
     ///
     /// # Errors
     ///
@@ -45,33 +45,37 @@ pub trait ModelWeights: HasContents {
         self.save_weights_with(path, SaveOptions::keras())
     }
 
-    /// Writes the parameters to one file, if the path ends in `.weights.h5`; if it ends in
-    /// `.weights.json`, to files of at most [`SaveOptions::with_max_shard_size`] beside it, which it
-    /// lists. All are written under temporary names first. A LoRA is added to the kernels, and the
-    /// model keeps it.
+    /// Writes the parameters to one file if the path ends in `.weights.h5`. If it ends in
+    /// `.weights.json`, writes shards of at most [`SaveOptions::with_max_shard_size`] next to it,
+    /// and the list of them.
+    ///
+    /// All files are written under temporary names first. A LoRA is merged into the kernels in the
+    /// files; the model keeps it.
     ///
     /// # Errors
     ///
-    /// [`PresetError::WeightsFileName`], [`PresetError::CannotSave`] for options of another format than
-    /// Keras', [`FileError::Write`](gpt2_files::FileError::Write), and [`PresetError::Overflow`] for a
-    /// weight that the float type does not have. What stood there is unchanged then.
+    /// [`PresetError::WeightsFileName`], [`PresetError::CannotSave`] for options of a format other
+    /// than Keras', [`FileError::Write`](gpt2_files::FileError::Write), and
+    /// [`PresetError::Overflow`] for a weight outside the float type's range. The previous files
+    /// are then unchanged.
     fn save_weights_with(
         &self,
         path: impl AsRef<Path>,
         options: impl Into<SaveOptions>,
     ) -> Result<(), PresetError>;
 
-    /// Takes all parameters from a file: one of a task or of a backbone, also of older versions,
-    /// also with the state of an optimizer, which is left out. A LoRA of the model begins anew.
+    /// Replaces all parameters by those of a file, which a task or a backbone has saved, in this or
+    /// an older version. An optimizer's state in it is ignored. The second factor of a LoRA
+    /// becomes zero, so that the LoRA has no effect until it is trained.
     ///
-    /// The path ends in `.weights.h5`, `.weights.json` or `.keras`. The old parameters are freed when all new
-    /// ones are in memory.
+    /// The path ends in `.weights.h5`, `.weights.json` or `.keras`. The old parameters are freed
+    /// once all new ones are in memory.
     ///
     /// # Errors
     ///
     /// [`PresetError::WeightsFileName`], [`PresetError::IncompleteWeights`] and
-    /// [`PresetError::TensorShape`] for weights of another model, [`PresetError::NonFiniteWeight`],
-    /// and what a file may have against being read. The model is unchanged then.
+    /// [`PresetError::TensorShape`] for another model's weights, [`PresetError::NonFiniteWeight`],
+    /// and the errors of reading a file. The model is then unchanged.
     fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), PresetError>;
 }
 
@@ -105,15 +109,15 @@ impl ModelWeights for Gpt2CausalLm {
     }
 }
 
-/// One file, or a list of files, by the end of its name.
+/// One weights file or a list of shards, by the file name's end.
 enum Files<'a> {
-    /// One file. The text before `.weights.h5`.
+    /// One file, with the name before `.weights.h5`.
     Whole(&'a str),
-    /// Several files. The text before `.weights.json`.
+    /// Shards, with the name before `.weights.json`.
     Split(&'a str),
 }
 
-/// The folder, the file's name there, and what the name says.
+/// The folder, the file's name in it, and the kind of weights that the name means.
 fn files_at(path: &Path) -> Result<(&Path, &str, Files<'_>), PresetError> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -160,7 +164,7 @@ fn save(
     Ok(files.commit()?)
 }
 
-/// The model with the parameters of a file.
+/// Model with the parameters of a file.
 fn loaded(backbone: &Gpt2Backbone, path: &Path) -> Result<Gpt2Backbone, PresetError> {
     if KerasArchive::is_at(path) {
         let archive = KerasArchive::open(path)?;

@@ -11,7 +11,7 @@ use crate::api::save_options::SaveOptions;
 use crate::error::PresetError;
 use crate::preset::Preset;
 
-/// Saving of models, preprocessors, tokenizers, and presets that are open. Sealed.
+/// Saves models, preprocessors, tokenizers and open presets. Sealed.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -32,30 +32,32 @@ use crate::preset::Preset;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Save: HasContents {
-    /// Writes the files of a format: a folder, or one file for GGUF. `options` is [`SaveOptions`], or
-    /// a [`PresetFormat`](crate::PresetFormat) alone.
+    /// Writes the files of a format: a folder, or one file for GGUF. `options` is [`SaveOptions`],
+    /// or a [`PresetFormat`](crate::PresetFormat) alone.
     ///
-    /// A folder is created if need be; other files in it stay. All files are written under temporary
-    /// names first, then renamed, `config.json` last: where it is new, the preset is complete. A
-    /// LoRA is added to the kernels in the files, as by KerasHub; the model keeps it. To save it
-    /// apart, see [`LoraWeights`](crate::LoraWeights).
+    /// A missing folder is created; other files in a folder stay. All files are written under
+    /// temporary names first, then renamed, `config.json` last: once it is new, the preset is
+    /// complete.
     ///
-    /// - [Keras](SaveOptions::keras): what KerasHub 0.32 writes.
+    /// A LoRA is merged into the kernels in the files, as by KerasHub; the model keeps it. To save
+    /// it separately, see [`LoraWeights`](crate::LoraWeights).
+    ///
+    /// - [Keras](SaveOptions::keras): the files of KerasHub 0.32.
     /// - [transformers](SaveOptions::transformers): a `GPT2LMHeadModel`, its tokenizer, or both.
-    ///   Every setting of a backbone is written, unlike in KerasHub. The settings of a preprocessor
-    ///   have no place in this format.
-    /// - [GGUF](SaveOptions::gguf), for llama.cpp: one file, whose name without extension becomes the
-    ///   model's name. Any extension will do for this library; `.gguf` is what other programs look
-    ///   for. A backbone alone gives a file without tokenizer, with which llama.cpp takes and gives
-    ///   token ids only. The dropout rate and the settings of a preprocessor are not kept.
+    ///   All settings of a backbone are written, unlike in KerasHub. This format has no settings of
+    ///   a preprocessor.
+    /// - [GGUF](SaveOptions::gguf), for llama.cpp: one file, whose name without extension becomes
+    ///   the model's name. This library accepts any extension; other programs expect `.gguf`. A
+    ///   backbone alone gives a file without tokenizer, with which llama.cpp handles only token
+    ///   ids. The dropout rate and a preprocessor's settings are lost.
     ///
     /// # Errors
     ///
-    /// [`FileError::Write`](gpt2_files::FileError::Write); [`PresetError::CannotSave`] for options
-    /// that the format does not have, or a tokenizer in a GGUF file of its own;
-    /// [`PresetError::Inexpressible`] for a setting that the format does not have;
-    /// [`PresetError::VocabularyTooLarge`]; [`PresetError::Overflow`] for a weight that the float
-    /// type does not have. The old files are as they were then.
+    /// [`FileError::Write`](gpt2_files::FileError::Write). [`PresetError::CannotSave`] for options
+    /// that the format does not have, or a tokenizer alone as GGUF. [`PresetError::Inexpressible`]
+    /// for a setting that the format does not have. [`PresetError::VocabularyTooLarge`].
+    /// [`PresetError::Overflow`] for a weight outside the float type's range. The previous files
+    /// are then unchanged.
     fn save(
         &self,
         path: impl AsRef<Path>,
@@ -66,7 +68,7 @@ pub trait Save: HasContents {
         self.with_contents(&mut |contents| format.write(contents, path.as_ref(), &write))
     }
 
-    /// Saves as a preset of KerasHub: [`save`](Self::save) with [`SaveOptions::keras`].
+    /// Saves a KerasHub preset: [`save`](Self::save) with [`SaveOptions::keras`].
     ///
     /// # Errors
     ///
@@ -102,6 +104,6 @@ impl Save for Gpt2CausalLmPreprocessor {}
 
 impl Save for Gpt2Tokenizer {}
 
-/// Writes a causal language model, or a backbone if there is nothing else, with the settings of
-/// preprocessor and tokenizer. Parameters go from file to file one at a time, and no model is built.
+/// Writes a causal language model, or else a backbone, with the settings of preprocessor and
+/// tokenizer. Parameters are copied from file to file, one at a time; no model is built.
 impl Save for Preset {}

@@ -35,13 +35,13 @@ pub struct SaveOptions {
 }
 
 impl SaveOptions {
-    /// Defaults of a format: 32-bit floats, in one file up to the size that its own library has.
+    /// Defaults of a format: 32-bit floats, in one file up to the size of the format's own library.
     pub fn new(format: PresetFormat) -> Self {
         let on_progress = OnProgress::default();
         Self { format, dtype: WeightDtype::F32, max_shard_size: None, on_progress }
     }
 
-    /// A preset of KerasHub.
+    /// A KerasHub preset.
     pub fn keras() -> Self {
         Self::new(PresetFormat::Keras)
     }
@@ -58,23 +58,21 @@ impl SaveOptions {
 
     /// Sets the float type of the weights. Default: 32-bit floats.
     ///
-    /// `config.json` names it. KerasHub loads 32-bit floats from all of them unless its `from_preset`
-    /// is told another `dtype`; transformers 5 loads the model in it. In a GGUF file it is the type
-    /// of kernels and token embeddings; all other parameters stay 32-bit floats, as llama.cpp needs
-    /// them.
+    /// `config.json` names the type. KerasHub still loads 32-bit floats unless its `from_preset`
+    /// gets another `dtype`; transformers 5 loads this type. In a GGUF file it is the type of
+    /// kernels and token embeddings; other parameters stay 32-bit floats, which llama.cpp needs.
     #[must_use]
     pub fn with_dtype(mut self, dtype: WeightDtype) -> Self {
         self.dtype = dtype;
         self
     }
 
-    /// Sets the size in bytes up to which the weights go into one file, and above which they are
-    /// split. Default: KerasHub's 10 GiB, more than GPT-2 XL has, or transformers' 50 GB. An error
-    /// for a GGUF file.
+    /// Sets the size in bytes above which the weights are split into several files. Default:
+    /// KerasHub's 10 GiB, more than GPT-2 XL has, or transformers' 50 GB. An error for a GGUF file.
     ///
-    /// Headers are not counted. In Keras' format the variables of one layer stay together; in
-    /// transformers' the files are those that `save_pretrained(max_shard_size=…)` makes, and a
-    /// tensor that is larger alone gets a file alone.
+    /// Headers do not count. In Keras' format the variables of a layer stay together. In
+    /// transformers' the files are those of `save_pretrained(max_shard_size=…)`; a tensor above the
+    /// size gets a file of its own.
     #[must_use]
     pub fn with_max_shard_size(mut self, max_shard_size: u64) -> Self {
         self.max_shard_size = Some(max_shard_size);
@@ -91,7 +89,7 @@ impl SaveOptions {
         self
     }
 
-    /// The format.
+    /// Format of the files.
     pub fn format(&self) -> PresetFormat {
         self.format
     }
@@ -100,7 +98,7 @@ impl SaveOptions {
         writer_of(self.format)
     }
 
-    /// The options as a writer gets them.
+    /// Options for the writer.
     pub(crate) fn write_options(&self) -> Result<WriteOptions, PresetError> {
         let max_shard_size = match (self.writer().default_shard_size(), self.max_shard_size) {
             (Some(default), size) => size.unwrap_or(default),

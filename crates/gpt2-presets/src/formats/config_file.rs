@@ -1,4 +1,4 @@
-//! Name of the file that says what a preset is.
+//! Name of the file by which a preset is recognised.
 
-/// The config, in most formats. What is in it says which.
+/// File with the config, in most formats. Its keys tell the format.
 pub(crate) const CONFIG_FILE: &str = "config.json";

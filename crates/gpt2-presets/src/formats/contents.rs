@@ -1,4 +1,4 @@
-//! Contents of a preset that is written, and the options of writing.
+//! Contents of a preset to be written, and the options of writing.
 
 use gpt2_backbone::WeightDtype;
 use gpt2_files::OnProgress;
@@ -24,11 +24,11 @@ pub enum Contents<'a> {
     Tokenizer(&'a Gpt2Tokenizer),
 }
 
-/// Parameters and tokenizer of what is written, as far as there are any.
+/// Parameters and tokenizer of the contents, if there are any.
 pub(crate) type Parts<'a> = (Option<&'a mut dyn Parameters>, Option<&'a Gpt2Tokenizer>);
 
 impl<'a> Contents<'a> {
-    /// Parameters and tokenizer, for a format that has no place for a preprocessor's settings.
+    /// Parameters and tokenizer, for a format without a preprocessor's settings.
     pub(crate) fn into_parts(self) -> Parts<'a> {
         let tokenizer = |it: &'a Gpt2CausalLmPreprocessor| it.tokenizer();
         match self {
@@ -47,15 +47,15 @@ impl<'a> Contents<'a> {
 pub(crate) struct WriteOptions {
     /// Float type of the weights.
     pub(crate) dtype: WeightDtype,
-    /// Size in bytes up to which elements go into one file.
+    /// Size in bytes above which elements are split into several files.
     pub(crate) max_shard_size: u64,
-    /// Listener that is told of each parameter.
+    /// Called after each parameter.
     pub(crate) on_progress: OnProgress,
 }
 
 #[cfg(test)]
 impl WriteOptions {
-    /// 32-bit floats in files of this size.
+    /// 32-bit floats, with this limit on a file's size.
     pub(crate) fn new(max_shard_size: u64) -> Self {
         Self { dtype: WeightDtype::F32, max_shard_size, on_progress: OnProgress::default() }
     }

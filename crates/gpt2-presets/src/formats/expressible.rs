@@ -1,4 +1,4 @@
-//! Settings that a format has no place for, so that no loader could know them.
+//! Settings that a format does not support.
 
 use std::fmt::Debug;
 
@@ -6,10 +6,10 @@ use gpt2_tokenizer::Gpt2TokenizerConfig;
 
 use crate::error::PresetError;
 
-/// A setting: its name, its value, and the only value that the format stands for.
+/// A setting: its name, its value, and the only value that the format supports.
 pub(crate) type Setting<'a> = (&'static str, &'a dyn Debug, &'a dyn Debug);
 
-/// Refuses the first setting that differs from what `format` stands for.
+/// Returns an error for the first setting with a value that `format` does not support.
 pub(crate) fn check_settings(
     format: &'static str,
     settings: &[Setting<'_>],
@@ -25,8 +25,8 @@ pub(crate) fn check_settings(
     Ok(())
 }
 
-/// Refuses the options that the files of no tokenizer hold: after loading, the same text would
-/// have other ids, or an unsafe one would pass.
+/// Returns an error for tokenizer options that no tokenizer file stores: after loading, the same
+/// text would have other ids, or unsafe text would be accepted.
 pub(crate) fn check_tokenizer_options(
     format: &'static str,
     config: &Gpt2TokenizerConfig,
@@ -43,7 +43,7 @@ pub(crate) fn check_tokenizer_options(
     )
 }
 
-/// The beginning of what may be a list of any length.
+/// Truncated text of a list, which may have any length.
 fn shortened(mut text: String) -> String {
     const SHOWN: usize = 200;
     if let Some((end, _)) = text.char_indices().nth(SHOWN) {

@@ -1,4 +1,4 @@
-//! Formats of a folder with a `config.json`, and presets in them.
+//! Formats of a folder with a `config.json`, and their presets.
 
 use std::fmt;
 use std::path::Path;
@@ -22,38 +22,38 @@ use crate::weights::weight_map::WeightMap;
 type ReadConfig =
     fn(&dyn PresetFolder, &Map<String, Value>) -> Result<Gpt2BackboneConfig, PresetError>;
 
-/// Opens the files of a preset that is one file.
+/// Opens a preset that is a single file.
 type OpenFile = fn(&Path) -> Result<Option<Arc<dyn PresetFolder>>, PresetError>;
 
-/// A format of folders, as data.
+/// A format of folders, described by data.
 pub(crate) struct FolderFormat {
     /// Public name.
     pub(crate) name: PresetFormat,
     /// Names of the tensors.
     pub(crate) weight_map: &'static WeightMap,
-    /// Keys of `config.json`, any of which tells the format.
+    /// Keys of `config.json`, each of which identifies the format.
     pub(crate) config_keys: &'static [&'static str],
     /// The usual key and the library that writes it, for messages.
     pub(crate) config_key: &'static str,
-    /// Config of the backbone in `config.json`.
+    /// Reads the backbone's config from `config.json`.
     pub(crate) config: ReadConfig,
-    /// The files of a preset that is one file. None if it is no such file.
+    /// Opens a preset that is a single file. None if the file is not one.
     pub(crate) folder_of_file: OpenFile,
-    /// Opens the weights of a preset, mapped if told so. The text is the preset's name in messages.
+    /// Opens the weights of a preset, optionally mapped. The text is the preset's name in messages.
     pub(crate) checkpoint:
         fn(&dyn PresetFolder, preset: &str, memory_map: bool) -> Result<Checkpoint, PresetError>,
-    /// Files of a tokenizer, any of which means that there is one.
+    /// Files of a tokenizer. A preset with any of them has a tokenizer.
     pub(crate) tokenizer_files: &'static [&'static str],
-    /// Files of a tokenizer without a model, and the reader of every tokenizer.
+    /// Files of a tokenizer without a model, and the reader of all tokenizers.
     pub(crate) tokenizer: LoneTokenizer,
-    /// Settings of the preprocessor, if they were saved.
+    /// Reads the settings of the preprocessor, if they were saved.
     pub(crate) preprocessor:
         fn(&dyn PresetFolder) -> Result<Option<PreprocessorConfig>, PresetError>,
-    /// Preprocessor of the causal language model.
+    /// Reads the preprocessor of the causal language model.
     pub(crate) task_preprocessor: fn(&dyn PresetFolder) -> Result<TaskPreprocessor, PresetError>,
-    /// Data for an upload.
+    /// Data for uploads.
     pub(crate) publishing: Publishing,
-    /// Size in bytes up to which the weights go into one file unless the user sets it.
+    /// Default size in bytes above which the weights are split.
     pub(crate) default_shard_size: u64,
     /// Writes a folder.
     pub(crate) write: fn(Contents<'_>, &Path, &WriteOptions) -> Result<(), PresetError>,
@@ -65,7 +65,7 @@ impl fmt::Debug for FolderFormat {
     }
 }
 
-/// A preset in such a format.
+/// A preset in a folder format.
 #[derive(Debug)]
 struct FolderPreset {
     format: &'static FolderFormat,

@@ -1,4 +1,4 @@
-//! Traits of a format and of a preset in it.
+//! Traits of a format and of a preset.
 
 use std::fmt;
 use std::path::Path;
@@ -17,23 +17,23 @@ use crate::source::preset_folder::PresetFolder;
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::weight_map::WeightMap;
 
-/// A format of presets. `formats/mod.rs` lists those that are recognised.
+/// A format of presets. `formats/mod.rs` lists all of them.
 pub(crate) trait Format: fmt::Debug + Sync {
     /// Names of the tensors.
     fn weight_map(&self) -> &'static WeightMap;
 
-    /// The key by which `config.json` is recognised, and the library that writes it, for messages.
-    /// None if the format has no such file.
+    /// The key that identifies `config.json`, and the library that writes it, for messages. None if
+    /// the format has no such file.
     fn config_key(&self) -> Option<&'static str> {
         None
     }
 
-    /// The files of a preset that is one file at this path. None if it is no such file.
+    /// Opens a preset that is a single file at this path. None if the file is not one.
     fn folder_of_file(&self, _path: &Path) -> Result<Option<Arc<dyn PresetFolder>>, PresetError> {
         Ok(None)
     }
 
-    /// Opens a preset, whose `config.json` is `config` if there is one. None if it has another
+    /// Opens a preset with this `config.json`, if there is one. None if the preset has another
     /// format. `preset` is its name in messages.
     fn open(
         &'static self,
@@ -42,21 +42,21 @@ pub(crate) trait Format: fmt::Debug + Sync {
         config: Option<&Map<String, Value>>,
     ) -> Result<Option<Arc<dyn OpenedPreset>>, PresetError>;
 
-    /// Files of a tokenizer that was saved without a model. None if the format has no such.
+    /// Files of a tokenizer without a model. None if the format has no such files.
     fn lone_tokenizer(&self) -> Option<LoneTokenizer> {
         None
     }
 
-    /// The format's public name.
+    /// Public name of the format.
     fn name(&self) -> PresetFormat;
 
-    /// Size in bytes up to which the weights go into one file unless the user sets it. None if they
-    /// are never split.
+    /// Default size in bytes above which the weights are split. None if they never are.
     fn default_shard_size(&self) -> Option<u64> {
         None
     }
 
-    /// Writes a folder, or a file if the format has one. All is written under temporary names first.
+    /// Writes a folder, or a file if the format has one. Everything is written under temporary
+    /// names first.
     fn write(
         &self,
         contents: Contents<'_>,
@@ -68,35 +68,35 @@ pub(crate) trait Format: fmt::Debug + Sync {
 /// Files of a tokenizer that was saved without a model.
 #[derive(Clone, Copy)]
 pub(crate) struct LoneTokenizer {
-    /// Files by which it is recognised, in any of these choices.
+    /// Alternative sets of files by which the tokenizer is recognised.
     pub(crate) recognised_by: &'static [&'static [&'static str]],
-    /// Reads it from a folder that has one of the choices.
+    /// Reads the tokenizer from a folder with one of the sets.
     pub(crate) read: fn(&dyn PresetFolder, preset: &str) -> Result<Gpt2Tokenizer, PresetError>,
 }
 
-/// A preset of one format. Its header, if the format has one, was read and checked.
+/// An opened preset of one format. Its header, if the format has one, was read and checked.
 pub(crate) trait OpenedPreset: fmt::Debug + Send + Sync {
-    /// The format's public name.
+    /// Public name of the format.
     fn format(&self) -> PresetFormat;
 
-    /// Config of the backbone, as the files have it.
+    /// Config of the backbone, as in the files.
     fn config(&self) -> Result<Gpt2BackboneConfig, PresetError>;
 
-    /// Opens the weights and lists their tensors; reads none.
+    /// Opens the weights and lists their tensors, without reading any.
     fn checkpoint(&self, memory_map: bool) -> Result<Checkpoint, PresetError>;
 
-    /// Whether there is any file of a tokenizer, so that the rest is expected too.
+    /// Whether any file of a tokenizer exists; the others are then required.
     fn has_tokenizer(&self) -> Result<bool, PresetError>;
 
     /// Reads the tokenizer.
     fn tokenizer(&self) -> Result<Gpt2Tokenizer, PresetError>;
 
-    /// Whether there is a model, and not a tokenizer alone.
+    /// Whether there is a model. Else there is a tokenizer alone.
     fn has_model(&self) -> bool {
         true
     }
 
-    /// Data for an upload. None if presets of this format are not uploaded.
+    /// Data for uploads. None if presets of this format cannot be uploaded.
     #[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "nothing is uploaded then"))]
     fn publishing(&self) -> Option<&'static Publishing> {
         None
@@ -107,7 +107,7 @@ pub(crate) trait OpenedPreset: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Preprocessor of the causal language model, as far as the files say.
+    /// Preprocessor of the causal language model, as described by the files.
     fn task_preprocessor(&self) -> Result<TaskPreprocessor, PresetError> {
         Ok(TaskPreprocessor::Unspecified)
     }
@@ -116,10 +116,10 @@ pub(crate) trait OpenedPreset: fmt::Debug + Send + Sync {
 /// Preprocessor of a task.
 #[derive(Debug, PartialEq)]
 pub(crate) enum TaskPreprocessor {
-    /// No file describes the task, or it is another one.
+    /// No file describes the task, or the task is another one.
     Unspecified,
-    /// The task was saved without one.
+    /// The task was saved without a preprocessor.
     Absent,
-    /// The task was saved with this one.
+    /// The task was saved with this preprocessor.
     Saved(PreprocessorConfig),
 }

@@ -1,4 +1,4 @@
-//! Formats of presets, a folder each.
+//! Formats of presets, one folder each.
 //!
 //! A format implements [`Format`](format::Format) and is listed in [`FORMATS`]. To add one, see
 //! `ARCHITECTURE.md`.
@@ -21,7 +21,7 @@ pub(crate) mod transformers;
 pub(crate) const FORMATS: &[&dyn format::Format] =
     &[&gguf::format::Gguf, &keras::format::FORMAT, &transformers::format::FORMAT];
 
-/// The format of this name.
+/// The format with this name.
 pub(crate) fn writer_of(name: preset_format::PresetFormat) -> &'static dyn format::Format {
     let found = FORMATS.iter().find(|format| format.name() == name);
     *found.expect("every name is that of a format in the list")
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
     use crate::weights::weight_map::Placement;
 
-    /// Notes what the model asks for.
+    /// Records the parameters that the model requests.
     struct Recorder {
         source: RandomParameters,
         asked: BTreeMap<String, usize>,

@@ -1,8 +1,8 @@
-//! Data of a format for uploads.
+//! A format's data for uploads.
 
 use crate::weights::weights_names::WeightsNames;
 
-/// Weights that users of a hub can load, and the model card's texts.
+/// Weights that hubs' users can load, and the texts of the model card.
 #[derive(Debug)]
 pub(crate) struct Publishing {
     /// Names of the weights.
@@ -11,10 +11,10 @@ pub(crate) struct Publishing {
     pub(crate) library: &'static str,
     /// First sentence of the card.
     pub(crate) introduction: &'static str,
-    /// Key of `config.json` under which the settings are. None if they are its own keys.
+    /// Key of `config.json` that has the settings. None if they are top-level keys.
     pub(crate) settings: Option<&'static str>,
     /// File that names the model's task. None if every model is a causal language model.
     pub(crate) task_file: Option<&'static str>,
-    /// Code that loads the model of an id, in other libraries than KerasHub.
+    /// Code that loads the model with an id, in libraries other than KerasHub.
     pub(crate) usage: fn(id: &str) -> String,
 }

@@ -1,11 +1,11 @@
-//! Tokenizers that are stored as a vocabulary and a list of merges, and their check against a model.
+//! Tokenizers that are stored as a vocabulary and merges, and their check against a model.
 
 use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Vocabulary};
 
 use crate::error::PresetError;
 use crate::source::preset_folder::PresetFolder;
 
-/// Reads a tokenizer from the files of its tables.
+/// Reads a tokenizer from its vocabulary and merges.
 pub(crate) fn tokenizer_of_tables(
     folder: &dyn PresetFolder,
     (vocabulary, merges): (&str, &str),
@@ -16,7 +16,7 @@ pub(crate) fn tokenizer_of_tables(
     Ok(Gpt2Tokenizer::new(vocabulary, merges, config)?)
 }
 
-/// Refuses a tokenizer with tokens for which the model has no embedding. `preset` is its name in
+/// Returns an error if the tokenizer has tokens without an embedding. `preset` is its name in
 /// messages.
 pub(crate) fn check_vocabulary(
     preset: &str,

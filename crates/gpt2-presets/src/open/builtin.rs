@@ -1,6 +1,6 @@
-//! Presets that have a name.
+//! Built-in presets.
 
-/// A built-in preset, as far as it is known without opening it
+/// Facts about a built-in preset that are known without opening it
 /// (`keras_hub/src/models/gpt2/gpt2_presets.py`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -9,10 +9,9 @@ pub struct PresetInfo {
     pub name: &'static str,
     /// Description of the model and its training data.
     pub description: &'static str,
-    /// Number of parameters, the tied output layer counted once.
+    /// Number of parameters; the tied output layer counts once.
     pub parameter_count: u64,
-    /// Handles of the hubs that have it, the preferred one first; empty for a preset that is part of
-    /// this library.
+    /// Handles on hubs, the preferred one first. Empty for a bundled preset.
     pub sources: &'static [&'static str],
 }
 

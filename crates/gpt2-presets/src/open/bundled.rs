@@ -1,4 +1,4 @@
-//! Files of the preset that is part of this library.
+//! Files of the bundled preset.
 
 macro_rules! file {
     ($name:literal) => {

@@ -1,15 +1,15 @@
-//! Files of a preset that were downloaded before.
+//! Downloaded files of a preset.
 
 use gpt2_hub::{CachedFiles, HubOptions};
 
 use crate::error::PresetError;
 use crate::open::locate::{Location, locate};
 
-/// Finds the files of a preset that were downloaded, by this library or by the hubs' Python
-/// clients.
+/// Finds a preset's downloaded files, whether this library or a hub's Python client downloaded
+/// them.
 ///
-/// Returns an element for each hub that has the preset and of which a file is in the cache, the
-/// preferred hub first; none for a folder, and for the preset that is part of this library. No hub
+/// Returns one entry for each hub with the preset and a file in the cache, the preferred hub first.
+/// The result is empty for a folder and for the bundled preset. No hub is contacted.
 /// is asked anything.
 ///
 /// ```

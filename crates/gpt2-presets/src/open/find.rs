@@ -1,4 +1,4 @@
-//! The files of a preset, wherever it is.
+//! Search for the files of a preset.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::open::locate::{Location, locate};
 use crate::source::local_folder::LocalFolder;
 use crate::source::preset_folder::PresetFolder;
 
-/// Finds the files of a preset, by its name, its handle or its path.
+/// Finds the files of a preset by its name, its handle or its path.
 pub(crate) fn find(source: &Path, hub: &HubAccess) -> Result<Arc<dyn PresetFolder>, PresetError> {
     let name = source.to_string_lossy();
     match locate(source)? {

@@ -1,8 +1,8 @@
 //! Access to hubs.
 
-/// Options of the hubs. None: those of the environment.
+/// Options of hubs. None: those of the environment.
 #[cfg(feature = "hub")]
 pub(crate) type HubAccess = Option<gpt2_hub::HubOptions>;
-/// This library was compiled without hubs.
+/// The library was built without hubs.
 #[cfg(not(feature = "hub"))]
 pub(crate) type HubAccess = ();

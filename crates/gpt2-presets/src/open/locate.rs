@@ -1,4 +1,4 @@
-//! Text that a user passes as a preset, to the place of its files.
+//! Location of a preset's files, from the text that a user passes.
 
 use std::path::{Path, PathBuf};
 
@@ -7,20 +7,20 @@ use gpt2_hub::HubHandle;
 use crate::error::PresetError;
 use crate::open::builtin::presets;
 
-/// Place of a preset's files.
+/// Location of a preset's files.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Location {
     /// This library.
     Bundled,
     /// A folder or a file on the disk.
     Local(PathBuf),
-    /// Hubs. All of these handles have the same files; the first is preferred.
+    /// Hubs. All handles have the same files; the first is preferred.
     Hub(Vec<HubHandle>),
 }
 
 /// Resolves a built-in name, a hub's handle, a `file://` URL or a path.
 pub(crate) fn locate(source: &Path) -> Result<Location, PresetError> {
-    // A name that is not UTF-8 can be a path alone.
+    // A name that is not UTF-8 can only be a path.
     let Some(preset) = source.to_str() else { return local(source, source) };
     if let Some(info) = presets().iter().find(|info| info.name == preset) {
         if info.sources.is_empty() {
@@ -56,7 +56,7 @@ fn unknown(preset: &str) -> PresetError {
     PresetError::UnknownPreset { received: preset.to_owned(), builtin, suggestion }
 }
 
-/// Whether a text can only be a path, and no name of a model.
+/// Whether a text can only be a path, not the name of a model.
 fn is_path(preset: &str) -> bool {
     let path = Path::new(preset);
     let is_file_url = preset.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("file://"));
@@ -67,8 +67,8 @@ fn is_path(preset: &str) -> bool {
     starts || is_file_url || is_file || path.components().count() > 2
 }
 
-/// Name or handle that is probably meant: a built-in name with another spelling, or a model on
-/// Hugging Face without its scheme.
+/// Name or handle that was probably meant: a built-in name in another spelling, or a model on
+/// Hugging Face without the scheme.
 fn suggestion(preset: &str) -> Option<String> {
     let page = ["https://huggingface.co/", "http://huggingface.co/", "huggingface.co/"];
     let page = page.iter().find_map(|start| preset.strip_prefix(start));
@@ -85,8 +85,8 @@ fn suggestion(preset: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// Number of characters that `known` has more, if it has those of `given` in their order, and
-/// `given` says enough to be meant.
+/// Number of additional characters of `known`, if it has those of `given` in order and `given` is
+/// long enough.
 fn extra(given: &str, known: &str) -> Option<usize> {
     let given = given.to_ascii_lowercase().replace('-', "_");
     let mut rest = known.chars();

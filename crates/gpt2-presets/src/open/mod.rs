@@ -1,4 +1,4 @@
-//! Opening of a preset by its name, its handle or its path.
+//! Opening a preset by its name, its handle or its path.
 
 pub(crate) mod builtin;
 #[cfg(feature = "bundled")]

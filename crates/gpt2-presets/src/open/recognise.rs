@@ -1,4 +1,4 @@
-//! The format of a preset, from its files.
+//! Recognition of a preset's format from its files.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::formats::tables::{missing_tokenizer, tokenizer_of_tables};
 use crate::source::json_object::read_object;
 use crate::source::preset_folder::PresetFolder;
 
-/// Tables that `Gpt2Tokenizer::save_assets` writes.
+/// Vocabulary and merges files that `Gpt2Tokenizer::save_assets` writes.
 const ASSETS: (&str, &str) = ("vocabulary.json", "merges.txt");
 
-/// Opens a preset in the format that recognises it. `preset` is its name in messages.
+/// Opens a preset in the first format that recognises it. `preset` is its name in messages.
 pub(crate) fn open_folder(
     folder: &Arc<dyn PresetFolder>,
     preset: &str,
@@ -49,8 +49,8 @@ pub(crate) enum PresetOrTokenizer {
     Tokenizer(Gpt2Tokenizer),
 }
 
-/// Opens a preset, or reads the tokenizer of a folder or file that holds nothing else: in any format,
-/// or written by `save_assets`.
+/// Opens a preset, or reads the tokenizer of a folder or file with nothing else, in any format or
+/// as `save_assets` writes it.
 pub(crate) fn preset_or_tokenizer(
     folder: &Arc<dyn PresetFolder>,
     preset: &str,
@@ -84,7 +84,7 @@ pub(crate) fn preset_or_tokenizer(
     .map(PresetOrTokenizer::Tokenizer)
 }
 
-/// Files of which one at least must exist, for a message.
+/// Files of which at least one must exist, for a message.
 fn all_names(lone: &[LoneTokenizer]) -> String {
     let of_formats = lone.iter().map(|it| it.recognised_by[0][0]);
     let names: Vec<_> = [CONFIG_FILE].into_iter().chain(of_formats).chain([ASSETS.0]).collect();

@@ -1,4 +1,4 @@
-//! Presets from a folder to a hub.
+//! Uploads of presets to hubs.
 
 mod model_card;
 mod preset_checks;

@@ -1,4 +1,4 @@
-//! Text of a model's page, for a preset without one.
+//! Model card of a preset that has none.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::publish::preset_checks::CheckedPreset;
 
-/// Most bytes that are read of a task's config.
+/// Maximum number of bytes that are read of a task's config.
 const MAX_TASK_SIZE: u64 = 1 << 20;
 
 /// Text of KerasHub's card (`create_model_card` in `utils/preset_utils.py`), with code that loads
@@ -29,7 +29,7 @@ pub(crate) fn model_card(preset: &CheckedPreset, id: &str) -> String {
     )
 }
 
-/// Head of the card, which the hub reads, and the first lines.
+/// Metadata of the card, which the hub reads, and its first lines.
 fn head(preset: &CheckedPreset) -> String {
     let (library, introduction) = (preset.publishing.library, preset.publishing.introduction);
     let (is_causal, task) = match preset.publishing.task_file {
@@ -49,7 +49,7 @@ fn is_causal_lm(preset: &CheckedPreset, task_file: &str) -> bool {
     task.is_some_and(|task| task["class_name"] == "GPT2CausalLM")
 }
 
-/// Lines with the settings. An object, such as a dtype policy, is given by its name.
+/// Lines with the settings. Objects, such as a dtype policy, are represented by their name.
 fn config_lines(config: &Map<String, Value>) -> String {
     let mut lines = String::new();
     for (key, value) in config {

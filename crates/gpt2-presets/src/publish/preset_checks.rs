@@ -1,4 +1,4 @@
-//! Checks that a folder is a preset, before it is uploaded.
+//! Checks of a folder before its upload.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::source::local_folder::LocalFolder;
 use crate::source::preset_folder::PresetFolder;
 use crate::weights::weights_names::{WeightsNames, shard_names};
 
-/// Folder that can be loaded from the hub that it is uploaded to.
+/// Folder that can be loaded from a hub after its upload.
 #[derive(Debug)]
 pub(crate) struct CheckedPreset {
-    /// The format, as far as uploads go.
+    /// The format's data for uploads.
     pub(crate) publishing: &'static Publishing,
     pub(crate) config: Gpt2BackboneConfig,
     /// Content of `config.json`.
@@ -28,8 +28,9 @@ pub(crate) struct CheckedPreset {
 }
 
 impl CheckedPreset {
-    /// Checks a folder as KerasHub's `_validate_backbone` (`utils/preset_utils.py`) does; and that
-    /// this library reads the model, that no shard is missing and that nothing is outside.
+    /// Checks a folder as KerasHub's `_validate_backbone` does (`utils/preset_utils.py`). Also
+    /// checks that this library reads the model, that no shard is missing, and that no file is
+    /// outside the folder.
     pub(crate) fn open(folder: &Path) -> Result<Self, PresetError> {
         if !folder.exists() {
             return Err(PresetError::PresetDirectoryMissing { path: folder.into() });
@@ -46,7 +47,7 @@ impl CheckedPreset {
         let uploaded = files_to_upload(folder)?;
         let publishing = preset.publishing().ok_or_else(|| missing_weights(folder))?;
         for weights in weights_files(&*files, publishing.weights, folder)? {
-            // That it exists is not enough: hidden files stay behind.
+            // Existence alone is not enough: hidden files are not uploaded.
             if !uploaded.iter().any(|file| file.name() == weights) {
                 return Err(missing_weights(folder));
             }
@@ -73,7 +74,7 @@ fn read_config(files: &dyn PresetFolder, folder: &Path) -> Result<Map<String, Va
     })
 }
 
-/// Names of the files that hold the weights, the index among them.
+/// Names of the weights files, including the index.
 fn weights_files(
     files: &dyn PresetFolder,
     names: WeightsNames,

@@ -8,37 +8,38 @@ use crate::error::PresetError;
 use crate::publish::model_card::model_card;
 use crate::publish::preset_checks::CheckedPreset;
 
-/// Uploads a preset's folder as [`upload_preset_with`] does, with the options of the environment.
+/// As [`upload_preset_with`], with the options of the environment.
 ///
 /// # Errors
 ///
-/// Those of [`upload_preset_with`].
+/// As [`upload_preset_with`].
 pub fn upload_preset(uri: &str, folder: impl AsRef<Path>) -> Result<String, PresetError> {
     upload_preset_with(uri, folder, &HubOptions::new())
 }
 
-/// Uploads a preset's folder to Hugging Face or to Kaggle, and returns the address of its page.
+/// Uploads a preset's folder to Hugging Face or Kaggle, and returns the address of its page.
 ///
-/// `uri` is `hf://[owner/]model[@branch]`, or `kaggle://owner/model/framework/variation` (of
-/// KerasHub `keras`, of transformers `transformers`). A model that does not exist is created, on
-/// Kaggle for the owner's eyes only; without an owner, Hugging Face takes the token's. `folder` was
-/// written by [`Save`](crate::Save) in Keras' or transformers' format, and may hold more: all its
-/// files are uploaded but hidden ones, `*.tmp` and `*.incomplete`.
+/// `uri` is `hf://[owner/]model[@branch]`, or `kaggle://owner/model/framework/variation`, with the
+/// framework `keras` for KerasHub and `transformers` for transformers. A missing model is created,
+/// on Kaggle as a private one. Without an owner, Hugging Face uses the token's.
 ///
-/// Before any hub is asked, the folder is checked as KerasHub's `upload_preset` does
-/// (`utils/preset_utils.py`): its config must be one that this library reads, its weights must be
-/// whole, and no file may be a link that leaves it. If neither folder nor repository has a
-/// `README.md`, Hugging Face gets a model card, of which nothing is left in the folder.
+/// `folder` was written by [`Save`](crate::Save) in Keras' or transformers' format. Further files
+/// in it are uploaded too, except hidden ones, `*.tmp` and `*.incomplete`.
 ///
-/// On both hubs the model changes as a whole, or not at all. An upload that broke off is made
-/// again: Hugging Face keeps the large files that it has whole. Files are read in parts, so memory
-/// does not grow with them.
+/// The folder is checked before a hub is contacted, as in KerasHub's `upload_preset`
+/// (`utils/preset_utils.py`). This library must be able to read its config, its weights must be
+/// complete, and no file may be a link to the outside. If neither folder nor repository has a
+/// `README.md`, Hugging Face gets a model card; none is written to the folder.
+///
+/// The model changes as a whole on both hubs, or not at all. To continue an interrupted upload,
+/// upload again: Hugging Face keeps large files that have arrived. Files are read in parts, so that
+/// memory does not grow with their size.
 ///
 /// # Errors
 ///
 /// [`PresetError::PresetDirectoryMissing`], [`PresetError::IncompletePreset`],
-/// [`PresetError::InvalidConfigFile`] and other faults of the preset; those of [`upload_handle`]
-/// and [`upload`](gpt2_hub::upload).
+/// [`PresetError::InvalidConfigFile`] and other errors of the preset. As [`upload_handle`] and
+/// [`upload`](gpt2_hub::upload).
 ///
 /// ```no_run
 /// use gpt2_presets::{HubOptions, upload_preset_with};

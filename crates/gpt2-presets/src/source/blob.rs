@@ -1,4 +1,4 @@
-//! File that may be large, read in parts or mapped.
+//! Large files, which are read in parts or mapped.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,9 +11,9 @@ use memmap2::Mmap;
 /// An open file of a preset.
 #[derive(Debug)]
 pub(crate) enum Blob {
-    /// On the disk.
+    /// A file on the disk.
     File(File),
-    /// In memory: part of this library, or unpacked from an archive.
+    /// Bytes in memory: bundled with this library, or unpacked from an archive.
     Memory(Bytes),
 }
 
@@ -45,7 +45,7 @@ impl Blob {
         }
     }
 
-    /// The whole content where it lies: a memory map of a file on the disk.
+    /// Shares the whole content: the memory itself, or a memory map of the file.
     pub(crate) fn share(&self) -> io::Result<Bytes> {
         match self {
             Self::File(file) => Ok(Bytes::from_owner(map(file)?)),
@@ -56,9 +56,9 @@ impl Blob {
 
 #[allow(unsafe_code, reason = "the one place: a memory map")]
 fn map(file: &File) -> io::Result<Mmap> {
-    // SAFETY: the map is read only, and every bit pattern is a valid `f32`, so nothing in this
-    // process breaks its promises to the compiler. What remains is another process that writes to
-    // or truncates the file meanwhile; `LoadOptions::memory_map` tells the user not to do that,
-    // and how to load without a map.
+    // SAFETY: the map is read-only, and every bit pattern is a valid `f32`, so that nothing in this
+    // process violates it. Another process may still write to or truncate the file. The
+    // documentation of `LoadOptions::with_memory_map` forbids that, and says how to load without a
+    // map.
     unsafe { Mmap::map(file) }
 }

@@ -1,4 +1,4 @@
-//! Preset inside this library.
+//! Preset within this library.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::error::PresetError;
 use crate::source::preset_folder::PresetFolder;
 
-/// Files inside this library: names and contents.
+/// Files within this library: names and contents.
 #[derive(Debug)]
 pub(crate) struct Embedded(pub(crate) &'static [(&'static str, &'static [u8])]);
 

@@ -6,7 +6,7 @@ use crate::error::PresetError;
 use crate::file_kind::FileKind;
 use crate::source::preset_folder::PresetFolder;
 
-/// The format, in messages.
+/// Kind of file, for messages.
 pub(crate) const JSON: FileKind =
     FileKind { name: "JSON file of a preset", remedy: "download or export the preset again" };
 
@@ -16,7 +16,7 @@ pub(crate) fn read_object(
     name: &str,
 ) -> Result<Map<String, Value>, PresetError> {
     let text = folder.read_text(name)?;
-    // The parser bounds the depth, so a deeply nested file is an error like any other.
+    // The parser limits the depth, so that deep nesting is an ordinary error.
     serde_json::from_str(&text)
         .map_err(|error| JSON.malformed(folder.display(name), "", error.to_string()))
 }

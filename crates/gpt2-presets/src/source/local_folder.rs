@@ -15,12 +15,12 @@ pub(crate) struct LocalFolder {
 }
 
 impl LocalFolder {
-    /// The folder at a path.
+    /// Folder at a path.
     pub(crate) fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
-    /// The folder that holds a file, and the file's name.
+    /// Folder of a file, and the file's name.
     pub(crate) fn of_file(path: &Path) -> (Self, String) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         (Self::new(path.parent().unwrap_or(Path::new(""))), name)
@@ -46,13 +46,13 @@ impl PresetFolder for LocalFolder {
         Some(&self.folder)
     }
 
-    /// Refuses a link that leaves the folder. One exception keeps the cache of Hugging Face usable: a
-    /// link from `snapshots/<revision>/` into `blobs/` beside it.
+    /// Returns an error for a link that leaves the folder. Links from `snapshots/<revision>/` to
+    /// the `blobs/` next to it are allowed, because Hugging Face's cache has them.
     fn check_inside(&self, name: &str) -> Result<(), &'static str> {
         let (Ok(folder), Ok(target)) =
             (self.folder.canonicalize(), self.folder.join(name).canonicalize())
         else {
-            // Absent: reported as such when it is opened.
+            // A missing file is reported when it is opened.
             return Ok(());
         };
         let parent = target.parent();

@@ -1,4 +1,4 @@
-//! Trait of a preset's files, whatever holds them.
+//! Trait of a preset's files.
 
 use std::fmt;
 use std::io;
@@ -9,18 +9,18 @@ use gpt2_files::{read_bounded, read_error, utf8};
 use crate::error::PresetError;
 use crate::source::blob::Blob;
 
-/// Size in bytes above which a text file is refused unread. GPT-2's vocabulary has one megabyte.
+/// Size in bytes above which a text file is an error. GPT-2's vocabulary has one megabyte.
 pub(crate) const MAX_TEXT_SIZE: u64 = 64 * 1024 * 1024;
 
-/// The files of one preset, by their names in its folder.
+/// Files of one preset, by their names in its folder.
 pub(crate) trait PresetFolder: fmt::Debug + Send + Sync {
     /// Name of a file in messages.
     fn display(&self, name: &str) -> String;
 
-    /// Makes a file available, downloading it if need be. False if the preset has none of that name.
+    /// Makes a file available, by a download if necessary. False if the preset has no such file.
     fn fetch(&self, name: &str) -> Result<bool, PresetError>;
 
-    /// Path of a regular file on the disk; none for a file in memory.
+    /// Path of a regular file on the disk. None for a file in memory.
     fn path(&self, name: &str) -> Result<Option<PathBuf>, PresetError>;
 
     /// Content of a file in memory.
@@ -28,23 +28,22 @@ pub(crate) trait PresetFolder: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Name of the file, if the preset is one file.
+    /// Name of the file if the preset is a single file.
     fn only_file(&self) -> Option<&'static str> {
         None
     }
 
-    /// The folder on the disk, if all files are in one and can be listed.
+    /// Folder on the disk, if it contains all files and can be listed.
     fn directory(&self) -> Option<&Path> {
         None
     }
 
-    /// Checks that the file of a plain name is in the folder and not elsewhere. The error is the
-    /// reason.
+    /// Checks that a file with a plain name is inside the folder. The error is the reason.
     fn check_inside(&self, _name: &str) -> Result<(), &'static str> {
         Ok(())
     }
 
-    /// Whether an error only says that no hub could be asked, so that the file may exist or not.
+    /// Whether an error means that no hub could be reached, so that the file may or may not exist.
     fn is_unknown(&self, _error: &PresetError) -> bool {
         false
     }
@@ -72,17 +71,17 @@ pub(crate) trait PresetFolder: fmt::Debug + Send + Sync {
         Ok(utf8(bytes, &path)?)
     }
 
-    /// Whether the preset has any of these files. Fetches the first that it has, as
+    /// Whether the preset has any of these files. Fetches the first that exists, as
     /// [`fetch_first_of`](Self::fetch_first_of) does.
     fn fetch_any(&self, names: &[&str]) -> Result<bool, PresetError> {
         let choices: Vec<_> = names.iter().map(std::slice::from_ref).collect();
         Ok(self.fetch_first_of(&choices)?.is_some())
     }
 
-    /// Fetches the files of the first choice that the preset has all files of; returns its index.
+    /// Fetches the files of the first choice that the preset has completely, and returns its index.
     ///
-    /// If the hub cannot be asked, a choice in the cache goes before one that may be on the hub. If
-    /// no choice is in the cache, the error is that of the first one.
+    /// If the hub cannot be reached, a choice in the cache takes precedence over one that may be on
+    /// the hub. If no choice is in the cache, the error is that of the first choice.
     fn fetch_first_of(&self, choices: &[&[&str]]) -> Result<Option<usize>, PresetError> {
         let mut unknown = None;
         for (index, names) in choices.iter().enumerate() {
@@ -106,10 +105,10 @@ pub(crate) trait PresetFolder: fmt::Debug + Send + Sync {
         Ok(true)
     }
 
-    /// Fetches a file that a preset may lack.
+    /// Fetches an optional file.
     ///
-    /// If the hub cannot be asked, the file counts as absent when the cache has the weights. The
-    /// hubs' own clients do the same: their `snapshot_download` leaves no note of absent files.
+    /// If the hub cannot be reached, the file counts as absent when the cache has the weights. The
+    /// hubs' own clients do the same: their `snapshot_download` does not record absent files.
     fn fetch_optional(&self, name: &str) -> Result<bool, PresetError> {
         match self.fetch(name) {
             Err(error) if self.is_unknown(&error) && self.has_cached_weights() => Ok(false),
@@ -117,7 +116,7 @@ pub(crate) trait PresetFolder: fmt::Debug + Send + Sync {
         }
     }
 
-    /// Error for a file that is not there.
+    /// Error for a missing file.
     fn absent(&self, name: &str) -> PresetError {
         read_error(Path::new(&self.display(name)))(io::ErrorKind::NotFound.into()).into()
     }

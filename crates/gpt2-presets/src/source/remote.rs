@@ -1,4 +1,4 @@
-//! Preset on a hub. Nothing else reads from one.
+//! Preset on a hub. The only module that reads from hubs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::source::preset_folder::PresetFolder;
 pub(crate) struct Remote(Arc<dyn RemoteFolder>);
 
 impl Remote {
-    /// The folder of a preset that is at each of these handles. Every preset has `marker_file`.
+    /// Folder of a preset that is available at each of these handles. Every preset has
+    /// `marker_file`.
     pub(crate) fn open(
         preset: &str,
         handles: &[HubHandle],

@@ -1,4 +1,4 @@
-//! Preset that is one file on the disk.
+//! Preset that is a single file on the disk.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use gpt2_files::regular_file;
 use crate::error::PresetError;
 use crate::source::preset_folder::PresetFolder;
 
-/// One file on the disk, of any name, under the name that its format gives it.
+/// A file of any name on the disk, with the internal name that its format uses.
 #[derive(Debug)]
 pub(crate) struct SingleFile {
     path: PathBuf,
@@ -15,7 +15,7 @@ pub(crate) struct SingleFile {
 }
 
 impl SingleFile {
-    /// The file at a path, which callers know as `name`.
+    /// File at a path, with the internal name `name`.
     pub(crate) fn new(path: impl Into<PathBuf>, name: &'static str) -> Self {
         Self { path: path.into(), name }
     }

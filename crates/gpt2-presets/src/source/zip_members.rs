@@ -1,4 +1,4 @@
-//! Members of a zip archive, each checked before any is read.
+//! Members of a zip archive. All are checked before any is read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -9,23 +9,24 @@ use zip::ZipReadOptions;
 use zip::read::{Config, ZipFileEntry};
 use zip::unstable::read::ZipIterable;
 
-/// More than Keras and PyTorch write, by far.
+/// Maximum number of members, far above those of Keras and PyTorch.
 const MAX_MEMBERS: usize = 65_535;
 
-/// A member that is larger than this, and than [`MAX_EXPANSION`] times its compressed size, is there
-/// to fill the memory or the disk. Keras' limit for the ratio; deflation can reach 1032.
+/// Size in bytes up to which a member may expand without limit. Larger members may have at most
+/// [`MAX_EXPANSION`] times their compressed size, so that none fills the memory or the disk. The
+/// ratio is Keras' limit; deflation can reach 1032.
 const MAX_SMALL: u64 = 1024 * 1024;
 const MAX_EXPANSION: u64 = 100;
 
-/// The checked members of an archive, by name.
+/// Checked members of an archive, by name.
 pub(crate) struct ZipMembers {
     file: BufReader<File>,
     members: BTreeMap<String, ZipFileEntry<'static>>,
 }
 
 impl ZipMembers {
-    /// Lists the members of an archive and keeps those that are `wanted`. All of them are checked:
-    /// what writes a name that leads out of a folder means harm.
+    /// Lists an archive's members and keeps the `wanted` ones. All members are checked: a name that
+    /// leads out of a folder marks a malicious archive.
     pub(crate) fn open(file: File, wanted: impl Fn(&str) -> bool) -> Result<Self, String> {
         let handle = file.try_clone().map_err(|error| error.to_string())?;
         let archive = ZipIterable::try_new(BufReader::new(handle), Config::default());
@@ -49,22 +50,22 @@ impl ZipMembers {
         Ok(Self { file: BufReader::new(file), members })
     }
 
-    /// The names of the wanted members.
+    /// Names of the wanted members.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.members.keys().map(String::as_str)
     }
 
-    /// Size in bytes that a wanted member is said to have; none if there is no such member.
+    /// Declared size of a wanted member in bytes. None if there is no such member.
     pub(crate) fn size(&self, name: &str) -> Option<u64> {
         self.members.get(name).map(ZipFileEntry::size)
     }
 
-    /// Whether all wanted members are stored as they are.
+    /// Whether all wanted members are stored uncompressed.
     pub(crate) fn all_stored(&self) -> bool {
         self.members.values().all(|entry| entry.compression() == Stored)
     }
 
-    /// Gives the bytes of a wanted member to `read`, once, and no more than it is said to have.
+    /// Passes a wanted member's bytes to `read`, at most its declared size.
     pub(crate) fn read<T>(
         &mut self,
         name: &str,
@@ -84,18 +85,18 @@ fn read_exactly<T>(
     read: impl FnOnce(&mut dyn Read) -> io::Result<T>,
 ) -> io::Result<T> {
     let size = entry.size();
-    // One byte further, where the checksum is compared and a longer member shows.
+    // One more byte: reaching the end verifies the checksum, and shows a member that is too long.
     let mut bounded = entry.with_reader(file, ZipReadOptions::new())?.take(size.saturating_add(1));
     let result = read(&mut bounded)?;
     let longer = bounded.limit() == 0 || bounded.read(&mut [0])? > 0;
     if longer || bounded.limit() != 1 {
-        let detail = format!("it does not have the {size} bytes that it says");
+        let detail = format!("it does not have its declared size of {size} bytes");
         return Err(io::Error::new(io::ErrorKind::InvalidData, detail));
     }
     Ok(result)
 }
 
-/// Refuses what neither Keras nor PyTorch writes.
+/// Returns an error for members that neither Keras nor PyTorch writes.
 fn check(name: &str, entry: &ZipFileEntry<'_>) -> Result<(), String> {
     let parts = name.strip_suffix('/').unwrap_or(name).split('/');
     let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
@@ -113,7 +114,7 @@ fn check(name: &str, entry: &ZipFileEntry<'_>) -> Result<(), String> {
     }
     let (size, stored) = (entry.size(), entry.compressed_size());
     if size > MAX_SMALL && size > stored.saturating_mul(MAX_EXPANSION) {
-        return Err(format!("{stored} bytes that say they become {size}"));
+        return Err(format!("{stored} compressed bytes, which declare a size of {size} bytes"));
     }
     Ok(())
 }

@@ -1,16 +1,16 @@
-//! Types in which files store the elements of a tensor.
+//! Element types of tensors in files.
 
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 
-/// A type of elements, which can be decoded to 32-bit floats.
+/// An element type, which can be decoded to 32-bit floats.
 #[derive(Debug)]
 pub(crate) struct ElementType {
     /// Name, as ggml spells it.
     pub(crate) name: &'static str,
-    /// Elements of a block, which cannot be divided.
+    /// Elements of a block, which is decoded as a whole.
     pub(crate) block_elements: usize,
-    /// Bytes of a block.
+    /// Size of a block in bytes.
     pub(crate) block_bytes: usize,
     /// Decodes whole blocks.
     pub(crate) decode: fn(&[u8], &mut [f32]),
@@ -40,10 +40,10 @@ pub(crate) static BF16: ElementType = ElementType {
     decode: |bytes, out| halves(bytes).reinterpret_cast::<bf16>().convert_to_f32_slice(out),
 };
 
-/// Floats that every container may hold.
+/// Float types that all containers support.
 pub(crate) static FLOATS: [&ElementType; 3] = [&F32, &F16, &BF16];
 
-/// The floats that every container may hold, for messages.
+/// Names of these types, for messages.
 pub(crate) const FLOAT_NAMES: &str = "float32, float16 or bfloat16";
 
 /// The bits of 16-bit floats, aligned.
@@ -52,7 +52,7 @@ fn halves(bytes: &[u8]) -> Vec<u16> {
 }
 
 impl PartialEq for ElementType {
-    /// Names are unique.
+    /// Types are equal if their names are, which are unique.
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
     }

@@ -1,4 +1,4 @@
-//! Reader of parts of the tensors in a file, as 32-bit floats.
+//! Reader of parts of tensors in a file, as 32-bit floats.
 
 use std::io;
 use std::path::Path;
@@ -12,14 +12,14 @@ use crate::tensors::element_type::{ElementType, F32};
 use crate::tensors::tensor_part::{Rectangle, TensorPart};
 use crate::tensors::weights_file::Values;
 
-/// A tensor whose range was checked against the size of its file.
+/// A tensor whose location was checked against the file's size.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredTensor {
-    /// Offset in the file of its first byte.
+    /// Offset of the tensor's first byte in the file.
     pub(crate) start: u64,
     /// Type of its elements.
     pub(crate) element: &'static ElementType,
-    /// Shape; all sizes that follow from it can be computed.
+    /// Shape, which was checked not to overflow.
     pub(crate) shape: Vec<usize>,
 }
 
@@ -28,19 +28,19 @@ pub(crate) struct FloatReader {
     /// Name in messages.
     display: String,
     blob: Blob,
-    /// The whole file, where its tensors may be used in place.
+    /// The whole file, if its tensors may be used in place.
     shared: Option<Bytes>,
 }
 
 impl FloatReader {
-    /// Maps the file if told so.
+    /// Maps the file with `memory_map`.
     pub(crate) fn new(display: String, blob: Blob, memory_map: bool) -> Result<Self, PresetError> {
         let shared = if memory_map { Some(blob.share()) } else { None };
         let shared = shared.transpose().map_err(|error| read_error(Path::new(&display))(error))?;
         Ok(Self { display, blob, shared })
     }
 
-    /// The values of a part of a tensor. With `share`, they may lie in the memory map.
+    /// Values of a part of a tensor. With `share` they may be in the memory map.
     pub(crate) fn read(
         &mut self,
         tensor: &StoredTensor,
@@ -64,14 +64,14 @@ impl FloatReader {
         Ok(read.map_err(read_error(Path::new(&self.display)))?)
     }
 
-    /// The rectangle in place, if it is one run and aligned as 32-bit floats must be.
+    /// The rectangle in place, if it is contiguous and aligned for 32-bit floats.
     fn share(&self, tensor: &StoredTensor, rectangle: &Rectangle) -> Option<Bytes> {
         let shared = self.shared.as_ref()?;
         if *tensor.element != F32 || rectangle.run() != rectangle.elements() {
             return None;
         }
         let start = usize::try_from(tensor.start).ok()? + 4 * rectangle.start(0);
-        // It was checked against the file's size then; the file may have changed since.
+        // Checked again, because the file may have changed since it was opened.
         let range = start..start + 4 * rectangle.elements();
         let bytes = shared.get(range.clone())?;
         bytemuck::try_cast_slice::<u8, f32>(bytes).ok()?;
@@ -80,7 +80,8 @@ impl FloatReader {
 
     /// Copies and decodes a part.
     ///
-    /// Past the memory map: pages read through it would stay with the process beside the copy.
+    /// Does not read through the memory map, whose pages would stay in memory in addition to the
+    /// copy.
     fn copy(&mut self, tensor: &StoredTensor, part: TensorPart) -> io::Result<Vec<f32>> {
         let mut bytes = Vec::new();
         gathered(tensor.element, part, &tensor.shape, |offset, size, values| {
@@ -96,8 +97,8 @@ impl FloatReader {
     }
 }
 
-/// Values of a part of a tensor of this shape, read run by run and in pieces, without a second copy
-/// of the tensor. `fill` gets the offset and the number of each piece's bytes in the tensor.
+/// Values of a part of a tensor of this shape, read piece by piece, without a second copy of the
+/// tensor. `fill` gets each piece's offset and size in bytes within the tensor.
 pub(crate) fn gathered<E>(
     element: &ElementType,
     part: TensorPart,
@@ -117,7 +118,7 @@ pub(crate) fn gathered<E>(
             fill(offset, values.len() / length * size, values)?;
         }
     }
-    // With the bytes that it may hold.
+    // `fill` may hold a buffer.
     drop(fill);
     Ok(if part.transposed {
         transposed(&values, rectangle.rows, rectangle.columns)
@@ -126,7 +127,7 @@ pub(crate) fn gathered<E>(
     })
 }
 
-/// Exchanges rows and columns, in squares that stay in the cache.
+/// Transposes, in squares that fit the processor's cache.
 fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     const SIDE: usize = 32;
     let mut out = vec![0.0; values.len()];

@@ -1,4 +1,4 @@
-//! Writer of parts of tensors to their places in a file, as floats of one type.
+//! Writer of parts of tensors to their locations in a file, as floats of one type.
 
 use std::io::{self, Seek, SeekFrom, Write};
 
@@ -7,18 +7,19 @@ use gpt2_backbone::WeightDtype;
 use crate::tensors::rounding::round;
 use crate::tensors::tensor_part::{Rectangle, TensorPart};
 
-/// Elements that are written at once: a MiB of 32-bit floats. No second copy of a tensor is made, and
-/// larger writes are several times slower on Linux, which then looks for larger pages.
+/// Number of elements to write at once: 1 MiB of 32-bit floats. Small pieces avoid a second copy of
+/// a tensor. On Linux larger writes are several times slower, because the system then searches for
+/// larger pages.
 pub(crate) const PIECE: usize = 262_144;
 
-/// Writes floats to places in a file.
+/// Writes floats to locations in a file.
 pub(crate) struct FloatWriter<'a, F> {
     pub(crate) file: &'a mut F,
     pub(crate) dtype: WeightDtype,
 }
 
 impl<F: Write + Seek> FloatWriter<'_, F> {
-    /// Writes a part of the tensor of this shape that begins at `start`, row by row of the tensor.
+    /// Writes a part of the tensor that begins at `start` and has this shape, row by row.
     pub(crate) fn write_part(
         &mut self,
         start: u64,
@@ -30,7 +31,7 @@ impl<F: Write + Seek> FloatWriter<'_, F> {
         if !part.transposed {
             return self.write_rows(start, &rectangle, 0, values);
         }
-        // Some rows at a time: no second copy.
+        // A few rows at a time, to avoid a second copy.
         const HEIGHT: usize = 64;
         for top in (0..rectangle.rows).step_by(HEIGHT) {
             let height = HEIGHT.min(rectangle.rows - top);
@@ -46,7 +47,7 @@ impl<F: Write + Seek> FloatWriter<'_, F> {
         Ok(())
     }
 
-    /// Writes rows of a rectangle, from row `top` on.
+    /// Writes a rectangle's rows from `top` on.
     fn write_rows(
         &mut self,
         start: u64,
@@ -62,7 +63,7 @@ impl<F: Write + Seek> FloatWriter<'_, F> {
         Ok(())
     }
 
-    /// Writes values from element `first` of the tensor that begins at `start`.
+    /// Writes values from element `first` on of the tensor that begins at `start`.
     fn write_at(&mut self, start: u64, first: usize, values: &[f32]) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(start + (first * self.dtype.size()) as u64))?;
         let mut bits = Vec::new();
@@ -85,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    /// A tensor of this shape, of which each element is its own index, put together from parts.
+    /// A tensor written in parts, each of whose elements is its own index.
     fn written(shape: &[usize], parts: &[TensorPart]) -> Vec<f32> {
         let mut file = Cursor::new(Vec::new());
         for part in parts {

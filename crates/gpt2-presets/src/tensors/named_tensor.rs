@@ -1,22 +1,22 @@
-//! A tensor on its device, under the name that it has in a file.
+//! A tensor on its device, with its name in a file.
 
 use std::io;
 
 use burn::tensor::Tensor;
 use gpt2_backbone::read_f32;
 
-/// A tensor that is about to be written. Only then is it copied to the host.
+/// A tensor to be written. It is copied to the host only when it is written.
 pub(crate) struct NamedTensor {
-    /// Its name, or its path in an HDF5 file.
+    /// Name, or path in an HDF5 file.
     pub(crate) name: String,
-    /// Its shape in the file.
+    /// Shape in the file.
     pub(crate) shape: Vec<usize>,
-    /// Its elements in row-major order: `[elements]`.
+    /// Elements in row-major order: `[elements]`.
     pub(crate) values: Tensor<1>,
 }
 
 impl NamedTensor {
-    /// The elements as 32-bit floats. What the device says against it, the file's writer passes on.
+    /// The elements as 32-bit floats. A device's error becomes one of the file's writer.
     pub(crate) fn to_host(&self) -> io::Result<Vec<f32>> {
         read_f32(self.values.clone()).map_err(io::Error::other)
     }

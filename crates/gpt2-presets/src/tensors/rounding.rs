@@ -6,7 +6,7 @@ use half::{bf16, f16};
 
 use crate::tensors::search::first_where;
 
-/// Bits of the nearest floats of 16 bits: those of a `bfloat16`, or else of a `float16`.
+/// Bits of the nearest 16-bit floats: `bfloat16`, or else `float16`.
 pub(crate) fn round(dtype: WeightDtype, values: &[f32], bits: &mut [u16]) {
     match dtype {
         WeightDtype::Bf16 => bits.reinterpret_cast_mut::<bf16>().convert_from_f32_slice(values),
@@ -14,14 +14,14 @@ pub(crate) fn round(dtype: WeightDtype, values: &[f32], bits: &mut [u16]) {
     }
 }
 
-/// Index of the first finite number that the type would make infinite.
+/// Index of the first finite number that becomes infinite in the type.
 pub(crate) fn first_overflow(dtype: WeightDtype, values: &[f32]) -> Option<usize> {
     let limit = limit(dtype)?;
     first_where(values, |value| value.is_finite() & (value.abs() >= limit))
 }
 
-/// The smallest number that becomes infinite: halfway from the largest one to the next that the
-/// exponent would allow, which is even.
+/// The smallest number that becomes infinite. It is halfway between the largest finite number and
+/// the number that would follow, to which ties are rounded because it is even.
 fn limit(dtype: WeightDtype) -> Option<f32> {
     match dtype {
         WeightDtype::F32 => None,

@@ -1,14 +1,14 @@
-//! Search for bad numbers among many.
+//! Search for the first invalid number.
 
-/// Index of the first element that is infinite or NaN.
+/// Index of the first NaN or infinite element.
 pub(crate) fn first_non_finite(values: &[f32]) -> Option<usize> {
     first_where(values, |value| !value.is_finite())
 }
 
-/// Index of the first element that is bad.
+/// Index of the first element for which `is_bad` is true.
 pub(crate) fn first_where(values: &[f32], is_bad: impl Fn(f32) -> bool) -> Option<usize> {
     const BLOCK: usize = 4096;
-    // Whole blocks without an early exit: the compiler makes vector instructions of that.
+    // Checks whole blocks without an early exit, which the compiler vectorises.
     let bad = |block: &[f32]| block.iter().fold(false, |bad, value| bad | is_bad(*value));
     let block = values.chunks(BLOCK).position(bad)?;
     let start = block * BLOCK;

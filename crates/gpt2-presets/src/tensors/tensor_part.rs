@@ -1,21 +1,21 @@
-//! TensorPart of a tensor: the elements that a parameter is, and their order.
+//! Part of a tensor: the elements of a parameter, and their order.
 
-/// Some rows and columns of a tensor, which may be exchanged.
+/// Rows and columns of a tensor, optionally transposed.
 ///
 /// The last axis is the columns, all axes before it are the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TensorPart {
     selection: Selection,
-    /// Whether rows and columns are exchanged.
+    /// Whether the part is transposed.
     pub(crate) transposed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Selection {
     All,
-    /// A third, counted from 0.
+    /// A third of the rows, counted from 0.
     Rows(usize),
-    /// A third, counted from 0.
+    /// A third of the columns, counted from 0.
     Columns(usize),
     /// Rows from `top` on.
     Piece {
@@ -25,7 +25,8 @@ enum Selection {
 }
 
 impl TensorPart {
-    /// The whole tensor. The shapes may differ (heads are an axis in Keras), the order of elements does not.
+    /// The whole tensor. The parameter may have another shape (Keras has an axis for heads), but
+    /// the order of elements is the same.
     pub(crate) const WHOLE: Self = Self { selection: Selection::All, transposed: false };
 
     /// A third, counted from 0, of the rows.
@@ -38,7 +39,7 @@ impl TensorPart {
         Self { selection: Selection::Columns(third), transposed: false }
     }
 
-    /// A whole tensor in pieces of whole rows: about `elements` each, at least one row.
+    /// A whole tensor in pieces of whole rows, with about `elements` each and at least one row.
     pub(crate) fn pieces(shape: &[usize], elements: usize) -> impl Iterator<Item = Self> {
         let whole = Self::WHOLE.rectangle(shape);
         let step = (elements / whole.columns.max(1)).max(1);
@@ -48,12 +49,12 @@ impl TensorPart {
         })
     }
 
-    /// The same elements, rows and columns exchanged.
+    /// The transposed part.
     pub(crate) const fn transposed(self) -> Self {
         Self { transposed: true, ..self }
     }
 
-    /// Place of the elements in a tensor of this shape.
+    /// Location of the elements in a tensor of this shape.
     pub(crate) fn rectangle(self, shape: &[usize]) -> Rectangle {
         let (&width, rows) = shape.split_last().unwrap_or((&1, &[]));
         let height = rows.iter().product();
@@ -70,7 +71,7 @@ impl TensorPart {
         }
     }
 
-    /// Row-major index in a tensor of this shape of element `index` of the part.
+    /// Row-major index, in a tensor of this shape, of element `index` of the part.
     pub(crate) fn index_in_tensor(self, index: usize, shape: &[usize]) -> usize {
         let rectangle = self.rectangle(shape);
         let (row, column) = if self.transposed {
@@ -91,7 +92,7 @@ pub(crate) struct Rectangle {
     pub(crate) rows: usize,
     /// Number of columns.
     pub(crate) columns: usize,
-    /// Columns of the tensor.
+    /// Number of columns of the tensor.
     width: usize,
 }
 
@@ -101,13 +102,13 @@ impl Rectangle {
         self.rows * self.columns
     }
 
-    /// Number of elements that follow each other in the tensor, from the beginning of a row on.
+    /// Number of elements that are contiguous in the tensor, from the start of a row.
     pub(crate) fn run(&self) -> usize {
         let joined = self.columns == self.width || self.rows == 1;
         if joined { self.elements() } else { self.columns }
     }
 
-    /// Index in the tensor of the first element of a row.
+    /// Index of a row's first element in the tensor.
     pub(crate) fn start(&self, row: usize) -> usize {
         (self.top + row) * self.width + self.left
     }

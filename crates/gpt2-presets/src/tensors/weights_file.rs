@@ -1,4 +1,4 @@
-//! Trait of the files that hold tensors, and the values that they give.
+//! Trait of files with tensors, and the values read from them.
 
 use burn::tensor::{AllocationProperty, Bytes, DType, TensorData};
 
@@ -10,10 +10,10 @@ pub(crate) trait WeightsFile {
     /// Names of all tensors.
     fn names(&self) -> Vec<String>;
 
-    /// Shape of a tensor, after every check that can be made without reading it.
+    /// Shape of a tensor, after all checks that do not need its values.
     fn inspect(&mut self, name: &str) -> Result<Vec<usize>, PresetError>;
 
-    /// Values of a part of an inspected tensor, as 32-bit floats. With `share`, they may lie in the
+    /// Values of a part of an inspected tensor, as 32-bit floats. With `share` they may be in the
     /// file's memory map.
     fn read(&mut self, name: &str, part: TensorPart, share: bool) -> Result<Values, PresetError>;
 }
@@ -22,7 +22,7 @@ pub(crate) trait WeightsFile {
 pub(crate) enum Values {
     /// In memory of their own.
     Owned(Vec<f32>),
-    /// In memory that is shared with the file. Aligned as 32-bit floats are.
+    /// In memory that is shared with the file, aligned for 32-bit floats.
     Shared(bytes::Bytes),
 }
 
@@ -34,7 +34,8 @@ impl Values {
         }
     }
 
-    /// Hands them to burn without a copy. Burn copies shared ones when it first writes to them.
+    /// Passes the values to burn without a copy. burn copies shared values before it first writes
+    /// to them.
     pub(crate) fn into_data(self, shape: &[usize]) -> TensorData {
         match self {
             Self::Owned(values) => TensorData::new(values, shape.to_vec()),

@@ -1,4 +1,4 @@
-//! A file of LoRA weights: its layers, and their tensors, checked.
+//! A file of LoRA weights: its layers, and their checked tensors.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ use crate::tensors::tensor_part::TensorPart;
 use crate::tensors::weights_file::WeightsFile;
 use crate::training::lora_format::{KERAS_RANK, LoraFormat};
 
-/// The format, in messages.
+/// Kind of file, for messages.
 const LORA: FileKind = FileKind {
     name: "LoRA file for this model",
     remedy: "load a file that was saved from a model of this size",
 };
 
-/// Value of `format` in the metadata of our own files.
+/// Value of the metadata key `format` in files of this library.
 pub(crate) const FORMAT_NAME: &str = "gpt2_lora";
 
 /// An open file of LoRA weights for some model.
@@ -30,14 +30,14 @@ pub(crate) struct LoraFile {
     format: LoraFormat,
     file: Box<dyn WeightsFile>,
     names: BTreeSet<String>,
-    /// The rank.
+    /// Rank of the LoRA.
     pub(crate) rank: usize,
-    /// Paths of the dense layers that it has weights for.
+    /// Paths of the dense layers with weights in the file.
     pub(crate) layers: BTreeSet<String>,
 }
 
 impl LoraFile {
-    /// Opens the file and checks that its layers are layers of the model; reads no tensor.
+    /// Opens the file and checks that its layers are the model's. Reads no tensor.
     pub(crate) fn open(path: &Path, backbone: &Gpt2Backbone) -> Result<Self, PresetError> {
         let format = LoraFormat::of(path)?;
         let (folder, name) = LocalFolder::of_file(path);
@@ -66,8 +66,8 @@ impl LoraFile {
         Ok(opened)
     }
 
-    /// The values of a parameter of a model that has a LoRA of this rank in these layers; none if
-    /// the file has no place for it.
+    /// Values of a parameter of a model with a LoRA of this rank in these layers. None if the
+    /// file's format does not store the parameter.
     pub(crate) fn parameter(
         &mut self,
         backbone: &Gpt2Backbone,
@@ -95,7 +95,7 @@ impl LoraFile {
         Ok(Some(values))
     }
 
-    /// The layers that the names of the tensors lead to; all must be the model's.
+    /// Layers to which the tensors belong. All must be the model's.
     fn list_layers(&self, backbone: &Gpt2Backbone) -> Result<BTreeSet<String>, PresetError> {
         let known: BTreeSet<String> = backbone.dense_layers().map(|(path, _)| path).collect();
         let mut layers = BTreeSet::new();

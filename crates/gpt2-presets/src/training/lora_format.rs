@@ -1,20 +1,20 @@
-//! Names in files of LoRA weights: Keras' format, and one of our own.
+//! Names in files of LoRA weights: Keras' format, and this library's.
 
 use std::path::Path;
 
 use crate::error::PresetError;
 
-/// The factors of a layer, which every file has.
+/// Factors of a layer, which both formats store.
 const FACTORS: [&str; 2] = ["lora_kernel_a", "lora_kernel_b"];
-/// The layer's bias: it is trained too, and only our own format keeps it.
+/// The layer's bias, which is trained too. Only this library's format stores it.
 const BIAS: &str = "bias";
 
-/// Layers with weights in front of the first transformer layer in Keras' count: two embeddings.
+/// Layers with weights before the first transformer layer, as Keras counts: two embeddings.
 const LAYERS_BEFORE: usize = 2;
-/// Layers with weights in a transformer layer, itself included.
+/// Layers with weights in a transformer layer, including itself.
 const LAYERS_IN_DECODER: usize = 10;
-/// The places of the dense layers among those. Keras lists the layers in a layer in the reverse
-/// order of their creation.
+/// Indices of the dense layers among those. Keras lists nested layers in the reverse order of their
+/// creation.
 const DENSE_LAYERS: [(usize, &str); 6] = [
     (2, "feedforward_output_dense"),
     (3, "feedforward_intermediate_dense"),
@@ -24,20 +24,20 @@ const DENSE_LAYERS: [(usize, &str); 6] = [
     (9, "self_attention_layer.query_dense"),
 ];
 
-/// The dataset with the rank in Keras' format.
+/// Dataset with the rank in Keras' format.
 pub(crate) const KERAS_RANK: &str = "lora/vars/rank";
 
 /// Format of a file of LoRA weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LoraFormat {
-    /// KerasHub's `.lora.h5`, where layers have numbers.
+    /// KerasHub's `.lora.h5`, which numbers the layers.
     Keras,
-    /// A `.safetensors` file with our names.
+    /// A `.safetensors` file with this library's names.
     Safetensors,
 }
 
 impl LoraFormat {
-    /// The format that the end of a file's name stands for.
+    /// Format of a file name.
     pub(crate) fn of(path: &Path) -> Result<Self, PresetError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.ends_with(".lora.h5") {
@@ -49,7 +49,7 @@ impl LoraFormat {
         }
     }
 
-    /// The name in the file of a parameter of the model; none if the file has no place for it.
+    /// Name of a model's parameter in the file. None if the format does not store it.
     pub(crate) fn tensor(self, parameter: &str) -> Option<String> {
         let (layer, name) = layer_and_name(parameter)?;
         match self {
@@ -59,7 +59,7 @@ impl LoraFormat {
         }
     }
 
-    /// The layer that a tensor in a file belongs to; none if it is no part of a LoRA.
+    /// Layer of a tensor in the file. None if the tensor is not part of a LoRA.
     pub(crate) fn layer_of(self, tensor: &str) -> Option<String> {
         let (layer, name) = match self {
             Self::Safetensors => {
@@ -72,13 +72,14 @@ impl LoraFormat {
             }
         };
         let parameter = if name == BIAS { layer.clone() } else { format!("{layer}.lora") };
-        // Backwards too, so that no layer has two names, such as those of the numbers 7 and 07.
+        // Checks the inverse too, so that no layer has two names, such as with the numbers 7 and
+        // 07.
         let known = split_layer(&layer).is_some();
         (known && self.tensor(&format!("{parameter}.{name}"))? == tensor).then_some(layer)
     }
 }
 
-/// The dense layer of a parameter, and the parameter's name in a file.
+/// Dense layer of a parameter, and the parameter's name in the file.
 fn layer_and_name(parameter: &str) -> Option<(&str, &str)> {
     let (layer, name) = parameter.rsplit_once('.')?;
     if name == BIAS {
@@ -87,20 +88,20 @@ fn layer_and_name(parameter: &str) -> Option<(&str, &str)> {
     FACTORS.contains(&name).then_some((layer.strip_suffix(".lora")?, name))
 }
 
-/// The number of a transformer layer, and the place of a dense layer in it.
+/// Index of a transformer layer, and index of a dense layer in it.
 fn split_layer(layer: &str) -> Option<(usize, usize)> {
     let (number, rest) = layer.strip_prefix("transformer_layers.")?.split_once('.')?;
     let (place, _) = DENSE_LAYERS.iter().find(|(_, dense)| *dense == rest)?;
     Some((number.parse().ok()?, *place))
 }
 
-/// Keras' number of a dense layer.
+/// Keras' index of a dense layer.
 fn keras_index(layer: &str) -> Option<usize> {
     let (number, place) = split_layer(layer)?;
     number.checked_mul(LAYERS_IN_DECODER)?.checked_add(LAYERS_BEFORE + place)
 }
 
-/// The dense layer with Keras' number.
+/// Dense layer with Keras' index.
 fn keras_layer(index: usize) -> Option<String> {
     let index = index.checked_sub(LAYERS_BEFORE)?;
     let (number, place) = (index / LAYERS_IN_DECODER, index % LAYERS_IN_DECODER);

@@ -1,4 +1,4 @@
-//! KerasHub's `save_lora_weights` and `load_lora_weights` on the types themselves.
+//! KerasHub's `save_lora_weights` and `load_lora_weights`, as a trait of the models.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,15 +16,15 @@ use crate::tensors::safetensors::named_writer as named_tensors_writer;
 use crate::training::lora_file::{FORMAT_NAME, LoraFile};
 use crate::training::lora_format::{KERAS_RANK, LoraFormat};
 
-/// Saving and loading of a LoRA apart from its model. Sealed.
+/// Saves and loads a LoRA separately from its model. Sealed.
 ///
-/// Two formats, by the end of the file's name:
+/// The end of the file name selects one of two formats:
 ///
-/// - `.lora.h5` is KerasHub's. It holds the two factors of each layer, but not the biases of these
-///   layers, although they are trained too: what is loaded again computes something else than what
-///   was saved, in KerasHub as here, unless the biases did not move.
-/// - `.safetensors` is our own and holds the biases too: what is loaded computes what was saved.
-///   Tensors have the paths of the parameters, such as
+/// - `.lora.h5` is KerasHub's. It has each layer's two factors, but not the layer's bias, which is
+///   trained too. Unless the biases stayed the same, the loaded model differs from the saved one,
+///   here and in KerasHub.
+/// - `.safetensors` is this library's. It has the biases too, so that the loaded model equals the
+///   saved one. Tensors have the paths of the parameters, such as
 ///   `transformer_layers.0.self_attention_layer.query_dense.lora_kernel_a`, and Keras' shapes.
 ///
 /// ```
@@ -50,22 +50,21 @@ pub trait LoraWeights: HasContents {
     ///
     /// # Errors
     ///
-    /// [`PresetError::LoraNotEnabled`], [`PresetError::LoraFileName`], and [`FileError::Write`](gpt2_files::FileError::Write);
-    /// what stood there is unchanged then.
+    /// [`PresetError::LoraNotEnabled`], [`PresetError::LoraFileName`] or
+    /// [`FileError::Write`](gpt2_files::FileError::Write). A previous file is then unchanged.
     fn save_lora_weights(&self, path: impl AsRef<Path>) -> Result<(), PresetError>;
 
-    /// Takes the LoRA from a file.
+    /// Loads the LoRA from a file.
     ///
-    /// A model without a LoRA gets one of the file's rank, in the layers that the file has; all
-    /// other parameters are frozen then. (KerasHub always takes queries and values, and leaves out
-    /// in silence what the file has of other layers.) A model with one must have the same rank and
-    /// the same layers.
+    /// A model without a LoRA gets one of the file's rank, in the file's layers, and all other
+    /// parameters are frozen. (KerasHub always uses queries and values, and silently ignores the
+    /// file's other layers.) A model with a LoRA must have the same rank and the same layers.
     ///
     /// # Errors
     ///
     /// [`PresetError::LoraFileName`], [`PresetError::LoraRankMismatch`],
-    /// [`PresetError::LoraLayerMismatch`], [`PresetError::Malformed`] for a file of another
-    /// model, and what a file may have against being read. The model is unchanged then.
+    /// [`PresetError::LoraLayerMismatch`], [`PresetError::Malformed`] for another model's file, and
+    /// the errors of reading a file. The model is then unchanged.
     fn load_lora_weights(&mut self, path: impl AsRef<Path>) -> Result<(), PresetError>;
 }
 
@@ -113,11 +112,11 @@ fn save(backbone: &Gpt2Backbone, path: &Path) -> Result<(), PresetError> {
     Ok(files.commit()?)
 }
 
-/// All that a file of this format keeps, layer by layer.
+/// All tensors that this format stores, layer by layer.
 fn tensors(backbone: &Gpt2Backbone, format: LoraFormat) -> Vec<NamedTensor> {
     let mut tensors = Vec::new();
     let mut add = |parameter: String, shape: &[usize], values: Tensor<1>| {
-        // The format has no place for some: that is its doing.
+        // None for parameters that the format does not store.
         if let Some(name) = format.tensor(&parameter) {
             let shape = keras_shape(backbone.config(), &parameter, shape);
             tensors.push(NamedTensor { name, shape, values });
@@ -136,7 +135,7 @@ fn tensors(backbone: &Gpt2Backbone, format: LoraFormat) -> Vec<NamedTensor> {
     tensors
 }
 
-/// The model with the LoRA of a file. It shares all other parameters with the one given.
+/// Model with the LoRA of a file. It shares all other parameters with the given one.
 fn loaded(backbone: &Gpt2Backbone, path: &Path) -> Result<Gpt2Backbone, PresetError> {
     let mut file = LoraFile::open(path, backbone)?;
     let mut adapted = backbone.clone();
@@ -145,7 +144,7 @@ fn loaded(backbone: &Gpt2Backbone, path: &Path) -> Result<Gpt2Backbone, PresetEr
             let layer_names = file.layers.iter().filter_map(|layer| layer.rsplit('.').next());
             let targets: BTreeSet<&str> = layer_names.collect();
             let config = LoraConfig::new(file.rank).with_target_layer_names(targets);
-            // The seed is of no account: the factors are replaced.
+            // The seed does not matter: the factors are replaced.
             adapted.enable_lora(config.with_seed(0))?;
         }
         Some(found) if found != file.rank => {
@@ -163,7 +162,7 @@ fn loaded(backbone: &Gpt2Backbone, path: &Path) -> Result<Gpt2Backbone, PresetEr
     })
 }
 
-/// The model must have its LoRA where the file has it.
+/// Returns an error unless the model has its LoRA in the file's layers.
 fn check_layers(
     backbone: &Gpt2Backbone,
     in_file: &BTreeSet<String>,

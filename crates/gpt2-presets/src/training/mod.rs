@@ -1,4 +1,4 @@
-//! Files of a training: LoRA weights, its last checkpoint, and presets saved after an epoch.
+//! Files of a training: LoRA weights, the last checkpoint, and presets saved after an epoch.
 
 mod lora_file;
 mod lora_format;

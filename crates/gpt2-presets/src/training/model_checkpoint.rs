@@ -15,12 +15,12 @@ use crate::formats::keras::objects as keras_objects;
 /// The callback's name.
 const NAME: &str = "ModelCheckpoint";
 
-/// Saves the model as presets of KerasHub in a folder: after each epoch as `last`, and as `best`
-/// when a number has improved (`keras/src/callbacks/model_checkpoint.py`).
+/// Callback that saves the model as KerasHub presets: after each epoch to the folder `last`, and to
+/// `best` when a monitored value has improved (`keras/src/callbacks/model_checkpoint.py`).
 ///
-/// Each is a folder that `from_preset` opens; a LoRA is in its kernels. To go on with a training
-/// that was stopped, see [`CheckpointFolder`](crate::CheckpointFolder). A callback that watches one
-/// training after another forgets the best number of the first.
+/// `from_preset` opens each of the folders; a LoRA is merged into the kernels. To resume an
+/// interrupted training, see [`CheckpointFolder`](crate::CheckpointFolder). A callback that is
+/// reused for another training forgets the best value of the first.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -50,7 +50,7 @@ pub struct ModelCheckpoint {
 }
 
 impl ModelCheckpoint {
-    /// Saves as `last` in this folder, which is created if need be.
+    /// Saves to `last` in this folder, which is created if missing.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
@@ -64,53 +64,53 @@ impl ModelCheckpoint {
         }
     }
 
-    /// Also saves as `best`, when this number has improved.
+    /// Also saves to `best` when this value has improved.
     #[must_use]
     pub fn with_monitor(mut self, monitor: impl Into<String>) -> Self {
         self.monitor = Some(monitor.into());
         self
     }
 
-    /// Sets which numbers are better: the name decides.
+    /// Sets which values are better. Default: by the name.
     #[must_use]
     pub fn with_mode(mut self, mode: MonitorMode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// Sets whether the model is saved as `last`: yes.
+    /// Sets whether the model is saved to `last`. Default: true.
     #[must_use]
     pub fn with_save_last(mut self, save_last: bool) -> Self {
         self.save_last = save_last;
         self
     }
 
-    /// Sets whether the model is saved as `best` only: no. Unless a monitor is set, `val_loss` is
-    /// watched then, as in Keras.
+    /// Sets whether the model is saved to `best` only. Default: false. Without a monitor,
+    /// `val_loss` is then monitored, as in Keras.
     #[must_use]
     pub fn with_save_best_only(mut self, save_best_only: bool) -> Self {
         self.save_best_only = save_best_only;
         self
     }
 
-    /// Sets the best number of earlier trainings, which must be improved on: none.
+    /// Sets the best value of earlier trainings, on which must be improved. Default: none.
     #[must_use]
     pub fn with_initial_value_threshold(mut self, threshold: f64) -> Self {
         self.initial_value_threshold = Some(threshold);
         self
     }
 
-    /// The best number so far.
+    /// Best value so far.
     pub fn best(&self) -> Option<f64> {
         self.best
     }
 
-    /// The folder of the model after the last epoch.
+    /// Folder of the model after the last epoch.
     pub fn last_path(&self) -> PathBuf {
         self.folder.join("last")
     }
 
-    /// The folder of the best model.
+    /// Folder of the best model.
     pub fn best_path(&self) -> PathBuf {
         self.folder.join("best")
     }
@@ -124,7 +124,7 @@ impl ModelCheckpoint {
         name.map(|name| Monitor::new(NAME, name).with_mode(self.mode))
     }
 
-    /// Refuses what would make a save fail, before an epoch has been paid for.
+    /// Returns an error if a save would fail, before the first epoch is trained.
     fn check(&self, model: &Gpt2CausalLm) -> Result<(), BoxError> {
         match self.monitor() {
             Some(monitor) => monitor.validate()?,
@@ -139,7 +139,7 @@ impl ModelCheckpoint {
                 .into());
             }
         }
-        // A file that is staged and never put in its place.
+        // A file that is staged but never renamed.
         let probe = |_| Ok(Staging::new(&self.folder)?.text("probe", "")?);
         keras_objects::task(model.backbone().config(), model.preprocessor(), WeightDtype::F32)
             .and_then(probe)

@@ -1,4 +1,4 @@
-//! The last checkpoint of a training, in a folder.
+//! Last checkpoint of a training, in a folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,23 +19,22 @@ use crate::tensors::safetensors::named_writer as named_tensors_writer;
 use crate::tensors::tensor_part::TensorPart;
 use crate::tensors::weights_file::WeightsFile;
 
-/// The format, in messages. Damage cannot come from a process that was killed while it saved.
+/// Kind of file, for messages. A process that is killed while it saves does not damage the file.
 const TRAINING_CHECKPOINT: FileKind =
     FileKind { name: "training checkpoint", remedy: "remove it to begin the training anew" };
 
-/// The file in the folder.
+/// Name of the file in the folder.
 const FILE: &str = "training.checkpoint.safetensors";
-/// The tensor with the bytes of the state as JSON: the format's header is limited, the state is not.
+/// Tensor with the state as JSON bytes: the format limits the header's size, but not a tensor's.
 const STATE: &str = "state.json";
-/// Value of `format` in the metadata; with another version if the content changes.
+/// Value of the metadata key `format`. Its version changes with the content.
 const FORMAT_NAME: &str = "gpt2_training_checkpoint_1";
 
-/// Keeps the last checkpoint of a training in a folder, in one file.
+/// Keeps the last checkpoint of a training in one file of a folder.
 ///
-/// A save writes beside the old file, down to the disk, and then takes its name: whenever the
-/// process is killed, the folder holds the old checkpoint or the new one, whole. What a killed
-/// process has left behind is removed by the next save or load. One tensor is on the host at a
-/// time.
+/// A save writes and syncs a new file next to the old one, then renames it. If the process is
+/// killed, the folder has the complete old or new checkpoint. The next save or load removes other
+/// remains of a killed process. Only one tensor at a time is on the host.
 ///
 /// ```
 /// # #[cfg(feature = "bundled")] {
@@ -57,12 +56,12 @@ pub struct CheckpointFolder {
 }
 
 impl CheckpointFolder {
-    /// A store in this folder, which the first save creates if need be.
+    /// Store in this folder, which the first save creates if missing.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
-    /// The file with the checkpoint, if there is one.
+    /// Path of the file with the checkpoint, which may not exist yet.
     pub fn path(&self) -> PathBuf {
         self.folder.join(FILE)
     }
@@ -154,8 +153,8 @@ impl CheckpointStore for CheckpointFolder {
     }
 }
 
-/// Whether there is a file. A folder that may not be searched is an error: to begin anew in
-/// silence would lose a training.
+/// Whether there is a file. An unreadable folder is an error: to silently start anew would lose a
+/// training.
 fn exists(path: &Path) -> Result<bool, PresetError> {
     Ok(path.try_exists().map_err(read_error(path))?)
 }

@@ -1,4 +1,4 @@
-//! Files with weights, seen as one set of named tensors.
+//! Weights files as one set of named tensors.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +15,15 @@ pub(crate) struct Checkpoint {
     tensors: BTreeMap<String, Entry>,
 }
 
-/// Place of a tensor.
+/// Location of a tensor.
 struct Entry {
     file: usize,
-    /// Name in the file, from which the canonical one was made.
+    /// Name in the file, from which the canonical name was derived.
     name: String,
 }
 
 impl Checkpoint {
-    /// Lists the tensors of these files, whose names have this weight map; reads none.
+    /// Lists the tensors of these files by their canonical names, without reading any.
     pub(crate) fn new<F: WeightsFile + 'static>(
         map: &'static WeightMap,
         files: impl IntoIterator<Item = Result<F, PresetError>>,
@@ -65,13 +65,13 @@ impl Checkpoint {
         self.tensors.get(tensor).map_or_else(|| tensor.to_owned(), |entry| entry.name.clone())
     }
 
-    /// Shape of a tensor that [`has`](Self::has) found.
+    /// Shape of a tensor for which [`has`](Self::has) is true.
     pub(crate) fn inspect(&mut self, tensor: &str) -> Result<Vec<usize>, PresetError> {
         let entry = &self.tensors[tensor];
         self.files[entry.file].inspect(&entry.name)
     }
 
-    /// Values of a part of a tensor that was inspected.
+    /// Values of a part of an inspected tensor.
     pub(crate) fn read(
         &mut self,
         tensor: &str,
@@ -82,8 +82,8 @@ impl Checkpoint {
         self.files[entry.file].read(&entry.name, part, share)
     }
 
-    /// Whether two tensors that [`has`](Self::has) found have the same shape and the same values, bit
-    /// for bit. They are read in pieces up to the first difference.
+    /// Whether two existing tensors have the same shape and the same values, bit for bit. Reads
+    /// both in pieces, up to the first difference.
     pub(crate) fn are_equal(&mut self, first: &str, second: &str) -> Result<bool, PresetError> {
         const PIECE: usize = 65_536;
         let shape = self.inspect(first)?;

@@ -1,4 +1,4 @@
-//! A checkpoint and a config to a model.
+//! Conversion of a checkpoint and a config to a model.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use crate::weights::parameter_count::ParameterCount;
 use crate::weights::placing::{account, place, read_placed};
 use crate::weights::weight_map::Placement;
 
-/// Device and float type of a loaded model, and the way of reading.
+/// Device and float type of a loaded model, and how to read it.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadSettings {
     pub(crate) device: Device,
@@ -28,7 +28,7 @@ pub(crate) struct LoadSettings {
 }
 
 impl LoadSettings {
-    /// 32-bit floats, mapped where possible, and checked.
+    /// 32-bit floats, mapped if possible, and checked.
     pub(crate) fn new(device: &Device) -> Self {
         Self {
             device: device.clone(),
@@ -40,7 +40,7 @@ impl LoadSettings {
     }
 }
 
-/// Builds the model, without any initialisation before.
+/// Builds the model from the checkpoint, without initialising it first.
 pub(crate) fn load(
     config: &Gpt2BackboneConfig,
     mut checkpoint: Checkpoint,
@@ -55,7 +55,7 @@ pub(crate) fn load(
     Ok((backbone, report))
 }
 
-/// Builds the model without a checkpoint, initialised at random from a seed.
+/// Builds the model without a checkpoint, with random parameters from a seed.
 pub(crate) fn initialize(
     config: &Gpt2BackboneConfig,
     settings: &LoadSettings,
@@ -75,8 +75,8 @@ pub(crate) fn initialize(
     Gpt2Backbone::from_source(config, &mut source, &settings.device)
 }
 
-/// The model with the values of a checkpoint in all its parameters. Those of a LoRA begin anew: it
-/// adds nothing to what the checkpoint's model computes.
+/// Model with all parameters from a checkpoint. The second factor of a LoRA becomes zero, so that
+/// the model's function is the checkpoint's.
 pub(crate) fn replace(
     backbone: &Gpt2Backbone,
     mut checkpoint: Checkpoint,
@@ -93,14 +93,14 @@ pub(crate) fn replace(
         } else if path.ends_with(".lora_kernel_b") {
             return Ok(old.zeros_like());
         }
-        // The shape is that of the values, flat; the initializer is not looked at.
+        // The values are flat, and so is the shape; the initializer is not used.
         let shape = [shape.iter().product()];
         let spec = ParameterSpec { path, shape: &shape, initializer: Initializer::Zeros };
         Ok(Tensor::from_data(loader.parameter(&spec)?, (&device, old.dtype())))
     })
 }
 
-/// Gives the model its parameters.
+/// Supplies the model's parameters.
 struct Loader<'a> {
     checkpoint: Checkpoint,
     placements: HashMap<String, Placement>,

@@ -1,4 +1,4 @@
-//! Weight maps, and checkpoints that are loaded or written through them.
+//! Weight maps, and checkpoints that are loaded or written with them.
 
 pub(crate) mod checkpoint;
 pub(crate) mod load;

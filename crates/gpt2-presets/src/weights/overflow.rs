@@ -1,4 +1,4 @@
-//! Refusal of weights that the chosen float type cannot express.
+//! Check of weights against a float type's range.
 
 use gpt2_backbone::WeightDtype;
 
@@ -6,7 +6,7 @@ use crate::error::PresetError;
 use crate::tensors::rounding::first_overflow;
 use crate::weights::weight_map::{Placement, WeightMap};
 
-/// Refuses numbers that the type would make infinite.
+/// Returns an error for finite numbers that become infinite in the type.
 pub(crate) fn check_range(
     dtype: WeightDtype,
     map: &WeightMap,

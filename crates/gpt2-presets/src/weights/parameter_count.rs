@@ -1,9 +1,9 @@
-//! Progress of work on a model's parameters.
+//! Progress over a model's parameters.
 
 use gpt2_backbone::Gpt2BackboneConfig;
 use gpt2_files::OnProgress;
 
-/// Counts the bytes of a model's parameters, as 32-bit floats.
+/// Counts the bytes of a model's parameters as 32-bit floats.
 pub(crate) struct ParameterCount<'a> {
     on_progress: &'a OnProgress,
     done: u64,
@@ -16,7 +16,7 @@ impl<'a> ParameterCount<'a> {
         Self { on_progress, done: 0, total: u64::try_from(total).unwrap_or(u64::MAX) }
     }
 
-    /// Tells that these are done too.
+    /// Counts these values and reports the progress.
     pub(crate) fn add(&mut self, values: &[f32]) {
         self.done += 4 * values.len() as u64;
         self.on_progress.tell(self.done, self.total);

@@ -1,4 +1,4 @@
-//! A checkpoint as the source of one that is written, without a model between them.
+//! A checkpoint as the source of another one, without a model in between.
 
 use gpt2_backbone::Gpt2BackboneConfig;
 
@@ -7,17 +7,17 @@ use crate::weights::checkpoint::Checkpoint;
 use crate::weights::placed_parameters::{Parameters, Visit};
 use crate::weights::placing::{account, place, read_placed};
 
-/// A checkpoint in which every parameter of a model has been found.
+/// A checkpoint in which all parameters of a model were found.
 ///
-/// Its parameters are read when they are visited, one at a time and past the memory map, so that
-/// the largest of them is all that is in memory.
+/// Parameters are read one at a time and not through the memory map, so that memory holds only the
+/// largest of them.
 pub(crate) struct PlacedCheckpoint {
     config: Gpt2BackboneConfig,
     checkpoint: Checkpoint,
 }
 
 impl PlacedCheckpoint {
-    /// Compares names and shapes of all tensors with the config, as loading does.
+    /// Checks names and shapes of all tensors against the config, as loading does.
     pub(crate) fn new(
         config: &Gpt2BackboneConfig,
         mut checkpoint: Checkpoint,

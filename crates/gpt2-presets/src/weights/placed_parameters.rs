@@ -1,4 +1,4 @@
-//! Parameters of a model, one by one, each with its place in a checkpoint that is written.
+//! Parameters of a model, one by one, with their locations in a checkpoint to be written.
 
 use std::collections::HashMap;
 
@@ -9,16 +9,16 @@ use crate::error::PresetError;
 use crate::weights::parameter_count::ParameterCount;
 use crate::weights::weight_map::{Placement, WeightMap};
 
-/// Takes the path and the values of a parameter.
+/// Receives the path and the values of a parameter.
 pub type Visit<'a> = dyn FnMut(&str, &[f32]) -> Result<(), PresetError> + 'a;
 
-/// All parameters of a model: one in memory, or one in a checkpoint.
+/// All parameters of a model, from memory or from a checkpoint.
 pub trait Parameters {
     /// The model's config.
     fn config(&self) -> &Gpt2BackboneConfig;
 
-    /// Calls `visit` with the path and the values of every parameter that is `wanted`, until one
-    /// fails. One is on the host at a time.
+    /// Calls `visit` with the path and the values of every `wanted` parameter, until one call
+    /// fails. Only one parameter at a time is on the host.
     fn each(
         &mut self,
         wanted: &dyn Fn(&str) -> bool,
@@ -26,9 +26,9 @@ pub trait Parameters {
     ) -> Result<(), PresetError>;
 }
 
-/// A model with its LoRA, if it has one, added to the kernels: no checkpoint has a place for both.
+/// Model with its LoRA, if any, merged into the kernels: checkpoints do not store both.
 ///
-/// All tensors but these kernels are shared with the model, which is as it was.
+/// Shares all other tensors with the original, which stays unchanged.
 pub(crate) fn merged(backbone: &Gpt2Backbone) -> Gpt2Backbone {
     let mut merged = backbone.clone();
     merged.merge_lora();
@@ -47,7 +47,7 @@ impl Parameters for Gpt2Backbone {
     ) -> Result<(), PresetError> {
         let mut result = Ok(());
         visit_tensors(self, |path, parameter| {
-            // Only then is it copied to the host.
+            // Copied to the host only if needed.
             if result.is_ok() && wanted(path) {
                 result = read_f32(parameter.values)
                     .map_err(PresetError::from)
@@ -58,7 +58,7 @@ impl Parameters for Gpt2Backbone {
     }
 }
 
-/// Parameters whose bytes are counted when they have been visited, in one call of `each` or several.
+/// Parameters that are counted as they are visited, over one or several calls of `each`.
 pub(crate) struct Counted<'a> {
     parameters: &'a mut dyn Parameters,
     count: ParameterCount<'a>,
@@ -90,8 +90,8 @@ impl Parameters for Counted<'_> {
     }
 }
 
-/// Calls `write` with the place and the values of every parameter whose place is `wanted`, until
-/// one fails.
+/// Calls `write` with the location and the values of every parameter with a `wanted` location,
+/// until one call fails.
 pub(crate) fn each_placed_parameter(
     parameters: &mut dyn Parameters,
     map: &WeightMap,

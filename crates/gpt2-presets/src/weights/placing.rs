@@ -1,4 +1,4 @@
-//! Account of a checkpoint against a config: every parameter has its tensor, every tensor its use.
+//! Matching of a checkpoint and a config: every parameter has a tensor, every tensor a use.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,7 +11,7 @@ use crate::weights::checkpoint::Checkpoint;
 use crate::weights::load_report::LoadReport;
 use crate::weights::weight_map::Placement;
 
-/// After so many missing tensors the search ends: a config may ask for any number.
+/// Number of missing tensors after which the search ends: a config may declare any number.
 const MAX_MISSING: usize = 1000;
 
 /// Finds the tensor of every parameter and checks its shape, before anything is allocated.
@@ -50,7 +50,7 @@ pub(crate) fn place(
     Ok(placements)
 }
 
-/// Says what becomes of each tensor; one that nobody knows is an error.
+/// Reports the use of each tensor. An unknown tensor is an error.
 pub(crate) fn account(
     config: &Gpt2BackboneConfig,
     checkpoint: &mut Checkpoint,
@@ -82,7 +82,7 @@ pub(crate) fn account(
     Ok(report)
 }
 
-/// Whether a tensor is known and not needed: a buffer, or a tied output layer.
+/// Whether a tensor is known but not needed: a buffer, or a tied output layer.
 fn is_spare(checkpoint: &Checkpoint, config: &Gpt2BackboneConfig, tensor: &str) -> bool {
     let map = checkpoint.map;
     let repeats = config.tie_weights && map.head_repeats.is_some();
@@ -93,8 +93,8 @@ fn wanted(placements: &HashMap<String, Placement>) -> BTreeSet<&str> {
     placements.values().map(|placement| placement.tensor.as_str()).collect()
 }
 
-/// Refuses a tied output layer with values of its own. The transformers library drops them in
-/// silence, and whoever trained them would not know why the model is bad.
+/// Returns an error for a tied output layer with values of its own. The transformers library
+/// silently drops these values, after which a model that was trained with them is wrong.
 fn check_repeated(
     checkpoint: &mut Checkpoint,
     head: &str,
@@ -107,7 +107,7 @@ fn check_repeated(
     Err(PresetError::ConflictingHead { head, embedding })
 }
 
-/// Reads a parameter whose tensor [`place`] found. With `share`, it may lie in a memory map.
+/// Reads a parameter whose tensor [`place`] found. With `share` it may be in a memory map.
 pub(crate) fn read_placed(
     checkpoint: &mut Checkpoint,
     placement: &Placement,

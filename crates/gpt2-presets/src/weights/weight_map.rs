@@ -1,22 +1,22 @@
-//! Weight map of a format: the tensor of a checkpoint that holds each parameter of the model.
+//! Weight map of a format: the checkpoint's tensor for each parameter of the model.
 
 use gpt2_backbone::Gpt2BackboneConfig;
 
 use crate::tensors::tensor_part::TensorPart;
 
-/// One line of a weight map.
+/// A row of a weight map.
 pub(crate) struct Row {
-    /// The parameter's path in its module: the model, or one of its transformer layers.
+    /// Path of the parameter in its module: the model, or a transformer layer.
     pub(crate) parameter: &'static str,
-    /// The tensor's name there.
+    /// Name of the tensor in that module.
     pub(crate) tensor: &'static str,
-    /// The tensor's shape.
+    /// Shape of the tensor.
     pub(crate) shape: &'static [Axis],
-    /// Part of the tensor that the parameter is.
+    /// Part of the tensor that is the parameter.
     pub(crate) part: TensorPart,
 }
 
-/// An axis of a tensor, whose length a config gives.
+/// An axis of a tensor; the config gives its size.
 #[derive(Clone, Copy)]
 pub(crate) enum Axis {
     /// `vocabulary_size`
@@ -25,7 +25,7 @@ pub(crate) enum Axis {
     Positions,
     /// `hidden_dim`
     Hidden,
-    /// Three times `hidden_dim`: queries, keys and values side by side.
+    /// Three times `hidden_dim`: adjacent queries, keys and values.
     ThreeHidden,
     /// `intermediate_dim`
     Inner,
@@ -35,7 +35,7 @@ pub(crate) enum Axis {
     HeadDim,
 }
 
-/// A row for a whole tensor.
+/// Row for a whole tensor.
 pub(crate) const fn row(
     parameter: &'static str,
     tensor: &'static str,
@@ -44,7 +44,7 @@ pub(crate) const fn row(
     Row { parameter, tensor, shape, part: TensorPart::WHOLE }
 }
 
-/// A row for a part of a tensor.
+/// Row for a part of a tensor.
 pub(crate) const fn part(
     parameter: &'static str,
     tensor: &'static str,
@@ -54,41 +54,41 @@ pub(crate) const fn part(
     Row { parameter, tensor, shape, part }
 }
 
-/// The names that one format gives to the tensors of a GPT-2.
+/// Names of a GPT-2's tensors in one format.
 pub(crate) struct WeightMap {
     /// The model's own parameters.
     pub(crate) model: &'static [Row],
-    /// The output layer, if it is not the token embedding.
+    /// The output layer, if it is not tied to the token embedding.
     pub(crate) head: Row,
-    /// The tensor that a tied output layer may repeat: the token embedding.
+    /// Tensor that a tied output layer may repeat: the token embedding.
     pub(crate) head_repeats: Option<&'static str>,
     /// The parameters of every transformer layer.
     pub(crate) layer: &'static [Row],
-    /// Prefix of the tensors' names of one layer.
+    /// Prefix of a layer's tensor names.
     pub(crate) layer_prefix: fn(layer: usize) -> String,
     /// Canonical name of a tensor in a file, without older spellings and prefixes.
     pub(crate) canonical: fn(name: &str) -> String,
     /// Name of a tensor in a file that this crate writes, from its canonical name.
     pub(crate) file_name: fn(tensor: &str) -> String,
-    /// Whether a tensor with this canonical name is known, but no parameter.
+    /// Whether a tensor with this canonical name is known, but not a parameter.
     pub(crate) is_buffer: fn(name: &str) -> bool,
 }
 
 /// A parameter of the model and the tensor that holds it.
 #[derive(Debug)]
 pub(crate) struct Placement {
-    /// The parameter's path in the model.
+    /// Path of the parameter in the model.
     pub(crate) parameter: String,
-    /// The tensor's canonical name.
+    /// Canonical name of the tensor.
     pub(crate) tensor: String,
-    /// The tensor's shape.
+    /// Shape of the tensor.
     pub(crate) shape: Vec<usize>,
-    /// Part of the tensor that the parameter is.
+    /// Part of the tensor that is the parameter.
     pub(crate) part: TensorPart,
 }
 
 impl WeightMap {
-    /// Every parameter of a model with this config, one by one: a config may claim any number.
+    /// Every parameter of a model with this config, lazily: a config may declare any number.
     pub(crate) fn placements(
         &self,
         config: &Gpt2BackboneConfig,

@@ -1,4 +1,4 @@
-//! Names of the files with a preset's weights: one file, or the shards that an index lists.
+//! Names of a preset's weights files: one file, or the shards in an index.
 
 use std::collections::BTreeSet;
 
@@ -8,26 +8,26 @@ use crate::error::PresetError;
 use crate::source::json_object::{JSON, read_object};
 use crate::source::preset_folder::PresetFolder;
 
-/// Names under which one kind of container holds weights.
+/// Names of weights files in one kind of container.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WeightsNames {
-    /// The one file.
+    /// Name of a single file.
     pub(crate) whole: &'static str,
-    /// The list of files, if there are several.
+    /// Name of the index of shards.
     pub(crate) index: &'static str,
 }
 
-/// The files found: the choice among several [`WeightsNames`], and the file names.
+/// The files found.
 pub(crate) struct FoundWeights {
-    /// Index of the choice.
+    /// Index of the [`WeightsNames`] in the choices.
     pub(crate) choice: usize,
-    /// The files, without the list of them.
+    /// Names of the files, without the index.
     pub(crate) files: Vec<String>,
 }
 
 impl WeightsNames {
-    /// Finds the files of the first of these choices that the preset has; `remedy` ends the message
-    /// if it has none.
+    /// Finds the files of the first choice that the preset has. `remedy` ends the error message if
+    /// it has none.
     pub(crate) fn find(
         choices: &[Self],
         folder: &dyn PresetFolder,
@@ -49,10 +49,10 @@ impl WeightsNames {
     }
 }
 
-/// The files that an index names, each checked to lie in the preset's folder.
+/// Files in an index, each checked to be in the preset's folder.
 ///
-/// The index maps a tensor, or in Keras a layer, to a file, or to a list of files for a layer that
-/// straddles some. Only the files are taken from it: each of them lists its own tensors.
+/// The index maps a tensor, or in Keras a layer, to a file, or to a list of files for a layer in
+/// several. Only the file names are used: each file lists its own tensors.
 pub(crate) fn shard_names(
     folder: &dyn PresetFolder,
     index: &str,
@@ -82,12 +82,12 @@ pub(crate) fn shard_names(
     names.into_iter().map(|name| check_shard(folder, index, preset, name)).collect()
 }
 
-/// Whether this is the number of a shard in its name, as Keras and transformers write it.
+/// Whether a text is a shard's number, as Keras and transformers write it.
 pub(crate) fn is_shard_number(text: &str) -> bool {
     text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Checks that a shard, which an index names, is a plain name inside the folder, and fetches it.
+/// Checks that a shard has a plain name inside the folder, and fetches it.
 fn check_shard(
     folder: &dyn PresetFolder,
     index: &str,

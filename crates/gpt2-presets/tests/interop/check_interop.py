@@ -23,7 +23,7 @@ def keras(folder, expected):
     if os.path.exists(folder + ".lora.h5"):
         with open(folder + ".lora.json") as file:
             lora = json.load(file)
-        # Without a LoRA, KerasHub adds one to queries and values, whatever is in the file.
+        # Without a LoRA, KerasHub adds one to queries and values, regardless of the file.
         if sorted(lora["targets"]) != ["query", "value"]:
             model.backbone.enable_lora(lora["rank"], target_layer_names=lora["targets"])
         model.backbone.load_lora_weights(folder + ".lora.h5")
@@ -44,7 +44,7 @@ def transformers(folder, expected):
 
     model, report = GPT2LMHeadModel.from_pretrained(folder, output_loading_info=True)
     assert not any(report.values()), report
-    # Rounded weights; what is computed with them in 32 bits can be compared.
+    # Rounded weights, whose results in 32 bits can be compared.
     assert str(model.dtype) == "torch." + json.load(open(folder + "/config.json"))["dtype"]
     model = model.float()
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -52,7 +52,7 @@ def transformers(folder, expected):
     assert tokenizer.eos_token_id == expected["end_token_id"]
     with torch.no_grad():
         logits = model(torch.tensor(expected["token_ids"])).logits.numpy()
-    # KerasHub and this project put the start token in front of a prompt.
+    # KerasHub and this project put the start token before a prompt.
     ids = [tokenizer.bos_token_id, *tokenizer(expected["prompt"])["input_ids"]]
     output = model.generate(
         torch.tensor([ids]), do_sample=False, max_length=expected["max_length"]

@@ -1,4 +1,4 @@
-"""Compares files of weights with those of KerasHub, and writes such as KerasHub writes them.
+"""Compares weights files with those of KerasHub, and writes KerasHub's own.
 
 Usage: check_keras_files.py FOLDER, with KerasHub installed. The folder holds one model: as the presets `float32`, `float16` and
 `bfloat16`, and as `task.weights.h5`, `task.weights.json` and `backbone.weights.h5`. What KerasHub makes of it goes to `theirs`.
@@ -18,7 +18,7 @@ DTYPES = ["float32", "float16", "bfloat16"]
 
 
 def datasets(path):
-    """Every dataset of a file: its type, its mark, its shape, its bytes and the name that its group has."""
+    """Every dataset of a file: its type, its `dtype` attribute, its shape, its bytes and its group's name."""
     found = {}
 
     def visit(name, item):
@@ -32,7 +32,7 @@ def datasets(path):
 
 
 def config(path, part):
-    """The backbone in a JSON file, without its name, which counts how many there were before it."""
+    """The backbone in a JSON file, without its name, which contains a counter."""
     with open(path) as file:
         object = json.load(file)
     object = object["config"]["backbone"] if part == "backbone" else object
@@ -48,7 +48,7 @@ def check_dtypes(folder, theirs):
         assert ours and ours == datasets(f"{theirs}/{dtype}/model.weights.h5"), dtype
         for file, part in [("config.json", None), ("task.json", "backbone")]:
             assert config(f"{folder}/{dtype}/{file}", part) == config(f"{theirs}/{dtype}/{file}", part), dtype
-        # Without its `dtype`, KerasHub makes 32-bit floats of any.
+        # Without `dtype`, KerasHub converts all types to 32-bit floats.
         loaded = keras_hub.models.GPT2CausalLM.from_preset(f"{folder}/{dtype}", dtype=dtype)
         for ours, theirs_ in zip(loaded.get_weights(), model.get_weights(), strict=True):
             assert ours.dtype == theirs_.dtype and ours.tobytes() == theirs_.tobytes(), dtype

@@ -48,8 +48,8 @@ def main():
         for row in expected["continuations"]:
             ids, logits = row["ids"], np.array(row["logits"], "float32")
             prompt = len(row["prompt_ids"])
-            # One by one behind the prompt, so that the cache is used. Our ids go on, not llama.cpp's:
-            # where the two largest logits are as near as their errors, either is right.
+            # One by one after the prompt, so that the cache is used. Continues with our ids, not
+            # llama.cpp's: if the two largest logits differ by less than their errors, both ids are right.
             model.reset()
             model.eval(ids[:prompt])
             for token in ids[prompt:]:

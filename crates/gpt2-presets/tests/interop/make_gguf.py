@@ -1,4 +1,4 @@
-"""Writes a GPT-2 folder of transformers as GGUF, with gguf-py: make_gguf.py FOLDER OUT.gguf"""
+"""Converts a transformers folder of GPT-2 to GGUF, with gguf-py: make_gguf.py FOLDER OUT.gguf"""
 
 import json
 import sys

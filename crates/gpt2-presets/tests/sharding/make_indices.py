@@ -1,4 +1,4 @@
-"""Writes the indices that transformers 5.23.0 gives to the tests' tiny model in shards.
+"""Writes the indices of the tests' tiny model in shards of transformers 5.23.0.
 
 Usage: make_indices.py, in its folder, with transformers 5.23.0 and torch 2.15.0 installed.
 """
@@ -8,7 +8,7 @@ import tempfile
 
 from transformers import GPT2Config, GPT2LMHeadModel
 
-# Tensors have 16 to 192 bytes; at 150 some are larger than a shard may be.
+# Tensors have 16 to 192 bytes: at 150 some exceed a shard's size.
 for name, tied, max_shard_size in [("tied", True, 400), ("untied", False, 150)]:
     config = GPT2Config(
         vocab_size=6,

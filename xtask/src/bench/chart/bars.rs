@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::bench::scenario::Scenario;
 use crate::bench::statistics::median;
 
-/// Scenarios that are drawn, from top to bottom, with their titles.
+/// Scenarios in the chart, from top to bottom, with their titles.
 const SCENARIOS: [(&str, &str); 8] = [
     ("decode-1-ctx128", "decode, one prompt of 128 tokens"),
     ("decode-8-ragged", "decode, 8 prompts of different lengths"),
@@ -27,18 +27,18 @@ pub struct Group {
 /// One rival in one scenario.
 #[derive(Debug, PartialEq)]
 pub struct Bar {
-    /// Name without the mode that the rival was run in.
+    /// Name of the rival without its mode.
     pub rival: String,
-    /// Median over all rounds; above 1 where this library is better.
+    /// Median over all rounds; above 1 if this library is better.
     pub ratio: f64,
 }
 
-/// Names of the scenarios that are drawn.
+/// Names of the scenarios in the chart.
 pub fn names() -> [&'static str; SCENARIOS.len()] {
     SCENARIOS.map(|(name, _)| name)
 }
 
-/// Groups of the scenarios that the records have, the highest bar first.
+/// Groups of the recorded scenarios, each with the highest bar first.
 pub fn groups(lines: &[Value]) -> anyhow::Result<Vec<Group>> {
     let mut groups = Vec::new();
     for (name, title) in SCENARIOS {
@@ -61,7 +61,7 @@ pub fn groups(lines: &[Value]) -> anyhow::Result<Vec<Group>> {
     Ok(groups)
 }
 
-/// The rival of a line and its ratio in each round, if the line is of the scenario's own metric.
+/// Rival of a line and its ratio in each round, if the line has the scenario's main metric.
 fn ratios(scenario: &str, line: &Value) -> anyhow::Result<Option<(String, Vec<f64>)>> {
     let [scenario] = &Scenario::select(&[scenario.to_owned()], true)?[..] else { return Ok(None) };
     let metric = scenario.work.metric();

@@ -11,10 +11,10 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-/// Draws how many times better this library is than its rivals.
+/// Draws by how many times this library is better than its rivals.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Records that `bench --record` wrote, all of one machine, device, float type and size
+    /// Records that `bench --record` wrote, all with the same machine, device, float type and size
     #[arg(required = true, value_name = "RECORD")]
     records: Vec<PathBuf>,
     /// SVG file to write
@@ -22,7 +22,7 @@ pub struct Arguments {
     output: PathBuf,
 }
 
-/// Reads the records, draws them, and prints the name of the file.
+/// Reads the records, draws them, and prints the file's name.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let svg = draw(&arguments.records)?;
     let output = arguments.output.display();
@@ -62,7 +62,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<Value>> {
 mod tests {
     use super::*;
 
-    /// The command that draws it stands in `docs/performance.md`.
+    /// `docs/performance.md` has the command that draws the chart.
     #[test]
     fn the_chart_in_the_documentation_is_that_of_the_records() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

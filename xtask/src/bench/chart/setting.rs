@@ -6,11 +6,11 @@ use anyhow::{Context, ensure};
 use gpt2_backbone::WeightDtype;
 use serde_json::Value;
 
-/// One line of words for the chart, such as `GPT-2 base, float32, 2 threads of AMD EPYC`.
+/// Description for the chart, such as `GPT-2 base, float32, 2 threads of AMD EPYC`.
 ///
 /// # Errors
 ///
-/// Records of several settings, whose ratios have no common title.
+/// If the records have different settings.
 pub fn describe(lines: &[Value]) -> anyhow::Result<String> {
     let runs = || lines.iter().filter(|line| line["scenario"].is_null());
     let results = || lines.iter().filter(|line| line["scenario"].is_string());
@@ -25,7 +25,7 @@ pub fn describe(lines: &[Value]) -> anyhow::Result<String> {
     Ok(format!("GPT-2 {size}, {dtype}, {hardware}"))
 }
 
-/// The value that all of these are.
+/// The common value of a key.
 fn one(key: &str, values: impl Iterator<Item = String>) -> anyhow::Result<String> {
     let values: BTreeSet<String> = values.collect();
     let list = values.iter().cloned().collect::<Vec<_>>().join(", ");
@@ -33,7 +33,7 @@ fn one(key: &str, values: impl Iterator<Item = String>) -> anyhow::Result<String
     values.into_iter().next().context("one is left")
 }
 
-/// A text without quotes; a list of sizes is its members with commas.
+/// A text without quotes, or a list of sizes separated by commas.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,4 +1,4 @@
-//! Bars as SVG, without a background: all colours can be read on white and on black.
+//! Bars as SVG without a background, in colours that contrast with white and black.
 
 use std::fmt::Write;
 
@@ -7,19 +7,19 @@ use super::bars::{Bar, Group};
 const WIDTH: f64 = 760.0;
 /// Left end of the bars.
 const LEFT: f64 = 290.0;
-/// Room for the number after the longest bar.
+/// Width of the number after the longest bar.
 const RIGHT: f64 = 60.0;
-/// Title, setting and legend.
+/// Height of title, setting and legend.
 const HEADER: f64 = 92.0;
 const BAR: f64 = 14.0;
-/// Between two bars of a group, and between two groups.
+/// Gap between two bars of a group, and between two groups.
 const BAR_GAP: f64 = 3.0;
 const GROUP_GAP: f64 = 14.0;
-/// Numbers of the axis.
+/// Height of the axis' numbers.
 const FOOTER: f64 = 30.0;
 
 const TEXT: &str = "#767676";
-/// Okabe and Ito's colours, which the colour-blind can tell apart; the last is for other rivals.
+/// Okabe and Ito's colours, which are distinct for the colour-blind. The last is for other rivals.
 const COLOURS: [(&str, &str); 6] = [
     ("llama.cpp", "#009e73"),
     ("CTranslate2", "#d55e00"),
@@ -28,7 +28,7 @@ const COLOURS: [(&str, &str); 6] = [
     ("tiktoken", "#8a7d2c"),
     ("", "#808080"),
 ];
-/// Numbers that the axis may have.
+/// Possible numbers of the axis.
 const TICKS: [f64; 13] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0];
 
 /// The whole picture.
@@ -95,7 +95,7 @@ impl Scale {
     }
 }
 
-/// Rivals of all groups with their colours, in the order of `COLOURS`.
+/// Rivals of all groups and their colours, in the order of `COLOURS`.
 fn push_legend(svg: &mut String, groups: &[Group]) {
     let mut rivals: Vec<&str> =
         groups.iter().flat_map(|group| &group.bars).map(|bar| bar.rival.as_str()).collect();
@@ -128,7 +128,7 @@ fn push_tick(svg: &mut String, x: f64, tick: f64, bottom: f64) {
     push_text(svg, x, bottom + 18.0, "middle", &format!("{tick}×"));
 }
 
-/// A bar from 1 to the ratio, and the ratio after its right end.
+/// A bar from 1 to the ratio, with the ratio at its right end.
 fn push_bar(svg: &mut String, scale: &Scale, bar: &Bar, top: f64) {
     let (one, end) = (scale.x(1.0), scale.x(bar.ratio));
     let (left, right) = (one.min(end), one.max(end));

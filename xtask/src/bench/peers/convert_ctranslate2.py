@@ -1,4 +1,4 @@
-"""Converts a folder of transformers to one of CTranslate2, in 32-bit floats: convert_ctranslate2.py FOLDER DESTINATION"""
+"""Converts a transformers folder to a CTranslate2 folder, in 32-bit floats: convert_ctranslate2.py FOLDER DESTINATION"""
 
 import sys
 

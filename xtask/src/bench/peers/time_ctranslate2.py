@@ -8,7 +8,7 @@ from pathlib import Path
 from worker import answer, cannot, clock, dtype, on_gpu, repeat_generation, request, threads
 
 if on_gpu:
-    # Its package does not bring the library along that it asks for.
+    # The package needs a library that it does not install.
     for name in ["libcublasLt.so.12", "libcublas.so.12"]:
         library = Path(sysconfig.get_path("purelib"), "nvidia", "cublas", "lib", name)
         if library.exists():
@@ -59,7 +59,7 @@ def generate():
 
 
 def first_token():
-    # It has no tokenizer: the prompt's tokens are given to it.
+    # CTranslate2 has no tokenizer: the request has the prompt's tokens.
     continued(model(), vocabulary(), [request["prompt_ids"]], 1, {})
     return []
 

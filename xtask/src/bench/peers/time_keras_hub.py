@@ -11,7 +11,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 if not on_gpu:
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 elif dtype == "float32":
-    # No TF32: products of 32-bit floats are made of 32-bit floats.
+    # No TF32: products of 32-bit floats are computed in 32-bit floats.
     os.environ["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"
 
 if on_torch:
@@ -51,7 +51,7 @@ def model(dtype=dtype):
 
 
 def synchronize():
-    """Waits for a GPU; JAX waits where a result is read."""
+    """Waits for a GPU. JAX waits when a result is read."""
     if on_gpu and on_torch:
         torch.cuda.synchronize()
 
@@ -69,14 +69,14 @@ def generate():
             token_ids[row, : len(prompt)] = prompt
             padding_mask[row, : len(prompt)] = 1
         inputs = {"token_ids": token_ids, "padding_mask": padding_mask}
-        # What comes back is on the host.
+        # The result is on the host.
         np.asarray(lm.generate(inputs, stop_token_ids=None)["token_ids"])
 
     return repeat_generation(run)
 
 
 class Clock(keras.callbacks.Callback):
-    """Notes when each batch has ended: its loss is known then, which JAX computes together with the new weights."""
+    """Records the end of each batch: its loss is then known, which JAX computes together with the new weights."""
 
     def __init__(self):
         super().__init__()
@@ -89,14 +89,14 @@ class Clock(keras.callbacks.Callback):
 
 
 def train():
-    # Weights are 32-bit floats in any case.
+    # Weights are always 32-bit floats.
     lm = model(dtype if dtype == "float32" else "mixed_" + dtype)
     lm.preprocessor = None
     if request["lora"]:
         lm.backbone.enable_lora(4)
     lm.compile(optimizer=keras.optimizers.Adam(2e-5))
     batch_size, length = request["batch_size"], request["length"]
-    # The first batch compiles; the time of each later one is that since the one before.
+    # The first batch compiles. Each later one takes the time since the previous one.
     rows = batch_size * (request["warm_ups"] + request["repetitions"])
     ids = lambda: np.array([random_ids(length) for _ in range(rows)], "int32")
     ones = np.ones((rows, length), "int32")

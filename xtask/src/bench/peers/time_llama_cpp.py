@@ -1,6 +1,6 @@
 """Times llama.cpp: time_llama_cpp.py REQUEST
 
-Its own loop is used, as llama-server does, and not that of the Python package, which copies logits.
+Uses llama.cpp's own loop, as llama-server does: that of the Python package copies logits.
 """
 
 from worker import answer, cannot, clock, dtype, on_gpu, repeat_generation, repeat_tokenizing, request, threads
@@ -13,7 +13,7 @@ if on_gpu and not llama.llama_supports_gpu_offload():
     cannot("this llama-cpp-python is built for the CPU alone")
 
 POSITIONS = 1024
-TYPES = {"float32": 0, "float16": 1, "bfloat16": 30}  # ggml's numbers
+TYPES = {"float32": 0, "float16": 1, "bfloat16": 30}  # ggml's type ids
 
 
 def quiet(level, text, data):
@@ -33,7 +33,7 @@ def load():
 
 
 def positions():
-    """Those of a sequence: all on a CPU, where only those in use take memory."""
+    """Cells of a sequence: all of them on a CPU, where unused ones take no memory."""
     if not on_gpu or "lengths" not in request:
         return POSITIONS
     used = max(request["lengths"]) + request["steps"] + 1
@@ -42,7 +42,7 @@ def positions():
 
 def context(model, rows):
     parameters = llama.llama_context_default_params()
-    # A part of the cache for each sequence.
+    # Each sequence has a part of the cache.
     parameters.n_ctx = positions() * rows
     parameters.n_batch = parameters.n_ubatch = POSITIONS
     parameters.n_seq_max = rows
@@ -65,7 +65,7 @@ def sampler(search):
 
 
 def feed(context, batch, tokens):
-    """Decodes `(token, position, sequence, wants_logits)` of each."""
+    """Decodes a batch of `(token, position, sequence, wants_logits)`."""
     batch.n_tokens = len(tokens)
     for index, (token, position, sequence, wants_logits) in enumerate(tokens):
         batch.token[index] = token

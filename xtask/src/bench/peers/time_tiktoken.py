@@ -1,16 +1,16 @@
-"""Times tiktoken, with the vocabulary of a folder of transformers: time_tiktoken.py REQUEST"""
+"""Times tiktoken with the vocabulary of a transformers folder: time_tiktoken.py REQUEST"""
 
 import json
 
 import tiktoken
 from worker import answer, repeat_tokenizing, request, threads
 
-# The expression of GPT-2, as tiktoken has it.
+# GPT-2's expression, as in tiktoken.
 PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
 
 
 def byte_alphabet():
-    """GPT-2's letter for each byte, backwards (OpenAI's `encoder.py`)."""
+    """Byte of each of GPT-2's letters (the inverse of the map in OpenAI's `encoder.py`)."""
     printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
     letters = {chr(byte): byte for byte in printed}
     others = (byte for byte in range(256) if byte not in printed)

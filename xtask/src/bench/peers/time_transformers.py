@@ -19,7 +19,7 @@ from worker import (
 torch.set_num_threads(threads)
 if on_gpu and not torch.cuda.is_available():
     cannot("this torch finds no GPU")
-# No TF32: products of 32-bit floats are made of 32-bit floats.
+# No TF32: products of 32-bit floats are computed in 32-bit floats.
 torch.backends.cuda.matmul.allow_tf32 = False
 torch.backends.cudnn.allow_tf32 = False
 torch.set_float32_matmul_precision("highest")
@@ -44,7 +44,7 @@ def synchronize():
 
 
 def continued(lm, prompts, count, search):
-    # Shorter prompts are padded on the left, as the library asks for.
+    # Shorter prompts are padded on the left, as the library requires.
     width = max(map(len, prompts))
     rows = [[END_OF_TEXT] * (width - len(prompt)) + prompt for prompt in prompts]
     mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
@@ -72,9 +72,9 @@ def generate():
 
 
 def train():
-    # Weights are 32-bit floats in any case.
+    # Weights are always 32-bit floats.
     lm = model(torch.float32).train()
-    # The default on a GPU is slower than the fused one.
+    # The default optimizer is slower on a GPU than the fused one.
     optimizer = torch.optim.Adam(lm.parameters(), lr=2e-5, fused=True if on_gpu else None)
     forward = torch.compile(lm) if compiled else lm
     autocast = torch.autocast(device, dtype=getattr(torch, dtype), enabled=dtype != "float32")

@@ -1,4 +1,4 @@
-"""Prints the versions of the rivals that this Python has."""
+"""Prints the versions of the rivals in this Python."""
 
 import json
 from importlib import metadata

@@ -1,4 +1,4 @@
-"""What the workers of all rivals share: the request, the clock and the answer.
+"""Code shared by the rivals' workers: the request, the clock and the answer.
 
 A worker does a request's work several times and prints `{"values": [...], "peak_bytes": ...}` last:
 seconds of a prefill, of a step or of loading, or bytes in a second. One that cannot do the work prints
@@ -16,7 +16,7 @@ threads = request["threads"]
 dtype = request["dtype"]
 on_gpu = request["device"] == "gpu"
 
-# Prompts are drawn below this id: a little less than GPT-2 has.
+# Limit of random prompts' ids, a little less than GPT-2's vocabulary.
 RANDOM_IDS = 50_000
 
 
@@ -25,7 +25,7 @@ def random_ids(length):
 
 
 def repeat(run):
-    """The values of all repetitions, behind some that are thrown away: they compile, and fill caches."""
+    """Values of all repetitions, after discarded ones that compile and fill caches."""
     for _ in range(request["warm_ups"]):
         run()
     return [run() for _ in range(request["repetitions"])]
@@ -38,7 +38,7 @@ def clock(run):
 
 
 def repeat_generation(generate):
-    """`generate(prompts, count)` continues every prompt by so many tokens."""
+    """`generate(prompts, count)` continues every prompt by `count` tokens."""
 
     def seconds(count):
         prompts = [random_ids(length) for length in request["lengths"]]
@@ -75,5 +75,5 @@ def answer(values):
 
 def end(words):
     print(json.dumps(words), flush=True)
-    # Some libraries hang, or crash, when they are taken down.
+    # Some libraries hang or crash at exit.
     os._exit(0)

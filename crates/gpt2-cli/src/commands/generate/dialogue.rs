@@ -1,4 +1,4 @@
-//! A dialogue at a terminal: the text goes on from line to line.
+//! Interactive generation at a terminal, which continues one text line by line.
 
 use std::io::{self, Write};
 
@@ -9,13 +9,13 @@ use super::session::Session;
 use super::watch::Watch;
 use crate::context::Context;
 
-/// Share of the model's positions that an answer gets, unless its length is given.
+/// Inverse share of the model's positions for an answer. Default of its length.
 const ANSWER_SHARE: usize = 4;
 
-/// Asks for text, and goes on with it, until the input ends.
+/// Reads lines and continues the text, until the input ends.
 pub(super) fn run(session: &mut Session, context: &Context) -> anyhow::Result<()> {
     context.note(
-        "Type a text, and the model goes on with it. An empty line lets it go on, /new begins a \
+        "Type a text, and the model continues it. An empty line continues further, /new begins a \
          new text, Ctrl-D ends.",
     );
     let answer =
@@ -32,7 +32,7 @@ pub(super) fn run(session: &mut Session, context: &Context) -> anyhow::Result<()
             text.push('\n');
         }
         text.push_str(&line);
-        // The end of the text is what the model goes on from.
+        // The model continues from the end of the text.
         text = session.cut_prompt(&text, room, Truncate::Left)?;
         let strip_prompt = std::mem::replace(&mut session.strip_prompt, true);
         let generation = stream(session, &text, &mut Watch::start())?;
@@ -41,7 +41,7 @@ pub(super) fn run(session: &mut Session, context: &Context) -> anyhow::Result<()
     }
 }
 
-/// Reads a line; none at the end of the input.
+/// Reads a line. None at the end of the input.
 fn ask() -> anyhow::Result<Option<String>> {
     let mut terminal = io::stderr().lock();
     terminal.write_all(b"> ")?;

@@ -1,4 +1,4 @@
-//! `gpt2 generate`: text from any preset, in batches, as a stream, in a dialogue, or as JSON.
+//! `gpt2 generate`: text from any preset, in batches, as a stream, interactively, or as JSON.
 
 mod dialogue;
 mod output;
@@ -49,10 +49,10 @@ pub struct Arguments {
     model: ModelArguments,
     #[command(flatten)]
     sampling: sampling::Arguments,
-    /// Limit the whole text, in tokens, start token and prompt included [default: the preset's]
+    /// Limit the whole text to N tokens, with start token and prompt [default: the preset's]
     #[arg(long, value_name = "N", help_heading = "Length")]
     max_length: Option<usize>,
-    /// Limit the new text, in tokens
+    /// Limit the new text to N tokens
     #[arg(
         short = 'n',
         long,
@@ -61,21 +61,21 @@ pub struct Arguments {
         help_heading = "Length"
     )]
     max_new_tokens: Option<usize>,
-    /// Cut a prompt that is too long, at its start or at its end [default: an error]
+    /// Truncate a prompt that is too long, at its start or its end [default: an error]
     #[arg(long, value_name = "SIDE", help_heading = "Length")]
     truncate: Option<Side>,
     /// End a text at: auto (the end token), none, or ids such as 13,198
     #[arg(long, default_value = "auto", value_name = "IDS", value_parser = parse_stop_token_ids, help_heading = "Length")]
     stop_token_ids: StopTokenIds,
-    /// Print the new text only
+    /// Print only the new text
     #[arg(long, help_heading = "Output")]
     strip_prompt: bool,
-    /// Compute N prompts together; their answers are printed together
+    /// Compute N prompts together, and print their answers together
     #[arg(long, default_value_t = 8, value_name = "N", help_heading = "Output")]
     batch_size: usize,
 }
 
-/// Side of a prompt that is cut.
+/// Side at which a prompt is truncated.
 #[derive(Clone, Copy, ValueEnum)]
 enum Side {
     #[value(alias = "left")]
@@ -93,7 +93,7 @@ impl From<Side> for Truncate {
     }
 }
 
-/// Checks all that needs no weights, loads the model, and generates.
+/// Checks everything that needs no weights, loads the model, and generates.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     let sampler = arguments.sampling.sampler()?;
     if arguments.batch_size == 0 {
@@ -143,7 +143,7 @@ fn load(
     })
 }
 
-/// Checks arguments that depend on the preset's config alone.
+/// Checks the arguments that depend only on the preset's config.
 fn check(arguments: &Arguments, sampler: &SamplerConfig, preset: &Preset) -> anyhow::Result<()> {
     let config = preset.config();
     sampler.clone().build().validate(config.vocabulary_size)?;
@@ -160,12 +160,12 @@ fn check(arguments: &Arguments, sampler: &SamplerConfig, preset: &Preset) -> any
         && let Some(id) = ids.iter().find(|&&id| id as usize >= config.vocabulary_size)
     {
         let largest = config.vocabulary_size - 1;
-        bail!("`--stop-token-ids` holds the token id {id}, and the model's largest is {largest}");
+        bail!("`--stop-token-ids` holds the token id {id}, expected at most {largest}");
     }
     Ok(())
 }
 
-/// Whether the text of one prompt appears as it is made.
+/// Whether the text of a single prompt is printed while it is generated.
 fn streams(context: &Context) -> bool {
     io::stdout().is_terminal() && !context.json
 }

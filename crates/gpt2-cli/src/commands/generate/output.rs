@@ -23,7 +23,7 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Answers prompts that are all known: as a stream, as texts, or as one JSON object.
+    /// Answers known prompts: as a stream, as texts, or as one JSON object.
     pub(super) fn given(&self, session: &mut Session, prompts: &[String]) -> anyhow::Result<()> {
         let mut watch = Watch::start();
         if let ([prompt], true) = (prompts, streams(self.context)) {
@@ -74,13 +74,13 @@ impl Report<'_> {
                     self.context.print_json_line(object)?;
                 }
             } else {
-                // Whether more will come is not known yet.
+                // Numbered, because more prompts may follow.
                 self.print_texts(&generations, count, true)?;
             }
             count += batch.len();
         }
         if lines.blank() > 0 {
-            self.context.detail(format_args!("{} blank lines are no prompts", lines.blank()));
+            self.context.detail(format_args!("skipped {} blank lines", lines.blank()));
         }
         if streams(self.context) {
             self.print_speed(&watch);
@@ -88,7 +88,8 @@ impl Report<'_> {
         Ok(())
     }
 
-    /// Prompts that are computed together. A search by beams keeps rows of its own.
+    /// Number of prompts that are computed together. With `--max-new-tokens`, beam and contrastive
+    /// searches compute one prompt at a time.
     fn batch_size(&self) -> usize {
         use SamplerConfig::{Beam, Contrastive};
         let searches = matches!(self.sampler, Beam(_) | Contrastive(_));
@@ -98,7 +99,7 @@ impl Report<'_> {
         self.arguments.batch_size
     }
 
-    /// Generates for several prompts; a bar shows the progress where standard error is a terminal.
+    /// Generates for several prompts, with a progress bar if standard error is a terminal.
     fn batch(
         &self,
         session: &mut Session,
@@ -110,7 +111,8 @@ impl Report<'_> {
             true => ProgressBar::hidden(),
             false => ProgressBar::new_spinner().with_style(style),
         };
-        // A beam search reports its tokens at its end only, and must not look dead until then.
+        // A beam search reports its tokens only at its end: the ticks show that it is still
+        // running.
         bar.enable_steady_tick(Duration::from_millis(100));
         let generations = session.generate(prompts, &mut |_| {
             watch.token();
@@ -123,7 +125,7 @@ impl Report<'_> {
         Ok(generations)
     }
 
-    /// Prints texts, each below a line with its number if they are `several`.
+    /// Prints texts. If `several`, each follows a line with its number.
     fn print_texts(
         &self,
         generations: &[Generation],
@@ -143,7 +145,7 @@ impl Report<'_> {
         Ok(())
     }
 
-    /// Prints all beams, where the sampler returns them.
+    /// Prints all beams, if the sampler returns them.
     fn print_beams(&self, generation: &Generation) -> anyhow::Result<()> {
         for (index, beam) in generation.beams.iter().enumerate() {
             let (number, score) = (index + 1, beam.log_probability);
@@ -173,7 +175,7 @@ impl Report<'_> {
     }
 }
 
-/// Prints the new text of one prompt as it is made.
+/// Prints the new text of one prompt while it is generated.
 pub(super) fn stream(
     session: &mut Session,
     prompt: &str,
@@ -203,7 +205,7 @@ pub(super) fn stream(
     generations.into_iter().next().ok_or_else(|| anyhow::anyhow!("a prompt has an answer"))
 }
 
-/// Prints a piece of text at once.
+/// Prints a piece of text and flushes.
 fn write(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;

@@ -1,4 +1,4 @@
-//! Prompts of a generation: arguments, files, standard input.
+//! Prompts of a generation, from arguments, files or standard input.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -11,14 +11,14 @@ use anyhow::{Context as _, bail};
 pub(super) enum Prompts {
     /// Arguments and files.
     Given(Vec<String>),
-    /// Standard input, a prompt a line.
+    /// Lines of standard input, a prompt each.
     Lines(Lines),
-    /// A person at a terminal.
+    /// Prompts that a user types at a terminal.
     Dialogue,
 }
 
 impl Prompts {
-    /// Reads arguments, then files; else the first line of standard input.
+    /// Reads prompts from arguments, then files; without these, opens standard input.
     pub(super) fn read(arguments: &[String], files: &[PathBuf]) -> anyhow::Result<Self> {
         if arguments.is_empty() && files.is_empty() {
             if io::stdin().is_terminal() {
@@ -27,7 +27,7 @@ impl Prompts {
             return Ok(Self::Lines(Lines::open()?));
         }
         if arguments.iter().filter(|argument| *argument == "-").count() > 1 {
-            bail!("`-` is given twice, and standard input can be read once");
+            bail!("`-` is given twice, but standard input can be read only once");
         }
         let arguments = arguments.iter().map(|argument| match argument.as_str() {
             "-" => read_standard_input(),
@@ -50,7 +50,7 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
     Ok(without_line_break(text))
 }
 
-/// The text without the line break at its end: editors and `echo` add one.
+/// The text without a final line break, which editors and `echo` add.
 fn without_line_break(mut text: String) -> String {
     if text.ends_with('\n') {
         text.pop();
@@ -61,7 +61,7 @@ fn without_line_break(mut text: String) -> String {
     text
 }
 
-/// Lines of standard input that are not blank.
+/// Non-blank lines of standard input.
 pub(super) struct Lines {
     lines: io::Lines<io::StdinLock<'static>>,
     read: VecDeque<String>,
@@ -69,20 +69,20 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Reads up to the first prompt: without one, no model need be loaded.
+    /// Reads up to the first prompt, so that no model is loaded if there is none.
     fn open() -> anyhow::Result<Self> {
         let stdin: Stdin = io::stdin();
         let mut lines = Self { lines: stdin.lines(), read: VecDeque::new(), blank: 0 };
         match lines.next_line()? {
             Some(first) => lines.read.push_back(first),
             None => {
-                bail!("no prompt: pass one as an argument, or some on standard input, one a line")
+                bail!("no prompt: pass one as an argument, or write one a line to standard input")
             }
         }
         Ok(lines)
     }
 
-    /// Reads the next prompts, at most `count`; none at the end.
+    /// Reads at most `count` further prompts. Empty at the end.
     pub(super) fn batch(&mut self, count: usize) -> anyhow::Result<Vec<String>> {
         let mut batch = Vec::new();
         while batch.len() < count {
@@ -94,7 +94,7 @@ impl Lines {
         Ok(batch)
     }
 
-    /// Number of blank lines so far.
+    /// Number of blank lines read.
     pub(super) fn blank(&self) -> usize {
         self.blank
     }

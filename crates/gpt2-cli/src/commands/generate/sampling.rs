@@ -1,4 +1,4 @@
-//! Options of the choice of tokens.
+//! Options of sampling.
 
 use anyhow::bail;
 use clap_complete::ArgValueCandidates;
@@ -7,22 +7,22 @@ use gpt2_task::samplers::{GreedySampler, SamplerConfig, TopKSampler, TopPSampler
 use crate::commands::completions::sampler_names;
 use crate::values::{Sampler, parse_sampler};
 
-/// Options of the choice of tokens.
+/// Options of sampling.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Sampling")]
 #[group(skip)]
 pub(super) struct Arguments {
-    /// Choose tokens by beam, contrastive, greedy, random, top_k or top_p, with arguments as in
+    /// Sample by beam, contrastive, greedy, random, top_k or top_p, with arguments as in
     /// `top_p:p=0.9,k=1000` [default: top_k]
     #[arg(long, value_name = "SAMPLER", value_parser = parse_sampler, add = ArgValueCandidates::new(sampler_names))]
     sampler: Option<Sampler>,
-    /// Divide logits by X: below 1 for likelier tokens, 0 for the likeliest only
+    /// Divide logits by X: below 1 favours likely tokens, 0 takes only the likeliest
     #[arg(long, value_name = "X")]
     temperature: Option<f32>,
-    /// Choose among the K likeliest tokens
+    /// Sample from the K likeliest tokens
     #[arg(long, value_name = "K")]
     top_k: Option<usize>,
-    /// Choose among the likeliest tokens that together have the probability P
+    /// Sample from the likeliest tokens whose probabilities add up to P
     #[arg(long, value_name = "P")]
     top_p: Option<f32>,
     /// Make random samplers reproducible
@@ -31,7 +31,7 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// The sampler that the options describe together.
+    /// Sampler that all options describe together.
     pub(super) fn sampler(&self) -> anyhow::Result<SamplerConfig> {
         let mut config = match &self.sampler {
             Some(Sampler { config, .. }) => config.clone(),
@@ -46,7 +46,7 @@ impl Arguments {
         })
     }
 
-    /// The sampler without `--sampler`.
+    /// Default sampler without `--sampler`.
     fn implied(&self) -> SamplerConfig {
         let temperature = self.temperature.unwrap_or(1.0);
         let is_greedy = temperature == 0.0 && self.top_k.is_none() && self.top_p.is_none();
@@ -64,7 +64,7 @@ impl Arguments {
         }
     }
 
-    /// Adds the single options to the sampler that `--sampler` names.
+    /// Adds the separate options to the sampler of `--sampler`.
     fn complete(&self, config: &mut SamplerConfig) -> anyhow::Result<()> {
         use SamplerConfig::{Beam, Contrastive, Random, TopK, TopP};
         if let Some(given) = self.temperature {

@@ -1,4 +1,4 @@
-//! Generations with one model and the same options.
+//! Generations with one model and fixed options.
 
 use std::ops::ControlFlow;
 
@@ -18,11 +18,11 @@ pub(super) struct Session {
     pub(super) strip_prompt: bool,
 }
 
-/// Number of tokens that a prompt may have.
+/// Limits on the length of prompts.
 pub(super) struct Limits {
     max_length: Option<usize>,
     pub(super) new_tokens: Option<usize>,
-    /// Number of tokens that the model can take.
+    /// Number of tokens that the model accepts.
     pub(super) positions: usize,
     truncate: Option<Truncate>,
 }
@@ -34,7 +34,7 @@ impl Limits {
         Self { max_length, new_tokens, positions, truncate }
     }
 
-    /// Refuses prompts that are too long.
+    /// Returns an error for prompts that are too long.
     pub(super) fn check(
         &self,
         preprocessor: &Gpt2CausalLmPreprocessor,
@@ -48,13 +48,13 @@ impl Limits {
     fn limit(&self, preprocessor: &Gpt2CausalLmPreprocessor) -> usize {
         match (self.max_length, self.new_tokens) {
             (Some(length), _) => length,
-            // The text is as long as the prompt and its new tokens.
+            // The text ends after the prompt's new tokens.
             (None, Some(_)) => self.positions,
             (None, None) => preprocessor.sequence_length().min(self.positions),
         }
     }
 
-    /// The error with remedies that this command has.
+    /// The error with remedies in terms of this command's flags.
     fn explain(&self, error: TaskError) -> anyhow::Error {
         let TaskError::PromptTooLong { row, tokens, max_length } = error else {
             return error.into();
@@ -64,7 +64,7 @@ impl Limits {
             positions if positions > max_length => {
                 format!("raise it to at most {positions}, shorten the prompt,")
             }
-            _ => "which is as long as the model can take; shorten the prompt,".to_owned(),
+            _ => "which is the model's maximum; shorten the prompt,".to_owned(),
         };
         let separator = if raise.starts_with("which") { "," } else { ";" };
         anyhow::anyhow!(
@@ -80,7 +80,7 @@ impl Session {
         self.model.preprocessor().context("the preset has no tokenizer")
     }
 
-    /// Generates for prompts together.
+    /// Generates for several prompts together.
     pub(super) fn generate(
         &mut self,
         prompts: &[String],
@@ -102,7 +102,7 @@ impl Session {
         Ok(generations)
     }
 
-    /// Prompts that leave room for the new tokens, where they may be cut.
+    /// Prompts, truncated if allowed to leave room for the new tokens.
     fn fit(&self, prompts: &[String]) -> anyhow::Result<Vec<String>> {
         let (Some(count), Some(truncate)) = (self.limits.new_tokens, self.limits.truncate) else {
             return Ok(prompts.to_vec());
@@ -111,7 +111,7 @@ impl Session {
         prompts.iter().map(|prompt| self.cut_prompt(prompt, room, truncate)).collect()
     }
 
-    /// A prompt of at most `room` tokens, the start token included.
+    /// The prompt, truncated to at most `room` tokens including the start token.
     pub(super) fn cut_prompt(
         &self,
         prompt: &str,
@@ -120,7 +120,7 @@ impl Session {
     ) -> anyhow::Result<String> {
         let tokenizer = self.preprocessor()?.tokenizer();
         let ids = tokenizer.tokenize(prompt)?;
-        // The start token is one more.
+        // Plus one for the start token.
         let excess = (ids.len() + 1).saturating_sub(room);
         if excess == 0 {
             return Ok(prompt.to_owned());
@@ -129,11 +129,11 @@ impl Session {
             Truncate::Left => &ids[excess..],
             Truncate::Right => &ids[..ids.len() - excess],
         };
-        // A cut inside a character leaves bytes that stand for none.
+        // A cut within a character leaves invalid bytes, which decode to U+FFFD.
         Ok(tokenizer.detokenize(kept)?.trim_matches('\u{fffd}').to_owned())
     }
 
-    /// Length for the longest of the prompts and its new tokens.
+    /// Length for the longest prompt and its new tokens.
     fn length(&self, prompts: &[String]) -> anyhow::Result<Option<usize>> {
         let Limits { max_length, new_tokens, positions, truncate } = self.limits;
         let Some(count) = new_tokens else { return Ok(max_length) };
@@ -142,14 +142,14 @@ impl Session {
         let longest = packed.row_lengths()?.into_iter().max().unwrap_or(0);
         if longest == positions {
             bail!(
-                "the prompt has {longest} tokens, and the model can take no more; shorten the \
+                "the prompt has {longest} tokens, which is the model's maximum; shorten the \
                  prompt, or pass --truncate start"
             );
         }
         Ok(Some(longest.saturating_add(count).min(positions)))
     }
 
-    /// Cuts an answer to `count` new tokens: prompts of a batch differ in length.
+    /// Cuts an answer to `count` new tokens, because the prompts of a batch differ in length.
     fn cut(&self, generation: &mut Generation, count: usize) -> anyhow::Result<()> {
         let length = generation.prompt_tokens.saturating_add(count);
         if generation.token_ids.len() > length {
@@ -160,7 +160,7 @@ impl Session {
         Ok(())
     }
 
-    /// Reason for the end of an answer: `stop_token` or `length`.
+    /// Reason why an answer ended: `stop_token` or `length`.
     pub(super) fn stop_reason(&self, generation: &Generation) -> &'static str {
         let stops = |id: TokenId| match &self.stop_token_ids {
             StopTokenIds::Auto => self

@@ -1,11 +1,11 @@
-//! Times of a generation, without the loading of the model.
+//! Times of a generation, without loading of the model.
 
 use std::time::Instant;
 
 /// Times of a generation.
 pub(super) struct Watch {
     start: Instant,
-    /// Seconds to the first token, if there was one.
+    /// Seconds until the first token, if there was one.
     pub(super) first_token: Option<f64>,
     seconds: f64,
     tokens: usize,
@@ -16,12 +16,12 @@ impl Watch {
         Self { start: Instant::now(), first_token: None, seconds: 0.0, tokens: 0 }
     }
 
-    /// Notes a token.
+    /// Records a token.
     pub(super) fn token(&mut self) {
         self.first_token.get_or_insert_with(|| self.start.elapsed().as_secs_f64());
     }
 
-    /// Notes the end of a generation that made `tokens` tokens.
+    /// Records the end of a generation of `tokens` tokens.
     pub(super) fn stop(&mut self, tokens: usize) {
         self.seconds = self.start.elapsed().as_secs_f64();
         self.tokens += tokens;

@@ -15,7 +15,7 @@ use crate::context::Context;
 /// Print the manual page, or write those of all commands
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Write a page for each command into the folder
+    /// Write the pages of all commands to this folder
     #[arg(long, value_name = "DIR", conflicts_with = "markdown")]
     output: Option<PathBuf>,
     /// Print the reference of all commands in Markdown
@@ -28,13 +28,13 @@ pub(crate) fn reference(command: clap::Command) -> String {
     markdown::reference(&built(command))
 }
 
-/// The command with all that clap adds to it.
+/// The command with clap's own additions.
 fn built(mut command: clap::Command) -> clap::Command {
     command.build();
     command
 }
 
-/// Prints or writes.
+/// Prints or writes the pages.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     let command = built((context.commands)());
     if arguments.markdown {

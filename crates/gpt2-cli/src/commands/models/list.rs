@@ -1,4 +1,4 @@
-//! `gpt2 models list`: the presets that have a name.
+//! `gpt2 models list`: the built-in presets.
 
 use gpt2_presets::{PresetInfo, presets};
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ fn object(preset: &PresetInfo) -> anyhow::Result<Value> {
     }))
 }
 
-/// Part of the preset that is on this machine.
+/// State of a preset's files on this machine.
 fn on_disk(preset: &PresetInfo) -> anyhow::Result<String> {
     Ok(match cached_bytes(preset.name)? {
         _ if preset.sources.is_empty() => "built in".to_owned(),

@@ -1,4 +1,4 @@
-//! `gpt2 models`: presets that have a name, and files that were downloaded.
+//! `gpt2 models`: built-in presets and downloaded files.
 
 mod list;
 #[cfg(feature = "hub")]
@@ -44,7 +44,7 @@ impl Arguments {
     }
 }
 
-/// Runs one of the commands.
+/// Runs a subcommand.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     match &arguments.command {
         Command::List(arguments) => list::run(arguments, context),
@@ -56,12 +56,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     }
 }
 
-/// About the size of a preset's files in bytes: the weights are 32-bit floats.
+/// Approximate download size of a preset in bytes: its weights are 32-bit floats.
 fn download_size(preset: &PresetInfo) -> u64 {
     4 * preset.parameter_count
 }
 
-/// Bytes of a preset that have been downloaded, by this library or by the hubs' Python clients.
+/// Size in bytes of a preset's files that this library or the hubs' Python clients have downloaded.
 #[cfg(feature = "hub")]
 fn cached_bytes(preset: &str) -> anyhow::Result<u64> {
     let cached = gpt2_presets::cached_files(preset, &gpt2_presets::HubOptions::new())?;

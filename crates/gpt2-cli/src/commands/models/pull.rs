@@ -1,4 +1,4 @@
-//! `gpt2 models pull`: a preset downloaded before it is needed.
+//! `gpt2 models pull`: download of a preset.
 
 use clap_complete::ArgValueCompleter;
 use gpt2_backbone::parse_device;
@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     let name = arguments.preset.as_str();
     let preset = model::open(name, context)?;
     let device = parse_device("cpu")?;
-    // Loading asks for every file that a later command needs, and reads all of it.
+    // Loading fetches and reads all files that later commands need.
     preset.causal_lm(model::load_options(&device, context))?;
     let bytes = cached_bytes(name)?;
     if context.json {

@@ -1,4 +1,4 @@
-//! `gpt2 models remove`: downloaded files of a preset, deleted.
+//! `gpt2 models remove`: deletion of a preset's downloaded files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,16 +13,16 @@ use crate::commands::completions::preset_names;
 use crate::context::Context;
 use crate::values::{short_path, size};
 
-/// Folders around a file that are deleted with it if they are empty: those of the model.
+/// Number of parent folders, those of the model, that are deleted with a file if they are empty.
 const EMPTY_FOLDERS: usize = 3;
 
 /// Delete the downloaded files of a preset from the hubs' caches
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Exact name or handle; its files are deleted without a question
+    /// Exact name or handle; the files are deleted without confirmation
     #[arg(value_name = "PRESET", add = ArgValueCompleter::new(preset_names))]
     preset: String,
-    /// Print the files, and delete none
+    /// Print the files without deleting them
     #[arg(long)]
     dry_run: bool,
 }
@@ -32,7 +32,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     let name = arguments.preset.as_str();
     let cached = cached_files(name, &HubOptions::new())?;
     if cached.is_empty() {
-        bail!("nothing of `{name}` is in a hub's cache; `gpt2 models list` shows what is");
+        bail!(
+            "no file of `{name}` is in a hub's cache; `gpt2 models list` shows the downloaded \
+             presets"
+        );
     }
     let (mut bytes, mut files) = (0, Vec::new());
     for source in &cached {
@@ -65,16 +68,16 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     Ok(Answer::Yes)
 }
 
-/// Deletes a file, the file that it links to, and the folders that are then empty.
+/// Deletes a file, the target of its link, and folders that become empty.
 fn delete(file: &Path) -> anyhow::Result<()> {
     let blob = blob_of(file);
     remove(file)?;
-    // Another snapshot may link to the same blob, whose link is then dead, and read as absent.
+    // If another snapshot links to the same blob, its link becomes dead and counts as absent.
     if let Some(blob) = blob {
         remove(&blob)?;
     }
     for folder in file.ancestors().skip(1).take(EMPTY_FOLDERS) {
-        // Fails where something is left.
+        // Fails if the folder is not empty.
         if fs::remove_dir(folder).is_err() {
             break;
         }
@@ -82,7 +85,7 @@ fn delete(file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// File that a link of a snapshot leads to, within the folder of the same model.
+/// Target of a snapshot's link, within the same model's folder.
 fn blob_of(file: &Path) -> Option<PathBuf> {
     fs::read_link(file).ok()?;
     let blob = fs::canonicalize(file).ok()?;

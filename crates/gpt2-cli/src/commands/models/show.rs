@@ -1,4 +1,4 @@
-//! `gpt2 models show`: one preset, its place and its shape.
+//! `gpt2 models show`: a preset's source, files and shape.
 
 use clap_complete::ArgValueCompleter;
 use gpt2_presets::presets;
@@ -17,7 +17,7 @@ pub struct Arguments {
     /// Built-in name, handle, or path
     #[arg(value_name = "PRESET", add = ArgValueCompleter::new(preset_names))]
     preset: String,
-    /// Open the preset to read its config; downloads the config of one that is not on this machine
+    /// Open the preset to read its config, which is downloaded if it is not on this machine
     #[arg(long)]
     open: bool,
 }

@@ -13,7 +13,7 @@ use crate::model::{self, DEFAULT_PRESET};
 /// Turn token ids into text
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Ids between spaces or commas; without any, those on standard input
+    /// Ids, separated by spaces or commas [default: those on standard input]
     #[arg(value_name = "ID")]
     ids: Vec<String>,
     /// Preset or folder with the vocabulary
@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
         context.print_json(json!({"preset": arguments.preset, "token_ids": ids, "text": text}))?;
         return Ok(Answer::Yes);
     }
-    // Byte for byte: half a character is the user's.
+    // The exact bytes, even if the ids end within a character.
     let mut out = io::stdout().lock();
     out.write_all(&bytes)?;
     if !bytes.ends_with(b"\n") {

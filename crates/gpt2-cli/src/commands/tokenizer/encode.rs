@@ -12,13 +12,13 @@ use crate::model::{self, DEFAULT_PRESET};
 /// Turn text into token ids
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Texts, a line of ids each; without any, standard input is one text
+    /// Texts, printed as a line of ids each [default: standard input as one text]
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
     /// Preset or folder with the vocabulary
     #[arg(long, alias = "model", default_value = DEFAULT_PRESET)]
     preset: String,
-    /// Print tokens beside their ids, one a line
+    /// Print each token next to its id, one a line
     #[arg(long)]
     tokens: bool,
 }

@@ -1,4 +1,4 @@
-//! `gpt2 tokenizer`: text to tokens and back, and vocabularies of one's own.
+//! `gpt2 tokenizer`: encoding, decoding, and training of vocabularies.
 
 mod decode;
 mod encode;
@@ -9,7 +9,7 @@ use clap::Subcommand;
 use crate::answer::Answer;
 use crate::context::Context;
 
-/// Encode and decode text, or learn a vocabulary
+/// Encode and decode text, or train a vocabulary
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -34,7 +34,7 @@ impl Arguments {
     }
 }
 
-/// Runs one of the commands.
+/// Runs a subcommand.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     match &arguments.command {
         Command::Encode(arguments) => encode::run(arguments, context),

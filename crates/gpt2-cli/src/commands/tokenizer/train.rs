@@ -1,4 +1,4 @@
-//! `gpt2 tokenizer train`: text to a vocabulary of its own.
+//! `gpt2 tokenizer train`: a vocabulary from text.
 
 use std::path::PathBuf;
 
@@ -10,16 +10,16 @@ use serde_json::json;
 use crate::answer::Answer;
 use crate::context::Context;
 
-/// Learn a byte-level BPE vocabulary as GPT-2 has one
+/// Train a byte-level BPE vocabulary, as GPT-2's
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Text files, `.jsonl` files, or folders of them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The most tokens that it may have: 256 bytes, merges, and `<|endoftext|>`
+    /// Maximum number of tokens: 256 bytes, merges, and `<|endoftext|>`
     #[arg(long, value_name = "N")]
     vocabulary_size: usize,
-    /// Occurrences that a pair of tokens needs to become one
+    /// Minimum number of occurrences for a pair of tokens to be merged
     #[arg(long, default_value_t = 2, value_name = "N")]
     min_frequency: u64,
     /// Key of the text in the objects of `.jsonl` files
@@ -28,16 +28,19 @@ pub struct Arguments {
     /// Folder to write, in transformers' format: `vocab.json`, `merges.txt`, `tokenizer.json`
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
-    /// Replace a vocabulary in the folder
+    /// Replace an existing vocabulary in the folder
     #[arg(long)]
     force: bool,
 }
 
-/// Counts words, learns merges, writes the files.
+/// Counts words, learns merges, and writes the files.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     let Arguments { files, vocabulary_size, min_frequency, text_key, output, force } = arguments;
     if output.join("vocab.json").exists() && !force {
-        bail!("{} has a vocabulary already; pass --force to replace it", output.display());
+        bail!(
+            "cannot write to {}: it has a vocabulary already; pass --force to replace it",
+            output.display()
+        );
     }
     let trainer = TokenizerTrainer::new(*vocabulary_size)?;
     let mut trainer = trainer.with_min_frequency(*min_frequency);
@@ -45,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     for part in corpus.document_parts() {
         trainer.feed(&part?);
     }
-    let tokenizer = trainer.train().context("learning the vocabulary")?;
+    let tokenizer = trainer.train().context("cannot learn the vocabulary")?;
     tokenizer.export_to_transformers(output)?;
     let (tokens, merges) = (tokenizer.vocabulary_size(), tokenizer.merges().len());
     if context.json {

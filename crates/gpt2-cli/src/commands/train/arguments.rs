@@ -27,10 +27,10 @@ pub struct Arguments {
     /// Keras' or transformers' format; .keras file; or GGUF file
     #[arg(long, alias = "model", default_value = model::DEFAULT_PRESET, conflicts_with = "config", add = ArgValueCompleter::new(preset_names), help_heading = "Model")]
     pub(super) preset: String,
-    /// Start from nothing: a JSON file with KerasHub's arguments of `GPT2Backbone`
+    /// Start from random weights: a JSON file with the arguments of KerasHub's `GPT2Backbone`
     #[arg(long, requires = "tokenizer", value_name = "FILE", help_heading = "Model")]
     pub(super) config: Option<PathBuf>,
-    /// With --config: the preset or the folder with the vocabulary
+    /// With --config: preset or folder with the vocabulary
     #[arg(long, requires = "config", value_name = "PRESET", help_heading = "Model")]
     pub(super) tokenizer: Option<String>,
     /// Text files, .jsonl files, .bin files of token ids, or folders of them
@@ -42,40 +42,40 @@ pub struct Arguments {
     /// Key of the text in the objects of .jsonl files [default: text]
     #[arg(long, value_name = "KEY", help_heading = "Data")]
     pub(super) text_key: Option<String>,
-    /// Refuse characters that the vocabulary lacks, or leave them out
+    /// Treatment of characters that the vocabulary lacks: an error, or skip them
     #[arg(long, value_enum, default_value_t = Unknown::Error, value_name = "HOW", help_heading = "Data")]
     pub(super) unknown: Unknown,
-    /// Tokens of an example [default: the preset's, or the model's positions]
+    /// Length of an example in tokens [default: the preset's, or the model's positions]
     #[arg(long, value_name = "N", help_heading = "Data")]
     pub(super) sequence_length: Option<usize>,
-    /// Begin a training example every N tokens; fewer than its length let examples overlap
+    /// Begin a training example every N tokens; less than the length lets examples overlap
     #[arg(long, value_name = "N", help_heading = "Data")]
     pub(super) stride: Option<usize>,
-    /// Number of examples of a step
+    /// Number of examples in a step
     #[arg(long, default_value_t = 8, value_name = "N")]
     pub(super) batch_size: usize,
     /// Number of passes over the training data [default: 1]
     #[arg(long, conflicts_with = "steps", value_name = "N")]
     pub(super) epochs: Option<usize>,
-    /// Number of steps in all, in place of epochs
+    /// Number of steps, in place of epochs
     #[arg(long, value_name = "N")]
     pub(super) steps: Option<usize>,
-    /// Steps of an epoch, after which the model is evaluated [default: a pass over the data]
+    /// Number of steps in an epoch, which ends with an evaluation [default: a pass over the data]
     #[arg(long, value_name = "N")]
     pub(super) steps_per_epoch: Option<usize>,
-    /// The highest learning rate [default: 2e-5]
+    /// Peak learning rate [default: 2e-5]
     #[arg(long, value_name = "X")]
     pub(super) learning_rate: Option<f64>,
-    /// constant, cosine, linear, …, with arguments as in cosine:warmup_steps=100,alpha=0.1
+    /// Learning rate schedule: constant, cosine, linear, …, as in cosine:warmup_steps=100,alpha=0.1
     #[arg(long, default_value = "constant", value_name = "S", value_parser = parse_schedule)]
     pub(super) schedule: String,
-    /// adam, adamw, sgd, adafactor, lion or rmsprop, with arguments as in adamw:weight_decay=0.1
+    /// Optimizer: adam, adamw, sgd, adafactor, lion or rmsprop, as in adamw:weight_decay=0.1
     #[arg(long, default_value = "adam", value_name = "NAME", value_parser = parse_optimizer)]
     pub(super) optimizer: String,
-    /// Train low-rank additions to queries and values only
+    /// Train only a LoRA of rank N on queries and values
     #[arg(long, value_name = "R")]
     pub(super) lora_rank: Option<usize>,
-    /// Also save the additions of --lora-rank alone: a .safetensors or .lora.h5 file
+    /// Also save the LoRA of --lora-rank separately: a .safetensors or .lora.h5 file
     #[arg(long, value_name = "FILE", requires = "lora_rank", help_heading = "Output")]
     pub(super) lora_adapter: Option<PathBuf>,
     /// Dropout rate [default: the config's]
@@ -84,13 +84,13 @@ pub struct Arguments {
     /// Stop after N epochs without a better validation loss, and keep the best weights
     #[arg(long, requires = "validation", value_name = "N")]
     pub(super) early_stopping: Option<usize>,
-    /// Recompute layers in the backward pass: less memory, a third more time
+    /// Recompute layers in the backward pass: takes less memory and a third more time
     #[arg(long)]
     pub(super) gradient_checkpointing: bool,
     /// Float type of products and activations
     #[arg(long, default_value = "float32")]
     pub(super) precision: PrecisionName,
-    /// Seed of initialisation, order of examples and dropout
+    /// Seed of the initialisation, the order of examples and dropout
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(super) seed: u64,
     /// Save a checkpoint and the preset training/last every N steps
@@ -99,19 +99,19 @@ pub struct Arguments {
     /// Compute on cpu, auto, wgpu, vulkan:0, cuda:0, …; others than cpu need their cargo feature
     #[arg(long, default_value = "cpu")]
     pub(super) device: String,
-    /// Folder for the trained preset; checkpoint and log go into its folder `training`
+    /// Folder of the trained preset; its folder `training` gets checkpoint and log
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub(super) output: PathBuf,
-    /// Replace a preset that is in the folder
+    /// Replace an existing preset in the folder
     #[arg(long, help_heading = "Output")]
     pub(super) force: bool,
-    /// Delete the checkpoint of an unfinished training and begin anew
+    /// Delete the checkpoint of an unfinished training and start anew
     #[arg(long, help_heading = "Output")]
     pub(super) restart: bool,
-    /// Print a text that begins with PROMPT after every epoch; may be repeated
+    /// Print a continuation of PROMPT after every epoch; may be repeated
     #[arg(long, value_name = "PROMPT", help_heading = "Output")]
     pub(super) sample: Vec<String>,
-    /// Draw the curves: training/curves.svg
+    /// Draw the loss curves to training/curves.svg
     #[arg(long, help_heading = "Output")]
     pub(super) plot: bool,
 }

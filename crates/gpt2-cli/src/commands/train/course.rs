@@ -1,4 +1,4 @@
-//! Course of a training: its start, Ctrl-C, and its last step.
+//! Start, interruption and end of a training.
 
 use gpt2_task::{BoxError, Callback, Logs, Trainer};
 
@@ -56,7 +56,7 @@ impl Callback for Course<'_> {
         _logs: &mut Logs,
         trainer: &mut Trainer<'_>,
     ) -> Result<(), BoxError> {
-        // A signal during the validation.
+        // A signal may arrive during the validation.
         interrupt_if_requested(trainer);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Files as examples.
+//! Conversion of files to examples.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,8 @@ pub(super) struct Data {
 }
 
 impl Data {
-    /// Opens the files. Texts are tokenized once, with a bar if standard error is a terminal.
+    /// Opens the files. Texts are tokenized once, with a progress bar if standard error is a
+    /// terminal.
     pub(super) fn open(
         arguments: &Arguments,
         model: &Gpt2CausalLm,
@@ -52,7 +53,7 @@ impl Data {
     }
 }
 
-/// Tokenizer of the files. The preset keeps the one that it had.
+/// Tokenizer for the files. The preset keeps its own.
 fn tokenizer(arguments: &Arguments, tokenizer: &Gpt2Tokenizer) -> anyhow::Result<Gpt2Tokenizer> {
     match arguments.unknown {
         Unknown::Error => Ok(tokenizer.clone()),

@@ -1,4 +1,4 @@
-//! Trainings that do not come to their end: the reason, and the way out.
+//! Trainings that end early: reasons and remedies.
 
 use gpt2_task::TaskError;
 use serde_json::json;
@@ -11,7 +11,7 @@ const REMEDY: &str = "lower --learning-rate or clip gradients (--optimizer \
                       adam:global_clipnorm=1), and begin anew with --restart";
 
 impl Session<'_> {
-    /// The answer of a training that an error ended.
+    /// Result of a training that ended with an error.
     pub(super) fn explain(&self, error: TaskError) -> anyhow::Result<Answer> {
         match error {
             TaskError::Interrupted { step } => self.interrupted(step),
@@ -22,7 +22,7 @@ impl Session<'_> {
                 Err(self.diverged(&found))
             }
             TaskError::NonFiniteWeights { step } => {
-                Err(self.diverged(&format!("the weights after step {step} are not finite")))
+                Err(self.diverged(&format!("the weights after step {step} are non-finite")))
             }
             error => Err(error.into()),
         }
@@ -48,7 +48,7 @@ impl Session<'_> {
         Ok(Answer::Interrupted)
     }
 
-    /// Names the flags that a checkpoint does not fit.
+    /// Names the flags that do not match a checkpoint.
     fn changed(&self, what: &str) -> anyhow::Error {
         let file = self.folder.file(settings::FILE);
         let mut changes = settings::changes(self.arguments, &file);
@@ -79,7 +79,7 @@ impl Session<'_> {
         )
     }
 
-    /// Refuses a training whose result has numbers that are not finite, such as its perplexity.
+    /// Returns an error for a training with non-finite results, such as its perplexity.
     pub(super) fn check_result(&self, trained: &Trained) -> anyhow::Result<()> {
         let history = &trained.history;
         let Some(index) = history.epoch.iter().position(|epoch| *epoch == trained.kept_epoch)

@@ -15,10 +15,10 @@ pub(super) struct OutputFolder {
     training: PathBuf,
 }
 
-/// Folders that a start has created. They are removed when it fails.
+/// Folders that a start has created, which are removed if it fails.
 pub(super) struct Litter {
     training: Option<PathBuf>,
-    /// Folders that hold it, the innermost first.
+    /// Parent folders that were created, the innermost first.
     parents: Vec<PathBuf>,
 }
 
@@ -27,7 +27,7 @@ impl OutputFolder {
         Self { output: output.into(), training: output.join("training") }
     }
 
-    /// File or folder of the training.
+    /// Path of a training's file or folder.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.training.join(name)
     }
@@ -36,12 +36,12 @@ impl OutputFolder {
         CheckpointFolder::new(&self.training)
     }
 
-    /// Refuses to replace a preset by a new training.
+    /// Returns an error if a new training would replace a preset.
     pub(super) fn check(&self, arguments: &Arguments) -> anyhow::Result<()> {
         let is_allowed = arguments.force || self.checkpoint().path().exists();
         ensure!(
             is_allowed || !self.output.join("config.json").exists(),
-            "cannot write to {}: it holds a preset already; pass --force to replace it",
+            "cannot write to {}: it has a preset already; pass --force to replace it",
             self.output.display()
         );
         Ok(())
@@ -59,7 +59,7 @@ impl OutputFolder {
         Ok(litter)
     }
 
-    /// Removes what an earlier training has left, but not the token ids of the texts.
+    /// Removes an earlier training's files, except the token ids of the texts.
     pub(super) fn restart(&self) -> anyhow::Result<()> {
         use gpt2_task::CheckpointStore as _;
         self.checkpoint().clear().map_err(anyhow::Error::from_boxed)?;
@@ -71,7 +71,7 @@ impl OutputFolder {
 }
 
 impl Litter {
-    /// Keeps the folders.
+    /// Keeps the folders after all.
     pub(super) fn keep(&mut self) {
         (self.training, self.parents) = (None, Vec::new());
     }
@@ -79,7 +79,7 @@ impl Litter {
 
 impl Drop for Litter {
     fn drop(&mut self) {
-        // The error that is on its way says more than one of these would.
+        // An error here would hide the original error.
         if let Some(training) = &self.training {
             let _ = fs::remove_dir_all(training);
         }
@@ -89,7 +89,7 @@ impl Drop for Litter {
     }
 }
 
-/// Removes a folder, if there is one.
+/// Removes a folder if it exists.
 pub(super) fn remove(folder: &Path) -> anyhow::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != ErrorKind::NotFound => {

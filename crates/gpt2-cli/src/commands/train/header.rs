@@ -1,4 +1,4 @@
-//! Lines about a training before it starts.
+//! Summary of a training before it starts.
 
 use gpt2_backbone::visit_tensors;
 use gpt2_task::{Dataset, Gpt2CausalLm};
@@ -37,7 +37,7 @@ impl Header {
         }
     }
 
-    /// Lines of the header.
+    /// Lines of the summary.
     pub(super) fn lines(&self, arguments: &Arguments, plan: Plan) -> Vec<String> {
         let lora = arguments.lora_rank.map(|rank| format!(" (LoRA of rank {rank})"));
         let validation = self.validation_tokens.map(|tokens| {
@@ -70,7 +70,7 @@ impl Header {
         ]
     }
 
-    /// Keys of the JSON answer.
+    /// Keys of the JSON result.
     pub(super) fn json(&self) -> Value {
         json!({
             "parameters": self.parameters,

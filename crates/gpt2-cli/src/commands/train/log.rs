@@ -7,14 +7,14 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::Value;
 
-/// Opens the log, to continue it if the training is resumed.
+/// Opens the log, and appends to it if the training is resumed.
 pub(super) fn open(path: &Path, resumed: bool) -> anyhow::Result<File> {
     let mut open = OpenOptions::new();
     let log = open.create(true).write(true).append(resumed).truncate(!resumed).open(path);
     log.with_context(|| format!("cannot open {}", path.display()))
 }
 
-/// Cuts off the lines after a step: they were written after the checkpoint, and come again.
+/// Removes the lines after a step. They were written after the checkpoint; the steps are repeated.
 pub(super) fn cut(path: &Path, step: u64) -> anyhow::Result<()> {
     let change = || -> std::io::Result<()> {
         let mut reader = BufReader::new(File::open(path)?);
@@ -33,5 +33,5 @@ pub(super) fn cut(path: &Path, step: u64) -> anyhow::Result<()> {
         }
         OpenOptions::new().write(true).open(path)?.set_len(length)
     };
-    change().with_context(|| format!("cannot cut {}", path.display()))
+    change().with_context(|| format!("cannot truncate {}", path.display()))
 }

@@ -1,7 +1,7 @@
-//! `gpt2 train`: a preset trained on text files, or a new model from nothing.
+//! `gpt2 train`: training of a preset, or of a new model, on text files.
 //!
-//! Stop it at any moment and start it again with the same command: it goes on from its last
-//! checkpoint, and on the CPU ends with the same bits as if it had never been stopped.
+//! A stopped training resumes from its last checkpoint when the same command is run again. On the
+//! CPU the result is then the same, bit for bit, as without the interruption.
 
 mod arguments;
 mod course;
@@ -74,12 +74,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     }
     session.report(&model, &trained, &header, &data, begin)?;
     folder::remove(&folder.file("last"))?;
-    // The last of all: until then the same command has something to continue from.
+    // Done last: until then the same command can resume the training.
     folder.checkpoint().clear().map_err(anyhow::Error::from_boxed)?;
     Ok(Answer::Yes)
 }
 
-/// Refuses a name that stands for no format, before the training.
+/// Returns an error, before the training, for a name that ends as no format's.
 fn check_adapter(path: &Path) -> anyhow::Result<()> {
     let name = path.to_string_lossy();
     ensure!(

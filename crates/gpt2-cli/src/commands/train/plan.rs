@@ -30,14 +30,14 @@ impl Plan {
         }
     }
 
-    /// Warns of a warmup that the training does not reach the end of.
+    /// Warns if the training ends before its warmup does.
     pub(super) fn warn_of_warmup(&self, schedule: &LearningRate, context: &Context) {
-        // No other schedule has a warmup.
+        // Only cosine schedules have a warmup.
         let LearningRate::Cosine(decay) = schedule else { return };
         let warmup = decay.warmup_steps;
         if warmup > 0 && warmup >= self.steps as u64 {
             context.warn(format_args!(
-                "the warmup of {warmup} steps is as long as the training of {} steps or longer: the \
+                "the warmup of {warmup} steps does not end before the training of {} steps: the \
                  learning rate does not reach its highest value",
                 self.steps
             ));
@@ -45,7 +45,7 @@ impl Plan {
     }
 }
 
-/// Refuses a training without a step.
+/// Returns an error for a training without steps.
 pub(super) fn check(arguments: &Arguments) -> anyhow::Result<()> {
     let counts = [
         ("--steps", arguments.steps),

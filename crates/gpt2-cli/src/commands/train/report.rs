@@ -1,4 +1,4 @@
-//! Answer of a training that has come to its end.
+//! Result of a completed training.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use super::session::{Session, Trained};
 use crate::evaluation::{Evaluation, evaluate};
 
 impl Session<'_> {
-    /// Says which weights are kept.
+    /// Prints which weights are kept.
     pub(super) fn tell_stopping(&self, trained: &Trained) {
         let Some(patience) = self.arguments.early_stopping else { return };
         let (kept, epochs) = (trained.kept_epoch + 1, self.plan.epochs);
@@ -71,7 +71,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Says where the best model is, where the output is another one.
+    /// Prints the location of the best model, if it is not the output.
     fn tell_best(&self, trained: &Trained) {
         let Some(losses) = trained.history.get("val_loss") else { return };
         let best = losses.iter().enumerate().min_by(|one, other| one.1.total_cmp(other.1));

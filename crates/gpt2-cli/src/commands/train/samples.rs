@@ -1,4 +1,4 @@
-//! Texts that the model makes while it is trained.
+//! Texts generated during a training.
 
 use gpt2_task::{
     BoxError, Callback, GenerateOptions, Gpt2CausalLm, Logs, TaskError, Trainer, Truncate,
@@ -6,7 +6,7 @@ use gpt2_task::{
 
 use crate::context::Context;
 
-/// Tokens of a sample, its prompt included, unless the model takes fewer.
+/// Maximum length of a sample in tokens, including its prompt.
 const LENGTH: usize = 64;
 
 /// Callback that prints a text for each prompt after every epoch.
@@ -47,7 +47,7 @@ impl Callback for Samples<'_> {
                     self.context.note(format_args!("sample after epoch {}: {text}", epoch + 1));
                 }
             }
-            Err(error) => self.context.warn(format_args!("no sample: {error}")),
+            Err(error) => self.context.warn(format_args!("cannot generate a sample: {error}")),
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Training itself: optimizer, callbacks, and what it ends with.
+//! The training itself: optimizer, callbacks and result.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ use super::plan::Plan;
 use super::samples::Samples;
 use crate::context::Context;
 
-/// Time between two lines of progress where there is no terminal.
+/// Interval of progress lines without a terminal.
 const LINES_EVERY: Duration = Duration::from_secs(10);
 
-/// Learning rate, unless one is given.
+/// Default learning rate.
 const LEARNING_RATE: f64 = 2e-5;
 
 /// A training that is ready to start.
@@ -35,7 +35,7 @@ pub(super) struct Session<'a> {
     pub(super) plan: Plan,
 }
 
-/// A training that has come to its end.
+/// A completed training.
 pub(super) struct Trained {
     pub(super) history: History,
     pub(super) steps: StepHistory,
@@ -67,7 +67,7 @@ impl Session<'_> {
         Ok(model.compile(options)?)
     }
 
-    /// Trains, from the checkpoint on if there is one.
+    /// Trains, from the last checkpoint if there is one.
     pub(super) fn fit(
         &self,
         model: &mut Gpt2CausalLm,

@@ -1,4 +1,4 @@
-//! Flags that a resumed training must share, and those that have changed.
+//! Flags that a resumed training must share, and their changes.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
 
-/// File in the folder `training` with the flags of the training.
+/// File in the folder `training` with the training's flags.
 pub(super) const FILE: &str = "arguments.json";
 
-/// Flags that decide a training.
+/// Flags that affect the result of a training.
 fn flags(arguments: &Arguments) -> Map<String, Value> {
     let name = |value: Option<clap::builder::PossibleValue>| {
         value.map(|value| value.get_name().to_owned())
@@ -45,19 +45,19 @@ fn flags(arguments: &Arguments) -> Map<String, Value> {
     flags.into_iter().map(|(flag, value)| (flag.to_owned(), value)).collect()
 }
 
-/// Writes the flags, for a later run to compare.
+/// Writes the flags, for comparison with those of a later run.
 pub(super) fn write(arguments: &Arguments, path: &Path) -> anyhow::Result<()> {
     let text = format!("{:#}\n", Value::Object(flags(arguments)));
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Flags that differ from those of the checkpoint, such as `--dropout: was 0.1, is 0.2`.
+/// Flags that differ from the checkpoint's, such as `--dropout: was 0.1, is 0.2`.
 pub(super) fn changes(arguments: &Arguments, path: &Path) -> Vec<String> {
-    // Without the file the library's answer has to do.
+    // Without the file, the library's own error is reported.
     let stored = fs::read_to_string(path).unwrap_or_default();
     let stored: Map<String, Value> = serde_json::from_str(&stored).unwrap_or_default();
     let present = flags(arguments);
-    // More epochs change nothing but a schedule that lasts as long as the training.
+    // More epochs change nothing else, unless the schedule depends on the length of the training.
     let is_constant = arguments.schedule.starts_with("constant");
     let changed = present.iter().filter_map(|(flag, is)| {
         let was = stored.get(flag)?;
@@ -68,7 +68,7 @@ pub(super) fn changes(arguments: &Arguments, path: &Path) -> Vec<String> {
     changed.collect()
 }
 
-/// A value as it is typed.
+/// A value as a user types it.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "not given".to_owned(),

@@ -1,4 +1,4 @@
-//! Model before its training: a preset's, or a new one.
+//! Model to train: a preset's, or a new one.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use super::arguments::Arguments;
 use crate::context::Context;
 use crate::model;
 
-/// transformers' keys of a config, with KerasHub's names.
+/// transformers' keys of a config, with KerasHub's names for them.
 const TRANSFORMERS_KEYS: [(&str, &str); 6] = [
     ("vocab_size", "vocabulary_size"),
     ("n_layer", "num_layers"),
@@ -25,7 +25,7 @@ const TRANSFORMERS_KEYS: [(&str, &str); 6] = [
     ("n_positions", "max_sequence_length"),
 ];
 
-/// Model before its training.
+/// Model to train.
 pub(super) fn model(
     arguments: &Arguments,
     device: &Device,
@@ -65,7 +65,7 @@ pub(super) fn model(
     Ok(model)
 }
 
-/// Reads a config. Its vocabulary is the tokenizer's, unless the file has a size.
+/// Reads a config. Default of its vocabulary size: the tokenizer's.
 fn config(
     path: &Path,
     tokenizer: &Gpt2Tokenizer,
@@ -87,7 +87,7 @@ fn config(
     Ok(config)
 }
 
-/// Parses a config all of whose keys are known: a misspelt one would be ignored.
+/// Parses a config. Unknown keys are errors, because a misspelt one would otherwise be ignored.
 fn parse(text: &str, ids: usize) -> anyhow::Result<Gpt2BackboneConfig> {
     let known = Gpt2BackboneConfig::KEYS;
     let mut given: Map<String, Value> = serde_json::from_str(text)?;
@@ -95,12 +95,12 @@ fn parse(text: &str, ids: usize) -> anyhow::Result<Gpt2BackboneConfig> {
     let transformers = |key: &str| TRANSFORMERS_KEYS.iter().any(|(theirs, _)| *theirs == key);
     if given.keys().any(|key| transformers(key)) {
         let names = TRANSFORMERS_KEYS.map(|(theirs, ours)| format!("`{ours}` for `{theirs}`"));
-        bail!("it has transformers' names of the keys; write {}", names.join(", "));
+        bail!("it has transformers' names of keys, expected KerasHub's: {}", names.join(", "));
     }
     if let Some(unknown) = unknown {
         bail!("unknown key `{unknown}`, expected one of {known:?}");
     }
     given.entry("vocabulary_size").or_insert_with(|| ids.into());
-    // From the text where that has all, so that an error has its line.
+    // Parsed from the text if that is complete, so that errors have a line number.
     serde_json::from_str(text).or_else(|_| Ok(serde_json::from_value(Value::Object(given))?))
 }

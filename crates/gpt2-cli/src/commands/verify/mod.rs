@@ -1,4 +1,4 @@
-//! `gpt2 verify`: is a preset, as this library computes it, what a reference says?
+//! `gpt2 verify`: comparison of a preset's results with a reference.
 
 mod reference;
 
@@ -15,10 +15,10 @@ use crate::context::Context;
 use crate::model;
 use reference::Reference;
 
-/// Number of tensors without a check that are named.
+/// Maximum number of unchecked tensors to name.
 const NAMED: usize = 8;
 
-/// Names of the inputs in a reference file.
+/// Names of a reference file's inputs.
 const INPUTS: [&str; 8] = [
     "token_ids",
     "padding_mask",
@@ -32,7 +32,7 @@ const INPUTS: [&str; 8] = [
 
 /// Compare a preset with a reference file; exits with 1 beyond the tolerance
 ///
-/// Hidden states, logits, score losses and training losses are compared
+/// Compares hidden states, logits, score losses and training losses
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Built-in name; handle hf://, kaggle:// or modelscope://; folder in Keras' or transformers'
@@ -44,7 +44,7 @@ pub struct Arguments {
     /// `train.sample_weight` [B, T] at `train.learning_rate`, without dropout
     #[arg(long, value_name = "FILE")]
     reference: PathBuf,
-    /// The largest absolute difference that passes
+    /// Largest absolute difference that passes
     #[arg(long, default_value_t = 1e-4)]
     tolerance: f64,
     /// Device to compute on
@@ -52,11 +52,11 @@ pub struct Arguments {
     device: String,
 }
 
-/// Largest difference of one quantity from its reference.
+/// Largest difference of one result from its reference.
 struct Comparison {
     name: &'static str,
     shape: Vec<usize>,
-    /// Over unmasked positions; infinite where a value is not finite.
+    /// Over unmasked positions; infinite if a value is non-finite.
     difference: f64,
 }
 
@@ -141,7 +141,7 @@ fn compare(model: &Gpt2CausalLm, reference: &Reference) -> anyhow::Result<Vec<Co
     Ok(comparisons)
 }
 
-/// Trains on one batch with Keras' Adam, and compares the loss before each step.
+/// Trains on one batch with Keras' Adam, and compares the loss of each step.
 fn compare_training(
     model: &mut Gpt2CausalLm,
     reference: &Reference,
@@ -188,8 +188,8 @@ fn difference<const D: usize>(
         shape == found_shape,
         "`{name}` has the shape {shape:?} in the reference, {found_shape:?} here"
     );
-    let found: Vec<f32> = found.try_into_vec_as().context("reading the result")?;
-    // Every position of the mask has this many values.
+    let found: Vec<f32> = found.try_into_vec_as().context("cannot read the result")?;
+    // Number of values at every position of the mask.
     let width = found.len() / (tokens.batch_size() * tokens.sequence_length());
     let positions = tokens.padding_mask().iter().flatten();
     let rows = found.chunks_exact(width).zip(expected.chunks_exact(width));
@@ -199,7 +199,7 @@ fn difference<const D: usize>(
         .flat_map(|(_, (found, expected))| found.iter().zip(expected))
         .map(|(&found, &expected)| (f64::from(found) - expected).abs());
     let difference = differences.fold(0.0, |largest: f64, one| {
-        // A NaN must not pass for a small difference.
+        // A NaN counts as an infinite difference.
         if one.is_nan() { f64::INFINITY } else { largest.max(one) }
     });
     Ok(Comparison { name, shape, difference })

@@ -1,4 +1,4 @@
-//! A file of reference values: named tensors of a few kinds, in safetensors.
+//! A safetensors file of reference values: a few named tensors.
 
 use std::path::Path;
 
@@ -13,7 +13,8 @@ pub struct Reference {
 impl Reference {
     /// Reads and checks the whole file.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        let bytes =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         SafeTensors::deserialize(&bytes)
             .with_context(|| format!("{} is not a safetensors file", path.display()))?;
         Ok(Self { bytes })
@@ -27,7 +28,7 @@ impl Reference {
         Ok(names)
     }
 
-    /// The rows of an integer tensor of rank 2, if it exists.
+    /// Rows of an integer tensor of rank 2, if it exists.
     pub fn integers(&self, name: &str) -> anyhow::Result<Option<Vec<Vec<i64>>>> {
         let tensors = self.tensors()?;
         let Ok(tensor) = tensors.tensor(name) else { return Ok(None) };
@@ -39,7 +40,7 @@ impl Reference {
         Ok(Some(values.chunks_exact(width).map(<[i64]>::to_vec).collect()))
     }
 
-    /// The values and the shape of a float tensor, if it exists.
+    /// Values and shape of a float tensor, if it exists.
     pub fn floats(&self, name: &str) -> anyhow::Result<Option<(Vec<f64>, Vec<usize>)>> {
         let tensors = self.tensors()?;
         let Ok(tensor) = tensors.tensor(name) else { return Ok(None) };

@@ -5,10 +5,11 @@ use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings};
 
 use super::step::AdamStep;
 
-/// A variable after a step, and its moments in order.
+/// A variable after a step, and its moments, in the order of `Moments`.
 pub(super) type Stepped<B> = (FloatTensor<B>, Vec<FloatTensor<B>>);
 
-/// `keras/src/optimizers/adam.py`, `update_step`, rounded as there after every operation.
+/// Follows `update_step` of `keras/src/optimizers/adam.py` and rounds after every operation, as
+/// Keras does.
 pub(super) fn adam<B: Backend>(
     variable: FloatTensor<B>,
     gradient: FloatTensor<B>,
@@ -42,7 +43,7 @@ pub(super) fn square_sum<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_sum(B::float_mul(x.clone(), x))
 }
 
-/// `x - x * share * learning_rate`, rounded as by Keras.
+/// `x - x * share * learning_rate`, rounded as in Keras.
 pub(super) fn weight_decay<B: Backend>(
     x: FloatTensor<B>,
     share: f64,

@@ -1,4 +1,4 @@
-//! A step of Adam and its surroundings on the CPU, in place and in one pass each.
+//! A step of Adam and the operations around it on the CPU: in place, in one pass each.
 
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
@@ -58,9 +58,9 @@ impl AdamOps for Flex {
     }
 }
 
-/// Changes a variable and its moments: momentum, velocity and, with AMSGrad, the largest velocity.
+/// Updates a variable and its moments: momentum, velocity and, with AMSGrad, the largest velocity.
 ///
-/// Every number is rounded as by the composed operations, and equal to theirs.
+/// Every number equals that of the composed operations: each operation is rounded alike.
 fn adam(variable: &mut [f32], gradient: &[f32], moments: &mut [&mut [f32]], step: AdamStep) {
     let length = variable.len();
     assert!(gradient.len() == length && moments.iter().all(|slot| slot.len() == length));
@@ -69,7 +69,7 @@ fn adam(variable: &mut [f32], gradient: &[f32], moments: &mut [&mut [f32]], step
     for_each(length.div_ceil(CHUNK), length, |task| {
         let start = task * CHUNK;
         let count = CHUNK.min(length - start);
-        // SAFETY: the chunk belongs to this task alone, in each of the slices.
+        // SAFETY: the chunk belongs to this task alone, in each slice.
         let part = |slot: usize| unsafe { moments[slot].part(start, count) };
         dispatch(Adam {
             // SAFETY: as above.
@@ -102,7 +102,7 @@ impl WithSimd for Adam<'_> {
         let first = splat((1.0 - step.beta_1) as f32);
         let second = splat((1.0 - step.beta_2) as f32);
         let (alpha, epsilon) = (splat(step.alpha), splat(step.epsilon as f32));
-        // No fused products: the numbers are those of Keras, which rounds each operation.
+        // No fused multiply-add: Keras rounds each operation.
         let blend = |old: S::f32s, new: S::f32s, share: S::f32s| {
             simd.add_f32s(old, simd.mul_f32s(simd.sub_f32s(new, old), share))
         };
@@ -139,13 +139,13 @@ impl WithSimd for Adam<'_> {
     }
 }
 
-/// The sum of squares: of chunks in 32-bit floats, of the chunks' sums in 64-bit ones.
+/// Sum of squares: chunks in 32-bit floats, the total in 64-bit ones.
 fn square_sum(x: &[f32]) -> f32 {
     let mut sums = vec![0f32; x.len().div_ceil(CHUNK)];
     let shared = Shared::new(&mut sums);
     for_each(x.len().div_ceil(CHUNK), x.len(), |task| {
         let chunk = &x[task * CHUNK..x.len().min((task + 1) * CHUNK)];
-        // SAFETY: the sum of a task is its own.
+        // SAFETY: each task writes its own sum.
         let sum = unsafe { shared.part(task, 1) };
         sum[0] = dispatch(SquareSum { x: chunk });
     });
@@ -179,7 +179,7 @@ impl WithSimd for SquareSum<'_> {
     }
 }
 
-/// Multiplies every number.
+/// Multiplies every number by `factor`.
 fn scale(x: &mut [f32], factor: f32) {
     in_chunks(x, 1, |_, x| x.iter_mut().for_each(|x| *x *= factor));
 }

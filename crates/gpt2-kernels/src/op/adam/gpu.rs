@@ -34,7 +34,7 @@ impl AdamOps for CubeBackend {
     }
 }
 
-/// The numbers of a step, as the kernel needs them.
+/// Rates of a step, as the kernel needs them.
 #[derive(Debug, Clone, Copy, CubeLaunch, CubeType)]
 struct Rates {
     /// Share of the gradient in its mean.
@@ -68,7 +68,7 @@ fn adam_kernel<G: Float, N: Size>(
     variable[ABSOLUTE_POS] -= update;
 }
 
-/// The variable and its two moments after a step, written in place where nobody else has them.
+/// The variable and its two moments after a step, written in place if no other reference is held.
 fn adam(
     variable: CubeTensor,
     gradient: CubeTensor,
@@ -84,7 +84,7 @@ fn adam(
         step.epsilon as f32,
         step.alpha,
     );
-    // SAFETY: the kernel ends units beyond the variable, and all four are equally long.
+    // SAFETY: the kernel stops units past the variable, and all four tensors have the same length.
     unsafe {
         adam_kernel::launch_unchecked(
             &variable.client,

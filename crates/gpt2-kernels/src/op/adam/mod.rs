@@ -16,12 +16,12 @@ use burn::tensor::Tensor;
 pub use self::step::{AdamStep, Moments};
 use crate::backends::composed_on;
 
-/// A step of Adam, which changes a variable and its two or, with AMSGrad, three moments
-/// (`keras/src/optimizers/adam.py`), in place if no other reference to them is held.
+/// Step of Adam (`keras/src/optimizers/adam.py`). Updates a variable and its two moments, or three
+/// with AMSGrad, in place if no other reference to them is held.
 ///
 /// # Panics
 ///
-/// For another number of moments.
+/// If the number of moments is neither two nor three.
 pub fn adam(
     variable: Tensor<1>,
     gradient: Tensor<1>,
@@ -52,7 +52,7 @@ pub fn square_sum(x: Tensor<1>) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::fused_square_sum(x.into_dispatch()))
 }
 
-/// Every number times the one in `factor`, in place if no other reference to `x` is held.
+/// Every element times the one in `factor`, in place if no other reference to `x` is held.
 ///
 /// # Shapes
 ///
@@ -68,7 +68,7 @@ pub fn weight_decay(x: Tensor<1>, share: f64, learning_rate: f32) -> Tensor<1> {
     Tensor::from_dispatch(x)
 }
 
-/// A step of Adam and its surroundings on a backend.
+/// A step of Adam and the operations around it on a backend.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
@@ -76,7 +76,7 @@ pub fn weight_decay(x: Tensor<1>, share: f64, learning_rate: f32) -> Tensor<1> {
     Autodiff
 )]
 pub trait AdamOps: Backend {
-    /// The new values of a variable and of its moments, in order; all are flat.
+    /// New values of a variable and of its moments, in order; all tensors are flat.
     fn fused_adam(
         variable: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
@@ -91,7 +91,7 @@ pub trait AdamOps: Backend {
         composed::square_sum::<Self>(x)
     }
 
-    /// Every number times the one in `factor`, `[1]`; `x` is flat.
+    /// Every element times the one in `factor`, `[1]`; `x` is flat.
     fn fused_scale(x: FloatTensor<Self>, factor: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::float_mul(x, factor)
     }

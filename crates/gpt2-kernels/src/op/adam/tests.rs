@@ -1,4 +1,4 @@
-//! A step of Adam and its surroundings beside the composed ones.
+//! Adam's kernels against the composed operations.
 
 use burn::backend::Flex;
 use burn::backend::TensorMetadata;
@@ -35,7 +35,7 @@ fn adam_gives_the_numbers_of_the_composed_operations() {
             let slots = moments.into_slots();
             let (expected, expected_moments) =
                 composed::adam::<Flex>(variable, gradient, slots, step);
-            // The same operations in the same order: not even a rounding differs.
+            // The same operations in the same order round alike.
             assert_eq!(values(&found), values(&expected), "{size}, amsgrad: {amsgrad}");
             assert_eq!(found_moments.len(), if amsgrad { 3 } else { 2 });
             for (found, expected) in found_moments.iter().zip(&expected_moments) {
@@ -63,7 +63,7 @@ fn variables_and_moments_are_written_in_place() {
     let kept = variable.clone();
     let place = address(&variable);
     let scaled = super::scale(variable, Tensor::from_data([2.0], &device));
-    // A second reference keeps its numbers.
+    // The second reference keeps its values.
     assert_ne!(address(&scaled), place);
     assert_eq!((kept * 2.0).into_data(), scaled.into_data());
 }
@@ -75,7 +75,7 @@ fn gradients_are_measured_and_made_smaller() {
         let found = Flex::fused_square_sum(x.clone());
         let expected: f64 = values(&x).iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
         assert_eq!(found.shape(), composed::square_sum::<Flex>(x.clone()).shape());
-        // Thousands of numbers are added in 32-bit floats, in eight or more sums.
+        // Thousands of squares are added in 32-bit floats, in at least eight partial sums.
         assert!((f64::from(values(&found)[0]) / expected - 1.0).abs() < 1e-5, "{size}");
         let found = Flex::fused_weight_decay(x.clone(), 0.004, 0.3);
         assert_eq!(values(&found), values(&composed::weight_decay::<Flex>(x, 0.004, 0.3)));

@@ -17,7 +17,7 @@ pub(super) fn attention<B: DropoutOps>(
 }
 
 /// Attention of a query, `[batch_size, sequence_length, hidden_dim]`, to keys and values that are
-/// split into heads.
+/// already split into heads.
 fn attend<B: DropoutOps>(
     QkvTensors { query, key, value }: QkvTensors<B>,
     padding: Padding<B>,
@@ -79,7 +79,7 @@ pub(super) fn cached_attention<B: DropoutOps>(
     (attend::<B>(qkv, padding, options), caches)
 }
 
-/// The first `end` tokens of every sequence, `[batch_size, num_heads, end, head_dim]`.
+/// The first `end` tokens of every sequence: `[batch_size, num_heads, end, head_dim]`.
 fn cached_rows<B: Backend>(
     cache: FloatTensor<B>,
     cached: &CachedKeys,
@@ -96,7 +96,7 @@ fn cached_rows<B: Backend>(
         true => rows[sequence * max_length + token] as usize,
         false => sequence,
     };
-    // Every head of every token is a row of a table.
+    // Each head of each token is a row of a table.
     let places: Vec<i32> = (0..batch_size * heads * end)
         .map(|index| {
             let (sequence, head, token) = (index / end / heads, index / end % heads, index % end);
@@ -111,9 +111,9 @@ fn cached_rows<B: Backend>(
     B::float_reshape(selected, Shape::new([batch_size, heads, end, width]))
 }
 
-/// The softmax of the scores, `[batch_size, num_heads, queries, keys]`, where the queries are the
-/// last of the keys' positions. A query that sees no key gets zeros, as by Keras' masked softmax:
-/// neither NaN nor a uniform distribution.
+/// Softmax of the scores, `[batch_size, num_heads, queries, keys]`, where the queries have the last
+/// of the keys' positions. A query that sees no key gets zeros, as in Keras' masked softmax:
+/// neither NaNs nor a uniform distribution.
 fn probabilities<B: Backend>(
     query: FloatTensor<B>,
     key: FloatTensor<B>,
@@ -136,7 +136,7 @@ fn probabilities<B: Backend>(
     if has_padding { B::float_mask_fill(weights, hidden, 0.0.into()) } else { weights }
 }
 
-/// True where a score is hidden, in burn's polarity. None if no score is.
+/// Mask of the hidden scores, true where hidden, as burn has it. None if no score is hidden.
 fn hidden<B: Backend>(scores: &FloatTensor<B>, padding: Padding<B>) -> Option<BoolTensor<B>> {
     let [batch_size, _, queries, keys] = scores.shape().dims();
     let device = scores.device();

@@ -8,18 +8,18 @@ use burn::tensor::Tensor;
 
 use crate::op::dropout::key::DropoutKey;
 
-/// Settings of an attention.
+/// Settings of attention.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttentionOptions {
-    /// Number of heads, which lie side by side in queries, keys and values.
+    /// Number of heads, which are adjacent in queries, keys and values.
     pub num_heads: usize,
-    /// Factor of the queries.
+    /// Scale of the queries.
     pub scale: f64,
     /// Dropout of probabilities, in training.
     pub dropout: Option<DropoutKey>,
 }
 
-/// Location of the keys and values of earlier tokens in a cache.
+/// Location of earlier tokens' keys and values in a cache.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CachedKeys {
     /// Number of earlier tokens.
@@ -46,7 +46,7 @@ impl From<[Tensor<3>; 3]> for Qkv {
     }
 }
 
-/// A cache of keys and one of values, `[rows, num_heads, max_length, head_dim]` each.
+/// Caches of keys and of values, `[rows, num_heads, max_length, head_dim]` each.
 #[derive(Debug, Clone)]
 pub struct Caches {
     /// Keys.
@@ -55,7 +55,7 @@ pub struct Caches {
     pub values: Tensor<4>,
 }
 
-/// [`Qkv`] on a backend, or the gradients by the three.
+/// [`Qkv`] on a backend, or the gradients by its tensors.
 #[derive(Debug, Clone, ExtensionType)]
 pub struct QkvTensors<B: Backend> {
     pub(super) query: FloatTensor<B>,
@@ -70,7 +70,7 @@ impl<B: Backend> From<[FloatTensor<B>; 3]> for QkvTensors<B> {
 }
 
 impl<B: Backend> QkvTensors<B> {
-    /// Each of the three, changed.
+    /// Applies `change` to each of the three tensors.
     #[cfg(any(feature = "flex", all(feature = "gpu", not(feature = "fusion"))))]
     pub(super) fn map(self, change: impl FnMut(FloatTensor<B>) -> FloatTensor<B>) -> Self {
         [self.query, self.key, self.value].map(change).into()
@@ -84,11 +84,11 @@ pub struct CacheTensors<B: Backend> {
     pub(super) values: FloatTensor<B>,
 }
 
-/// Keys that are hidden besides those after a query.
+/// Keys that are hidden in addition to those after the query.
 #[derive(Debug, Clone, ExtensionType)]
 pub enum Padding<B: Backend> {
     /// None.
     None,
-    /// Those where it is false, `[batch_size, keys]`.
+    /// Keys where the mask, `[batch_size, keys]`, is false.
     Keep(BoolTensor<B>),
 }

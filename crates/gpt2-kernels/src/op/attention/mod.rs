@@ -22,11 +22,11 @@ use self::inputs::{CacheTensors, Padding, QkvTensors};
 use crate::backends::composed_on;
 use crate::op::dropout::DropoutOps;
 
-/// `softmax(scale Q K^T) V` in every head, where a token sees itself and those before it
+/// Computes `softmax(scale Q K^T) V` in every head, where a token sees itself and those before it
 /// ([Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)).
 ///
-/// No scores of all tokens are kept: memory grows with the length, not with its square. A query
-/// that sees no key, because `padding_mask` hides all, gets zeros.
+/// Kernels keep no full matrix of scores: memory grows with the length, not with its square. A
+/// query gets zeros if `padding_mask` hides all of its keys.
 ///
 /// # Shapes
 ///
@@ -44,12 +44,12 @@ pub fn attention(
     ))
 }
 
-/// [`attention`] to cached tokens and to the new ones, whose keys and values are written to the caches
-/// first: in place, if no other reference to them is held. Returns the output and the caches.
+/// As [`attention`], to cached tokens and the new ones. Writes the new keys and values to the
+/// caches first, in place if no other reference to them is held. Returns the output and the caches.
 ///
 /// # Shapes
 ///
-/// The result has the query's. Sequence `i` writes to row `i` of the caches. `padding_mask`:
+/// The output has the query's shape. Sequence `i` writes to row `i` of the caches. `padding_mask`:
 /// `[batch_size, start + new]`.
 pub fn cached_attention(
     qkv: Qkv,
@@ -66,8 +66,8 @@ pub fn cached_attention(
     (Tensor::from_dispatch(output), caches)
 }
 
-/// [`cached_attention`] of one new token a row, where the number of tokens in the cache, `[1]`, is on
-/// the device. The caches are written in place: their clones are the same caches.
+/// As [`cached_attention`] for one new token a row, with the number of tokens in the cache, `[1]`,
+/// on the device. Writes to the caches in place, so that clones of a cache see the same values.
 ///
 /// # Panics
 ///
@@ -112,7 +112,7 @@ pub trait AttentionOps: DropoutOps {
         composed::attention::<Self>(qkv, padding, options)
     }
 
-    /// The gradients by query, key and value.
+    /// Gradients by query, key and value.
     fn fused_attention_backward(
         #[extension_type] qkv: QkvTensors<Self>,
         gradient: FloatTensor<Self>,
@@ -122,8 +122,8 @@ pub trait AttentionOps: DropoutOps {
         composed::attention_backward::<Self>(qkv, gradient, padding, options)
     }
 
-    /// Attention to caches, to which keys and values are written first. Returns the output and the
-    /// caches.
+    /// Attention to caches, after the new keys and values are written to them. Returns the output
+    /// and the caches.
     fn fused_cached_attention(
         #[extension_type] qkv: QkvTensors<Self>,
         #[extension_type] caches: CacheTensors<Self>,
@@ -134,8 +134,8 @@ pub trait AttentionOps: DropoutOps {
         composed::cached_attention::<Self>(qkv, caches, padding, cached, options)
     }
 
-    /// As [`fused_cached_attention`](Self::fused_cached_attention) of one token a row, where the
-    /// number of tokens in the cache, `[1]`, is on the device. Writes to the caches in place, even if
+    /// As [`fused_cached_attention`](Self::fused_cached_attention) for one token a row, with the
+    /// number of tokens in the cache, `[1]`, on the device. Writes to the caches in place, even if
     /// other references to them are held. None without a kernel.
     fn fused_step_attention(
         #[extension_type] qkv: QkvTensors<Self>,

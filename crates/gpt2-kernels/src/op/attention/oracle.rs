@@ -1,5 +1,5 @@
-//! Attention and its gradients in 64-bit floats, written from the definition
-//! `dropout(softmax(scale Q K^T + mask)) V`, a query at a time.
+//! Attention and its gradients in 64-bit floats, query by query, from the definition
+//! `dropout(softmax(scale Q K^T + mask)) V`.
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -8,10 +8,11 @@ use super::inputs::{AttentionOptions, CacheTensors, CachedKeys, QkvTensors};
 use crate::cpu::testing::values;
 use crate::random::counted_random;
 
-/// An attention of the last tokens of some sequences to all of them.
+/// Attention of each sequence's last tokens to all of its tokens.
 #[derive(Clone)]
 pub(super) struct Problem {
-    /// Queries of the new tokens, keys and values of all, `[batch_size, tokens, hidden_dim]` each.
+    /// Queries of the new tokens, and keys and values of all tokens: `[batch_size, tokens,
+    /// hidden_dim]` each.
     pub(super) inputs: [Vec<f64>; 3],
     batch_size: usize,
     hidden_dim: usize,
@@ -24,7 +25,7 @@ pub(super) struct Problem {
 struct Query {
     sequence: usize,
     head: usize,
-    /// Its number among the new tokens.
+    /// Index among the new tokens.
     index: usize,
 }
 
@@ -75,18 +76,18 @@ impl Problem {
         })
     }
 
-    /// Index of the first number of a token's head, of `tokens` a sequence.
+    /// Offset of the query's head in a token, of `tokens` a sequence.
     fn at(&self, query: &Query, token: usize, tokens: usize) -> usize {
         (query.sequence * tokens + token) * self.hidden_dim + query.head * self.head_dim()
     }
 
-    /// The place of a query in queries, outputs and their gradients.
+    /// Offset of a query in queries, outputs and their gradients.
     fn own(&self, query: &Query) -> usize {
         self.at(query, query.index, self.new_tokens())
     }
 
-    /// `softmax(scale q K^T + mask)`, zero for keys that are hidden: those after the query, and those
-    /// that are not kept.
+    /// `softmax(scale q K^T + mask)`, with zeros for hidden keys: those after the query, and
+    /// padding.
     fn probabilities(&self, query: &Query) -> Vec<f64> {
         let (tokens, width, own) = (self.tokens(), self.head_dim(), self.own(query));
         let [queries, keys, _] = &self.inputs;
@@ -106,7 +107,7 @@ impl Problem {
         weights.iter().map(|weight| if sum > 0.0 { weight / sum } else { 0.0 }).collect()
     }
 
-    /// The factor of dropout for a probability.
+    /// Dropout factor of a probability.
     fn factor(&self, query: &Query, key: usize) -> f64 {
         let Some(dropout) = self.options.dropout else { return 1.0 };
         let head = query.sequence * self.options.num_heads + query.head;
@@ -132,7 +133,7 @@ impl Problem {
         output
     }
 
-    /// The gradients by queries, keys and values, from the one by the output.
+    /// Gradients by queries, keys and values, from the output's gradient.
     pub(super) fn gradients(&self, gradient: &[f32]) -> [Vec<f64>; 3] {
         let gradient: Vec<f64> = gradient.iter().map(|value| f64::from(*value)).collect();
         let [queries, keys, values] = &self.inputs;
@@ -173,8 +174,8 @@ fn wide(tensor: &FlexTensor) -> Vec<f64> {
     values(tensor).into_iter().map(f64::from).collect()
 }
 
-/// The tokens of a cache, `[rows, num_heads, max_length, head_dim]`, and new ones after them,
-/// `[batch_size, new, hidden_dim]`, as `[batch_size, tokens, hidden_dim]`.
+/// Tokens of a cache, `[rows, num_heads, max_length, head_dim]`, then new ones, `[batch_size, new,
+/// hidden_dim]`: as `[batch_size, tokens, hidden_dim]`.
 fn joined(cache: &FlexTensor, new: &FlexTensor, cached: &CachedKeys) -> Vec<f64> {
     let [_, heads, max_length, width] = cache.shape().dims();
     let [batch_size, length, hidden_dim] = new.shape().dims();

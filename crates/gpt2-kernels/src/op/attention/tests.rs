@@ -1,4 +1,4 @@
-//! Attention beside its definition in 64-bit floats, and beside the composed one.
+//! Attention against its definition in 64-bit floats, and against the composed operations.
 
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
@@ -10,18 +10,19 @@ use super::{AttentionOps, composed};
 use crate::cpu::testing::{ROUNDING, check_threads, difference, numbers, values};
 use crate::op::dropout::key::DropoutKey;
 
-/// The kernels round each score, exponential and sum to 24 bits. A score of size 5 that is wrong by
-/// its rounding moves a probability by 3e-7 of it, and some hundred products are summed.
+/// Tolerance of the output. Kernels round each score, exponential and sum to 24 bits. The rounding
+/// of a score of size 5 changes its probability by a factor of up to 1 + 3e-7, and some hundred
+/// products are summed.
 const FORWARD: f64 = 2e-6;
 
-/// Gradients go through two more products and a difference of nearly equal numbers.
+/// Tolerance of gradients, which have two more products and a difference of nearly equal numbers.
 const BACKWARD: f64 = 1e-5;
 
 fn options(heads: usize, dropout: Option<DropoutKey>) -> AttentionOptions {
     AttentionOptions { num_heads: heads, scale: 0.37, dropout }
 }
 
-/// A mask that hides some keys, and of the second sequence the first half.
+/// Mask that hides some keys, and the first half of the second sequence.
 fn keep(batch_size: usize, keys: usize) -> Vec<bool> {
     (0..batch_size * keys)
         .map(|index| match index / keys {
@@ -37,7 +38,7 @@ fn padding(keep: &Option<Vec<bool>>, batch_size: usize) -> Padding<Flex> {
     Padding::Keep(FlexTensor::from_data(TensorData::new(keep.clone(), shape)))
 }
 
-/// The largest difference, as a share of the largest number.
+/// Largest absolute difference, relative to the largest expected number.
 fn difference_64(found: &FlexTensor, expected: &[f64]) -> f64 {
     let found = values(found);
     assert_eq!(found.len(), expected.len());
@@ -83,7 +84,7 @@ fn attention_and_its_gradients_equal_their_definition() {
                 for (((part, found), (_, composed)), exact) in
                     found.iter().zip(&composed).zip(&exact)
                 {
-                    // Of one token the probability is 1, and the scores have no gradient.
+                    // With one token the probability is 1, and the scores have no gradient.
                     if length > 1 || *part == "value" {
                         assert!(difference_64(found, exact) < BACKWARD, "{part} of {name}");
                         assert!(difference(found, composed) < 1e-5, "{part} of {name}, composed");
@@ -116,7 +117,8 @@ fn the_definition_agrees_with_finite_differences() {
                 loss(&problem)
             };
             let slope = (moved(step) - moved(-step)) / (2.0 * step);
-            // The square of the step, and the rounding of the losses divided by it.
+            // Error of the finite difference: the square of the step, and the losses' rounding
+            // divided by it.
             assert!((slope - exact).abs() < 1e-7, "{input}, {index}: {exact} is not {slope}");
         }
     }

@@ -1,4 +1,4 @@
-//! The next token, chosen of logits on their device.
+//! Choice of the next token on the logits' device.
 
 #[cfg(all(feature = "gpu", not(feature = "fusion")))]
 mod gpu;
@@ -11,14 +11,14 @@ use burn::tensor::{Device, Int, Tensor};
 pub use self::token_choice::TokenChoice;
 use crate::backends::composed_on;
 
-/// A token of each row of logits, chosen on their device: no logits are sent to the host.
+/// Chooses a token for each row of logits on their device: no logits are sent to the host.
 ///
-/// `vocabulary_size`, which is no valid id, is the sentinel of a row whose logits are not all finite.
+/// `vocabulary_size`, which is not a valid id, is the sentinel of a row with non-finite logits.
 /// None if the device has no kernel: see [`chooses_tokens`].
 ///
 /// # Shapes
 ///
-/// `logits`: `[rows, vocabulary_size]`; `numbers`, of `[0, 1)`, and the result: `[rows]`.
+/// `logits`: `[rows, vocabulary_size]`; `numbers`, uniform in `[0, 1)`, and the result: `[rows]`.
 pub fn choose_tokens(
     logits: Tensor<2>,
     numbers: Tensor<1>,
@@ -28,15 +28,16 @@ pub fn choose_tokens(
     Dispatch::fused_token_choice(logits, numbers, choice).map(Tensor::from_dispatch)
 }
 
-/// The `k` most probable tokens of each row of logits, in the order of their numbers, and their
-/// probabilities `softmax(logits / temperature)` before them.
+/// The `k` most probable tokens of each row of logits by ascending id. Returns the probabilities,
+/// `softmax(logits / temperature)`, and the tokens.
 ///
-/// For a row whose logits are not all finite, all tokens are `vocabulary_size`. None if the device
-/// has no kernel: see [`chooses_tokens`].
+/// In a row with non-finite logits all tokens are `vocabulary_size`. None if the device has no
+/// kernel: see [`chooses_tokens`].
 ///
 /// # Shapes
 ///
-/// `logits`: `[rows, vocabulary_size]`, of at least `k`; the results: `[rows, k]`.
+/// `logits`: `[rows, vocabulary_size]`, with `vocabulary_size` of at least `k`; the results:
+/// `[rows, k]`.
 ///
 /// # Panics
 ///
@@ -53,7 +54,7 @@ pub fn top_tokens(
     Some((Tensor::from_dispatch(probabilities), Tensor::from_dispatch(tokens)))
 }
 
-/// Whether [`choose_tokens`] and [`top_tokens`] have kernels on a device, in this build.
+/// Whether this build has kernels of [`choose_tokens`] and [`top_tokens`] for a device.
 pub fn chooses_tokens(device: &Device) -> bool {
     #[cfg(all(feature = "gpu", not(feature = "fusion")))]
     if let burn::backend::DispatchDevice::Cube(_) = device.as_dispatch() {
@@ -71,8 +72,8 @@ pub fn chooses_tokens(device: &Device) -> bool {
     Autodiff
 )]
 pub trait ChoiceOps: Backend {
-    /// A token of each row of logits, `[rows, vocabulary_size]`, given a number of `[0, 1)` for each
-    /// row, or `vocabulary_size` where the logits are not all finite. None without a kernel.
+    /// Chooses a token for each row of logits, `[rows, vocabulary_size]`, by a random number of
+    /// `[0, 1)` a row. A row with non-finite logits gets `vocabulary_size`. None without a kernel.
     fn fused_token_choice(
         logits: FloatTensor<Self>,
         numbers: FloatTensor<Self>,
@@ -82,9 +83,9 @@ pub trait ChoiceOps: Backend {
         None
     }
 
-    /// The `k` most probable tokens of each row of logits, in the order of their numbers, and their
-    /// probabilities before them: `[rows, k]` each. For a row whose logits are not all finite, all
-    /// tokens are `vocabulary_size`. None without a kernel.
+    /// The probabilities and the ids of the `k` most probable tokens of each row of logits, by
+    /// ascending id: `[rows, k]` each. In a row with non-finite logits all ids are
+    /// `vocabulary_size`. None without a kernel.
     fn fused_top_tokens(
         logits: FloatTensor<Self>,
         k: usize,

@@ -1,10 +1,9 @@
 //! Ways to choose the next token.
 
-/// A way to choose a token of each row of logits, given a uniform random number of `[0, 1)` for each
-/// row.
+/// Way to choose a token of each row of logits by a uniform random number of `[0, 1)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum TokenChoice {
-    /// The most probable token; of equal ones the first.
+    /// The most probable token; of equally probable ones the first.
     Greedy,
     /// Any token, in proportion to `softmax(logits / temperature)`.
     Random {
@@ -18,12 +17,12 @@ pub enum TokenChoice {
         /// Divisor of the logits.
         temperature: f32,
     },
-    /// One of the nucleus, in proportion to `softmax(logits / temperature)`: the most probable tokens,
-    /// up to the first at which the sum of their probabilities exceeds `p`.
+    /// One of the nucleus, in proportion to `softmax(logits / temperature)`. The nucleus is the
+    /// most probable tokens, up to the first at which the sum of their probabilities exceeds `p`.
     TopP {
-        /// Probability to be exceeded, at most 1, which keeps all tokens.
+        /// Probability that the nucleus exceeds. At 1 it has all tokens.
         p: f32,
-        /// Most tokens to keep; none for no limit.
+        /// Largest number of candidates. None: no limit.
         k: Option<usize>,
         /// Divisor of the logits.
         temperature: f32,

@@ -8,7 +8,7 @@ use super::CrossEntropyOps;
 use super::request::CrossEntropy;
 
 /// Cross-entropies `[rows]`, most probable tokens `[rows]`, and the gradients by hidden states and
-/// table.
+/// by the table.
 pub(super) type Evaluated<B> =
     (FloatTensor<B>, IntTensor<B>, Option<FloatTensor<B>>, Option<FloatTensor<B>>);
 
@@ -63,7 +63,7 @@ pub(super) fn cross_entropy<B: CrossEntropyOps>(
     (losses, best, hidden_gradient, table_gradient)
 }
 
-/// Losses, most probable tokens and the gradient of logits.
+/// Losses, most probable tokens, and the gradient by the logits.
 pub(super) type LogitLosses<B> = (FloatTensor<B>, IntTensor<B>, Option<FloatTensor<B>>);
 
 pub(super) fn logit_losses<B: Backend>(
@@ -93,7 +93,7 @@ pub(super) fn logit_losses<B: Backend>(
     (B::float_reshape(losses, flat.clone()), B::int_reshape(best, flat), gradient)
 }
 
-/// A product in the float type of the pass; everything else is in 32-bit floats.
+/// Product in the compute type; all else is in 32-bit floats.
 fn product<B: Backend>(
     left: FloatTensor<B>,
     right: FloatTensor<B>,

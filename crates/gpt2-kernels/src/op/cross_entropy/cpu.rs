@@ -1,4 +1,5 @@
-//! Cross-entropy on the CPU: some rows of logits at a time, each read while it is in the cache.
+//! Cross-entropy on the CPU, a chunk of rows of logits at a time. Each chunk is evaluated while it
+//! is in the processor's cache.
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -36,7 +37,7 @@ impl CrossEntropyOps for Flex {
     }
 }
 
-/// Results for hidden states.
+/// Results for a batch of hidden states.
 struct Evaluated {
     losses: Vec<f32>,
     /// Most probable tokens.
@@ -45,7 +46,7 @@ struct Evaluated {
     table_gradient: Option<Vec<f32>>,
 }
 
-/// `hidden`: `[rows, width]`; the table as the request says.
+/// `hidden` is `[rows, width]`; the request has the table's layout.
 fn cross_entropy(hidden: &[f32], table: &[f32], width: usize, request: &CrossEntropy) -> Evaluated {
     let (rows, vocabulary_size) = (hidden.len() / width, table.len() / width);
     let (by_columns, by_rows) = if request.tied {
@@ -93,8 +94,8 @@ fn cross_entropy(hidden: &[f32], table: &[f32], width: usize, request: &CrossEnt
     evaluated
 }
 
-/// Finds losses and most probable tokens of rows of logits, and with factors turns the logits into
-/// the gradient by them, `(softmax - one_hot) * factor`.
+/// Computes losses and most probable tokens of rows of logits. If factors are given, replaces the
+/// logits by their gradient, `(softmax - one_hot) * factor`.
 fn evaluate(
     logits: &mut [f32],
     targets: &[u32],
@@ -106,7 +107,7 @@ fn evaluate(
     let width = length / rows;
     let (logits, losses, best) = (Shared::new(logits), Shared::new(losses), Shared::new(best));
     for_each(rows, 8 * length, |row| {
-        // SAFETY: a row, its loss and its token belong to this task alone.
+        // SAFETY: the row, its loss and its token belong to this task alone.
         let (logits, loss, best) =
             unsafe { (logits.part(row * width, width), losses.part(row, 1), best.part(row, 1)) };
         let target = targets[row] as usize;
@@ -123,7 +124,7 @@ fn evaluate(
     });
 }
 
-/// The largest of some logits.
+/// Computes the maximum of some logits.
 struct Largest<'a> {
     logits: &'a [f32],
 }
@@ -137,7 +138,7 @@ impl WithSimd for Largest<'_> {
     }
 }
 
-/// Puts `e^(logit - largest)` in the logits' place, and sums it.
+/// Replaces logits by `e^(logit - largest)` and sums them.
 struct Exponentials<'a> {
     logits: &'a mut [f32],
     largest: f32,
@@ -152,7 +153,7 @@ impl WithSimd for Exponentials<'_> {
     }
 }
 
-/// Multiplies numbers.
+/// Multiplies numbers by a factor.
 struct Scale<'a> {
     numbers: &'a mut [f32],
     factor: f32,

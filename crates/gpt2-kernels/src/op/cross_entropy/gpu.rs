@@ -1,4 +1,4 @@
-//! Cross-entropy of logits on a GPU, and its gradient in their place: a cube for each row.
+//! Cross-entropy of logits on a GPU, whose gradient replaces the logits. One cube a row.
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{DType, TensorMetadata};
@@ -35,7 +35,8 @@ struct Sizes {
     width: usize,
 }
 
-/// With `slope`, the logits become their gradient: `(softmax - one_hot) * factor`.
+/// Computes losses. With `slope`, replaces the logits by their gradient: `(softmax - one_hot) *
+/// factor`.
 #[cube(launch_unchecked)]
 fn cross_entropy_kernel<I: Int>(
     logits: &mut [f32],
@@ -76,7 +77,7 @@ fn cross_entropy_kernel<I: Int>(
         best[CUBE_POS] = I::cast_from(place);
     }
     if comptime!(slope) {
-        // The loss is of the logits as they were.
+        // The loss reads the logits before they are replaced.
         sync_storage();
         let factor = factors[CUBE_POS];
         for column in range_stepped(unit, width, UNITS) {
@@ -87,8 +88,8 @@ fn cross_entropy_kernel<I: Int>(
     }
 }
 
-/// Losses and most probable tokens of logits, `[rows, vocabulary_size]` in 32-bit floats; where
-/// `factors` are given, the logits' gradient too.
+/// Losses and most probable tokens of logits, `[rows, vocabulary_size]` in 32-bit floats. If
+/// `factors` are given, the gradient by the logits too.
 fn cross_entropy(
     logits: CubeTensor,
     targets: CubeTensor,
@@ -101,8 +102,8 @@ fn cross_entropy(
     let losses = empty(&logits, [rows], DType::F32);
     let best = empty(&logits, [rows], targets.dtype());
     let factors = factors.map_or_else(|| losses.clone(), contiguous);
-    // SAFETY: the kernel ends cubes beyond the rows, of which every other tensor has one element;
-    // targets are below the width, by the caller's promise.
+    // SAFETY: the kernel stops cubes past the rows; every other tensor has one element a row. The
+    // caller promises that targets are below the width.
     unsafe {
         cross_entropy_kernel::launch_unchecked(
             &logits.client,

@@ -1,4 +1,4 @@
-//! The output layer and its cross-entropy, with the gradients of both.
+//! The output layer and its cross-entropy, with their gradients.
 
 mod composed;
 #[cfg(feature = "flex")]
@@ -29,14 +29,14 @@ pub struct CrossEntropyOutput {
     pub table_gradient: Option<Tensor<2>>,
 }
 
-/// The cross-entropy of the output layer on hidden states, and its gradients.
+/// Computes the cross-entropy of the output layer on hidden states, and its gradients.
 ///
-/// Logits exist for some rows at a time: `[rows, vocabulary_size]` is the largest array of a
-/// training. Not differentiable: the gradients are results.
+/// Logits exist for a chunk of rows at a time: in full, `[rows, vocabulary_size]` would be the
+/// largest array of a training. Not differentiable: the gradients are results.
 ///
 /// # Shapes
 ///
-/// `hidden`: `[rows, hidden_dim]`; `table`: `[vocabulary_size, hidden_dim]` if it is tied, else
+/// `hidden`: `[rows, hidden_dim]`; `table`: `[vocabulary_size, hidden_dim]` if tied, else
 /// `[hidden_dim, vocabulary_size]`.
 pub fn cross_entropy(
     hidden: Tensor<2>,
@@ -62,7 +62,7 @@ pub fn cross_entropy(
 )]
 pub trait CrossEntropyOps: Backend {
     /// Cross-entropies `[rows]` and most probable tokens `[rows]` of the output layer, and the
-    /// requested gradients by hidden states and table. Not differentiable itself.
+    /// requested gradients by hidden states and by the table. Not differentiable.
     #[allow(clippy::type_complexity, reason = "the extension mechanism reads the types as written")]
     fn fused_cross_entropy(
         hidden: FloatTensor<Self>,
@@ -74,7 +74,7 @@ pub trait CrossEntropyOps: Backend {
     }
 
     /// Cross-entropies `[rows]` and most probable tokens `[rows]` of logits, `[rows,
-    /// vocabulary_size]` in 32-bit floats. With `slope` the logits' gradient too, where `factors`,
+    /// vocabulary_size]` in 32-bit floats. With `slope`, the gradient by the logits too; `factors`,
     /// `[rows]`, are the rows' shares in the loss.
     #[allow(clippy::type_complexity, reason = "the extension mechanism reads the types as written")]
     fn fused_logit_losses(

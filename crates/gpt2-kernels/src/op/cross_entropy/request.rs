@@ -1,8 +1,8 @@
-//! The request for a cross-entropy and its gradients.
+//! Request for a cross-entropy and its gradients.
 
 use burn::backend::DType;
 
-/// Logits that exist at a time: 64 MiB of 32-bit floats.
+/// Number of logits of a chunk: 64 MiB of 32-bit floats.
 const CHUNK_LOGITS: usize = 16 << 20;
 
 /// Request for the cross-entropy of an output layer.
@@ -10,12 +10,12 @@ const CHUNK_LOGITS: usize = 16 << 20;
 pub struct CrossEntropy {
     /// Target token of each row, below `vocabulary_size`.
     pub targets: Vec<u32>,
-    /// Whether the table is `[vocabulary_size, hidden_dim]`, that of the embeddings, and not
+    /// Whether the table is that of the embeddings, `[vocabulary_size, hidden_dim]`. Else it is
     /// `[hidden_dim, vocabulary_size]`.
     pub tied: bool,
-    /// Request for the gradients, if they are wanted.
+    /// Requested gradients. None: only losses.
     pub gradients: Option<CrossEntropyGradients>,
-    /// Float type of products, if it is not that of hidden states and table.
+    /// Float type of the products. None: that of hidden states and table.
     pub compute_dtype: Option<DType>,
 }
 
@@ -24,12 +24,12 @@ pub struct CrossEntropy {
 pub struct CrossEntropyGradients {
     /// Share of each row's cross-entropy in the loss.
     pub factors: Vec<f32>,
-    /// Whether the table's gradient is computed too.
+    /// Whether to compute the table's gradient too.
     pub table: bool,
 }
 
 impl CrossEntropy {
-    /// Number of rows whose logits exist together: the same for all chunks but the last.
+    /// Number of rows of a chunk; the last chunk may have fewer.
     pub(super) fn chunk_rows(&self, vocabulary_size: usize) -> usize {
         let rows = self.targets.len();
         let most = (CHUNK_LOGITS / vocabulary_size).max(1);

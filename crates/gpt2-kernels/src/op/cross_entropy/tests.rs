@@ -1,4 +1,4 @@
-//! Cross-entropy beside losses in 64 bits, the composed one, and finite differences.
+//! Cross-entropy against losses in 64 bits, the composed operations, and finite differences.
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -12,8 +12,8 @@ fn random_targets(rows: usize, vocabulary_size: usize) -> Vec<u32> {
     (0..rows).map(|row| (row * 7919 % vocabulary_size) as u32).collect()
 }
 
-/// Losses in 64 bits: the backend adds 100,003 exponentials one by one, and is further off than the
-/// kernel.
+/// Losses in 64 bits. The composed operations add 100,003 exponentials one by one and are less
+/// exact than the kernel.
 fn losses(hidden: &FlexTensor, table: &FlexTensor, tied: bool, targets: &[u32]) -> FlexTensor {
     let [rows, width] = hidden.shape().dims();
     let (hidden, table) = (values(hidden), values(table));
@@ -36,7 +36,7 @@ fn losses(hidden: &FlexTensor, table: &FlexTensor, tied: bool, targets: &[u32]) 
 
 #[test]
 fn cross_entropy_of_any_size() {
-    // The last has three chunks of rows.
+    // The last case has three chunks of rows.
     for (rows, width, vocabulary_size) in
         [(1, 3, 2), (5, 20, 37), (33, 64, 1001), (400, 2, 100_003)]
     {
@@ -67,13 +67,13 @@ fn cross_entropy_of_any_size() {
             request.gradients = Some(CrossEntropyGradients { factors, table: true });
             let (found, expected) = run(&request);
             assert!(difference(&found.0, &exact) < ROUNDING, "losses of {name}");
-            // The kernel's losses are within 2e-6 of these; the backend's sums are not.
+            // The kernel's losses are within 2e-6 of these; the composed ones are not.
             assert!(difference(&expected.0, &exact) < 1e-4, "composed losses of {name}");
             let best =
                 |tensor: &FlexTensor| -> Vec<i64> { tensor.clone().into_data().iter().collect() };
             assert_eq!(best(&found.1), best(&expected.1), "tokens of {name}");
             let [gradient, other] = [&found.2, &expected.2].map(|x| x.as_ref().unwrap());
-            // Thousands of products are added, in another order.
+            // Thousands of products are added in another order.
             assert!(difference(gradient, other) < 1e-5, "hidden gradient of {name}");
             let [gradient, other] = [&found.3, &expected.3].map(|x| x.as_ref().unwrap());
             assert!(difference(gradient, other) < 1e-5, "table gradient of {name}");
@@ -110,7 +110,8 @@ fn cross_entropy_agrees_with_finite_differences() {
         (up[index], down[index]) = (at[index] + step, at[index] - step);
         (of(&up) - of(&down)) / (2.0 * step)
     };
-    // The cube of the step, and the loss' seven digits divided by it.
+    // Error of the finite difference: the step's cube, and the loss's seven digits divided by the
+    // step.
     for (index, found) in values(&by_hidden.unwrap()).into_iter().enumerate() {
         let expected = slope(index, &|hidden| loss(hidden, &table), &hidden);
         assert!((found - expected).abs() < 2e-4, "hidden {index}: {found} is not {expected}");

@@ -17,18 +17,18 @@ impl DropoutOps for burn::backend::NdArray {
     }
 }
 
-/// Dropout by the device's own random numbers: to send others over would take longer than the layer
-/// does.
+/// Dropout by random numbers of the device: to send numbers from the host would take longer than
+/// the layer.
 pub(super) fn dropout<B: Backend>(x: FloatTensor<B>, key: DropoutKey) -> FloatTensor<B> {
     let factors = factors::<B>(&x, key);
     B::float_mul(x, factors)
 }
 
-/// Zero where a number is dropped, elsewhere the inverse of the probability that it is kept.
+/// 0 where a number is dropped, else one over the probability that it is kept.
 pub(super) fn factors<B: Backend>(like: &FloatTensor<B>, key: DropoutKey) -> FloatTensor<B> {
     let (device, keep) = (like.device(), 1.0 - key.rate);
     if keep <= 0.0 {
-        // There is no expected value to keep.
+        // All numbers are dropped: the inverse of a probability of 0 is not finite.
         return B::float_zeros(like.shape(), &device, like.dtype().into());
     }
     B::seed(&device, key.key);
@@ -37,7 +37,7 @@ pub(super) fn factors<B: Backend>(like: &FloatTensor<B>, key: DropoutKey) -> Flo
     B::float_div_scalar(kept, keep.into())
 }
 
-/// Dropout by the key's numbers, the same ones on every CPU backend.
+/// Dropout by the key's random numbers, which are the same on every CPU backend.
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 pub(super) fn counted_dropout<B: Backend>(x: FloatTensor<B>, key: DropoutKey) -> FloatTensor<B> {
     let shape = x.shape();

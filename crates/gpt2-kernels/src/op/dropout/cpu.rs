@@ -21,7 +21,7 @@ impl DropoutOps for Flex {
 
 /// Multiplies every number by the key's factor for its index.
 fn dropout(x: &mut [f32], key: DropoutKey) {
-    // A random number takes as long as some four products.
+    // A random number costs about four products.
     in_chunks(x, 4, |start, x| dispatch(Chunk { x, start: start as u64, key }));
 }
 

@@ -15,7 +15,7 @@ use crate::gpu::tensors::is_float;
 
 impl DropoutOps for CubeBackend {
     fn fused_dropout(x: FloatTensor<Self>, key: DropoutKey) -> FloatTensor<Self> {
-        // The same numbers as on a CPU, whichever kernels are used.
+        // Independent of `GPT2_KERNELS`: the dropped numbers are always those of a CPU.
         if is_float(&x) { dropout(x, key) } else { composed::dropout::<Self>(x, key) }
     }
 }
@@ -41,7 +41,7 @@ fn dropout(x: CubeTensor, key: DropoutKey) -> CubeTensor {
     let x = contiguous(x);
     let output = empty(&x, x.shape(), x.dtype);
     let (threshold, factor) = key.threshold_and_factor();
-    // SAFETY: the kernel ends units beyond the output, which is as long as the input.
+    // SAFETY: the kernel stops units past the output, which is as long as the input.
     unsafe {
         dropout_kernel::launch_unchecked(
             &x.client,

@@ -29,7 +29,7 @@ impl<B: Backend + DropoutOps> Backward<B, 1> for Dropout {
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<B>(&ops.node);
         if let [Some(x)] = ops.parents {
-            // Dropped numbers have no gradient; the factor of the others is the same.
+            // Dropped numbers have no gradient; the others' gradient has the same factor.
             grads.register::<B>(x.id, B::fused_dropout(gradient, ops.state));
         }
     }

@@ -1,19 +1,19 @@
-//! The selection of dropped numbers.
+//! Key that selects the dropped numbers.
 
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 use crate::random::counted_random;
 
-/// Selection of the numbers that are dropped, the same for the same key.
+/// Key of a dropout: the same key drops the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DropoutKey {
-    /// Key of the random numbers, which are counted by the index of a number in its tensor.
+    /// Key of the random numbers; their index is that of a number in its tensor.
     pub key: u64,
     /// Probability that a number is dropped. The others are divided by `1 - rate`.
     pub rate: f64,
 }
 
 impl DropoutKey {
-    /// Factor of the number at this index.
+    /// Dropout factor of the number at this index.
     #[cfg(any(feature = "flex", feature = "ndarray"))]
     #[inline]
     pub(crate) fn factor(self, index: u64) -> f32 {
@@ -22,7 +22,7 @@ impl DropoutKey {
         if number < threshold { factor } else { 0.0 }
     }
 
-    /// Keep threshold for the high half of a random number, and the factor of kept numbers. At a rate
+    /// Keep threshold for the high half of a random number, and factor of kept numbers. At a rate
     /// of 0, one number in 2^32 is still dropped.
     #[cfg(any(feature = "flex", feature = "ndarray", feature = "gpu"))]
     #[inline]

@@ -17,8 +17,9 @@ use burn::tensor::Tensor;
 pub use self::key::DropoutKey;
 use crate::backends::composed_on;
 
-/// Sets numbers to zero, the same ones for the same key, and divides the others by the probability
-/// that they are kept ([Srivastava et al., 2014](https://jmlr.org/papers/v15/srivastava14a.html)).
+/// Sets some numbers to zero and divides the others by the probability that a number is kept
+/// ([Srivastava et al., 2014](https://jmlr.org/papers/v15/srivastava14a.html)). The same key drops
+/// the same numbers.
 pub fn dropout<const D: usize>(x: Tensor<D>, key: DropoutKey) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::fused_dropout(x.into_dispatch(), key))
 }
@@ -31,7 +32,7 @@ pub fn dropout<const D: usize>(x: Tensor<D>, key: DropoutKey) -> Tensor<D> {
     Autodiff
 )]
 pub trait DropoutOps: Backend {
-    /// Sets numbers to zero, and divides the others by the probability that they are kept.
+    /// Sets some numbers to zero and divides the others by the probability that a number is kept.
     fn fused_dropout(x: FloatTensor<Self>, key: DropoutKey) -> FloatTensor<Self> {
         composed::dropout::<Self>(x, key)
     }

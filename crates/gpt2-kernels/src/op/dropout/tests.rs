@@ -1,4 +1,4 @@
-//! Dropout beside the composed one.
+//! Dropout against the composed operations.
 
 use burn::backend::Flex;
 
@@ -19,7 +19,7 @@ fn dropout_follows_from_the_key() {
     }
 }
 
-/// On devices that draw random numbers of their own. A rate of 1 must not divide by zero.
+/// On devices with random numbers of their own. A rate of 1 must not divide by zero.
 #[test]
 fn composed_dropout_drops_all_or_nothing_at_the_ends() {
     let x = numbers(1, [50]);

@@ -25,7 +25,7 @@ impl GeluOps for Flex {
 
 /// Replaces every number by its GELU.
 fn gelu(values: &mut [f32]) {
-    // An exponential takes as long as some eight products.
+    // An exponential costs about eight products.
     in_chunks(values, 8, |_, values| dispatch(Gelu { values }));
 }
 
@@ -49,8 +49,8 @@ impl WithSimd for Gelu<'_> {
     }
 }
 
-/// `x / (1 + e^-2u)` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`: what
-/// `0.5 x (1 + tanh u)` is, without its loss of digits where the tangent is near -1.
+/// `x / (1 + e^-2u)` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`. Equals `0.5 x (1 + tanh u)`,
+/// without the loss of digits where the hyperbolic tangent is near -1.
 #[inline(always)]
 pub(crate) fn gelu_of<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // -2 sqrt(2 / pi), and that times 0.044715.
@@ -61,9 +61,9 @@ pub(crate) fn gelu_of<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.div_f32s(x, simd.add_f32s(power, simd.splat_f32s(1.0)))
 }
 
-/// Multiplies every gradient by the slope of GELU at the number in the same place.
+/// Multiplies every gradient by the slope of GELU at the input of the same index.
 fn gelu_backward(x: &[f32], gradients: &mut [f32]) {
-    // An exponential takes as long as some eight products.
+    // An exponential costs about eight products.
     in_chunks(gradients, 8, |start, gradients| {
         let x = &x[start..start + gradients.len()];
         dispatch(Backward { x, gradients });
@@ -97,11 +97,10 @@ impl WithSimd for Backward<'_> {
 /// `s + x s (1 - s) 2u'` with `s = 1 / (1 + e^-2u)` and `u = sqrt(2 / pi) (x + 0.044715 x^3)`.
 #[inline(always)]
 fn slope_of<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    // Beyond 10 the slope is 0 or 1 to the last digit, and a power could leave the range of
-    // 32-bit floats.
+    // Beyond 10 the slope is 0 or 1 in 32-bit floats, and a power could overflow them.
     let limit = simd.splat_f32s(10.0);
     let near = simd.max_f32s(simd.min_f32s(x, limit), simd.neg_f32s(limit));
-    // What is not a number stays so.
+    // NaN stays NaN.
     let x = simd.select_f32s(simd.equal_f32s(x, x), near, x);
     let square = simd.mul_f32s(x, x);
     // -2 sqrt(2 / pi), and that times 0.044715.
@@ -110,7 +109,7 @@ fn slope_of<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let power = exp(simd, simd.mul_f32s(x, inner));
     let one = simd.splat_f32s(1.0);
     let share = simd.div_f32s(one, simd.add_f32s(power, one));
-    // e^-2u s is 1 - s without its loss of digits.
+    // `e^-2u s` equals `1 - s`, without the loss of digits.
     let other = simd.mul_f32s(power, share);
     // 2 sqrt(2 / pi), and three times that times 0.044715.
     let cubic = simd.splat_f32s(0.214_064_44);

@@ -26,11 +26,11 @@ impl GeluOps for CubeBackend {
     }
 }
 
-/// `sqrt(2 / pi)`.
+/// Factor of the hyperbolic tangent's argument: `sqrt(2 / pi)`.
 const SLOPE: f32 = 0.797_884_6;
-/// The weight of the cube in GELU.
+/// Coefficient of the cube.
 const CUBIC: f32 = 0.044_715;
-/// Beyond it the hyperbolic tangent is 1 in 32-bit floats, and some drivers' is NaN.
+/// Beyond this range the hyperbolic tangent is 1 in 32-bit floats, and some drivers return NaN.
 const TANH_RANGE: f32 = 10.0;
 
 #[cube]
@@ -70,7 +70,7 @@ fn gelu_backward_kernel<X: Float, N: Size>(
     let one = Vector::new(1.0f32);
     let x = Vector::<f32, N>::cast_from(x[ABSOLUTE_POS]);
     let tanh = tanh_of_gelu(x);
-    // Beyond the range the tangent's slope is zero, and a square might not be finite.
+    // Beyond the range the hyperbolic tangent's slope is zero, and a square might overflow.
     let near = clamp(x, Vector::new(-TANH_RANGE), Vector::new(TANH_RANGE));
     let inner = Vector::new(SLOPE) * (one + Vector::new(3.0f32 * CUBIC) * near * near);
     let slope = Vector::new(0.5f32) * (one + tanh + near * (one - tanh * tanh) * inner);
@@ -82,7 +82,7 @@ fn gelu(x: CubeTensor) -> CubeTensor {
     let x = contiguous(x);
     let output = empty(&x, x.shape(), x.dtype);
     let size = flat_vector_size(&x);
-    // SAFETY: the kernel ends units beyond the output, which is as long as the input.
+    // SAFETY: the kernel stops units past the output, which is as long as the input.
     unsafe {
         gelu_kernel::launch_unchecked(
             &x.client,
@@ -101,7 +101,7 @@ fn gelu_backward(x: CubeTensor, gradient: CubeTensor) -> CubeTensor {
     let (x, gradient) = (contiguous(x), contiguous(gradient));
     let output = empty(&x, x.shape(), x.dtype);
     let size = flat_vector_size(&x);
-    // SAFETY: the kernel ends units beyond the output, which is as long as both inputs.
+    // SAFETY: the kernel stops units past the output, which is as long as both inputs.
     unsafe {
         gelu_backward_kernel::launch_unchecked(
             &x.client,

@@ -15,8 +15,8 @@ use burn::tensor::Tensor;
 
 use crate::backends::composed_on;
 
-/// GPT-2's GELU, `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`
-/// ([Hendrycks and Gimpel, 2016](https://arxiv.org/abs/1606.08415)), of every number.
+/// GPT-2's GELU of every number, `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))` ([Hendrycks
+/// and Gimpel, 2016](https://arxiv.org/abs/1606.08415)).
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::fused_gelu(x.into_dispatch()))
 }
@@ -34,7 +34,7 @@ pub trait GeluOps: Backend {
         composed::gelu::<Self>(x)
     }
 
-    /// The gradient by `x` from the gradient by the result.
+    /// Gradient by `x`, from the gradient by the result.
     fn fused_gelu_backward(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
         composed::gelu_backward::<Self>(x, gradient)
     }

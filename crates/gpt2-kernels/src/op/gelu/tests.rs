@@ -1,4 +1,4 @@
-//! GELU beside the composed one, and beside its formula in 64-bit floats.
+//! GELU against the composed operations, and against its formula in 64-bit floats.
 
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
@@ -36,7 +36,8 @@ fn gelu_keeps_its_digits_at_both_ends() {
         let x = f64::from(*x);
         let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
         let expected = x / (1.0 + (-2.0 * inner).exp());
-        // A few units in the last place, and what a rounded exponent of -60 is worth.
+        // A few units in the last place, and an absolute error for results near e^-60, whose
+        // exponent is rounded.
         let allowed = 6e-6 * expected.abs() + 1e-30;
         assert!((f64::from(found) - expected).abs() <= allowed, "{x}: {found} is not {expected}");
     }

@@ -42,7 +42,7 @@ pub(super) fn layer_norm_backward<B: Backend>(
     )
 }
 
-/// 16-bit floats as 32-bit ones.
+/// Converts 16-bit floats to 32-bit ones.
 fn widen<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     match x.dtype() {
         DType::F16 | DType::BF16 => B::float_cast(x, DType::F32.into()),

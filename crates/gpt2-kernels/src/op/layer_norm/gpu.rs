@@ -12,7 +12,7 @@ use crate::gpu::launch::{UNITS, buffer, contiguous, cube_dim, cubes, elem, empty
 use crate::gpu::reduce::{cube_sum, sum_slices};
 use crate::gpu::tensors::{are_floats, has_kernel};
 
-/// Columns of which a cube sums the gradients of scale and shift.
+/// Number of columns whose gradients of scale and shift a cube sums.
 const COLUMNS: usize = 32;
 
 impl LayerNormOps for CubeBackend {
@@ -41,7 +41,7 @@ impl LayerNormOps for CubeBackend {
     }
 }
 
-/// Sizes of the input, and the summand of its variance.
+/// Sizes of the input, and epsilon.
 #[derive(Debug, Clone, Copy, CubeLaunch, CubeType)]
 struct Rows {
     count: usize,
@@ -49,7 +49,7 @@ struct Rows {
     epsilon: f32,
 }
 
-/// The mean of a row, and one over its deviation.
+/// Mean of a row, and one over its standard deviation.
 #[cube]
 fn statistics<X: Float>(
     x: &[X],
@@ -97,7 +97,7 @@ fn layer_norm_kernel<X: Float, G: Float>(
     }
 }
 
-/// The gradient by the input. Mean and scale of each row are kept for the other gradients.
+/// Gradient by the input. Each row's mean and inverse deviation are kept for the other gradients.
 #[cube(launch_unchecked)]
 fn input_gradient_kernel<X: Float, G: Float>(
     x: &[X],
@@ -138,7 +138,7 @@ fn input_gradient_kernel<X: Float, G: Float>(
     }
 }
 
-/// The gradients by scale and shift: a cube for each [`COLUMNS`] columns.
+/// Gradients by scale and shift: a cube for each [`COLUMNS`] columns.
 #[cube(launch_unchecked)]
 fn parameter_gradient_kernel<X: Float, G: Float>(
     x: &[X],
@@ -180,8 +180,8 @@ fn layer_norm(x: CubeTensor, gamma: CubeTensor, beta: CubeTensor, epsilon: f64) 
     let [x, gamma, beta] = [x, gamma, beta].map(contiguous);
     let output = empty(&x, x.shape(), x.dtype);
     let (rows, width) = rows_and_width(&x);
-    // SAFETY: the kernel ends cubes beyond the rows, and goes no further than their width, which
-    // scale and shift have.
+    // SAFETY: the kernel stops cubes past the rows, and reads only up to the rows' width, which
+    // scale and shift have too.
     unsafe {
         layer_norm_kernel::launch_unchecked(
             &x.client,
@@ -210,8 +210,8 @@ fn layer_norm_backward(
     let output = empty(&x, x.shape(), x.dtype);
     let kept = empty(&x, [rows, 2], DType::F32);
     let [by_gamma, by_beta] = [(); 2].map(|()| empty(&x, [width], gamma.dtype));
-    // SAFETY: the first kernel ends cubes beyond the rows, the second skips columns beyond the
-    // width, which scale, shift and their gradients have.
+    // SAFETY: the first kernel stops cubes past the rows; the second skips columns past the width,
+    // which scale, shift and their gradients have.
     unsafe {
         input_gradient_kernel::launch_unchecked(
             &x.client,

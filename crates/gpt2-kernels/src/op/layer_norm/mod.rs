@@ -15,9 +15,9 @@ use burn::tensor::Tensor;
 
 use crate::backends::composed_on;
 
-/// `(x - mean) / sqrt(variance + epsilon) * gamma + beta` over the last axis, with the biased
-/// variance ([Ba et al., 2016](https://arxiv.org/abs/1607.06450)). Computed in 32-bit floats also
-/// where `x` or the parameters have 16 bits; the result has the type of `x`.
+/// Computes `(x - mean) / sqrt(variance + epsilon) * gamma + beta` over the last axis, with the
+/// biased variance ([Ba et al., 2016](https://arxiv.org/abs/1607.06450)). Computes in 32-bit
+/// floats, also for 16-bit tensors; the result has the type of `x`.
 ///
 /// # Shapes
 ///
@@ -35,8 +35,8 @@ pub fn layer_norm(x: Tensor<2>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64)
     Autodiff
 )]
 pub trait LayerNormOps: Backend {
-    /// Layer normalisation over the last axis, `[rows, hidden_dim]`, in 32-bit floats also where
-    /// the input has 16 bits; the result has the input's type.
+    /// Layer normalisation over the last axis of `[rows, hidden_dim]`. Computes in 32-bit floats,
+    /// also for 16-bit tensors; the result has the input's type.
     fn fused_layer_norm(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -46,7 +46,7 @@ pub trait LayerNormOps: Backend {
         composed::layer_norm::<Self>(x, gamma, beta, epsilon)
     }
 
-    /// The gradients by `x`, `gamma` and `beta`.
+    /// Gradients by `x`, `gamma` and `beta`.
     fn fused_layer_norm_backward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,

@@ -1,4 +1,4 @@
-//! Layer normalisation beside the composed one.
+//! Layer normalisation against the composed operations.
 
 use burn::backend::Flex;
 
@@ -25,7 +25,7 @@ fn gradients_of_any_size() {
             Flex::fused_layer_norm_backward(x.clone(), gamma.clone(), gradient.clone(), 1e-5);
         let (d, e, f) = composed::layer_norm_backward::<Flex>(x, gamma, gradient, 1e-5);
         for (name, found, expected) in [("x", a, d), ("gamma", b, e), ("beta", c, f)] {
-            // Two sums over a row, divided by its deviation.
+            // Rounding of two sums over a row, divided by its deviation.
             assert!(difference(&found, &expected) < 5e-6, "{name} of {rows}x{width}");
         }
     }

@@ -1,4 +1,4 @@
-//! Products beside the composed ones.
+//! Products against the composed operations.
 
 use burn::backend::Flex;
 
@@ -32,7 +32,7 @@ fn products_of_any_size() {
 #[test]
 fn a_row_is_the_same_alone_and_among_others() {
     let (kernel, bias) = (numbers(1, [400, 900]), numbers(2, [900]));
-    // More rows than the narrow product takes.
+    // More rows than the narrow product computes.
     check_rows(&numbers(3, [43, 400]), |x| {
         Flex::fused_linear(x, kernel.clone(), bias.clone(), Epilogue::None)
     });

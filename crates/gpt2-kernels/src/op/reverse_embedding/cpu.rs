@@ -1,4 +1,5 @@
-//! Products of few rows with the rows of a table on the CPU: the table is read once, by all cores.
+//! Products of few rows with the rows of a table on the CPU: all cores together read the table
+//! once.
 
 #![allow(
     clippy::needless_range_loop,
@@ -15,11 +16,11 @@ use crate::cpu::tensors::{has_kernel, in_order, slice, tensor};
 use crate::cpu::threads::{Shared, for_each, write_all};
 use crate::op::linear::cpu::narrow::MAX_ROWS;
 
-/// Rows that are computed at a time.
+/// Number of rows that are computed together.
 const ROWS: usize = 4;
-/// Rows of the table that are read side by side.
+/// Number of table rows that are read side by side.
 const UNROLL: usize = 4;
-/// Rows of the table that a task takes.
+/// Number of table rows a task.
 const HEIGHT: usize = 256;
 
 impl ReverseEmbeddingOps for Flex {
@@ -88,7 +89,7 @@ impl<const M: usize> WithSimd for Dots<'_, M> {
 }
 
 impl<const M: usize> Dots<'_, M> {
-    /// `U` rows of the table from `row` on.
+    /// Computes `U` rows of the table from `row` on.
     #[inline(always)]
     fn rows<S: Simd, const U: usize>(&mut self, simd: S, row: usize) {
         let (inputs, lanes) = (self.inputs, S::F32_LANES);
@@ -98,8 +99,8 @@ impl<const M: usize> Dots<'_, M> {
         let x: [&[f32]; M] = std::array::from_fn(|m| &self.x[m * inputs..][..inputs]);
         let mut sums = [[simd.splat_f32s(0.0); U]; M];
         for at in (0..whole).step_by(lanes) {
-            // The next rows, one behind the other: processors read one stream far faster than
-            // several.
+            // Prefetches the next rows, one after the other: processors read one stream far faster
+            // than several.
             prefetch(self.table, (row + U) * inputs + U * at, U * lanes);
             let w: [S::f32s; U] = std::array::from_fn(|u| load(simd, table[u], at));
             for m in 0..M {

@@ -14,7 +14,7 @@ use crate::gpu::launch::{
 use crate::gpu::tensors::has_kernel;
 use crate::op::linear::gpu::product::MAX_ROWS;
 
-/// Units that share a row of the table.
+/// Number of units that share a row of the table.
 const DOT_UNITS: usize = 32;
 
 impl ReverseEmbeddingOps for CubeBackend {
@@ -86,8 +86,7 @@ fn dots(hidden: CubeTensor, table: CubeTensor) -> CubeTensor {
     let (outputs, _) = rows_and_width(&table);
     let size = vector_size(width);
     let output = empty(&hidden, [rows, outputs], hidden.dtype);
-    // SAFETY: the kernel skips entries beyond the table and goes through the rows and the width
-    // that there are.
+    // SAFETY: the kernel skips entries past the table and reads only existing rows and columns.
     unsafe {
         dots_kernel::launch_unchecked(
             &hidden.client,

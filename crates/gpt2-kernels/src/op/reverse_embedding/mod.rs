@@ -1,4 +1,4 @@
-//! The output layer that is tied to the embeddings.
+//! The tied output layer: products with the table of embeddings.
 
 mod composed;
 #[cfg(feature = "flex")]
@@ -14,7 +14,7 @@ use burn::tensor::Tensor;
 
 use crate::backends::composed_on;
 
-/// The logits of hidden states by a table of token vectors: `hidden @ table^T`.
+/// Logits of hidden states by the embedding table: `hidden @ table^T`.
 ///
 /// # Shapes
 ///

@@ -1,4 +1,4 @@
-//! Products with a table beside the composed ones.
+//! Products with a table against the composed operations.
 
 use burn::backend::Flex;
 

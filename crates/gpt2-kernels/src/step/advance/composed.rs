@@ -1,4 +1,4 @@
-//! The next state from burn's own operations: for every device.
+//! The next state of a step from burn's own operations: for every device.
 
 use burn::backend::tensor::IntTensor;
 use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings};
@@ -6,7 +6,7 @@ use burn::tensor::Shape;
 
 use super::tensors::StepTensors;
 
-/// The state of the next position, whose token is `chosen` where none is given.
+/// State of the next position, whose token is the plan's or, without one, `chosen`.
 pub(super) fn advance<B: Backend>(
     state: StepTensors<B>,
     chosen: IntTensor<B>,
@@ -16,7 +16,7 @@ pub(super) fn advance<B: Backend>(
     let [positions, rows] = forced.shape().dims();
     let settings = get_or_init_device_settings::<B>(&forced.device());
     let row = Shape::new([rows]);
-    // Entries past the last position are not used: the generation ends there.
+    // Clamped: entries past the last position are never used, because the generation ends there.
     let entry = |position: &IntTensor<B>, offset: i64| {
         let entry = B::int_add_scalar(position.clone(), offset.into());
         B::int_clamp_max(entry, (positions as i64 - 1).into())

@@ -1,4 +1,4 @@
-//! A step's state on a GPU: it advances in place.
+//! The next state of a step on a GPU, written in place.
 
 use burn::backend::DType;
 use burn::backend::ops::IntTensorOps;
@@ -18,13 +18,14 @@ impl AdvanceOps for CubeBackend {
         chosen: IntTensor<Self>,
         vocabulary_size: usize,
     ) -> StepTensors<Self> {
-        // A kernel reads and writes them as they lie, whoever else refers to them.
+        // The kernel reads and writes these tensors in place, even if other references to them are
+        // held.
         let integers = [&state.position, &state.tokens, &state.forced];
         let floats = [&state.numbers, &state.all_numbers];
         assert!(
             integers.iter().all(|tensor| tensor.dtype == DType::I32)
                 && floats.iter().all(|tensor| tensor.dtype == DType::F32),
-            "the state of a step has 32-bit numbers"
+            "a step's state has 32-bit integers and floats"
         );
         let chosen = match chosen.dtype {
             DType::I32 => chosen,
@@ -44,7 +45,7 @@ struct Sizes {
     last_token: usize,
 }
 
-/// One cube for all rows.
+/// Advances all rows, in one cube.
 #[cube(launch_unchecked)]
 fn advance_kernel<I: Int>(
     position: &mut [I],
@@ -56,7 +57,7 @@ fn advance_kernel<I: Int>(
     sizes: Sizes,
     #[define(I)] _i_type: ElemType,
 ) {
-    // Signed: the position before the first is -1.
+    // Signed: the position before the first one is -1.
     let next = i32::cast_from(position[0]) + 1;
     for row in range_stepped(UNIT_POS as usize, sizes.rows, UNITS) {
         let here = min(next as usize, sizes.positions - 1) * sizes.rows + row;
@@ -66,18 +67,17 @@ fn advance_kernel<I: Int>(
         tokens[row] = I::cast_from(select(own < 0i32, other, own));
         numbers[row] = all_numbers[after];
     }
-    // Written after every unit has read it.
+    // All units must have read the position before it is written.
     sync_cube();
     if UNIT_POS == 0 {
         position[0] = I::cast_from(next);
     }
 }
 
-/// Takes position, tokens and numbers to the next position, in place.
+/// Advances position, tokens and random numbers to the next position, in place.
 fn advance(state: &StepTensors<CubeBackend>, chosen: &CubeTensor, vocabulary_size: usize) {
     let (positions, rows) = rows_and_width(&state.forced);
-    // SAFETY: the kernel reads and writes an entry for each row of the position, and of none beyond
-    // the last.
+    // SAFETY: the kernel reads and writes one entry a row, and clamps the position to the last.
     unsafe {
         advance_kernel::launch_unchecked(
             &chosen.client,

@@ -19,8 +19,8 @@ use crate::backends::composed_on;
     Autodiff
 )]
 pub trait AdvanceOps: Backend {
-    /// The state of the next position: the same tensors, written in place, where the backend has a
-    /// kernel; else new ones.
+    /// State of the next position. Backends with a kernel write to the same tensors in place;
+    /// others return new ones.
     fn fused_advance(
         #[extension_type] state: StepTensors<Self>,
         chosen: IntTensor<Self>,

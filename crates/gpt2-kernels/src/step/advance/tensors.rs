@@ -1,19 +1,19 @@
-//! The tensors of a step's state.
+//! Tensors of a step's state.
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, ExtensionType};
 
-/// The tensors of a [`StepState`](crate::StepState).
+/// Tensors of a [`StepState`](crate::StepState) on a backend.
 #[derive(Debug, Clone, ExtensionType)]
 pub struct StepTensors<B: Backend> {
     /// Number of tokens in the cache, `[1]`.
     pub(in crate::step) position: IntTensor<B>,
-    /// The token of each row that follows them, `[rows]`.
+    /// Token of each row to feed at that position, `[rows]`.
     pub(in crate::step) tokens: IntTensor<B>,
-    /// The random number of each row for the token after, `[rows]`.
+    /// Random number of each row for the token after, `[rows]`.
     pub(in crate::step) numbers: FloatTensor<B>,
-    /// The random numbers of all positions, `[positions, rows]`.
+    /// Random numbers of all positions, `[positions, rows]`.
     pub(in crate::step) all_numbers: FloatTensor<B>,
-    /// The given tokens of all positions, or -1, `[positions, rows]`.
+    /// Given tokens of all positions, or -1, `[positions, rows]`.
     pub(in crate::step) forced: IntTensor<B>,
 }

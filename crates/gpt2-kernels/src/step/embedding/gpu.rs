@@ -33,7 +33,7 @@ struct Sizes {
     entries: usize,
     /// Rows of the position table.
     positions: usize,
-    /// Vectors of the output.
+    /// Number of vectors of the output.
     count: usize,
 }
 
@@ -58,7 +58,7 @@ fn embedding_kernel<X: Float, I: Int, N: Size>(
     }
 }
 
-/// The sum of the vectors of tokens, `[rows]`, and of the position, `[1]`: `[rows, 1, hidden_dim]`.
+/// Sum of the embeddings of tokens, `[rows]`, and of the position, `[1]`: `[rows, 1, hidden_dim]`.
 fn embedding(
     tokens: CubeTensor,
     position: CubeTensor,
@@ -73,7 +73,7 @@ fn embedding(
     let output = empty(&token_table, [rows, 1, width], token_table.dtype);
     let size = vector_size(width);
     let count = rows * width / size;
-    // SAFETY: the kernel skips places beyond the count, and reads no entries beyond the tables.
+    // SAFETY: the kernel skips indices past the count, and reads only entries of the tables.
     unsafe {
         embedding_kernel::launch_unchecked(
             &token_table.client,

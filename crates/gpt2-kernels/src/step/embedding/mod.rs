@@ -9,7 +9,7 @@ use burn::tensor::{Int, Tensor};
 
 use crate::backends::composed_on;
 
-/// Sum of the tokens' vectors and of the vector of their common position.
+/// Sums each token's embedding and that of the tokens' common position.
 ///
 /// # Shapes
 ///
@@ -40,7 +40,7 @@ pub fn step_embedding(
     Autodiff
 )]
 pub trait StepEmbeddingOps: Backend {
-    /// The sum of the tokens' vectors and of the position's, `[rows, 1, hidden_dim]`. None without a
+    /// Sum of each token's embedding and the position's, `[rows, 1, hidden_dim]`. None without a
     /// kernel.
     fn fused_step_embedding(
         tokens: IntTensor<Self>,

@@ -1,4 +1,4 @@
-//! The metadata of a GGUF file to the config of the backbone.
+//! Conversion of a GGUF file's metadata to the backbone's config.
 
 use gpt2_backbone::Gpt2BackboneConfig;
 
@@ -12,7 +12,7 @@ use crate::formats::gguf::metadata::Metadata;
 use crate::formats::gguf::weight_map::TOKEN_EMBEDDING;
 
 /// Config of the backbone that llama.cpp would build (`llama_model_gpt2` in `src/models/gpt2.cpp`),
-/// with a tied output layer. It has the activation and the scaling of GPT-2; no file can say otherwise.
+/// with a tied output layer. Activation and scaling are always GPT-2's: a file cannot change them.
 pub(crate) fn backbone_config(header: &Header) -> Result<Gpt2BackboneConfig, PresetError> {
     let metadata = &header.metadata;
     match metadata.text(ARCHITECTURE)? {
@@ -49,7 +49,8 @@ fn required(metadata: &Metadata, key: &'static str) -> Result<usize, PresetError
     metadata.size(key)?.ok_or_else(|| metadata.invalid(key, "a positive integer"))
 }
 
-/// Refuses what llama.cpp has for other models and this one does not.
+/// Returns an error for settings that llama.cpp supports for other models and this library does
+/// not.
 fn check_fixed(metadata: &Metadata, config: &Gpt2BackboneConfig) -> Result<(), PresetError> {
     let head_dim = config.hidden_dim / config.num_heads;
     for (key, fixed, expected) in [

@@ -1,4 +1,5 @@
-//! The bytes before the tensors, read forward, none before it is known to exist.
+//! Forward reader of the bytes before the tensors. It allocates nothing for bytes that the file
+//! lacks.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,36 +10,36 @@ use crate::error::PresetError;
 use crate::file_kind::FileKind;
 use crate::source::blob::Blob;
 
-/// The format, in messages.
+/// Kind of file, for messages.
 pub(crate) const GGUF: FileKind =
     FileKind { name: "GGUF file", remedy: "download or convert it again" };
 
-/// Longest header accepted, in bytes: GPT-2's vocabulary and merges have two megabytes.
+/// Maximum length of a header in bytes. GPT-2's vocabulary and merges have two megabytes.
 const MAX_HEADER: u64 = 64 * 1024 * 1024;
-/// Longest name accepted, in bytes: the format's own limit for keys.
+/// Maximum length of a name in bytes: the format's own limit for keys.
 const MAX_NAME: usize = 65_535;
-/// Bytes that are read at once, at least.
+/// Minimum number of bytes to read at once.
 const PIECE: usize = 64 * 1024;
 
-/// A place in a header.
+/// Position in a header.
 pub(crate) struct Cursor<'a> {
     blob: &'a mut Blob,
     /// Name of the file in messages.
     file: &'a str,
-    /// Bytes of the file, or the most that a header may have.
+    /// Size of the file, or the maximum length of a header.
     limit: u64,
-    /// Bytes that were read, a little more than were taken.
+    /// Bytes read so far, a little more than were taken.
     bytes: Vec<u8>,
     position: usize,
 }
 
 impl<'a> Cursor<'a> {
-    /// The beginning of a file of `size` bytes.
+    /// Start of a file of `size` bytes.
     pub(crate) fn new(blob: &'a mut Blob, size: u64, file: &'a str) -> Self {
         Self { blob, file, limit: size.min(MAX_HEADER), bytes: Vec::new(), position: 0 }
     }
 
-    /// Takes `count` values of `size` bytes; `field` is what they are.
+    /// Takes `count` values of `size` bytes; `field` names them in messages.
     pub(crate) fn take(
         &mut self,
         count: u64,
@@ -54,14 +55,14 @@ impl<'a> Cursor<'a> {
             );
             return Err(self.invalid(field, detail));
         };
-        // Not above the limit, which is small.
+        // At most the limit, which fits a `usize`.
         let end = start + bytes as usize;
         self.fill(end)?;
         self.position = end;
         Ok(start..end)
     }
 
-    /// Reads on until at least `end`, in pieces that grow, so that no byte is copied often.
+    /// Reads at least up to `end`, in pieces of growing size, so that no byte is copied often.
     fn fill(&mut self, end: usize) -> Result<(), PresetError> {
         let start = self.bytes.len();
         if end <= start {
@@ -74,7 +75,7 @@ impl<'a> Cursor<'a> {
         Ok(read.map_err(read_error(Path::new(self.file)))?)
     }
 
-    /// An array of bytes.
+    /// Takes an array of bytes.
     pub(crate) fn array<const N: usize>(&mut self, field: &str) -> Result<[u8; N], PresetError> {
         let range = self.take(N as u64, 1, field)?;
         Ok(self.bytes[range].try_into().expect("as many as were taken"))
@@ -88,13 +89,13 @@ impl<'a> Cursor<'a> {
         self.array(field).map(u64::from_le_bytes)
     }
 
-    /// The bytes of a string, which its length precedes.
+    /// Takes a string, whose length precedes it.
     pub(crate) fn string(&mut self, field: &str) -> Result<Range<usize>, PresetError> {
         let length = self.u64(field)?;
         self.take(length, 1, field)
     }
 
-    /// A string that is a name, and so is kept.
+    /// Takes a name, as a string of its own.
     pub(crate) fn name(&mut self, field: &str) -> Result<String, PresetError> {
         let range = self.string(field)?;
         if range.len() > MAX_NAME {
@@ -107,12 +108,12 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// Number of bytes that were taken.
+    /// Number of bytes taken.
     pub(crate) fn position(&self) -> u64 {
         self.position as u64
     }
 
-    /// All that was taken.
+    /// All bytes taken.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
         self.bytes.truncate(self.position);
         self.bytes

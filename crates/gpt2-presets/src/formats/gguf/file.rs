@@ -17,7 +17,7 @@ pub(crate) struct GgufFile {
 }
 
 impl GgufFile {
-    /// The tensors that a header describes, in the file that it is of; mapped if `memory_map` says so.
+    /// Tensors that a header describes, in the header's file, which is mapped with `memory_map`.
     pub(crate) fn new(
         header: Arc<Header>,
         display: String,

@@ -1,7 +1,7 @@
-//! Parameters of a model and its tokenizer to a GGUF file.
+//! Writer of a model's parameters and its tokenizer to a GGUF file.
 //!
-//! As llama.cpp's `convert_hf_to_gguf.py` does: with 16-bit weights, norms, biases and the position
-//! embedding stay floats of 32 bits, because ggml adds nothing else to hidden states.
+//! As in llama.cpp's `convert_hf_to_gguf.py`, norms, biases and the position embedding stay 32-bit
+//! floats also with 16-bit weights: ggml can add nothing else to hidden states.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{Seek, SeekFrom, Write};
@@ -27,7 +27,7 @@ use crate::weights::overflow::check_range;
 use crate::weights::placed_parameters::{Parameters, each_placed_parameter};
 use crate::weights::weight_map::Placement;
 
-/// Writes all parameters. `target` is what errors call the file; its name is the model's.
+/// Writes all parameters. `target` is the file's name in errors, and gives the model's name.
 pub(crate) fn write(
     target: &Path,
     file: &mut (impl Write + Seek),
@@ -61,7 +61,7 @@ pub(crate) fn write(
     )
 }
 
-/// Adds all tensors; returns their offsets after the header.
+/// Adds all tensors and returns their offsets after the header.
 fn add_tensors(
     layout: &mut Layout,
     config: &Gpt2BackboneConfig,
@@ -70,7 +70,7 @@ fn add_tensors(
     let mut offsets = HashMap::new();
     for placement in GGUF.placements(config) {
         let Placement { tensor, shape, .. } = &placement;
-        // Once, also where several parameters share it.
+        // Added once, also if several parameters share it.
         if !offsets.contains_key(tensor) {
             let dtype = stored_dtype(&placement, dtype);
             let size = shape.iter().product::<usize>() * dtype.size();
@@ -81,21 +81,21 @@ fn add_tensors(
     offsets
 }
 
-/// Writes the header and the last byte, which may belong to no tensor.
+/// Writes the header, and the last byte of the file, which may be padding.
 fn write_frame(file: &mut (impl Write + Seek), header: &[u8], size: u64) -> std::io::Result<()> {
     file.write_all(header)?;
     file.seek(SeekFrom::Start(header.len() as u64 + size - 1))?;
     file.write_all(&[0])
 }
 
-/// The float type of a tensor in a file with weights of type `dtype`.
+/// Float type of a tensor in a file with weights of type `dtype`.
 fn stored_dtype(placement: &Placement, dtype: WeightDtype) -> WeightDtype {
     let is_kernel = placement.shape.len() > 1 && placement.tensor != POSITION_EMBEDDING;
     if is_kernel { dtype } else { WeightDtype::F32 }
 }
 
 fn add_config(layout: &mut Layout, config: &Gpt2BackboneConfig, dtype: WeightDtype) {
-    // A valid config has sizes far below that.
+    // The sizes of a valid config are far smaller.
     let size = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
     layout.integer(BLOCK_COUNT, size(config.num_layers));
     layout.integer(CONTEXT_LENGTH, size(config.max_sequence_length));
@@ -120,7 +120,7 @@ fn add_tokenizer(
     tokenizer: Option<&Gpt2Tokenizer>,
 ) {
     let Some(tokenizer) = tokenizer else {
-        // llama.cpp then makes as many tokens without text as the model has embeddings.
+        // llama.cpp then creates one token without text for each embedding.
         return layout.text(TOKENIZER_MODEL, "none");
     };
     layout.text(TOKENIZER_MODEL, "gpt2");
@@ -149,7 +149,7 @@ fn add_tokenizer(
     layout.flag(ADD_BOS_TOKEN, false);
 }
 
-/// The text of an id without a token, as llama.cpp's converter has it, which no token may have.
+/// Text for an id without a token, as in llama.cpp's converter. No token may have this text.
 fn filler(vocabulary: &Vocabulary, id: TokenId) -> String {
     let mut text = format!("[PAD{id}]");
     while vocabulary.id(&text).is_some() {

@@ -25,16 +25,16 @@ use crate::source::single_file::SingleFile;
 use crate::weights::checkpoint::Checkpoint;
 use crate::weights::weight_map::WeightMap;
 
-/// Name that a preset's one file has here, whatever its name on the disk is.
+/// Internal name of the preset's only file, whose name on the disk may differ.
 const GGUF_FILE: &str = "model.gguf";
-/// Usual extension of such files.
+/// Usual extension of GGUF files.
 const GGUF_EXTENSION: &str = "gguf";
 
 /// The format.
 #[derive(Debug)]
 pub(crate) struct Gguf;
 
-/// A file in it, whose header was read.
+/// A GGUF file whose header was read.
 #[derive(Debug)]
 struct GgufPreset(OpenedFile);
 
@@ -48,7 +48,7 @@ impl Format for Gguf {
         Ok(is_gguf.then(|| -> Arc<dyn PresetFolder> { Arc::new(SingleFile::new(path, GGUF_FILE)) }))
     }
 
-    /// A file, or a folder that holds a single one and no `config.json`.
+    /// Opens a file, or a folder with a single GGUF file and no `config.json`.
     fn open(
         &'static self,
         folder: &Arc<dyn PresetFolder>,
@@ -89,13 +89,13 @@ impl OpenedPreset for GgufPreset {
         PresetFormat::Gguf
     }
 
-    /// Older converters wrote the tied output layer a second time: one that is equal to the token
-    /// embedding, bit for bit, is tied.
+    /// Older converters wrote a tied output layer as a second tensor. If it equals the token
+    /// embedding, bit for bit, the layer is tied.
     fn config(&self) -> Result<Gpt2BackboneConfig, PresetError> {
         let header = self.0.header();
         let config = config::backbone_config(header)?;
-        // An output layer of a type that is not read cannot be compared, and its weights cannot be
-        // loaded either.
+        // An output layer of an unsupported type cannot be compared; loading its weights will be an
+        // error.
         let tensor_type = |name| header.tensors.get(name).map(|tensor| tensor.tensor_type);
         let tie_weights = match tensor_type(HEAD) {
             None => true,
@@ -131,15 +131,15 @@ fn is_named_gguf(path: &Path) -> bool {
     extension.is_some_and(|extension| extension.eq_ignore_ascii_case(GGUF_EXTENSION))
 }
 
-/// Whether a regular file begins as such a file does, whatever its name is.
+/// Whether a regular file of any name begins with the magic of a GGUF file.
 fn has_magic(path: &Path) -> bool {
     let mut magic = [0; MAGIC.len()];
-    // To open a pipe would wait for its other end.
+    // Opening a pipe would block until its other end is opened.
     let read = path.is_file().then(|| File::open(path)?.read_exact(&mut magic));
     matches!(read, Some(Ok(()))) && magic == *MAGIC
 }
 
-/// The `.gguf` file in a folder; none if there is no such file.
+/// The only `.gguf` file in a folder, if there is one.
 fn only_gguf_in(folder: &Path, preset: &str) -> Result<Option<PathBuf>, PresetError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(read_error(folder))? {
@@ -171,7 +171,7 @@ mod tests {
     use crate::formats::gguf::header::reads;
     use crate::preset::Preset;
 
-    /// A model whose output layer is written a second time, and so compared when the config is read.
+    /// A model with an untied output layer, which is compared when the config is read.
     fn model(seed: u64) -> Gpt2CausalLm {
         let config =
             Gpt2BackboneConfig { tie_weights: false, ..Gpt2BackboneConfig::new(4, 1, 1, 2, 2) };
@@ -195,7 +195,7 @@ mod tests {
         let file = folder.path().join("only.gguf");
         model(1).export_to_gguf(&file).unwrap();
         let count = |work: &dyn Fn(&str)| {
-            // By its path, and as the only file of its folder.
+            // By the path of the file, and of the folder that contains only this file.
             [&file, folder.path()].map(|path: &Path| {
                 let before = reads();
                 work(path.to_str().unwrap());
@@ -215,8 +215,8 @@ mod tests {
         assert_eq!(count(&convert), [1, 1]);
     }
 
-    /// Opens a file, has it changed to hold the weights of another model, and loads these; returns
-    /// how many headers were checked for that.
+    /// Opens a file, changes it to another model's weights, loads these, and returns the number of
+    /// headers that were read in between.
     fn checks_after(change: impl FnOnce(&Gpt2CausalLm, &Path)) -> usize {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("model.gguf");
@@ -230,7 +230,7 @@ mod tests {
         reads() - before
     }
 
-    /// A file whose header, of the same size, has another name in it.
+    /// A file whose header has the same size, but another name.
     fn named_otherwise(model: &Gpt2CausalLm, file: &Path) -> PathBuf {
         let other = file.with_file_name("other.gguf");
         model.export_to_gguf(&other).unwrap();
@@ -243,7 +243,7 @@ mod tests {
             fs::rename(named_otherwise(newer, file), file).unwrap();
         };
         assert_eq!(checks_after(replace), 1);
-        // The tensors are those of the new file also where its header is the old one.
+        // The header is unchanged, yet the tensors are those of the new file.
         assert_eq!(checks_after(|newer, file| newer.export_to_gguf(file).unwrap()), 0);
     }
 
@@ -253,7 +253,7 @@ mod tests {
             let old = fs::metadata(file).unwrap();
             fs::copy(named_otherwise(newer, file), file).unwrap();
             assert_eq!(fs::metadata(file).unwrap().len(), old.len());
-            // As when the clock did not advance.
+            // As if the clock had not advanced.
             let rewritten = File::options().write(true).open(file).unwrap();
             rewritten.set_modified(old.modified().unwrap()).unwrap();
         };

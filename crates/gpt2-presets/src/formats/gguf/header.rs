@@ -1,7 +1,7 @@
-//! The header of a GGUF file: the metadata, and the place of each tensor.
+//! Header of a GGUF file: the metadata and the location of each tensor.
 //!
-//! Everything that a file says about sizes is compared with the file's own size first. Strings and
-//! arrays stay in the bytes that were read, so a header takes little more memory than in the file.
+//! All sizes that a file declares are first compared with the file's own size. Strings and arrays
+//! stay in the bytes read, so that a header takes little more memory than in the file.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,33 +17,33 @@ use crate::formats::gguf::tensor_type::TensorType;
 use crate::formats::gguf::value_type::ValueType;
 use crate::source::blob::Blob;
 
-/// Most tensors accepted: a GPT-2 XL has 580. Each takes more memory than its entry in the file.
+/// Maximum number of tensors: GPT-2 XL has 580. Each takes more memory than its entry in the file.
 const MAX_TENSORS: u64 = 8192;
-/// Most entries of the metadata accepted: files have some thirty.
+/// Maximum number of metadata entries: files have about thirty.
 const MAX_METADATA: u64 = 4096;
-/// Most axes of a tensor (`GGML_MAX_DIMS`).
+/// Maximum number of axes of a tensor (`GGML_MAX_DIMS`).
 const MAX_DIMS: u32 = 4;
 
-/// Places of everything in a file.
+/// Metadata and locations of the tensors in a file.
 pub(crate) struct Header {
-    /// Size in bytes of the file, against which all was checked.
+    /// Size of the file in bytes, against which all locations were checked.
     file_size: u64,
     pub(crate) metadata: Metadata,
-    /// By name; all of them lie in the file, and none over another.
+    /// Tensors by name. All lie within the file, and none overlap.
     pub(crate) tensors: BTreeMap<String, TensorInfo>,
 }
 
-/// Place of a tensor.
+/// Type, shape and location of a tensor.
 #[derive(Debug)]
 pub(crate) struct TensorInfo {
     pub(crate) tensor_type: TensorType,
-    /// In row-major order: the file's own order reversed.
+    /// Shape in row-major order, which is the file's order reversed.
     pub(crate) shape: Vec<usize>,
-    /// Offset in the file of its first byte.
+    /// Offset of the tensor's first byte in the file.
     pub(crate) start: u64,
 }
 
-/// A tensor as its entry says, with an offset that counts from the end of the header.
+/// A tensor as in its entry, with an offset after the header.
 struct Entry {
     name: String,
     tensor_type: TensorType,
@@ -80,8 +80,8 @@ impl Header {
         Ok(Self { file_size: size, metadata, tensors })
     }
 
-    /// Whether a file has this size and begins with this header, byte for byte, so that to read and
-    /// check it again would give the same.
+    /// Whether a file has this size and begins with this header, byte for byte. If so, it need not
+    /// be read and checked again.
     pub(crate) fn is_that_of(&self, blob: &mut Blob) -> io::Result<bool> {
         const PIECE: usize = 64 * 1024;
         if blob.size()? != self.file_size {
@@ -132,7 +132,7 @@ fn value(cursor: &mut Cursor<'_>, key: &str) -> Result<Value, PresetError> {
     }
     let element = self::value_type(cursor, key)?;
     if element == ValueType::Array {
-        // llama.cpp knows none either.
+        // llama.cpp supports none either.
         return Err(cursor.invalid(key, "expected no array of arrays".to_owned()));
     }
     let count = cursor.u64(key)?;
@@ -146,7 +146,7 @@ fn value_type(cursor: &mut Cursor<'_>, key: &str) -> Result<ValueType, PresetErr
     ValueType::from_id(id).ok_or_else(unknown)
 }
 
-/// Takes values that follow each other.
+/// Takes consecutive values.
 fn values(
     cursor: &mut Cursor<'_>,
     key: &str,
@@ -157,7 +157,7 @@ fn values(
         return cursor.take(count, size, key);
     }
     let start = cursor.position() as usize;
-    // Each takes at least its length from the file, so a large number ends soon.
+    // Each value takes at least its length from the file, so that a false count fails soon.
     for _ in 0..count {
         cursor.string(key)?;
     }
@@ -199,8 +199,8 @@ fn alignment(metadata: &Metadata) -> Result<u64, PresetError> {
     Err(metadata.invalid_file(ALIGNMENT, detail))
 }
 
-/// Each tensor must begin where the one before ends, aligned, as llama.cpp demands, and end in the
-/// file.
+/// Locates the tensors. Each must begin at the aligned end of the previous one, as llama.cpp
+/// demands, and lie within the file.
 fn place(
     metadata: &Metadata,
     entries: Vec<Entry>,

@@ -2,7 +2,7 @@
 
 /// First bytes of every file.
 pub(crate) const MAGIC: &[u8; 4] = b"GGUF";
-/// Alignment of the tensors in bytes, if a file does not name another.
+/// Default alignment of the tensors in bytes.
 pub(crate) const DEFAULT_ALIGNMENT: u64 = 32;
 
 pub(crate) const ALIGNMENT: &str = "general.alignment";
@@ -12,7 +12,7 @@ pub(crate) const NAME: &str = "general.name";
 pub(crate) const QUANTIZATION_VERSION: &str = "general.quantization_version";
 pub(crate) const TYPE: &str = "general.type";
 
-/// The value of [`ARCHITECTURE`], with which the keys of the model begin.
+/// Value of [`ARCHITECTURE`], and prefix of the model's keys.
 pub(crate) const GPT2: &str = "gpt2";
 pub(crate) const BLOCK_COUNT: &str = "gpt2.block_count";
 pub(crate) const CONTEXT_LENGTH: &str = "gpt2.context_length";
@@ -41,6 +41,6 @@ pub(crate) mod token_type {
     pub(crate) const NORMAL: i32 = 1;
     pub(crate) const CONTROL: i32 = 3;
     pub(crate) const USER_DEFINED: i32 = 4;
-    /// It stands for an id that has no token.
+    /// An id without a token.
     pub(crate) const UNUSED: i32 = 5;
 }

@@ -1,12 +1,12 @@
-//! Layout of a GGUF file that is written: its header, and the place of each tensor.
+//! Layout of a GGUF file to be written: its header, and the location of each tensor.
 
 use crate::formats::gguf::keys::{DEFAULT_ALIGNMENT, MAGIC};
 use crate::formats::gguf::value_type::ValueType;
 
-/// The version that is written.
+/// Version of the format.
 const VERSION: u32 = 3;
 
-/// A header under construction. Tensors lie in the file in the order in which they are added.
+/// A header under construction. The file has the tensors in the order in which they are added.
 #[derive(Default)]
 pub(crate) struct Layout {
     metadata: Vec<u8>,
@@ -32,7 +32,7 @@ impl Layout {
         self.metadata.extend(number.to_le_bytes());
     }
 
-    /// llama.cpp takes most of its integers in this type only.
+    /// Adds an integer, in the only type that llama.cpp accepts for most of them.
     pub(crate) fn integer(&mut self, key: &str, integer: u32) {
         self.key(key, ValueType::U32);
         self.metadata.extend(integer.to_le_bytes());
@@ -48,8 +48,8 @@ impl Layout {
         texts.iter().for_each(|text| string(&mut self.metadata, text));
     }
 
-    /// Adds a tensor of a row-major shape and a number of bytes; returns the offset of its first
-    /// byte after the header.
+    /// Adds a tensor with a row-major shape and a size in bytes. Returns its offset after the
+    /// header.
     pub(crate) fn tensor(&mut self, name: &str, shape: &[usize], type_id: u32, size: u64) -> u64 {
         let start = self.end;
         string(&mut self.tensors, name);
@@ -62,7 +62,7 @@ impl Layout {
         start
     }
 
-    /// Bytes of all tensors, the last one padded as the others are.
+    /// Size of all tensors in bytes, with padding after each.
     pub(crate) fn data_size(&self) -> u64 {
         self.end
     }

@@ -1,4 +1,4 @@
-//! Settings that a GGUF file has no place for.
+//! Settings that GGUF files do not support.
 
 use gpt2_backbone::Gpt2BackboneConfig;
 use gpt2_tokenizer::Gpt2TokenizerConfig;
@@ -8,7 +8,7 @@ use crate::formats::expressible::{check_settings, check_tokenizer_options};
 
 const GGUF: &str = "a GGUF file";
 
-/// Refuses the settings that llama.cpp's GPT-2 does not have: no file could name them.
+/// Returns an error for settings that llama.cpp's GPT-2 does not support.
 pub(crate) fn check_backbone(config: &Gpt2BackboneConfig) -> Result<(), PresetError> {
     let fixed = Gpt2BackboneConfig::new(1, 1, 1, 1, 1);
     let by_layer = (&config.scale_attention_by_layer, &fixed.scale_attention_by_layer);
@@ -23,7 +23,7 @@ pub(crate) fn check_backbone(config: &Gpt2BackboneConfig) -> Result<(), PresetEr
     )
 }
 
-/// Refuses the options of a tokenizer that llama.cpp does not have.
+/// Returns an error for tokenizer options that llama.cpp does not support.
 pub(crate) fn check_tokenizer(config: &Gpt2TokenizerConfig) -> Result<(), PresetError> {
     check_tokenizer_options(GGUF, config)?;
     check_settings(

@@ -1,4 +1,4 @@
-//! The metadata of a GGUF file, values by key, each read when it is asked for.
+//! Metadata of a GGUF file: values by key, decoded on access.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,14 +7,14 @@ use crate::error::PresetError;
 use crate::formats::gguf::cursor::GGUF;
 use crate::formats::gguf::value_type::ValueType;
 
-/// Most bytes of a value that a message repeats.
+/// Maximum number of bytes of a value in a message.
 const SHOWN: usize = 40;
 
 /// All entries of a file.
 pub(crate) struct Metadata {
     /// Name of the file in messages.
     file: String,
-    /// The header, in which the values lie.
+    /// The header, which contains the values.
     bytes: Vec<u8>,
     values: BTreeMap<String, Value>,
 }
@@ -22,9 +22,9 @@ pub(crate) struct Metadata {
 /// A value, or an array of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Value {
-    /// The value's type, or that of the array's elements.
+    /// Type of the value, or of the array's elements.
     pub(crate) value_type: ValueType,
-    /// Place in the header.
+    /// Location in the header.
     pub(crate) range: Range<usize>,
     /// Number of elements, if it is an array.
     pub(crate) count: Option<u64>,
@@ -40,12 +40,12 @@ impl Metadata {
         &self.file
     }
 
-    /// The header, with the places of the tensors.
+    /// The header, with the tensors' locations.
     pub(crate) fn header(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// A string; none if there is no such key.
+    /// A string. None if the key is absent.
     pub(crate) fn text(&self, key: &'static str) -> Result<Option<&str>, PresetError> {
         self.scalar(key, "a string", |value_type, bytes| {
             let bytes = (value_type == ValueType::String).then(|| bytes.get(8..)).flatten()?;
@@ -53,7 +53,7 @@ impl Metadata {
         })
     }
 
-    /// A whole number above zero, of any type.
+    /// A positive integer of any type.
     pub(crate) fn size(&self, key: &'static str) -> Result<Option<usize>, PresetError> {
         self.scalar(key, "a positive integer", |value_type, bytes| {
             let size = usize::try_from(integer(value_type, bytes)?).ok()?;
@@ -61,14 +61,14 @@ impl Metadata {
         })
     }
 
-    /// The id of a token, of any type.
+    /// A token id, an integer of any type.
     pub(crate) fn token_id(&self, key: &'static str) -> Result<Option<u32>, PresetError> {
         self.scalar(key, "the id of a token", |value_type, bytes| {
             u32::try_from(integer(value_type, bytes)?).ok()
         })
     }
 
-    /// A number. One of 32 bits stands for what its shortest text says, `1e-5` say.
+    /// A number. A 32-bit float is converted through its shortest decimal text, such as `1e-5`.
     pub(crate) fn number(&self, key: &'static str) -> Result<Option<f64>, PresetError> {
         self.scalar(key, "a number", |value_type, bytes| match value_type {
             ValueType::F32 => f32::from_le_bytes(bytes.try_into().ok()?).to_string().parse().ok(),
@@ -87,7 +87,7 @@ impl Metadata {
         })
     }
 
-    /// An array of integers of 32 bits.
+    /// An array of 32-bit integers.
     pub(crate) fn integers(&self, key: &'static str) -> Result<Option<Vec<i32>>, PresetError> {
         self.array(key, "an array of integers of 32 bits", |value_type, bytes| {
             let known = matches!(value_type, ValueType::I32 | ValueType::U32);
@@ -95,12 +95,12 @@ impl Metadata {
         })
     }
 
-    /// A fault of the file that shows in one of its fields.
+    /// Error for one of the file's fields.
     pub(crate) fn invalid_file(&self, field: &str, detail: String) -> PresetError {
         GGUF.malformed(&*self.file, field, detail)
     }
 
-    /// A value that is missing, or is not what was expected.
+    /// Error for a missing or unexpected value.
     pub(crate) fn invalid(&self, key: &'static str, expected: &'static str) -> PresetError {
         let found = self.values.get(key).map_or_else(|| "nothing".to_owned(), |it| self.show(it));
         PresetError::InvalidConfigValue { file: self.file.clone(), key, expected, found }
@@ -137,7 +137,7 @@ impl Metadata {
         parsed.map(Some).ok_or_else(|| self.invalid(key, expected))
     }
 
-    /// A value for a message.
+    /// Text of a value for a message.
     fn show(&self, value: &Value) -> String {
         let Value { value_type, range, count } = value;
         let bytes = &self.bytes[range.clone()];
@@ -160,7 +160,7 @@ impl Metadata {
     }
 }
 
-/// Strings where they lie in the header: a list of them would take more than they do.
+/// Strings within the header. A list of them would take more memory than their bytes.
 #[derive(Clone)]
 pub(crate) struct Texts<'a> {
     rest: &'a [u8],
@@ -169,7 +169,7 @@ pub(crate) struct Texts<'a> {
 impl<'a> Iterator for Texts<'a> {
     type Item = &'a str;
 
-    /// Ends at what is no string.
+    /// Ends at the first value that is not a valid string.
     fn next(&mut self) -> Option<&'a str> {
         let (length, rest) = self.rest.split_first_chunk()?;
         let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;

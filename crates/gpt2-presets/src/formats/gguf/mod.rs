@@ -1,7 +1,7 @@
-//! GGUF, the file of llama.cpp: config, tokenizer and tensors of a model in one.
+//! GGUF, llama.cpp's format: one file with a model's config, tokenizer and tensors.
 //!
-//! The format is described in ggml's `docs/gguf.md`; what llama.cpp accepts of it, and what it
-//! makes of a GPT-2, in its `ggml/src/gguf.cpp`, `src/llama-vocab.cpp` and `src/models/gpt2.cpp`.
+//! ggml's `docs/gguf.md` describes the format. llama.cpp's `ggml/src/gguf.cpp`,
+//! `src/llama-vocab.cpp` and `src/models/gpt2.cpp` show how it reads a GPT-2.
 
 mod config;
 mod cursor;

@@ -1,4 +1,4 @@
-//! GGUF file whose header is checked once.
+//! GGUF file whose header is checked when it is opened.
 
 use std::fmt;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::formats::gguf::header::Header;
 use crate::source::blob::Blob;
 use crate::source::preset_folder::PresetFolder;
 
-/// A file, and its header as it was when it was opened.
+/// A file and the header that it had when it was opened.
 pub(crate) struct OpenedFile {
     folder: Arc<dyn PresetFolder>,
     name: &'static str,
@@ -34,8 +34,8 @@ impl OpenedFile {
         &self.header
     }
 
-    /// Opens the file again, for its tensors. The header is that of the file as it is now: it is
-    /// checked again only if its bytes or the file's size are others.
+    /// Opens the file again to read its tensors. The header returned is that of the present file:
+    /// it is checked again only if the header's bytes or the file's size have changed.
     pub(crate) fn reopen(&self) -> Result<(Arc<Header>, Blob), PresetError> {
         let mut blob = self.folder.open(self.name)?;
         let display = self.folder.display(self.name);

@@ -1,27 +1,27 @@
-//! Types of a tensor's elements, by their numbers in GGUF files.
+//! Element types of tensors, by their ids in GGUF files.
 
 use gpt2_backbone::WeightDtype;
 
 use crate::tensors::blocks::BLOCK_TYPES;
 use crate::tensors::element_type::{ElementType, FLOATS};
 
-/// A type of elements (`ggml_type`).
+/// An element type (`ggml_type`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct TensorType {
-    /// Its number in the file.
+    /// Id in the file.
     pub(crate) id: u32,
-    /// Its name in ggml.
+    /// Name in ggml.
     pub(crate) name: &'static str,
-    /// The type as this crate reads it; none if it does not.
+    /// Decoder of the type. None if this crate does not support it.
     pub(crate) element: Option<&'static ElementType>,
-    /// Elements of a block, which divides the rows.
+    /// Elements of a block. A row has a whole number of blocks.
     block: usize,
     /// Bytes of a block.
     size: usize,
 }
 
-/// Number, name, elements and bytes of a block (`GGML_QUANT_SIZES` in gguf-py 0.19 and the vendored
-/// llama.cpp of llama-cpp-python 0.3.36).
+/// Id, name, elements and bytes of a block (`GGML_QUANT_SIZES` in gguf-py 0.19 and the llama.cpp
+/// vendored in llama-cpp-python 0.3.36).
 const TYPES: &[(u32, &str, usize, usize)] = &[
     (0, "F32", 1, 4),
     (1, "F16", 1, 2),
@@ -60,13 +60,13 @@ const TYPES: &[(u32, &str, usize, usize)] = &[
     (42, "Q2_0", 64, 18),
 ];
 
-/// Names of the types that are read.
+/// Names of the supported types.
 pub(crate) fn read_types() -> Vec<&'static str> {
     FLOATS.iter().chain(BLOCK_TYPES).map(|element| element.name).collect()
 }
 
 impl TensorType {
-    /// The type with a number.
+    /// The type with this id.
     pub(crate) fn from_id(id: u32) -> Option<Self> {
         let (id, name, block, size) = TYPES.iter().find(|row| row.0 == id).copied()?;
         let mut read = FLOATS.iter().chain(BLOCK_TYPES);
@@ -74,7 +74,7 @@ impl TensorType {
         Some(Self { id, name, element, block, size })
     }
 
-    /// The type of what is written.
+    /// The type of weights with this float type.
     pub(crate) fn of(dtype: WeightDtype) -> Self {
         let id = match dtype {
             WeightDtype::F32 => 0,
@@ -84,7 +84,7 @@ impl TensorType {
         Self::from_id(id).expect("the table has it")
     }
 
-    /// Bytes of a tensor of this shape; none if blocks do not fill its rows, or for too many.
+    /// Size of a tensor in bytes. None if blocks do not fill its rows, or if it overflows.
     pub(crate) fn bytes(self, shape: &[usize]) -> Option<u64> {
         let columns = shape.last().copied().unwrap_or(1);
         if columns % self.block != 0 {
@@ -104,7 +104,7 @@ mod tests {
     fn types_that_are_read_have_the_sizes_of_their_decoders() {
         let all = TYPES.iter().filter_map(|row| TensorType::from_id(row.0));
         let read: Vec<_> = all.filter_map(|one| Some((one, one.element?))).collect();
-        // Each is a type of ggml's, under ggml's name.
+        // Each supported type is one of ggml's, with ggml's name.
         assert_eq!(read.len(), FLOATS.len() + BLOCK_TYPES.len());
         for (one, element) in read {
             let sizes = (element.block_elements, element.block_bytes);

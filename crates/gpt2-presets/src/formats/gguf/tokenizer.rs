@@ -1,4 +1,4 @@
-//! The metadata of a GGUF file to the tokenizer.
+//! Conversion of a GGUF file's metadata to the tokenizer.
 
 use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Vocabulary};
 
@@ -12,13 +12,14 @@ use crate::formats::gguf::metadata::{Metadata, Texts};
 use crate::formats::gguf::weight_map::TOKEN_EMBEDDING;
 use crate::formats::tables::check_vocabulary;
 
-/// The tokenizer of a file.
+/// Tokenizer of a file.
 ///
-/// - A file without `tokenizer.ggml.pre`, or with `default`, is older than that key. GPT-2's split
-///   is meant, which llama.cpp no longer gives it (it warns of that).
-/// - Tokens that llama.cpp matches before the merges run are unsplittable.
-/// - Tokens of the type "unused" fill up the vocabulary to the size of the model, and are left out.
-/// - `tokenizer.ggml.add_bos_token` is about prompts: the preprocessor decides that here.
+/// - A file without `tokenizer.ggml.pre`, or with `default`, was written before that key existed.
+///   It gets GPT-2's split, which llama.cpp no longer uses for it (with a warning).
+/// - Tokens that llama.cpp matches before the merges are unsplittable.
+/// - Tokens of the type "unused" only pad the vocabulary to the model's size, and are ignored.
+/// - `tokenizer.ggml.add_bos_token` concerns prompts, for which the preprocessor's settings hold
+///   here.
 pub(crate) fn tokenizer(header: &Header) -> Result<Gpt2Tokenizer, PresetError> {
     let metadata = &header.metadata;
     if metadata.text(TOKENIZER_MODEL)? != Some("gpt2") {
@@ -30,7 +31,7 @@ pub(crate) fn tokenizer(header: &Header) -> Result<Gpt2Tokenizer, PresetError> {
     let tokens = texts(metadata, TOKENS)?;
     let count = tokens.clone().count();
     let rows = header.tensors.get(TOKEN_EMBEDDING).and_then(|tensor| tensor.shape.first());
-    // Before anything is made of them. Unused ones count too, as in llama.cpp.
+    // Checked before any list is built. Unused tokens count too, as in llama.cpp.
     if let (Some(rows), Some(last)) = (rows, count.checked_sub(1)) {
         check_vocabulary(metadata.file(), u32::try_from(last).unwrap_or(u32::MAX), *rows)?;
     }
@@ -56,8 +57,8 @@ fn texts<'a>(metadata: &'a Metadata, key: &'static str) -> Result<Texts<'a>, Pre
     metadata.texts(key)?.ok_or_else(|| metadata.invalid(key, "an array of UTF-8 strings"))
 }
 
-/// Refuses another start or end than `<|endoftext|>`. An id that is none is ignored, as llama.cpp
-/// does.
+/// Returns an error for a start or end token other than `<|endoftext|>`. Ids without a token are
+/// ignored, as by llama.cpp.
 fn check_special(
     metadata: &Metadata,
     tokenizer: &Gpt2Tokenizer,

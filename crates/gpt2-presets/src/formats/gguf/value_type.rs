@@ -1,6 +1,6 @@
-//! Types of the values in the metadata.
+//! Types of metadata values.
 
-/// A type of values (`gguf_metadata_value_type`).
+/// A value type (`gguf_metadata_value_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ValueType {
     U8,
@@ -18,7 +18,7 @@ pub(crate) enum ValueType {
     F64,
 }
 
-/// By their numbers in the file.
+/// Types by their ids in the file.
 const TYPES: [ValueType; 13] = [
     ValueType::U8,
     ValueType::I8,
@@ -36,17 +36,17 @@ const TYPES: [ValueType; 13] = [
 ];
 
 impl ValueType {
-    /// The type with a number.
+    /// The type with this id.
     pub(crate) fn from_id(id: u32) -> Option<Self> {
         TYPES.get(usize::try_from(id).ok()?).copied()
     }
 
-    /// Its number.
+    /// Id of the type.
     pub(crate) fn id(self) -> u32 {
         self as u32
     }
 
-    /// Bytes of a value; none for those that say their length themselves.
+    /// Size of a value in bytes. None for values that begin with their length.
     pub(crate) fn size(self) -> Option<u64> {
         match self {
             Self::U8 | Self::I8 | Self::Bool => Some(1),

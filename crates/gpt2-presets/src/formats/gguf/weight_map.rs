@@ -4,19 +4,19 @@ use crate::tensors::tensor_part::TensorPart;
 use crate::weights::weight_map::Axis::{Hidden, Inner, Positions, ThreeHidden, Vocabulary};
 use crate::weights::weight_map::{Row, WeightMap, part, row};
 
-/// The token embedding, whose rows are the size of the vocabulary.
+/// Token embedding; its number of rows is the vocabulary's size.
 pub(crate) const TOKEN_EMBEDDING: &str = "token_embd.weight";
 /// The position embedding.
 pub(crate) const POSITION_EMBEDDING: &str = "position_embd.weight";
-/// The output layer, where it is not the token embedding.
+/// Output layer, if it is not tied to the token embedding.
 pub(crate) const HEAD: &str = "output.weight";
 
-/// Names of `LLM_ARCH_GPT2` (`src/llama-arch.cpp`). Kernels are `[output, input]`, ours transposed,
-/// and those of queries, keys and values lie below each other.
+/// Names of `LLM_ARCH_GPT2` (`src/llama-arch.cpp`). Kernels are `[output, input]`, transposed
+/// relative to this library's. Those of queries, keys and values are stacked in one tensor.
 pub(crate) const GGUF: WeightMap = WeightMap {
     model: MODEL,
     head: HEAD_ROW,
-    // Older converters wrote it a second time.
+    // Older converters wrote the tied layer as a second tensor.
     head_repeats: Some(TOKEN_EMBEDDING),
     layer: LAYER,
     layer_prefix,
@@ -63,7 +63,7 @@ fn layer_prefix(layer: usize) -> String {
     format!("blk.{layer}.")
 }
 
-/// llama.cpp accepts no tensor that it does not use.
+/// llama.cpp accepts no unused tensors.
 fn is_buffer(_name: &str) -> bool {
     false
 }

@@ -12,7 +12,7 @@ use crate::formats::preset_format::PresetFormat;
 use crate::formats::tables::check_vocabulary;
 use crate::weights::placed_parameters::{Counted, Parameters};
 
-/// Writes one file with a model, and its tokenizer if it has one. What cannot be expressed is refused
+/// Writes a file with a model, and its tokenizer if there is one. Unsupported settings are errors
 /// before anything is written.
 pub(crate) fn write(
     contents: Contents<'_>,

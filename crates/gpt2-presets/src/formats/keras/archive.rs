@@ -1,7 +1,7 @@
-//! A `.keras` file, seen as the folder of a KerasHub preset.
+//! A `.keras` file as the folder of a KerasHub preset.
 //!
-//! Keras puts the config of the whole task into one file, and the tokenizer's tables below the
-//! preprocessor. `config.json`, `task.json` and the others of a preset are parts of that.
+//! Keras stores the whole task's config in one file, and the tokenizer's tables inside the
+//! preprocessor. `config.json`, `task.json` and a preset's other files are parts of that config.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,10 +27,10 @@ use crate::source::json_object::JSON;
 use crate::source::preset_folder::{MAX_TEXT_SIZE, PresetFolder};
 use crate::source::zip_members::ZipMembers;
 
-/// The format, in messages.
+/// Kind of file, for messages.
 const ARCHIVE: FileKind = FileKind { name: "Keras file", remedy: "save or download it again" };
 
-/// Places of the tokenizer's tables in a task, and in a preset.
+/// Paths of the tokenizer's tables in a `.keras` file and in a preset.
 const ASSETS: [(&str, &str); 2] = [
     ("assets/preprocessor/tokenizer/vocabulary.json", VOCABULARY_FILE),
     ("assets/preprocessor/tokenizer/merges.txt", MERGES_FILE),
@@ -39,21 +39,21 @@ const ASSETS: [(&str, &str); 2] = [
 /// A `.keras` file.
 pub(crate) struct KerasArchive {
     path: PathBuf,
-    /// The text files of the preset.
+    /// Text files of the preset.
     texts: BTreeMap<&'static str, Bytes>,
-    /// Whether there are weights.
+    /// Whether the archive has weights.
     has_weights: bool,
-    /// The weights, once they were asked for.
+    /// Copy of the weights, once requested.
     weights: Mutex<Option<TempPath>>,
 }
 
 impl KerasArchive {
-    /// Whether a path is that of such a file.
+    /// Whether a path ends as a `.keras` file's.
     pub(crate) fn is_at(path: &Path) -> bool {
         path.extension().is_some_and(|extension| extension == "keras") && path.is_file()
     }
 
-    /// Opens the archive, checks all its members and reads the text files.
+    /// Opens the archive, checks all members, and reads the text files.
     pub(crate) fn open(path: &Path) -> Result<Self, PresetError> {
         let mut members = members(path)?;
         let config = text(&mut members, path, CONFIG_FILE)?;
@@ -74,15 +74,15 @@ impl KerasArchive {
         self.has_weights && name == WEIGHTS.whole
     }
 
-    /// Path of the weights: a copy in the system's folder for temporary files, made when it is
-    /// first asked for and removed with the last copy of the preset. HDF5 is read by path.
+    /// Path of the weights, which HDF5 needs. They are copied to the system's temporary folder on
+    /// first request; the copy is removed with the last clone of the preset.
     fn weights(&self) -> Result<PathBuf, PresetError> {
         let mut weights = self.weights.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(path) = &*weights {
             return Ok(path.to_path_buf());
         }
         let mut members = members(&self.path)?;
-        // Never through a link that someone has laid, and for nobody else.
+        // A new file that only this user can read. Existing links are not followed.
         let copy = Builder::new().prefix("gpt2-presets-").suffix(".weights.h5").tempfile();
         let mut copy = copy.map_err(write_error(&std::env::temp_dir()))?;
         let copied = members.read(WEIGHTS.whole, |member| copy_to(copy.as_file_mut(), member));
@@ -93,7 +93,7 @@ impl KerasArchive {
 }
 
 impl PresetFolder for KerasArchive {
-    /// The archive, and the member that the file is or is in.
+    /// Name of the archive, and of the member that has the file.
     fn display(&self, name: &str) -> String {
         let member = match name {
             TASK_CONFIG_FILE | PREPROCESSOR_CONFIG_FILE | TOKENIZER_CONFIG_FILE => CONFIG_FILE,
@@ -151,7 +151,7 @@ fn text(
     }
 }
 
-/// Takes the config of a task apart. That of anything else stands for itself.
+/// Extracts the configs of a task. The config of any other object stays whole.
 fn add_configs(
     texts: &mut BTreeMap<&'static str, Bytes>,
     config: Vec<u8>,
@@ -183,7 +183,7 @@ fn add_configs(
     Ok(())
 }
 
-/// Copies a member to a file. The outer error is one of reading, the inner one of writing.
+/// Copies a member to a file. The outer error is of reading, the inner one of writing.
 fn copy_to(file: &mut File, member: &mut dyn Read) -> io::Result<io::Result<()>> {
     let mut buffer = vec![0; 1024 * 1024];
     loop {

@@ -15,7 +15,7 @@ use crate::formats::keras::names::{
 use crate::source::json_object::{JSON, read_object};
 use crate::source::preset_folder::PresetFolder;
 
-/// Config of the backbone in `config.json`.
+/// Reads the backbone's config from `config.json`.
 pub(crate) fn backbone_config(
     folder: &dyn PresetFolder,
     json: &Map<String, Value>,
@@ -23,7 +23,7 @@ pub(crate) fn backbone_config(
     parse(folder, CONFIG_FILE, serialized_object(folder, CONFIG_FILE, json, "GPT2Backbone")?)
 }
 
-/// Config of the tokenizer in `tokenizer.json`.
+/// Reads the tokenizer's config from `tokenizer.json`.
 pub(crate) fn tokenizer_config(
     folder: &dyn PresetFolder,
 ) -> Result<Gpt2TokenizerConfig, PresetError> {
@@ -32,7 +32,8 @@ pub(crate) fn tokenizer_config(
     parse(folder, TOKENIZER_CONFIG_FILE, config)
 }
 
-/// Config of the preprocessor in `preprocessor.json`. None if that file is absent or another task's.
+/// Reads the preprocessor's config from `preprocessor.json`. None if the file is absent or belongs
+/// to another task.
 pub(crate) fn preprocessor_config(
     folder: &dyn PresetFolder,
 ) -> Result<Option<PreprocessorConfig>, PresetError> {
@@ -43,13 +44,13 @@ pub(crate) fn preprocessor_config(
     let json = read_object(folder, file)?;
     match serialized_object(folder, file, &json, "GPT2CausalLMPreprocessor") {
         Ok(config) => parse(folder, file, config).map(Some),
-        // As KerasHub: the preprocessor of `GPT2Preprocessor` presets has other settings.
+        // As in KerasHub: presets of `GPT2Preprocessor` have other settings.
         Err(PresetError::UnsupportedClass { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// The preprocessor in `task.json`.
+/// Reads the preprocessor from `task.json`.
 pub(crate) fn task_preprocessor(
     folder: &dyn PresetFolder,
 ) -> Result<TaskPreprocessor, PresetError> {
@@ -73,8 +74,8 @@ pub(crate) fn task_preprocessor(
     }
 }
 
-/// The `config` of a serialized Keras object, if it is one of `class`. Nothing else is looked at:
-/// no other class is built and no path in it is opened.
+/// The `config` of a serialized Keras object of the class `class`. Nothing else is used: no other
+/// class is built, and no path in it is opened.
 fn serialized_object<'a>(
     folder: &dyn PresetFolder,
     file: &str,
@@ -100,7 +101,7 @@ pub(crate) fn is_of_class(json: &Map<String, Value>, class: &str) -> bool {
     bare.unwrap_or(name) == class
 }
 
-/// The class of a serialized Keras object; empty if it is none.
+/// Class of a serialized Keras object. Empty if the object has none.
 fn registered_name(json: &Map<String, Value>) -> &str {
     let name = json.get("registered_name").filter(|name| !name.is_null());
     name.or_else(|| json.get("class_name")).and_then(Value::as_str).unwrap_or("")

@@ -1,8 +1,8 @@
-//! Time, as KerasHub writes it.
+//! Times in KerasHub's notation.
 
 use std::time::Duration;
 
-/// The time since 1970 as KerasHub writes it, in UTC.
+/// A time since 1970 in KerasHub's notation, in UTC.
 pub(crate) fn date(since_1970: Duration) -> String {
     let seconds = since_1970.as_secs();
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);

@@ -21,7 +21,7 @@ use crate::weights::weights_names::WeightsNames;
 pub(crate) static FORMAT: FolderFormat = FolderFormat {
     name: PresetFormat::Keras,
     weight_map: &KERAS,
-    // `class_name` alone is what the oldest KerasNLP wrote.
+    // The oldest KerasNLP wrote only `class_name`.
     config_keys: &["registered_name", "class_name"],
     config_key: "`registered_name` (KerasHub)",
     config: config::backbone_config,
@@ -63,7 +63,7 @@ fn checkpoint(
     open_weights(folder, &found.files, memory_map)
 }
 
-/// Opens weights files of Keras.
+/// Opens Keras weights files.
 pub(crate) fn open_weights(
     folder: &dyn PresetFolder,
     names: &[String],

@@ -1,4 +1,4 @@
-//! Settings that a preset of KerasHub has no place for.
+//! Settings that KerasHub presets do not support.
 
 use gpt2_backbone::Gpt2BackboneConfig;
 use gpt2_tokenizer::Gpt2TokenizerConfig;
@@ -8,10 +8,10 @@ use crate::formats::expressible::{check_settings, check_tokenizer_options};
 
 const KERAS: &str = "a preset of KerasHub";
 
-/// Refuses the settings that KerasHub's GPT-2 does not have: it would compute something else, in
-/// silence.
+/// Returns an error for settings that KerasHub's GPT-2 does not support: it would silently compute
+/// something else.
 pub(crate) fn check_backbone(config: &Gpt2BackboneConfig) -> Result<(), PresetError> {
-    // KerasHub fixes all that `new` does not take.
+    // KerasHub fixes all settings that `new` does not take.
     let fixed = Gpt2BackboneConfig::new(1, 1, 1, 1, 1);
     let by_layer = (&config.scale_attention_by_layer, &fixed.scale_attention_by_layer);
     check_settings(
@@ -27,7 +27,7 @@ pub(crate) fn check_backbone(config: &Gpt2BackboneConfig) -> Result<(), PresetEr
     )
 }
 
-/// Refuses the options that the files of no tokenizer hold.
+/// Returns an error for options that no tokenizer file stores.
 pub(crate) fn check_tokenizer(config: &Gpt2TokenizerConfig) -> Result<(), PresetError> {
     check_tokenizer_options(KERAS, config)
 }

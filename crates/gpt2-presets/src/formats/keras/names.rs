@@ -10,6 +10,6 @@ pub(crate) const METADATA_FILE: &str = "metadata.json";
 pub(crate) const VOCABULARY_FILE: &str = "assets/tokenizer/vocabulary.json";
 pub(crate) const MERGES_FILE: &str = "assets/tokenizer/merges.txt";
 
-/// The weights.
+/// Names of the weights files.
 pub(crate) const WEIGHTS: WeightsNames =
     WeightsNames { whole: "model.weights.h5", index: "model.weights.json" };

@@ -1,4 +1,4 @@
-//! A model, a preprocessor or a tokenizer to the objects of a KerasHub preset.
+//! JSON objects of a KerasHub preset, from models, preprocessors and tokenizers.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,11 +13,11 @@ use crate::formats::keras::date::date;
 use crate::formats::keras::limits::{check_backbone, check_tokenizer};
 use crate::formats::keras::names::{PREPROCESSOR_CONFIG_FILE, TOKENIZER_CONFIG_FILE};
 
-/// `config.json` of a backbone with weights of this type.
+/// `config.json` of a backbone with weights of type `dtype`.
 ///
 /// # Errors
 ///
-/// A setting that KerasHub's GPT-2 does not have.
+/// A setting that KerasHub's GPT-2 does not support.
 pub(crate) fn backbone(
     config: &Gpt2BackboneConfig,
     dtype: WeightDtype,
@@ -40,13 +40,13 @@ pub(crate) fn backbone(
 ///
 /// # Errors
 ///
-/// An option that no tokenizer's files hold.
+/// An option that no tokenizer file stores.
 pub(crate) fn tokenizer(tokenizer: &Gpt2Tokenizer) -> Result<Value, PresetError> {
     let config = tokenizer.config();
     check_tokenizer(config)?;
     let mut unsplittable = config.unsplittable_tokens.clone();
     for token in tokenizer.special_tokens() {
-        // Of a list, KerasHub takes just what stands in it; without one, the special tokens.
+        // KerasHub keeps whole only the tokens of the list; without a list, the special tokens.
         if !unsplittable.is_empty() && !unsplittable.iter().any(|listed| listed == token) {
             unsplittable.push(token.to_owned());
         }
@@ -98,13 +98,13 @@ pub(crate) fn task(
     Ok(object("gpt2_causal_lm", "GPT2CausalLM", config))
 }
 
-/// `metadata.json`. The versions are those whose files these are.
+/// `metadata.json`, with the versions whose files this crate writes.
 pub(crate) fn metadata(config: &Gpt2BackboneConfig) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     json!({
         "keras_version": "3.15.1",
         "keras_hub_version": "0.32.0",
-        // A valid config counts at most 2^38.
+        // A valid config has at most 2^38 parameters.
         "parameter_count": config.parameter_count() as u64,
         "date_saved": date(now),
         "tasks": ["CausalLM"],
@@ -126,7 +126,7 @@ fn object(module: &str, class: &str, config: Value) -> Value {
     })
 }
 
-/// First keys of the config of every Keras layer.
+/// First keys of every Keras layer's config.
 fn layer(name: &str, dtype: &str) -> Value {
     json!({
         "name": name,

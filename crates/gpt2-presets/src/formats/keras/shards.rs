@@ -1,4 +1,4 @@
-//! Distribution of the parameters over the files of a KerasHub preset.
+//! Distribution of the parameters over a KerasHub preset's files.
 
 use std::collections::BTreeSet;
 
@@ -11,26 +11,26 @@ use crate::formats::keras::weight_map::KERAS;
 use crate::weights::weight_map::Placement;
 use crate::weights::weights_names::is_shard_number;
 
-/// Files, names and float type of weights that are written.
+/// Files, names and float type of weights to be written.
 pub(crate) struct Storage<'a> {
     /// Stem of the files' names.
     pub(crate) stem: &'a str,
-    /// Group of the backbone: empty, or with its slash at the end.
+    /// Prefix of the backbone's groups: empty, or ending in a slash.
     pub(crate) within: &'static str,
     /// The float type.
     pub(crate) dtype: WeightDtype,
-    /// The size in bytes up to which elements go into one file.
+    /// Size in bytes above which elements are split into several files.
     pub(crate) max_shard_size: u64,
 }
 
 impl<'a> Storage<'a> {
-    /// As in a preset.
+    /// Storage of a preset.
     pub(crate) fn new(stem: &'a str, options: &WriteOptions) -> Self {
         let WriteOptions { max_shard_size, dtype, .. } = *options;
         Self { stem, within: "", dtype, max_shard_size }
     }
 
-    /// One file, if that is not larger than any may be, else as many as it takes.
+    /// One file if it stays within the limit, else several.
     pub(crate) fn plan(&self, config: &Gpt2BackboneConfig) -> Vec<Shard> {
         let whole = self.whole(config);
         if whole.size <= self.max_shard_size { vec![whole] } else { self.split(config) }
@@ -43,7 +43,7 @@ impl<'a> Storage<'a> {
         whole
     }
 
-    /// As many files as it takes. A group that is larger alone gets a file alone.
+    /// Several files. A group above the limit gets a file of its own.
     pub(crate) fn split(&self, config: &Gpt2BackboneConfig) -> Vec<Shard> {
         let mut shards: Vec<Shard> = Vec::new();
         for group in self.groups(config) {
@@ -59,7 +59,7 @@ impl<'a> Storage<'a> {
         shards
     }
 
-    /// All groups with their sizes in bytes, in the order of the weight map.
+    /// All groups and their sizes in bytes, in the order of the weight map.
     fn groups(&self, config: &Gpt2BackboneConfig) -> Vec<(String, u64)> {
         let mut groups: Vec<(String, u64)> = Vec::new();
         for placement in KERAS.placements(config) {
@@ -73,7 +73,7 @@ impl<'a> Storage<'a> {
         groups
     }
 
-    /// The content of the list of files.
+    /// Content of the index file.
     pub(crate) fn index(&self, shards: &[Shard]) -> Value {
         let mut map = Map::new();
         for Shard { name, groups, .. } in shards {
@@ -88,9 +88,9 @@ impl<'a> Storage<'a> {
 /// A file of weights.
 pub(crate) struct Shard {
     pub(crate) name: String,
-    /// The groups of variables in it, as in a backbone's own file.
+    /// Groups of variables in the file, named as in a backbone's own file.
     pub(crate) groups: BTreeSet<String>,
-    /// Bytes of their elements.
+    /// Size of their elements in bytes.
     size: u64,
 }
 
@@ -105,13 +105,13 @@ impl Shard {
     }
 }
 
-/// Whether a file of a preset has the name of one of several.
+/// Whether a file name is a shard's.
 pub(crate) fn is_shard(name: &str) -> bool {
     let number = name.strip_prefix("model_").and_then(|name| name.strip_suffix(".weights.h5"));
     number.is_some_and(is_shard_number)
 }
 
-/// The group of variables that a parameter belongs to, and its name there.
+/// Group of variables of a parameter, and the variable's name in the group.
 pub(crate) fn group_and_variable(placement: &Placement) -> (String, String) {
     let name = (KERAS.file_name)(&placement.tensor);
     let (group, variable) = name.rsplit_once('/').expect("every variable is in a group");
@@ -127,7 +127,7 @@ mod tests {
         let config = Gpt2BackboneConfig::new(7, 3, 2, 4, 9).with_max_sequence_length(5);
         let storage = |max_shard_size| Storage::new("model", &WriteOptions::new(max_shard_size));
         let all: Vec<_> = storage(1).whole(&config).groups.into_iter().collect();
-        // 2,396 bytes of parameters.
+        // The model has 2,396 bytes of parameters.
         for (max_size, files) in [(u64::MAX, 1), (1000, 3), (1, all.len())] {
             let shards = storage(max_size).plan(&config);
             assert_eq!(shards.len(), files, "{max_size}");

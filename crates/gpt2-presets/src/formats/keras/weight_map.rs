@@ -3,9 +3,9 @@
 use crate::weights::weight_map::Axis::{HeadDim, Heads, Hidden, Inner, Positions, Vocabulary};
 use crate::weights::weight_map::{Row, WeightMap, row};
 
-/// Keras names a variable by the class of its layer, counted, and by its number in the layer
-/// (`keras/src/saving/saving_lib.py`). Kernels are `[input, output]`, heads being an axis of their
-/// own: the elements lie as in our kernels.
+/// Keras names a variable by the class of its layer, with a counter, and by its index in the layer
+/// (`keras/src/saving/saving_lib.py`). Kernels are `[input, output]`, with an axis for the heads;
+/// the order of the elements is that of this library.
 pub(crate) const KERAS: WeightMap = WeightMap {
     model: MODEL,
     head: HEAD,
@@ -25,7 +25,7 @@ const MODEL: &[Row] = &[
     row("layer_norm.beta",                        "layer_normalization/vars/1",  &[Hidden]),
 ];
 
-/// `ReversibleEmbedding` keeps an untied table transposed already. KerasHub's GPT-2 always ties.
+/// `ReversibleEmbedding` stores an untied table transposed. KerasHub's GPT-2 is always tied.
 #[rustfmt::skip]
 const HEAD: Row =
     row("token_embedding.reverse_embeddings",     "reversible_embedding/vars/1", &[Hidden, Vocabulary]);
@@ -50,10 +50,10 @@ const LAYER: &[Row] = &[
     row("feedforward_output_dense.bias",            "_feedforward_output_dense/vars/1",            &[Hidden]),
 ];
 
-/// The group of the backbone in the weights of a whole task.
+/// Group of the backbone in the weights of a whole task.
 pub(crate) const INSIDE_TASK: &str = "layers/gpt2_backbone/";
 
-/// The first class of a kind has no number.
+/// The first layer of a class has no number.
 fn layer_prefix(layer: usize) -> String {
     match layer {
         0 => "transformer_decoder/".to_owned(),
@@ -61,8 +61,8 @@ fn layer_prefix(layer: usize) -> String {
     }
 }
 
-/// Undoes what other versions and a whole task write: the list of layers under its older name, the
-/// backbone inside a task, and the dense layers before they were public.
+/// Canonical name: undoes the older name of the layer list, the prefix of a task, and the older
+/// names of the dense layers.
 fn canonical(name: &str) -> String {
     let list = |name: &str| {
         let inner = name.strip_prefix("layers/");
@@ -83,7 +83,7 @@ fn file_name(tensor: &str) -> String {
     format!("layers/{tensor}")
 }
 
-/// The layer's name, which Keras writes beside the variables of a group and never reads.
+/// Name of a group's layer, which Keras writes as an attribute and never reads.
 pub(crate) fn layer_name(group: &str) -> &str {
     let layer = group.strip_suffix("/vars").unwrap_or(group);
     match layer.rsplit_once('/').map_or(layer, |(_, layer)| layer) {
@@ -97,7 +97,7 @@ pub(crate) fn layer_name(group: &str) -> &str {
     }
 }
 
-/// The states of random generators and of an optimizer.
+/// States of random generators and of an optimizer.
 fn is_buffer(name: &str) -> bool {
     name.contains("seed_generator/vars/") || name.starts_with("optimizer/")
 }

@@ -1,4 +1,4 @@
-//! Parameters of a model to a Keras weights file.
+//! Writer of a model's parameters to a Keras weights file.
 
 use gpt2_files::{Staging, write_error};
 
@@ -10,7 +10,7 @@ use crate::weights::overflow::check_range;
 use crate::weights::placed_parameters::{Parameters, each_placed_parameter};
 use crate::weights::weight_map::Placement;
 
-/// Stages the file with the parameters that belong into this shard, dataset by dataset.
+/// Stages the file with the parameters of this shard, dataset by dataset.
 pub(crate) fn stage(
     files: &mut Staging,
     parameters: &mut dyn Parameters,

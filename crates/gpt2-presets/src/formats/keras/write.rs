@@ -17,7 +17,7 @@ use crate::formats::keras::shards::{Storage, is_shard};
 use crate::formats::keras::{objects, weights_writer};
 use crate::weights::placed_parameters::{Counted, Parameters};
 
-/// Writes the files of KerasHub 0.32. What cannot be expressed is refused before anything is written.
+/// Writes the files of KerasHub 0.32. Unsupported settings are errors before anything is written.
 pub(crate) fn write(
     contents: Contents<'_>,
     folder: &Path,
@@ -73,7 +73,7 @@ fn stage_backbone(
     if shards.len() > 1 {
         files.json(WEIGHTS.index, &storage.index(&shards))?;
     }
-    // What an older save left: loaders would prefer the whole file, and nobody would look at the rest.
+    // Remains of an older save: loaders would prefer the whole file, and never read the rest.
     files
         .obsolete_where(|name| [WEIGHTS.whole, WEIGHTS.index].contains(&name) || is_shard(name))?;
     let config = objects::backbone(parameters.config(), options.dtype)?;

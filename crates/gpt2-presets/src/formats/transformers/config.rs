@@ -7,14 +7,14 @@ use crate::error::PresetError;
 use crate::formats::config_file::CONFIG_FILE;
 use crate::source::preset_folder::PresetFolder;
 
-/// The backbone in `config.json` (`transformers/models/gpt2/configuration_gpt2.py`; absent keys
-/// have the defaults given there).
+/// Reads the backbone from `config.json` (`transformers/models/gpt2/configuration_gpt2.py`). Absent
+/// keys have that file's defaults.
 ///
-/// KerasHub's importer ignores `n_inner`, `layer_norm_epsilon`, `activation_function`,
-/// `scale_attn_*` and `tie_word_embeddings`; here they hold. Two groups of keys are not followed:
-/// - The model has one dropout rate and takes `resid_pdrop`, as KerasHub does; `embd_pdrop` and
-///   `attn_pdrop` are ignored. That touches training only.
-/// - `reorder_and_upcast_attn` changes nothing in 32-bit floats.
+/// `n_inner`, `layer_norm_epsilon`, `activation_function`, `scale_attn_*` and `tie_word_embeddings`
+/// hold here, while KerasHub's importer ignores them. Two groups of keys are ignored:
+/// - `embd_pdrop` and `attn_pdrop`, which only training uses. The model's one dropout rate is
+///   `resid_pdrop`, as in KerasHub.
+/// - `reorder_and_upcast_attn`, which changes nothing in 32-bit floats.
 pub(crate) fn backbone_config(
     folder: &dyn PresetFolder,
     json: &Map<String, Value>,
@@ -55,7 +55,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The value of `key`; none where it is absent or null.
+    /// Value of `key`. None if it is absent or null.
     fn get(&self, key: &str) -> Option<&Value> {
         self.json.get(key).filter(|value| !value.is_null())
     }

@@ -28,7 +28,7 @@ pub(crate) static FORMAT: FolderFormat = FolderFormat {
         recognised_by: &[&[VOCABULARY_FILE], &[TOKENIZER_FILE]],
         read: tokenizer::tokenizer,
     },
-    // The format has no place for them.
+    // The format has no settings of a preprocessor.
     preprocessor: |_| Ok(None),
     task_preprocessor: |_| Ok(TaskPreprocessor::Unspecified),
     publishing: Publishing {
@@ -47,7 +47,7 @@ pub(crate) static FORMAT: FolderFormat = FolderFormat {
             )
         },
     },
-    // Default of transformers 5.
+    // The default of transformers 5.
     default_shard_size: 50_000_000_000,
     write: write::write,
 };

@@ -1,11 +1,11 @@
-//! Options of a tokenizer that the files of the transformers library have no place for.
+//! Tokenizer options that the transformers library's files do not support.
 
 use gpt2_tokenizer::Gpt2Tokenizer;
 
 use crate::error::PresetError;
 use crate::formats::expressible::{check_settings, check_tokenizer_options};
 
-/// Refuses the options that the files do not hold.
+/// Returns an error for options that the files do not store.
 pub(crate) fn check_tokenizer(tokenizer: &Gpt2Tokenizer) -> Result<(), PresetError> {
     const FORMAT: &str = "a tokenizer of transformers";
     let (config, special) = (tokenizer.config(), tokenizer.special_tokens());

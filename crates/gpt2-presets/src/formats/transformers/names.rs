@@ -1,4 +1,4 @@
-//! Names of the files of a model of the transformers library.
+//! Names of a transformers model's files.
 
 use crate::weights::weights_names::WeightsNames;
 
@@ -8,9 +8,9 @@ pub(crate) const TOKENIZER_FILE: &str = "tokenizer.json";
 pub(crate) const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
 pub(crate) const GENERATION_CONFIG_FILE: &str = "generation_config.json";
 
-/// The weights in safetensors files, which are also written.
+/// Names of weights as safetensors, the format that is written.
 pub(crate) const SAFETENSORS: WeightsNames =
     WeightsNames { whole: "model.safetensors", index: "model.safetensors.index.json" };
-/// The weights in files of PyTorch.
+/// Names of weights as PyTorch files.
 pub(crate) const PYTORCH: WeightsNames =
     WeightsNames { whole: "pytorch_model.bin", index: "pytorch_model.bin.index.json" };

@@ -1,4 +1,4 @@
-//! A model or a tokenizer to the JSON files of the transformers library.
+//! JSON files of the transformers library, from models and tokenizers.
 
 use gpt2_backbone::Gpt2BackboneConfig;
 use gpt2_backbone::WeightDtype;
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 /// `config.json`.
 ///
-/// KerasHub's exporter writes 50256 for the start and end ids of any vocabulary that comes
-/// without a tokenizer; here they are null then.
+/// Without a tokenizer, the start and end ids are null. KerasHub's exporter then writes 50256 for
+/// any vocabulary.
 pub(crate) fn config(
     config: &Gpt2BackboneConfig,
     tokenizer: Option<&Gpt2Tokenizer>,
@@ -54,7 +54,7 @@ pub(crate) fn generation_config(tokenizer: Option<&Gpt2Tokenizer>) -> Value {
     })
 }
 
-/// `tokenizer_config.json`; `positions` are those of the model, where there is one.
+/// `tokenizer_config.json`. `positions` is the model's number of positions, if there is a model.
 pub(crate) fn tokenizer_config(tokenizer: &Gpt2Tokenizer, positions: Option<usize>) -> Value {
     let [special] = tokenizer.special_tokens();
     let mut json = json!({
@@ -72,7 +72,7 @@ pub(crate) fn tokenizer_config(tokenizer: &Gpt2Tokenizer, positions: Option<usiz
     json
 }
 
-/// `tokenizer.json`, which transformers prefers to the tables.
+/// `tokenizer.json`, which transformers prefers to the vocabulary and merges files.
 pub(crate) fn tokenizer(tokenizer: &Gpt2Tokenizer) -> Value {
     let [special] = tokenizer.special_tokens();
     let byte_level = |add_prefix_space: bool, trim_offsets: bool| {

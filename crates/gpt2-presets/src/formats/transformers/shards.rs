@@ -1,4 +1,4 @@
-//! Distribution of the tensors over the files of the transformers library.
+//! Distribution of the tensors over a transformers model's files.
 
 use std::collections::HashSet;
 
@@ -13,22 +13,22 @@ use crate::weights::weights_names::is_shard_number;
 /// A file of weights.
 pub(crate) struct Shard {
     pub(crate) name: String,
-    /// The tensors in it.
+    /// Tensors in the file.
     pub(crate) tensors: Vec<Tensor>,
-    /// Bytes of their elements.
+    /// Size of their elements in bytes.
     size: u64,
 }
 
 /// A tensor of a file.
 pub(crate) struct Tensor {
-    /// The canonical name.
+    /// Canonical name.
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
 }
 
-/// The files that `save_pretrained(max_shard_size=…)` of transformers 5.23 makes
-/// (`huggingface_hub/serialization/_base.py`): full ones, in the order of the model's tensors,
-/// and one for each tensor that is larger alone.
+/// Files of `save_pretrained(max_shard_size=…)` in transformers 5.23
+/// (`huggingface_hub/serialization/_base.py`). Tensors fill files in the model's order; a tensor
+/// above the size gets a file of its own.
 pub(crate) fn plan(config: &Gpt2BackboneConfig, dtype: WeightDtype, max_size: u64) -> Vec<Shard> {
     let mut shards: Vec<Shard> = Vec::new();
     let mut current = Shard { name: String::new(), tensors: Vec::new(), size: 0 };
@@ -36,7 +36,7 @@ pub(crate) fn plan(config: &Gpt2BackboneConfig, dtype: WeightDtype, max_size: u6
         let size = tensor.shape.iter().product::<usize>() as u64 * dtype.size() as u64;
         let alone = Shard { name: String::new(), tensors: vec![tensor], size };
         if size > max_size {
-            // Before the one that is being filled, as there.
+            // Before the file that is being filled, as in that library.
             shards.push(alone);
         } else if current.size + size > max_size {
             shards.push(std::mem::replace(&mut current, alone));
@@ -63,7 +63,7 @@ fn tensors(config: &Gpt2BackboneConfig) -> Vec<Tensor> {
     let mut seen = HashSet::new();
     let mut tensors: Vec<_> = TRANSFORMERS
         .placements(config)
-        // Queries, keys and values are one tensor.
+        // Queries, keys and values share a tensor.
         .filter(|placement| seen.insert(placement.tensor.clone()))
         .map(|placement| Tensor { name: placement.tensor, shape: placement.shape })
         .collect();
@@ -71,7 +71,7 @@ fn tensors(config: &Gpt2BackboneConfig) -> Vec<Tensor> {
     tensors
 }
 
-/// The content of `model.safetensors.index.json`.
+/// Content of `model.safetensors.index.json`.
 pub(crate) fn index(config: &Gpt2BackboneConfig, shards: &[Shard]) -> Value {
     let mut places: Vec<_> = shards
         .iter()
@@ -83,7 +83,7 @@ pub(crate) fn index(config: &Gpt2BackboneConfig, shards: &[Shard]) -> Value {
     let total: u64 = shards.iter().map(|shard| shard.size).sum();
     json!({
         "metadata": {
-            // A valid config counts at most 2^38.
+            // A valid config has at most 2^38 parameters.
             "total_parameters": config.parameter_count() as u64,
             "total_size": total,
         },
@@ -91,7 +91,7 @@ pub(crate) fn index(config: &Gpt2BackboneConfig, shards: &[Shard]) -> Value {
     })
 }
 
-/// Whether a file has the name of one of several.
+/// Whether a file name is a shard's.
 pub(crate) fn is_shard(name: &str) -> bool {
     let numbers = name.strip_prefix("model-").and_then(|name| name.strip_suffix(".safetensors"));
     numbers

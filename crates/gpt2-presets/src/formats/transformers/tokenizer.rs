@@ -11,10 +11,10 @@ use crate::formats::transformers::names::{
 use crate::source::json_object::read_object;
 use crate::source::preset_folder::PresetFolder;
 
-/// Files of a tokenizer, any of which means that there is one.
+/// Files of a tokenizer. A preset with any of them has a tokenizer.
 pub(crate) const FILES: [&str; 3] = [TOKENIZER_FILE, VOCABULARY_FILE, MERGES_FILE];
 
-/// Reads the tokenizer from its tables, or else from `tokenizer.json`.
+/// Reads the tokenizer from vocabulary and merges, or else from `tokenizer.json`.
 pub(crate) fn tokenizer(
     folder: &dyn PresetFolder,
     preset: &str,
@@ -26,7 +26,7 @@ pub(crate) fn tokenizer(
     }
 }
 
-/// The one setting of `tokenizer_config.json` that is not fixed for GPT-2.
+/// The only setting of `tokenizer_config.json` that GPT-2 does not fix.
 fn settings(folder: &dyn PresetFolder) -> Result<Gpt2TokenizerConfig, PresetError> {
     let config = Gpt2TokenizerConfig::new();
     if !folder.fetch_optional(TOKENIZER_CONFIG_FILE)? {

@@ -5,13 +5,13 @@ use crate::weights::weight_map::Axis::{Hidden, Inner, Positions, ThreeHidden, Vo
 use crate::weights::weight_map::{Row, WeightMap, part, row};
 
 /// Names of `transformers/models/gpt2/modeling_gpt2.py`. Its `Conv1D` kernels are `[input,
-/// output]`, as ours, so only the output layer is transposed.
+/// output]`, as in this library; only the output layer is transposed.
 ///
-/// A file that holds the square `c_proj` transposed cannot be told from a right one by its shape.
+/// A square `c_proj` that a file holds transposed cannot be recognised by its shape.
 pub(crate) const TRANSFORMERS: WeightMap = WeightMap {
     model: MODEL,
     head: HEAD,
-    // `save_pretrained` drops the copy, KerasHub's exporter writes it.
+    // `save_pretrained` omits the copy; KerasHub's exporter writes it.
     head_repeats: Some("wte.weight"),
     layer: LAYER,
     layer_prefix,
@@ -52,8 +52,8 @@ const LAYER: &[Row] = &[
     row("feedforward_output_dense.bias",            "mlp.c_proj.bias",    &[Hidden]),
 ];
 
-/// Whether `GPT2LMHeadModel` lists a tensor after those of its layers: the order in which the
-/// library fills its files.
+/// Whether `GPT2LMHeadModel` lists a tensor after those of its layers. The library fills its files
+/// in this order.
 pub(crate) fn follows_layers(tensor: &str) -> bool {
     tensor == HEAD.tensor || tensor.starts_with("ln_f.")
 }
@@ -62,17 +62,18 @@ fn layer_prefix(layer: usize) -> String {
     format!("h.{layer}.")
 }
 
-/// `GPT2LMHeadModel` puts everything but the output layer below `transformer.`, `GPT2Model` does not.
+/// Canonical name: `GPT2LMHeadModel` prefixes all but the output layer with `transformer.`,
+/// `GPT2Model` does not.
 fn canonical(name: &str) -> String {
     name.strip_prefix("transformer.").unwrap_or(name).to_owned()
 }
 
-/// As in `GPT2LMHeadModel`.
+/// Name in a `GPT2LMHeadModel`.
 fn file_name(tensor: &str) -> String {
     if tensor == HEAD.tensor { tensor.to_owned() } else { format!("transformer.{tensor}") }
 }
 
-/// The causal mask and its fill value, which older versions stored with every layer.
+/// Causal mask and its fill value, which older versions stored in every layer.
 fn is_buffer(name: &str) -> bool {
     let Some((layer, buffer)) = name.strip_prefix("h.").and_then(|rest| rest.split_once('.'))
     else {

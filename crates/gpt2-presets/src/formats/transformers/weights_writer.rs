@@ -1,7 +1,7 @@
-//! Parameters of a model to a safetensors file.
+//! Writer of a model's parameters to a safetensors file.
 //!
-//! The header follows from the config, so each parameter goes to its place in the file when the
-//! model gives it: queries, keys and values into the columns of one tensor, row by row.
+//! The header follows from the config. Each parameter is written to its location as soon as the
+//! model supplies it: queries, keys and values to the columns of one tensor, row by row.
 
 use std::collections::HashMap;
 use std::io::{Seek, Write};
@@ -19,8 +19,8 @@ use crate::weights::overflow::check_range;
 use crate::weights::placed_parameters::{Parameters, each_placed_parameter};
 use crate::weights::weight_map::Placement;
 
-/// Writes the parameters that these tensors hold as floats of one type. `target` is what errors
-/// call the file.
+/// Writes the parameters of these tensors as floats of one type. `target` is the file's name in
+/// errors.
 pub(crate) fn write(
     target: &Path,
     file: &mut (impl Write + Seek),
@@ -44,9 +44,9 @@ pub(crate) fn write(
     )
 }
 
-/// The header, and the offset of each tensor after it.
+/// Header, and each tensor's offset after it.
 fn layout(tensors: &[Tensor], dtype: WeightDtype) -> (Vec<u8>, HashMap<&str, u64>) {
-    // Without it, transformers refuses the file.
+    // transformers rejects a file without this entry.
     let mut layout = Layout::new(&[("format", "pt".to_owned())]);
     let mut offsets = HashMap::new();
     for Tensor { name, shape } in tensors {

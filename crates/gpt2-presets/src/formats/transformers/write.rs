@@ -15,8 +15,8 @@ use crate::formats::transformers::names::{
 use crate::formats::transformers::{objects, shards, weights_writer};
 use crate::weights::placed_parameters::{Counted, Parameters};
 
-/// Writes the files of a `GPT2LMHeadModel`, of its tokenizer, or of both. What cannot be expressed is
-/// refused before anything is written.
+/// Writes the files of a `GPT2LMHeadModel`, of its tokenizer, or of both. Unsupported settings are
+/// errors before anything is written.
 pub(crate) fn write(
     contents: Contents<'_>,
     folder: &Path,
@@ -60,7 +60,7 @@ fn stage_weights(
     if let Some(index) = index {
         files.json(SAFETENSORS.index, &index)?;
     }
-    // Of an older export: a loader would take the whole file for the weights, or the index.
+    // Remains of an older export: a loader would prefer the whole file or the index.
     Ok(files.obsolete_where(|name| {
         [SAFETENSORS.whole, SAFETENSORS.index].contains(&name) || shards::is_shard(name)
     })?)

@@ -1,8 +1,8 @@
-//! ggml's blocks of quantised floats, a file each, decoded to 32-bit floats.
+//! ggml's blocks of quantised floats, one file each, decoded to 32-bit floats.
 //!
-//! The sums and products are those of `ggml-quants.c`, in its order, so that the bits are the same.
-//! A type of blocks is one file, which defines `TYPE`, and one line below. GGUF files name a type by
-//! number: `formats/gguf/tensor_type.rs` has all numbers, also those of types that are not read.
+//! Sums and products have the order of `ggml-quants.c`, so that results are equal bit for bit. A
+//! block type is one file, which defines `TYPE`, and one line below. `formats/gguf/tensor_type.rs`
+//! maps the ids in GGUF files to all types, including unsupported ones.
 
 use crate::tensors::element_type::ElementType;
 
@@ -11,7 +11,7 @@ macro_rules! block_types {
     ($($name:ident,)*) => {
         $(mod $name;)*
 
-        /// The types that are read.
+        /// Supported block types.
         pub(crate) static BLOCK_TYPES: &[&ElementType] = &[$(&$name::TYPE,)*];
     };
 }

@@ -1,14 +1,14 @@
-//! Q6_K: 256 integers of 6 bits, a factor of 8 bits for each 16 of them, and a factor for all.
+//! Q6_K: 256 integers of 6 bits, an 8-bit scale for each 16 of them, and a common scale.
 //!
-//! llama.cpp stores a tied token embedding so, whatever type the other tensors of a quantised model
-//! have.
+//! llama.cpp stores a tied token embedding in this type, whatever the other types of a quantised
+//! model are.
 
 use half::f16;
 
 use crate::tensors::element_type::ElementType;
 
 const ELEMENTS: usize = 256;
-/// Four and two bits for each element, the factors of 16 elements, and the factor for all.
+/// Four and two bits for each element, the scales of 16 elements, and the common scale.
 const BYTES: usize = ELEMENTS / 2 + ELEMENTS / 4 + ELEMENTS / 16 + 2;
 
 pub(crate) static TYPE: ElementType =
@@ -16,8 +16,8 @@ pub(crate) static TYPE: ElementType =
 
 /// `dequantize_row_q6_K` in `ggml-quants.c`.
 ///
-/// A half of a block is four groups of 32 elements. Group `g` has the low or high halves of 32
-/// bytes of `low`, for its lowest four bits, and two bits of each of 32 bytes of `high`.
+/// Half a block is four groups of 32 elements. The lowest four bits of group `g` are the low or
+/// high halves of 32 bytes of `low`; two more bits come from each of 32 bytes of `high`.
 fn decode(bytes: &[u8], out: &mut [f32]) {
     const HALF: usize = ELEMENTS / 2;
     const GROUP: usize = 32;

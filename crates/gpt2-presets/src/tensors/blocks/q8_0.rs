@@ -1,11 +1,11 @@
-//! Q8_0: 32 integers of 8 bits with a common factor.
+//! Q8_0: 32 integers of 8 bits with a common scale.
 
 use half::f16;
 
 use crate::tensors::element_type::ElementType;
 
 const ELEMENTS: usize = 32;
-/// The factor, and a signed byte for each element.
+/// The scale, and a signed byte for each element.
 const BYTES: usize = 2 + ELEMENTS;
 
 pub(crate) static TYPE: ElementType =

@@ -1,8 +1,8 @@
-//! The tensors of a Keras weights file. With `writer.rs`, all that knows HDF5.
+//! Tensors of a Keras weights file. Only this file and `writer.rs` use HDF5.
 //!
-//! HDF5 can name other files, declare any size and hide data behind filters. Keras uses none of
-//! that, so it is refused: links other than hard ones, datasets that are not one contiguous
-//! block of this file, and elements that are not exactly the floats that Keras writes.
+//! HDF5 files can refer to other files, declare any size, and apply filters to data. Keras uses
+//! none of that, and all of it is an error here: links other than hard ones, datasets that are not
+//! one contiguous block of this file, and elements of types that Keras does not write.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,11 +22,11 @@ use crate::source::preset_folder::PresetFolder;
 use crate::tensors::tensor_part::TensorPart;
 use crate::tensors::weights_file::{Values, WeightsFile};
 
-/// The format, in messages.
+/// Kind of file, for messages.
 pub(crate) const KERAS_WEIGHTS: FileKind =
     FileKind { name: "Keras weights file", remedy: "save or download it again" };
 
-/// Deepest path accepted, in groups. A whole task's weights are seven deep.
+/// Maximum depth of a path, in groups. A whole task's weights have seven.
 const MAX_DEPTH: usize = 32;
 
 /// An open Keras weights file.
@@ -35,7 +35,7 @@ pub(crate) struct Hdf5File {
     display: String,
     file: H5File,
     names: Vec<String>,
-    /// Bytes of the file that no inspected dataset has claimed.
+    /// Bytes of the file that no inspected dataset uses.
     unclaimed: u64,
     inspected: BTreeMap<String, StoredFloat>,
 }
@@ -44,14 +44,14 @@ pub(crate) struct Hdf5File {
 #[derive(Clone, Copy)]
 enum StoredFloat {
     F16,
-    /// HDF5 has no such type: two opaque bytes, marked by an attribute.
+    /// bfloat16: two opaque bytes with an attribute, because HDF5 has no such type.
     Bf16,
     F32,
     F64,
 }
 
 impl Hdf5File {
-    /// Opens the file, mapped if `memory_map` says so and possible, and lists its datasets.
+    /// Opens the file, mapped with `memory_map` if possible, and lists its datasets.
     pub(crate) fn open(
         folder: &dyn PresetFolder,
         name: &str,
@@ -63,7 +63,7 @@ impl Hdf5File {
             return Err(io(std::io::ErrorKind::Unsupported.into()));
         };
         let unclaimed = fs::metadata(&path).map_err(io)?.len();
-        // The library maps the files that it has locked, where the file system has locks.
+        // The library maps only files that it has locked, if the file system has locks.
         let locking = if memory_map { FileLocking::BestEffort } else { FileLocking::Disabled };
         let file = H5File::options().locking(locking).open(&path);
         let file =
@@ -76,7 +76,7 @@ impl Hdf5File {
         }
     }
 
-    /// Reads a single integer, such as Keras' rank of a LoRA.
+    /// Reads a single integer, such as the rank of a LoRA in Keras' format.
     pub(crate) fn read_integer(&self, name: &str) -> Result<i64, PresetError> {
         let dataset = self.dataset(name)?;
         self.check_storage(name, &dataset)?;
@@ -94,7 +94,7 @@ impl Hdf5File {
         first.ok_or_else(|| self.invalid(name, "it has no data".to_owned()))
     }
 
-    /// Opens a dataset that is reached through hard links alone. Only they stay in the file.
+    /// Opens a dataset through hard links only, which cannot leave the file.
     fn dataset(&self, name: &str) -> Result<H5Dataset, PresetError> {
         let root = self.file.root_group();
         let ends = name.match_indices('/').map(|(end, _)| end).chain([name.len()]);
@@ -108,7 +108,7 @@ impl Hdf5File {
         self.file.dataset(name).map_err(|error| self.invalid(name, error.to_string()))
     }
 
-    /// Refuses all storage but one block of this file.
+    /// Returns an error for storage other than one block of this file.
     fn check_storage(&self, name: &str, dataset: &H5Dataset) -> Result<(), PresetError> {
         let fail = |error: rust_hdf5::Hdf5Error| self.invalid(name, error.to_string());
         let layout = dataset.storage_layout().map_err(fail)?;
@@ -126,7 +126,8 @@ impl Hdf5File {
 
     fn element(&self, name: &str, dataset: &H5Dataset) -> Result<StoredFloat, PresetError> {
         let datatype = dataset.datatype().map_err(|error| self.invalid(name, error.to_string()))?;
-        // Compared whole: byte order and the places of sign, exponent and mantissa count too.
+        // Compares the whole type: byte order and the layout of sign, exponent and mantissa count
+        // too.
         if datatype == DatatypeMessage::f32_type() {
             return Ok(StoredFloat::F32);
         } else if datatype == DatatypeMessage::f16_type() {
@@ -174,7 +175,7 @@ impl WeightsFile for Hdf5File {
     fn read(&mut self, name: &str, part: TensorPart, share: bool) -> Result<Values, PresetError> {
         assert_eq!(part, TensorPart::WHOLE, "Keras stores every parameter in a dataset of its own");
         let dataset = self.dataset(name)?;
-        // Refused where the file is not mapped, or the floats do not lie as ours must.
+        // Fails if the file is not mapped, or the floats are not aligned.
         if share && let Ok(view) = dataset.read_mapped::<f32>() {
             return Ok(Values::Shared(Bytes::from_owner(InPlace(view))));
         }
@@ -194,7 +195,7 @@ impl WeightsFile for Hdf5File {
     }
 }
 
-/// The floats of a dataset where they lie in the file.
+/// Floats of a dataset in place, within the mapped file.
 struct InPlace(MappedView<f32>);
 
 impl AsRef<[u8]> for InPlace {

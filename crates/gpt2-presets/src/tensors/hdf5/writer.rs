@@ -1,4 +1,4 @@
-//! Writer of datasets to a Keras weights file. With `file.rs`, all that knows HDF5.
+//! Writer of datasets to a Keras weights file. Only this file and `file.rs` use HDF5.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,30 +11,31 @@ use crate::tensors::float_writer::PIECE;
 use crate::tensors::named_tensor::NamedTensor;
 use crate::tensors::rounding::round;
 
-/// A file that is written, and the groups in it.
+/// A file under construction, and its groups.
 pub(crate) struct Hdf5Writer {
     file: H5File,
     groups: HashMap<String, H5Group>,
 }
 
-/// Creates a file, has it written, and closes it. `fail` makes an error of the file's own failures.
+/// Creates a file, calls `write`, and closes the file. `fail` converts errors of the file itself.
 pub(crate) fn create<E>(
     path: &Path,
     fail: impl Fn(io::Error) -> E,
     write: impl FnOnce(&mut Hdf5Writer) -> Result<(), E>,
 ) -> Result<(), E> {
-    // Without a lock, as in reading: nobody else knows the file yet.
+    // Without a lock, as in reading: no other process knows the file yet.
     let file = H5File::options().no_locking().create(path);
     let file = file.map_err(|error| fail(io_error(error)))?;
     let mut writer = Hdf5Writer { file, groups: HashMap::new() };
     let written = write(&mut writer);
-    // Also after an error: what is left to its drop would fail unseen, or print to the terminal.
+    // Closed explicitly, also after an error: a failure when it is dropped would be lost, or
+    // printed.
     let Hdf5Writer { file, groups } = writer;
     drop(groups);
     written.and(file.close().map_err(|error| fail(io_error(error))))
 }
 
-/// Writes an integer and tensors under their paths, in groups without attributes.
+/// Writes an integer and tensors at their paths, in groups without attributes.
 pub(crate) fn write_named(
     path: &Path,
     (integer, value): (&str, i64),
@@ -59,7 +60,7 @@ fn io_error(error: Hdf5Error) -> io::Error {
 }
 
 impl Hdf5Writer {
-    /// Writes a variable of Keras' into its group, which gets the layer's name when it is new.
+    /// Writes a Keras variable to its group. A new group gets the layer's name.
     pub(crate) fn variable(
         &mut self,
         (group, layer): (&str, &str),
@@ -97,7 +98,7 @@ impl Hdf5Writer {
             }
         };
         if dtype == WeightDtype::Bf16 {
-            // HDF5 has no such type: Keras marks the two opaque bytes.
+            // HDF5 has no such type: Keras marks the two opaque bytes with an attribute.
             dataset.new_attr::<VarLenUnicode>().create("dtype")?.write_string(dtype.name())?;
         }
         Ok(dataset)
@@ -113,7 +114,7 @@ impl Hdf5Writer {
         group.new_dataset::<f32>().shape(shape).create(name)?.write_raw(values)
     }
 
-    /// The group of a dataset, created if need be, and the dataset's name in it.
+    /// The group of a dataset, created if missing, and the dataset's name in it.
     fn place<'a>(&mut self, path: &'a str) -> Result<(&H5Group, &'a str), Hdf5Error> {
         let (group, name) = path.rsplit_once('/').expect("every dataset is in a group");
         if !self.groups.contains_key(group) {
@@ -122,7 +123,7 @@ impl Hdf5Writer {
         Ok((&self.groups[group], name))
     }
 
-    /// Creates a group, and those above it that do not exist yet.
+    /// Creates a group and its missing parents.
     fn create_group(&mut self, path: &str) -> Result<&H5Group, Hdf5Error> {
         let group = match path.rsplit_once('/') {
             None => self.file.create_group(path)?,

@@ -1,7 +1,7 @@
-//! Check of the containers that PyTorch writes, before the reader gets them.
+//! Check of PyTorch's containers before they are read.
 //!
-//! The crate `pytorch-reader` finds out the container by itself, so a file that could be two of them at
-//! once is refused, and so is one with compressed members.
+//! The crate `pytorch-reader` detects the container by itself. A file that could be two containers
+//! is therefore an error, and so is an archive with compressed members.
 
 use std::fs::File;
 
@@ -10,10 +10,10 @@ use pytorch_reader::FileFormat;
 use crate::source::zip_members::ZipMembers;
 use crate::tensors::pytorch::pickle::{MAX_PICKLE_SIZE, checked_length};
 
-/// Checks the container of a file that begins with `start`, and returns which it is: the one for which
-/// `detect_format` of `pytorch-reader` (`src/reader.rs`) takes the file too.
+/// Checks the container of a file that begins with `start`, and returns its format. `detect_format`
+/// of `pytorch-reader` (`src/reader.rs`) detects the same format.
 pub(crate) fn check_container(file: File, start: &[u8]) -> Result<FileFormat, String> {
-    /// Offset of the magic in a header of TAR.
+    /// Offset of the magic in a TAR header.
     const TAR_MAGIC: usize = 257;
     if start.get(TAR_MAGIC..).is_some_and(|rest| rest.starts_with(b"ustar")) {
         return Err("it is a TAR archive, which PyTorch has not written since 0.1.10".to_owned());
@@ -29,7 +29,7 @@ pub(crate) fn check_container(file: File, start: &[u8]) -> Result<FileFormat, St
     Ok(FileFormat::Legacy)
 }
 
-/// Checks the container that PyTorch writes since 1.6: a zip archive with one pickle.
+/// Checks the container of PyTorch 1.6 and later: a zip archive with one pickle.
 fn check_zip(file: File) -> Result<(), String> {
     let mut members = ZipMembers::open(file, |_| true)?;
     if !members.all_stored() {
@@ -52,8 +52,8 @@ fn is_pickle(member: &str) -> bool {
     member.rsplit('/').next() == Some("data.pkl")
 }
 
-/// Checks the container of older versions: a magic number, a version, what the machine was, the
-/// state dict and the list of its storages, each a pickle, and then the storages.
+/// Checks the container of older versions. It consists of pickles with a magic number, a version,
+/// the system's properties, the state dict and the list of storages, then of the storages.
 fn check_legacy(start: &[u8]) -> Result<(), String> {
     const PICKLES: usize = 5;
     let mut position = 0;
@@ -71,8 +71,9 @@ fn check_legacy(start: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the first pickle has the magic number of `torch/serialization.py`, 0x1950a86a20f9469cfc6c,
-/// where the reader looks for it: as bytes, or in decimal as pickles before version 2 have it.
+/// Whether the first pickle has the magic number of `torch/serialization.py`,
+/// 0x1950a86a20f9469cfc6c, in a form that the reader finds: as bytes, or in decimal as before
+/// version 2 of pickles.
 fn has_magic(pickle: &[u8]) -> bool {
     const BYTES: &[u8] = &[0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
     const DECIMAL: &[u8] = b"119547037146038801333356";

@@ -1,7 +1,7 @@
-//! The tensors of a `pytorch_model.bin`, read as data: no code of it is run.
+//! Tensors of a `pytorch_model.bin`, read as data: no code in it is run.
 //!
-//! The crate `pytorch-reader` turns pickles into tensors. It gets only containers that were checked:
-//! see `container.rs` and `pickle.rs`.
+//! The crate `pytorch-reader` converts pickles to tensors. It gets only containers that were
+//! checked: see `container.rs` and `pickle.rs`.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -23,15 +23,15 @@ use crate::tensors::pytorch::pickle::MAX_PICKLE_SIZE;
 use crate::tensors::tensor_part::TensorPart;
 use crate::tensors::weights_file::{Values, WeightsFile};
 
-/// The format, in messages.
+/// Kind of file, for messages.
 const PYTORCH: FileKind = FileKind {
     name: "checkpoint of PyTorch that can be read without running code",
     remedy: "convert it on a machine where that does not matter, with transformers' \
              `save_pretrained(folder, safe_serialization=True)`, and load `model.safetensors`",
 };
 
-/// Number of tensors that are kept for the rest of their parts: a layer's kernel and bias of queries, keys
-/// and values are read in turns, and so are two that are compared.
+/// Number of tensors to keep for reads of their other parts. The kernel and bias of queries, keys
+/// and values are read in alternation, and so are two tensors that are compared.
 const KEPT: usize = 2;
 
 /// An open checkpoint of PyTorch.
@@ -39,11 +39,12 @@ pub(crate) struct PytorchFile {
     /// Name in messages.
     display: String,
     reader: PytorchReader,
-    /// Bytes that inspected tensors may still have. A view can claim any number, but only the
-    /// output layer's is ever one of the same bytes as another: in all, not twice the file.
+    /// Bytes that tensors not yet inspected may have. A view can declare any size, but only the
+    /// output layer's bytes ever belong to a second tensor: the sum stays below twice the file's
+    /// size.
     unclaimed: u64,
     inspected: BTreeSet<String>,
-    /// The last tensors of which parts were read, with their bytes: the reader gives them whole.
+    /// The tensors last read in part, with their bytes: the reader returns only whole tensors.
     kept: Vec<(String, Bytes)>,
 }
 
@@ -88,8 +89,8 @@ impl PytorchFile {
         }
     }
 
-    /// The bytes of a tensor. They are kept unless they are read `whole`: then, the tensors before
-    /// are done with.
+    /// Bytes of a tensor. They are kept unless `whole`: then the kept tensors are not needed any
+    /// more.
     fn bytes(&mut self, name: &str, whole: bool) -> Result<Bytes, PresetError> {
         let kept = self.kept.iter().find(|(kept, _)| kept == name);
         let kept = kept.map(|(_, bytes)| bytes.clone());

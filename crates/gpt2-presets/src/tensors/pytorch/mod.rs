@@ -1,4 +1,4 @@
-//! Checkpoints of PyTorch, read without running code.
+//! PyTorch checkpoints, read without running code.
 
 mod container;
 pub(crate) mod file;

@@ -1,14 +1,14 @@
-//! Check of a pickle before anything is made of it.
+//! Check of a pickle before it is read.
 //!
-//! A pickle is a program, and `REDUCE` in it calls a function by its name. The reader of PyTorch's
-//! files (`file.rs`) runs none and passes over calls that it does not know. Here a file that
-//! names any other function than those of a plain state dict is refused, and so is one that is
-//! longer than any such: each of its bytes may become a hundred in memory.
+//! A pickle is a program whose instruction `REDUCE` calls a function by its name. The reader of
+//! PyTorch's files (`file.rs`) calls no function, and skips calls that it does not know. This check
+//! rejects files that name functions other than those of a plain state dict. It also rejects longer
+//! pickles than such a dict needs: each byte may become a hundred in memory.
 
-/// More than the names of the largest GPT-2 take, seven times.
+/// Maximum length of a pickle in bytes, seven times that of the largest GPT-2.
 pub(crate) const MAX_PICKLE_SIZE: usize = 1024 * 1024;
 
-/// Callables in the state dict of a model, beside the storages below.
+/// Functions in a model's state dict, besides the storages below.
 const CALLABLES: [(&[u8], &[u8]); 3] = [
     (b"collections", b"OrderedDict"),
     (b"torch._utils", b"_rebuild_tensor_v2"),
@@ -27,11 +27,11 @@ const STORAGES: [&[u8]; 10] = [
     b"BoolStorage",
 ];
 
-/// The length of the pickle that `bytes` begin with.
+/// Length of the pickle at the start of `bytes`.
 ///
 /// # Errors
 ///
-/// Instructions that no state dict has, and a pickle without an end.
+/// For instructions that state dicts do not have, and for a pickle without an end.
 pub(crate) fn checked_length(bytes: &[u8]) -> Result<usize, String> {
     let mut rest = bytes;
     loop {
@@ -64,22 +64,22 @@ fn check_callable(module: &[u8], name: &[u8]) -> Result<(), String> {
     if known {
         return Ok(());
     }
-    // Python names; what is none of that is shown with escapes, and not at any length.
+    // Python names. Other bytes are escaped, and the length is limited.
     let shown = |text: &[u8]| text[..text.len().min(60)].escape_ascii().to_string();
     Err(format!("it calls `{}.{}`", shown(module), shown(name)))
 }
 
-/// Number of bytes of an instruction's argument.
+/// Size in bytes of an instruction's argument.
 enum Argument {
     Length(usize),
-    /// The pickle ends in it.
+    /// The pickle ends within the argument.
     Truncated,
-    /// The instruction is unknown, or one that no state dict needs.
+    /// The instruction is unknown, or not needed by state dicts.
     Refused,
 }
 
-/// The instructions of Python's `pickletools.py`, without those that call by other ways than
-/// `GLOBAL` and `REDUCE`: `INST`, `OBJ`, `NEWOBJ`, `NEWOBJ_EX`, `STACK_GLOBAL`, `EXT1` to `EXT4`.
+/// Instructions of Python's `pickletools.py`. Those that call by means other than `GLOBAL` and
+/// `REDUCE` are left out: `INST`, `OBJ`, `NEWOBJ`, `NEWOBJ_EX`, `STACK_GLOBAL`, `EXT1` to `EXT4`.
 fn argument_length(opcode: u8, rest: &[u8]) -> Argument {
     let length = match opcode {
         b'('
@@ -118,7 +118,7 @@ fn argument_length(opcode: u8, rest: &[u8]) -> Argument {
     length.map_or(Argument::Truncated, Argument::Length)
 }
 
-/// An argument that begins with its length, in so many bytes.
+/// An argument that begins with its length, in `width` bytes.
 fn prefixed(rest: &[u8], width: usize) -> Option<usize> {
     let mut bytes = [0; 8];
     bytes[..width].copy_from_slice(rest.get(..width)?);

@@ -1,4 +1,4 @@
-//! The tensors of a safetensors file.
+//! Tensors of a safetensors file.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub(crate) struct SafetensorsFile {
 }
 
 impl SafetensorsFile {
-    /// Reads and checks the header, and maps the file if `memory_map` says so.
+    /// Reads and checks the header, and maps the file with `memory_map`.
     pub(crate) fn open(
         folder: &dyn PresetFolder,
         name: &str,
@@ -44,12 +44,12 @@ impl SafetensorsFile {
         Ok(Self { reader: FloatReader::new(display, blob, memory_map)?, header })
     }
 
-    /// An entry of the metadata.
+    /// Value of a metadata key.
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         self.header.metadata.get(key).map(String::as_str)
     }
 
-    /// The bytes of a one-dimensional tensor of them; none if there is no such tensor.
+    /// Bytes of a one-dimensional tensor of bytes. None if there is no such tensor.
     pub(crate) fn read_bytes(&mut self, name: &str) -> Result<Option<Vec<u8>>, PresetError> {
         let info = self.header.tensors.get(name);
         let Some(info) = info.filter(|info| info.dtype == Dtype::U8) else {
@@ -77,7 +77,7 @@ impl SafetensorsFile {
 }
 
 impl Header {
-    /// Offset in the file of a tensor's first byte.
+    /// Offset of a tensor's first byte in the file.
     fn start(&self, info: &TensorInfo) -> u64 {
         self.data_start + info.data_offsets.0 as u64
     }

@@ -1,7 +1,7 @@
-//! Header of a safetensors file, checked before a tensor is looked at.
+//! Header of a safetensors file, which is checked before any tensor is read.
 //!
-//! The types are the safetensors crate's. Its own parser keeps the last of two tensors with one
-//! name, and does not name the tensor whose size is wrong, so the rules are applied here.
+//! The types are those of the crate safetensors. Its parser keeps the last of two tensors with the
+//! same name, and does not name a tensor of wrong size, so the rules are applied here.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,26 +13,26 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use crate::error::PresetError;
 use crate::file_kind::FileKind;
 
-/// The format, in messages.
+/// Kind of file, for messages.
 pub(crate) const SAFETENSORS: FileKind =
     FileKind { name: "safetensors file", remedy: "download it again" };
 
-/// Length in bytes of the number before the header.
+/// Size in bytes of the length before the header.
 pub(crate) const PREFIX: u64 = 8;
-/// Longest header accepted, in bytes: a GPT-2 XL has 70 KB, the format allows 100 MB.
+/// Maximum length of a header in bytes: GPT-2 XL has 70 KB, the format allows 100 MB.
 const MAX_HEADER: u64 = 16 * 1024 * 1024;
-/// Most tensors accepted: a GPT-2 XL has 580.
+/// Maximum number of tensors: GPT-2 XL has 580.
 const MAX_TENSORS: usize = 65_536;
-/// Most entries of the metadata accepted: files have a handful.
+/// Maximum number of metadata entries: files have a handful.
 const MAX_METADATA: usize = 1024;
-/// The key of the metadata, between the tensors.
+/// Key of the metadata, among the names of tensors.
 pub(crate) const METADATA: &str = "__metadata__";
 
-/// Places of the tensors of a file.
+/// Locations of a file's tensors.
 pub(crate) struct Header {
-    /// Offset in the file of the byte that the tensors' offsets count from.
+    /// Offset in the file of the first tensor's first byte.
     pub(crate) data_start: u64,
-    /// The tensors, whose ranges fill the rest of the file without gap or overlap.
+    /// Tensors, whose ranges fill the rest of the file without gap or overlap.
     pub(crate) tensors: BTreeMap<String, TensorInfo>,
     /// Entries of the metadata.
     pub(crate) metadata: BTreeMap<String, String>,
@@ -64,8 +64,8 @@ pub(crate) fn parse(header: &[u8], size: u64, file: &str) -> Result<Header, Pres
     Ok(Header { data_start, tensors, metadata })
 }
 
-/// Each tensor must begin where the one before ends, be as large as its shape says, and the last
-/// must end with the file.
+/// Checks that each tensor begins where the previous one ends, that its size follows from its
+/// shape, and that the last ends with the file.
 fn check_ranges(
     tensors: &BTreeMap<String, TensorInfo>,
     data_size: u64,
@@ -100,7 +100,7 @@ fn invalid(file: &str, field: &str, detail: String) -> PresetError {
     SAFETENSORS.malformed(file, field, detail)
 }
 
-/// The JSON object, each name once.
+/// The JSON object, with unique names.
 struct RawHeader {
     tensors: BTreeMap<String, TensorInfo>,
     metadata: BTreeMap<String, String>,
@@ -166,7 +166,7 @@ impl<'de> Visitor<'de> for MetadataVisitor {
     }
 }
 
-/// Adds an entry whose name must be new, to a map that must not grow beyond a limit.
+/// Adds an entry with a new name to a map of limited size.
 fn insert_once<V, E: Error>(
     map: &mut BTreeMap<String, V>,
     limit: usize,

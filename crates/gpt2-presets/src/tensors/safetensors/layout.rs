@@ -1,4 +1,4 @@
-//! Layout of a safetensors file that is written: its header, and the place of each tensor.
+//! Layout of a safetensors file to be written: its header, and the location of each tensor.
 
 use gpt2_backbone::WeightDtype;
 use safetensors::Dtype;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::tensors::safetensors::header::METADATA;
 
-/// A header under construction. Tensors lie in the file in the order in which they are added.
+/// A header under construction. The file has the tensors in the order in which they are added.
 pub(crate) struct Layout {
     header: Map<String, Value>,
     end: usize,
@@ -21,7 +21,7 @@ impl Layout {
         Self { header: Map::from_iter([(METADATA.to_owned(), Value::Object(metadata))]), end: 0 }
     }
 
-    /// Adds a tensor; returns the offset of its first byte after the header.
+    /// Adds a tensor and returns its offset after the header.
     pub(crate) fn add(&mut self, name: &str, dtype: Dtype, shape: &[usize]) -> u64 {
         let start = self.end;
         self.end += shape.iter().product::<usize>() * dtype.bitsize() / 8;
@@ -34,7 +34,7 @@ impl Layout {
     /// All bytes before the tensors.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         let header = Value::Object(self.header).to_string();
-        // Padded, so that the tensors are aligned for a reader that maps the file.
+        // Padded, so that the tensors are aligned in a mapped file.
         let length = header.len().next_multiple_of(8);
         let mut bytes = (length as u64).to_le_bytes().to_vec();
         bytes.extend(header.bytes());
@@ -43,7 +43,7 @@ impl Layout {
     }
 }
 
-/// Type of floats in the format.
+/// The format's name of a float type.
 pub(crate) fn float_type(dtype: WeightDtype) -> Dtype {
     match dtype {
         WeightDtype::F32 => Dtype::F32,
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    /// A checkpoint of GPT-2 base has a header above 64 KiB.
+    /// GPT-2 base has a header of more than 64 KiB.
     #[test]
     fn a_header_of_any_length_is_padded_to_eight_bytes() {
         for tensors in [1, 2, 5000] {

@@ -1,4 +1,4 @@
-//! Writer of named tensors to a safetensors file, each on the host only while it is written.
+//! Writer of named tensors to a safetensors file. Each is on the host only while it is written.
 
 use std::io::{self, BufWriter, Write};
 
@@ -7,7 +7,7 @@ use safetensors::Dtype;
 use crate::tensors::named_tensor::NamedTensor;
 use crate::tensors::safetensors::layout::Layout;
 
-/// Writes bytes under a name, if there are any, and tensors as 32-bit floats.
+/// Writes tensors as 32-bit floats, and named bytes, if there are any.
 pub(crate) fn write(
     file: &mut impl Write,
     metadata: &[(&str, String)],
@@ -15,7 +15,7 @@ pub(crate) fn write(
     tensors: &[NamedTensor],
 ) -> io::Result<()> {
     let mut layout = Layout::new(metadata);
-    // In front of the smaller elements, for their alignment.
+    // Tensors precede the bytes, which keeps them aligned.
     for NamedTensor { name, shape, .. } in tensors {
         layout.add(name, Dtype::F32, shape);
     }

@@ -1,5 +1,5 @@
-//! Attention of some queries at a time: scores in a small matrix, and only of keys that are seen
-//! ([Dao et al., 2022](https://arxiv.org/abs/2205.14135) go one step further and divide keys too).
+//! Attention of blocks of queries: a block's scores fill a small matrix, and only of keys that the
+//! block sees ([Dao et al., 2022](https://arxiv.org/abs/2205.14135) also divide the keys).
 
 use std::cell::RefCell;
 
@@ -17,11 +17,11 @@ use crate::op::dropout::key::DropoutKey;
 const HEIGHT: usize = 64;
 
 thread_local! {
-    /// Kept from task to task: the scores of a block, and others of their size.
+    /// Buffers for a block's scores and matrices of their size, reused from task to task.
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Calls `compute` with this many numbers, whatever they are.
+/// Calls `compute` with a buffer of uninitialised content.
 fn with_scratch(length: usize, compute: impl FnOnce(&mut [f32])) {
     SCRATCH.with_borrow_mut(|scratch| {
         if scratch.len() < length {
@@ -36,10 +36,10 @@ fn with_scratch(length: usize, compute: impl FnOnce(&mut [f32])) {
 struct Block {
     sequence: usize,
     head: usize,
-    /// The first query.
+    /// Index of the first query.
     first: usize,
     height: usize,
-    /// Keys that the last query sees.
+    /// Number of keys that the last query sees.
     seen: usize,
 }
 
@@ -50,7 +50,7 @@ impl Block {
         Self { sequence, head, first, height, seen }
     }
 
-    /// The probabilities, `[height, seen]`.
+    /// Probabilities, `[height, seen]`.
     fn probabilities(&self, inputs: &Inputs<'_>, key: Matrix<'_>, probabilities: &mut [f32]) {
         let query = inputs.query.head(self.sequence, self.head).matrix(self.first);
         Product::of(query, key.transposed(self.seen)).write(self.height, probabilities);
@@ -63,7 +63,7 @@ impl Block {
         }
     }
 
-    /// Multiplies what is in the places of probabilities by the factors of dropout.
+    /// Multiplies values at the positions of probabilities by their dropout factors.
     fn drop(&self, inputs: &Inputs<'_>, dropout: DropoutKey, values: &mut [f32]) {
         let head = self.sequence * inputs.options.num_heads + self.head;
         for (index, row) in values.chunks_exact_mut(self.seen).enumerate() {
@@ -76,12 +76,12 @@ impl Block {
     }
 }
 
-/// Writes the attention of all queries.
+/// Computes the attention of all queries.
 pub(super) fn attend_blocks(inputs: Inputs<'_>, output: Shared<'_>) {
     let (heads, width) = (inputs.options.num_heads, inputs.width());
     let blocks = inputs.queries.div_ceil(HEIGHT);
     for_each(inputs.batch_size * heads * blocks, inputs.work(), |task| {
-        // Blocks that see most come first, so that no core is left with one of them at the end.
+        // Blocks that see the most keys come first, so that no core gets a large one at the end.
         let (block, head) =
             (blocks - 1 - task / (inputs.batch_size * heads), task % (inputs.batch_size * heads));
         let (sequence, head) = (head / heads, head % heads);
@@ -105,8 +105,8 @@ pub(super) fn attend_blocks(inputs: Inputs<'_>, output: Shared<'_>) {
     });
 }
 
-/// The gradients by query, key and value, from the output's: all as large as the query, whose
-/// tokens are the keys'.
+/// Gradients by query, key and value, from the output's gradient. All have the query's shape,
+/// because tokens attend to themselves.
 pub(super) fn attend_backward(inputs: Inputs<'_>, gradient: &[f32]) -> [Vec<f32>; 3] {
     let (heads, width, length) = (inputs.options.num_heads, inputs.width(), inputs.queries);
     let mut outputs = [(); 3].map(|()| vec![0f32; gradient.len()]);
@@ -142,7 +142,7 @@ fn split_three(values: &mut [f32]) -> [&mut [f32]; 3] {
     [first, second, third]
 }
 
-/// The way back through one head of one sequence.
+/// Backward pass of one head of one sequence.
 struct Backward<'a> {
     inputs: Inputs<'a>,
     gradient: Head<'a>,
@@ -169,7 +169,7 @@ impl Backward<'_> {
             let gradient = self.gradient.matrix(first);
             let query = inputs.query.head(sequence, head).matrix(first);
             block.probabilities(&inputs, key, probabilities);
-            // The values' gradient comes from the probabilities that were left by dropout.
+            // The values' gradient uses the probabilities after dropout.
             slopes.copy_from_slice(probabilities);
             if let Some(dropout) = inputs.options.dropout {
                 block.drop(&inputs, dropout, slopes);
@@ -194,8 +194,8 @@ impl Backward<'_> {
     }
 }
 
-/// From the gradients by a query's probabilities to those by its scores, in place:
-/// `p (g - sum(p g)) scale`.
+/// Turns the gradients by a query's probabilities into those by its scores, in place: `p (g - sum(p
+/// g)) scale`.
 struct ScoreGradient<'a> {
     probabilities: &'a [f32],
     slopes: &'a mut [f32],

@@ -1,4 +1,4 @@
-//! Places of the numbers of a head.
+//! Layout of heads in memory.
 
 use crate::cpu::product::Matrix;
 
@@ -6,16 +6,15 @@ use crate::cpu::product::Matrix;
 #[derive(Clone, Copy)]
 pub(super) struct Sequences<'a> {
     pub(super) values: &'a [f32],
-    /// Numbers of a head at one position.
+    /// Size of a head at one position.
     pub(super) width: usize,
-    /// From a position to the next.
+    /// Distance from one position to the next.
     pub(super) position: usize,
-    /// From a head to the next.
+    /// Distance from one head to the next.
     pub(super) head: usize,
-    /// From a sequence to the next.
+    /// Distance from one sequence to the next.
     pub(super) sequence: usize,
-    /// In which row of a cache the first positions of a sequence are: how many positions, and the
-    /// rows, `[batch_size][positions of a row]`.
+    /// Number of cached positions, and the table of their cache rows, `[batch_size][max_length]`.
     pub(super) rows: Option<(usize, &'a [u32])>,
 }
 
@@ -66,25 +65,25 @@ impl<'a> Head<'a> {
         &self.all.values[at..at + self.all.width]
     }
 
-    /// Some positions as the rows of a matrix.
+    /// Positions from `first` on as the rows of a matrix.
     ///
     /// # Panics
     ///
-    /// If they are in several rows of a cache: see [`gathered`](Self::gathered).
+    /// If a table of cache rows is used: see [`gathered`](Self::gathered).
     pub(super) fn matrix(&self, first: usize) -> Matrix<'a> {
-        assert!(self.rows.is_none(), "the positions lie at equal distances");
+        assert!(self.rows.is_none(), "the positions are equidistant");
         let at = self.sequence * self.all.sequence + self.start + first * self.all.position;
         Matrix::strided_rows(&self.all.values[at..], self.all.width, self.all.position)
     }
 
-    /// The first positions one behind the other, if they do not lie at equal distances.
+    /// Copy of the first positions without gaps, if they are not equidistant in memory.
     pub(super) fn gathered(&self, positions: usize) -> Option<Vec<f32>> {
         self.rows?;
         Some((0..positions).flat_map(|position| self.at(position)).copied().collect())
     }
 }
 
-/// The matrix of positions, gathered or where they lie.
+/// Matrix of all positions: of the gathered copy, or of the memory itself.
 pub(super) fn matrix<'a>(head: Head<'a>, gathered: &'a Option<Vec<f32>>) -> Matrix<'a> {
     match gathered {
         Some(values) => Matrix::rows(values, head.all.width),

@@ -1,9 +1,9 @@
-//! The numbers that an attention reads.
+//! Inputs of an attention.
 
 use super::heads::Sequences;
 use crate::op::attention::inputs::AttentionOptions;
 
-/// The numbers that an attention reads.
+/// Inputs of an attention.
 #[derive(Clone, Copy)]
 pub(super) struct Inputs<'a> {
     /// Queries of the new tokens.
@@ -12,7 +12,7 @@ pub(super) struct Inputs<'a> {
     pub(super) key: Sequences<'a>,
     /// Values of the same tokens.
     pub(super) value: Sequences<'a>,
-    /// 1 where a key may be seen, `[batch_size, keys]`.
+    /// Padding mask, `[batch_size, keys]`: 1 where a key may be seen.
     pub(super) keep: Option<&'a [u8]>,
     pub(super) batch_size: usize,
     pub(super) queries: usize,
@@ -31,7 +31,7 @@ impl Inputs<'_> {
         2 * self.batch_size * self.options.num_heads * self.queries * self.keys * self.width()
     }
 
-    /// 1 for each key of a sequence that may be seen, if some may not.
+    /// Padding mask of a sequence, if there is one.
     pub(super) fn keep(&self, sequence: usize) -> Option<&[u8]> {
         self.keep.map(|keep| &keep[sequence * self.keys..][..self.keys])
     }

@@ -1,5 +1,5 @@
-//! Attention on the CPU without scores of all tokens: of some queries at a time, or of one in
-//! decoding, which reads the cache where it lies.
+//! Attention on the CPU without a full matrix of scores: in blocks of queries, or query by query in
+//! decoding, where the cache is read in place.
 
 mod blocks;
 mod heads;
@@ -20,7 +20,7 @@ use super::{AttentionOps, composed};
 use crate::cpu::tensors::{has_kernel, in_order, slice, tensor};
 use crate::cpu::threads::write_all;
 
-/// New tokens of a sequence from which on the matrix products of blocks are faster.
+/// Number of new tokens a sequence from which on blocks, with their matrix products, are faster.
 const BLOCK_QUERIES: usize = 8;
 
 impl AttentionOps for Flex {
@@ -112,8 +112,8 @@ fn packed<'a>(
     Inputs { query: all(&qkv.query, queries), key, value, keep, batch_size, queries, keys, options }
 }
 
-/// Writes `[batch_size, new, hidden_dim]` to a cache after the first `start` tokens, in place if
-/// nothing else refers to it.
+/// Writes `[batch_size, new, hidden_dim]` to a cache after its first `start` tokens, in place if
+/// the cache has no other reference.
 fn write_to_cache(mut cache: FlexTensor, new: &FlexTensor, start: usize) -> FlexTensor {
     let [_, heads, max_length, width] = cache.shape().dims();
     let [batch_size, length, _] = new.shape().dims();
@@ -128,7 +128,7 @@ fn write_to_cache(mut cache: FlexTensor, new: &FlexTensor, start: usize) -> Flex
     cache
 }
 
-/// 1 where a key may be seen.
+/// Padding mask as bytes: 1 where a key may be seen.
 fn keep_bytes(padding: Padding<Flex>) -> Option<Vec<u8>> {
     let Padding::Keep(keep) = padding else { return None };
     Some(keep.into_data().iter::<bool>().map(u8::from).collect())

@@ -1,4 +1,4 @@
-//! Attention of few queries, as in decoding: every key and value is read once, where it lies.
+//! Attention of few queries, as in decoding: every key and value is read once, in place.
 
 #![allow(
     clippy::needless_range_loop,
@@ -13,12 +13,12 @@ use super::softmax::Softmax;
 use crate::cpu::simd::{dispatch, load, prefetch, store};
 use crate::cpu::threads::{Shared, for_each};
 
-/// Keys and values that are read side by side.
+/// Number of keys or values that are read side by side.
 const UNROLL: usize = 8;
-/// After how many times that many they are asked for from memory.
+/// Prefetch distance, in multiples of [`UNROLL`].
 const AHEAD: usize = 6;
 
-/// Writes the attention of all queries.
+/// Computes the attention of all queries.
 pub(super) fn attend_single(inputs: Inputs<'_>, output: Shared<'_>) {
     let (heads, width) = (inputs.options.num_heads, inputs.width());
     for_each(inputs.batch_size * heads, inputs.work(), |task| {
@@ -90,7 +90,7 @@ fn dots<S: Simd, const U: usize>(
     let keys: [&[f32]; U] = std::array::from_fn(|u| key.at(first + u));
     let mut sums = [simd.splat_f32s(0.0); U];
     for at in (0..whole).step_by(lanes) {
-        // One behind the other, as they lie in a cache: see `narrow_product`.
+        // Prefetches keys in the order in which a cache holds them: see `narrow_product`.
         prefetch(keys[0], (AHEAD - 1) * U * width + U * at, U * lanes);
         let query = load(simd, query, at);
         for u in 0..U {

@@ -8,9 +8,9 @@ use crate::cpu::simd::{load, store};
 /// Turns the scores of the keys that a query sees into probabilities, in place.
 pub(super) struct Softmax<'a> {
     pub(super) scores: &'a mut [f32],
-    /// 1 where a key may be seen.
+    /// Padding mask: 1 where a key may be seen.
     pub(super) keep: Option<&'a [u8]>,
-    /// Factor of the scores.
+    /// Scale of the scores.
     pub(super) scale: f32,
 }
 

@@ -1,6 +1,5 @@
-//! Gradients of attention, for which the scores are computed again, block by block: one kernel for
-//! the statistics of each query, and one for the gradients, first of queries, then of keys and
-//! values.
+//! Gradients of attention. The scores are computed again, block by block: a first kernel computes
+//! the statistics of each query; a second the gradients of queries, then those of keys and values.
 
 use burn::backend::{DType, TensorMetadata};
 use burn_cubecl::CubeBackend;
@@ -12,7 +11,7 @@ use super::variant::{Variant, dropout_of, sizes_of};
 use crate::gpu::launch::{buffer, contiguous, cube_dim, cubes, elem, empty, vector_size};
 use crate::op::attention::inputs::{AttentionOptions, QkvTensors};
 
-/// The gradients by query, key and value; `mask` is true where a token may be seen.
+/// Gradients by query, key and value; `mask` is true where a token may be seen.
 pub(super) fn attention_backward(
     qkv: QkvTensors<CubeBackend>,
     gradient: CubeTensor,
@@ -28,8 +27,8 @@ pub(super) fn attention_backward(
     let [by_query, by_key, by_value] = [(); 3].map(|()| empty(&query, query.shape(), query.dtype));
     let size = vector_size(hidden_dim / options.num_heads);
     let count = heads * queries.div_ceil(variant.tile);
-    // SAFETY: the kernels end cubes beyond their count and skip queries and keys beyond the last;
-    // without a mask they do not read the buffer in its place.
+    // SAFETY: the kernels stop surplus cubes and skip queries and keys past the last. Without a
+    // mask they do not read the buffer that is bound in its place.
     unsafe {
         statistics_kernel::launch_unchecked(
             &query.client,
@@ -49,7 +48,7 @@ pub(super) fn attention_backward(
             elem(&query),
             elem(&mask),
         );
-        // The queries' side writes no second gradient: the first one's buffer is in its place.
+        // The queries' side writes one gradient only: the first buffer is bound also as the second.
         for (side, [own_first, own_second], [other_first, other_second], [by_first, by_second]) in [
             (Side::Queries, [&query, &gradient], [&key, &value], [&by_query, &by_query]),
             (Side::Keys, [&key, &value], [&query, &gradient], [&by_key, &by_value]),

@@ -17,10 +17,10 @@ use crate::gpu::launch::{UNITS, buffer, contiguous, cube_dim, cubes, elem, empty
 use crate::gpu::reduce::sum_in_order;
 use crate::op::attention::inputs::{AttentionOptions, CacheTensors, QkvTensors};
 
-/// Queries, keys, values and the result: `[batch_size, new, hidden_dim]`; caches: `[rows, heads,
-/// room, head_dim]`, to which the cube of a token writes its key and value; `extra`: the mask,
-/// `[batch_size, keys]`, the table of cache rows, `[batch_size, room]`, or the number of tokens in the
-/// cache, `[1]`.
+/// Queries, keys, values and the result are `[batch_size, new, hidden_dim]`. Caches are `[rows,
+/// heads, room, head_dim]`; the cube of a token writes its key and value there. `extra` is the
+/// mask, `[batch_size, keys]`, the table of cache rows, `[batch_size, room]`, or the number of
+/// tokens in the cache, `[1]`.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "seven buffers")]
 fn attention_kernel<X: Float, M: Numeric, N: Size>(
@@ -114,7 +114,7 @@ fn attention_kernel<X: Float, M: Numeric, N: Size>(
     }
 }
 
-/// Attention of new tokens to themselves; `mask` is true where a token may be seen.
+/// Attention of tokens to themselves; `mask` is true where a token may be seen.
 pub(super) fn attention(
     qkv: QkvTensors<CubeBackend>,
     mask: Option<CubeTensor>,
@@ -126,8 +126,8 @@ pub(super) fn attention(
     let extra = mask.map_or_else(|| query.clone(), contiguous);
     let output = empty(&query, query.shape(), query.dtype);
     let count = batch_size * options.num_heads * queries.div_ceil(variant.tile);
-    // SAFETY: the kernel ends cubes beyond the count, skips queries and keys beyond those that
-    // there are, and without a cache does not touch what stands for it here.
+    // SAFETY: the kernel stops surplus cubes and skips queries and keys past the last. Without a
+    // cache it does not touch the buffers that are bound in the caches' place.
     unsafe {
         attention_kernel::launch_unchecked(
             &query.client,
@@ -152,8 +152,8 @@ pub(super) fn attention(
     output
 }
 
-/// Attention of new tokens to a cache and themselves. Their keys and values are written to the caches
-/// in place, even if other references to them are held. `extra` is as in the kernel.
+/// Attention of new tokens to a cache and themselves. Writes their keys and values to the caches in
+/// place, even if other references to these are held. `extra` is as in `attention_kernel`.
 pub(super) fn cached_attention(
     qkv: QkvTensors<CubeBackend>,
     caches: &CacheTensors<CubeBackend>,
@@ -171,8 +171,8 @@ pub(super) fn cached_attention(
     let count = batch_size * options.num_heads * tiles;
     let scale = options.scale as f32;
     let sizes = SizesLaunch::new(queries, start, options.num_heads, room, tiles, scale);
-    // SAFETY: as in `attention`; the cache has room for the new tokens and rows for the sequences,
-    // and the table names rows of it, by the caller's promise.
+    // SAFETY: as in `attention`. The caller promises that the cache has room for the new tokens and
+    // rows for the sequences, and that the table names rows of the cache.
     unsafe {
         attention_kernel::launch_unchecked(
             &query.client,

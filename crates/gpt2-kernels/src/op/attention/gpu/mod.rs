@@ -1,5 +1,5 @@
-//! Attention on a GPU without a matrix of scores: a cube goes through the keys of some queries of a
-//! head, block by block ([Dao et al., 2022](https://arxiv.org/abs/2205.14135)).
+//! Attention on a GPU without a matrix of scores: a cube takes a tile of a head's queries and goes
+//! through their keys, block by block ([Dao et al., 2022](https://arxiv.org/abs/2205.14135)).
 
 #![allow(clippy::collapsible_if, reason = "a condition of the kernel's compilation stands alone")]
 
@@ -93,7 +93,7 @@ pub(crate) fn has_step_attention(head_dim: usize) -> bool {
     variant(head_dim, 1, false, false, Cache::Counted).is_some()
 }
 
-/// The kernel for these inputs, if there is one.
+/// Variant of the kernel for these inputs, if there is one.
 fn variant_of(
     qkv: &QkvTensors<CubeBackend>,
     padding: &Padding<CubeBackend>,
@@ -103,7 +103,7 @@ fn variant_of(
     let masked = match padding {
         Padding::None => false,
         Padding::Keep(keep) if keep.dtype == DType::Bool(BoolStore::Native) => return None,
-        // The table of rows is in the mask's place.
+        // The table of cache rows is bound in the mask's place.
         Padding::Keep(_) if cache == Cache::Table => return None,
         Padding::Keep(_) => true,
     };

@@ -1,4 +1,4 @@
-//! The gradients of one side of attention: of queries, or of keys and values.
+//! Gradients of one side of attention: of queries, or of keys and values.
 
 use burn_cubecl::cubecl::ir::ElemType;
 use burn_cubecl::cubecl::{self, prelude::*};
@@ -7,10 +7,10 @@ use super::variant::{ProbabilityDropout, Sizes, Variant, factor_of, share_of};
 use crate::gpu::launch::UNITS;
 use crate::gpu::reduce::sum_in_order;
 
-/// Buffers of the kernel, besides sizes.
+/// Number of buffers of the kernel, without those of sizes.
 pub(super) const BUFFERS: usize = 8;
 
-/// The side whose gradients a kernel computes.
+/// Side whose gradients a kernel computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Side {
     /// Queries, from the keys that they see.
@@ -19,36 +19,36 @@ pub(super) enum Side {
     Keys,
 }
 
-/// The tokens of a cube: a tile of a head of a sequence.
+/// Tokens of a cube: a tile of a head of a sequence.
 #[derive(Clone, Copy, CubeType)]
 struct Place {
     sizes: Sizes,
     dropout: ProbabilityDropout,
     sequence_head: usize,
     sequence: usize,
-    /// The first token.
+    /// Index of the first token.
     first: usize,
-    /// Start of the head's vectors in those of the sequence's first token.
+    /// Offset of the head's vectors within the sequence's first token.
     base: usize,
 }
 
-/// A query and a key that may meet.
+/// A query and a key.
 #[derive(Clone, Copy, CubeType)]
 struct Pair {
     query: usize,
     key: usize,
 }
 
-/// The products of a token of the other side with each token of the tile, by lanes.
+/// Products of a token of the other side with each token of the tile, by lanes.
 #[derive(CubeType)]
 struct Products<N: Size> {
-    /// Products of first vectors: scores.
+    /// Products of the first vectors: scores.
     firsts: Array<Vector<f32, N>>,
-    /// Products of second vectors: slopes of probabilities.
+    /// Products of the second vectors: gradients by probabilities.
     seconds: Array<Vector<f32, N>>,
 }
 
-/// The results of a block of [`UNITS`] tokens of the other side, for each token of the tile.
+/// Results of a block of [`UNITS`] tokens of the other side, for each token of the tile.
 #[derive(CubeType)]
 struct Block {
     /// Gradients by scores.
@@ -57,7 +57,7 @@ struct Block {
     weights: Shared<[f32]>,
 }
 
-/// Both vectors of each token of the tile.
+/// First and second vectors of each token of the tile.
 #[derive(CubeType)]
 struct Tile<N: Size> {
     firsts: Shared<[Vector<f32, N>]>,
@@ -74,7 +74,7 @@ fn place_of(sizes: Sizes, dropout: ProbabilityDropout, #[comptime] variant: Vari
     Place { sizes, dropout, sequence_head, sequence, first, base }
 }
 
-/// Reads a head's vectors of the tile; zeros past the last token.
+/// Loads a head's vectors of the tile; zeros past the last token.
 #[cube]
 fn load_tile<X: Float, N: Size>(
     source: &[Vector<X, N>],
@@ -95,7 +95,7 @@ fn load_tile<X: Float, N: Size>(
     }
 }
 
-/// The products of a token's vectors with those of each token of the tile; zeros past the last token.
+/// Products of a token's vectors with those of each token of the tile; zeros past the last token.
 #[cube]
 fn products_of<X: Float, N: Size>(
     first: &[Vector<X, N>],
@@ -146,8 +146,8 @@ fn is_seen<M: Numeric>(
     seen
 }
 
-/// The gradient by a score, and the weight of the value, from the products of query and key, and of
-/// gradient and value.
+/// Gradient by a score and weight of the value, from the products of query and key and of gradient
+/// and value.
 #[cube]
 fn slope_and_weight(
     statistics: &[f32],
@@ -210,11 +210,13 @@ fn write_block<M: Numeric, N: Size>(
     }
 }
 
-/// The gradients of one side: a cube for each tile of its tokens goes through those of the other
-/// side that meet them.
+/// Gradients of one side. A cube takes a tile of the side's tokens and goes through the tokens of
+/// the other side that meet them.
 ///
-/// A score is the product of the sides' first vectors, and its slope follows from that of their
-/// second: query and key, gradient and value. The gradient by a first vector is the sum of the other
+/// The first vectors are queries and keys: their product is a score. The second are output
+/// gradients and values: their product is the gradient by a probability. The gradient by a query or
+/// key is the sum of the other side's first vectors, times the gradients by scores. The gradient by
+/// a value is the sum of the output gradients, times probabilities.
 /// side's first vectors, times slopes; that by a value the sum of gradients, times probabilities.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "eight buffers")]
@@ -261,7 +263,7 @@ pub(super) fn side_gradient_kernel<X: Float, M: Numeric, N: Size>(
     let slices = comptime!(variant.slices());
     let mut first_total = Vector::<f32, N>::new(0.0f32);
     let mut second_total = Vector::<f32, N>::new(0.0f32);
-    // The last key that a query sees, and the first query that sees a key, are at its place.
+    // The last key that a query sees, and the first query that sees a key, have its own position.
     let (start, end) = match comptime!(side) {
         Side::Queries => (0usize.runtime(), min(place.first + tile, place.sizes.queries)),
         Side::Keys => (place.first, place.sizes.queries),

@@ -1,4 +1,4 @@
-//! The running softmax of a tile of queries, a block of keys at a time.
+//! Running softmax of a tile of queries, a block of keys at a time.
 
 use burn_cubecl::cubecl::{self, prelude::*};
 
@@ -6,10 +6,10 @@ use super::tile::Place;
 use super::variant::{LOWEST, factor_of};
 use crate::gpu::launch::UNITS;
 
-/// The running softmax of a tile of queries.
+/// Running softmax of a tile of queries.
 #[derive(CubeType)]
 pub(super) struct Softmax {
-    /// Scores, then exponentials, of a block of [`UNITS`] keys for each query. A hidden score is
+    /// Scores, then exponentials, of a block of [`UNITS`] keys for each query. Hidden scores are
     /// [`LOWEST`].
     pub(super) scores: Shared<[f32]>,
     scratch: Shared<[f32]>,
@@ -17,11 +17,11 @@ pub(super) struct Softmax {
     largest: Shared<[f32]>,
     /// Sum of each query's exponentials so far.
     pub(super) sums: Shared<[f32]>,
-    /// Factor of each query's earlier exponentials since the last block.
+    /// Correction factor of the exponentials before the last block, for each query.
     pub(super) corrections: Shared<[f32]>,
 }
 
-/// The softmax before the first block.
+/// State before the first block.
 #[cube]
 pub(super) fn softmax_of(#[comptime] tile: usize) -> Softmax {
     let unit = UNIT_POS as usize;
@@ -58,8 +58,7 @@ pub(super) fn write_scores<N: Size>(
     }
 }
 
-/// Turns the scores of a block into exponentials, and updates the largest score and the sum of each
-/// query.
+/// Turns a block's scores into exponentials and updates each query's largest score and sum.
 #[cube]
 pub(super) fn renormalize(softmax: &mut Softmax, #[comptime] tile: usize) {
     let unit = UNIT_POS as usize;
@@ -85,7 +84,7 @@ pub(super) fn renormalize(softmax: &mut Softmax, #[comptime] tile: usize) {
     for step in 0..tile {
         let place = query * UNITS + step * team + member;
         let score = softmax.scores[place];
-        // A NaN is not hidden, and stays.
+        // NaN is not hidden: it stays NaN.
         let exponential = select(score <= LOWEST, 0.0f32, (score - most).exp());
         softmax.scores[place] = exponential;
         sum += exponential;
@@ -110,7 +109,7 @@ pub(super) fn renormalize(softmax: &mut Softmax, #[comptime] tile: usize) {
     sync_cube();
 }
 
-/// Multiplies the exponentials of the unit's key by the factors of dropout.
+/// Multiplies the exponentials of the unit's key by their dropout factors.
 #[cube]
 pub(super) fn drop_exponentials(
     softmax: &mut Softmax,

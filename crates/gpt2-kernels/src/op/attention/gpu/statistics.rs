@@ -1,4 +1,4 @@
-//! The statistics of each query that its keys' gradients need.
+//! Statistics of each query, which its keys' gradients need.
 
 use burn_cubecl::cubecl::ir::ElemType;
 use burn_cubecl::cubecl::{self, prelude::*};
@@ -24,8 +24,8 @@ fn dot<X: Float, N: Size>(
     Vector::vector_sum(sum)
 }
 
-/// Statistics of each query, `[batch_size, heads, queries, 2]`: the logarithm of the sum of its
-/// scores' exponentials, and the mean of its keys' slopes. A cube for each query.
+/// Statistics of each query, `[batch_size, heads, queries, 2]`: the log-sum-exp of its scores, and
+/// the mean of its gradients by probabilities, weighted by these. One cube a query.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "six buffers")]
 pub(super) fn statistics_kernel<X: Float, M: Numeric, N: Size>(
@@ -53,7 +53,7 @@ pub(super) fn statistics_kernel<X: Float, M: Numeric, N: Size>(
     let base = sequence * sizes.queries * width + head * lanes;
     let own = base + row * width;
 
-    // Each unit goes through its own keys, and their results are joined at the end.
+    // Each unit goes through its own keys; the units' results are joined at the end.
     let mut largest = f32::new(LOWEST);
     let mut sum = 0.0f32;
     let mut slopes = 0.0f32;
@@ -84,7 +84,7 @@ pub(super) fn statistics_kernel<X: Float, M: Numeric, N: Size>(
     let slopes = cube_sum(slopes * correction, &mut shared);
     if unit == 0 {
         let place = 2 * CUBE_POS;
-        // A query that sees no key has no slope: its probabilities will be zero.
+        // A query that sees no key has no gradient: this makes its probabilities zero.
         statistics[place] = select(sum <= 0.0f32, -LOWEST, most + sum.ln());
         statistics[place + 1] = select(sum <= 0.0f32, 0.0f32, slopes / sum);
     }

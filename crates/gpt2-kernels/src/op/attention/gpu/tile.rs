@@ -1,11 +1,11 @@
-//! The queries of a cube, and the keys and values that they meet.
+//! Queries of a cube, and the keys and values that they meet.
 
 use burn_cubecl::cubecl::{self, prelude::*};
 
 use super::variant::{Cache, ProbabilityDropout, Sizes, Variant};
 use crate::gpu::launch::UNITS;
 
-/// The queries of a cube: a tile of a head of a sequence.
+/// Queries of a cube: a tile of a head of a sequence.
 #[derive(Clone, Copy, CubeType)]
 pub(super) struct Place {
     pub(super) sizes: Sizes,
@@ -13,13 +13,13 @@ pub(super) struct Place {
     pub(super) sequence_head: usize,
     pub(super) sequence: usize,
     pub(super) head: usize,
-    /// The first query.
+    /// Index of the first query.
     pub(super) first: usize,
-    /// Tokens in the cache.
+    /// Number of tokens in the cache.
     pub(super) start: usize,
-    /// Start of the head's vectors in those of the first new token.
+    /// Offset of the head's vectors in those of the sequence's first new token.
     pub(super) new: usize,
-    /// Start of the head in the sequence's own cache row.
+    /// Offset of the head in the sequence's own cache row.
     pub(super) own_row: usize,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn place_of<M: Numeric>(
     let sequence_head = CUBE_POS / sizes.tiles;
     let (sequence, head) = (sequence_head / sizes.heads, sequence_head % sizes.heads);
     let start = if comptime!(variant.cache == Cache::Counted) {
-        // There is room for the new ones.
+        // Clamped, so that the new tokens always fit.
         min(usize::cast_from(extra[0]), sizes.room - sizes.queries)
     } else {
         sizes.start
@@ -46,7 +46,7 @@ pub(super) fn place_of<M: Numeric>(
     Place { sizes, dropout, sequence_head, sequence, head, first, start, new, own_row }
 }
 
-/// Reads the queries, times the scale; zeros past the last one.
+/// Loads the queries, times the scale; zeros past the last query.
 #[cube]
 pub(super) fn load_queries<X: Float, N: Size>(
     query: &[Vector<X, N>],
@@ -67,7 +67,7 @@ pub(super) fn load_queries<X: Float, N: Size>(
     }
 }
 
-/// Writes the keys, or the values, of the tile's tokens to their cache.
+/// Writes the keys, or the values, of the tile's tokens to the cache.
 #[cube]
 pub(super) fn write_to_cache<X: Float, N: Size>(
     new: &[Vector<X, N>],
@@ -104,7 +104,7 @@ pub(super) fn is_seen<M: Numeric>(
     seen
 }
 
-/// Start of the vectors of a token in a cache.
+/// Offset of a token's vectors in a cache.
 #[cube]
 pub(super) fn cached_at<M: Numeric>(
     extra: &[M],
@@ -121,7 +121,7 @@ pub(super) fn cached_at<M: Numeric>(
     ((row * place.sizes.heads + place.head) * place.sizes.room + token) * lanes
 }
 
-/// Start of the vectors of a new token.
+/// Offset of a new token's vectors.
 #[cube]
 pub(super) fn new_at(token: usize, place: &Place, #[comptime] variant: Variant) -> usize {
     place.new + (token - place.start) * place.sizes.heads * comptime!(variant.lanes)

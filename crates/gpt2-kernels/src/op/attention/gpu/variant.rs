@@ -1,4 +1,4 @@
-//! The kernels' variants, sizes, and the place of a cube in the work.
+//! The kernels' variants and sizes, and the work of a cube.
 
 use burn::backend::TensorMetadata;
 use burn_cubecl::cubecl::{self, prelude::*};
@@ -8,18 +8,18 @@ use crate::gpu::launch::{UNITS, vector_size};
 use crate::gpu::random::dropout_factor;
 use crate::op::attention::inputs::AttentionOptions;
 
-/// Most queries of a cube.
+/// Largest number of queries of a cube.
 const MAX_QUERIES: usize = 8;
 
-/// Below every score.
+/// Marks hidden scores: below every score that occurs.
 pub(super) const LOWEST: f32 = -1e30;
 
-/// The constants that a kernel is compiled for.
+/// Constants for which a kernel is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Variant {
-    /// Vectors of a head.
+    /// Number of vectors of a head.
     pub(super) lanes: usize,
-    /// Queries, or keys, of a cube.
+    /// Number of queries, or keys, of a cube.
     pub(super) tile: usize,
     /// Whether there is a mask.
     pub(super) masked: bool,
@@ -38,12 +38,12 @@ pub(super) enum Cache {
     Straight,
     /// A table has the row of each token of each sequence.
     Table,
-    /// As straight, and their number is on the device.
+    /// As `Straight`, with the number of tokens in the cache on the device.
     Counted,
 }
 
 impl Variant {
-    /// Number of slices of the keys, each summed by units of its own.
+    /// Number of slices of the keys; each slice has units of its own for the sums.
     pub(super) fn slices(self) -> usize {
         UNITS / (self.lanes * self.tile)
     }
@@ -58,15 +58,15 @@ pub(super) struct Sizes {
     pub(super) start: usize,
     /// Heads.
     pub(super) heads: usize,
-    /// Tokens for which the cache has room.
+    /// Number of tokens that a cache row holds.
     pub(super) room: usize,
     /// Tiles of queries, or of keys, of a head.
     pub(super) tiles: usize,
-    /// Factor of the scores.
+    /// Scale of the scores.
     pub(super) scale: f32,
 }
 
-/// The dropout of probabilities.
+/// Dropout of probabilities.
 #[derive(Debug, Clone, Copy, CubeLaunch, CubeType)]
 pub(super) struct ProbabilityDropout {
     /// Low half of the key.
@@ -79,8 +79,8 @@ pub(super) struct ProbabilityDropout {
     factor: f32,
 }
 
-/// The sum of a unit in the last phase: a vector of one token of the tile, over a slice of those that
-/// the token meets.
+/// Part of the last phase that a unit sums: one vector of one token of the tile, over a slice of
+/// the tokens that it meets.
 #[derive(Clone, Copy, CubeType)]
 pub(super) struct Share {
     /// Vector of the head.
@@ -98,7 +98,7 @@ pub(super) fn share_of(#[comptime] variant: Variant) -> Share {
     Share { lane: unit % lanes, token: unit / lanes % tile, slice: unit / comptime!(lanes * tile) }
 }
 
-/// The factor of a probability.
+/// Dropout factor of a probability.
 #[cube]
 pub(super) fn factor_of(
     sequence_head: usize,
@@ -111,7 +111,7 @@ pub(super) fn factor_of(
     dropout_factor(index as u32, dropout.low, dropout.high, dropout.threshold, dropout.factor)
 }
 
-/// The split of the work among units, if there is one: `tile` queries of heads of `head_dim`.
+/// Split of the work among units for `tile` queries of heads of `head_dim`, if there is one.
 pub(super) fn variant(
     head_dim: usize,
     queries: usize,
@@ -127,7 +127,7 @@ pub(super) fn variant(
     (lanes * tile <= UNITS).then_some(Variant { lanes, tile, masked, dropped, cache })
 }
 
-/// The sizes of queries without a cache.
+/// Sizes without a cache.
 pub(super) fn sizes_of(
     query: &CubeTensor,
     options: &AttentionOptions,
@@ -138,7 +138,7 @@ pub(super) fn sizes_of(
     SizesLaunch::new(queries, 0, options.num_heads, 0, tiles, options.scale as f32)
 }
 
-/// The dropout that [`AttentionOptions`] ask for.
+/// Dropout that [`AttentionOptions`] request.
 pub(super) fn dropout_of(options: &AttentionOptions) -> ProbabilityDropoutLaunch {
     let (key, (threshold, factor)) = match options.dropout {
         Some(dropout) => (dropout.key, dropout.threshold_and_factor()),

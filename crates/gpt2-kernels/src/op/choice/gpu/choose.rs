@@ -13,22 +13,23 @@ use crate::gpu::ranking::{
 use crate::gpu::reduce::cube_best;
 use crate::op::choice::token_choice::TokenChoice;
 
-/// A logit further below the largest has a smaller probability.
+/// Depth from which on a logit's probability differs from the largest in 32-bit floats.
 const NEAR: f32 = 1.0 / (1 << 20) as f32;
 
-/// The kinds of choice, for each of which the kernel is compiled.
+/// Kind of choice; the kernel is compiled for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
     Greedy,
     Random,
-    /// Choice of the most probable tokens: a number of them, or those with a share of the probability.
+    /// A draw among the most probable tokens: at most `k` of them, or those up to a total
+    /// probability.
     First {
         by_count: bool,
         by_probability: bool,
     },
 }
 
-/// The first column with the largest probability: different logits may have the same.
+/// The first column with the largest probability: different logits may have the same probability.
 #[cube]
 fn most_probable<X: Float>(logits: &[X], row: &Row, first: u32, exchange: &mut Exchange) -> usize {
     let sum = total_weight(logits, row, exchange);
@@ -36,8 +37,8 @@ fn most_probable<X: Float>(logits: &[X], row: &Row, first: u32, exchange: &mut E
     let mut equal = u32::cast_from(row.width);
     for column in range_stepped(UNIT_POS as usize, row.width, UNITS) {
         let depth = depth_of(logits, row, column);
-        // Nearly `exp(-depth)`, and closer to it than a device's exponential, which may be off by a
-        // unit there.
+        // Approximates `exp(-depth)`. It is closer than a device's exponential, which may be off by
+        // a unit in the last place there.
         let is_near = depth < NEAR;
         if is_near && (1.0f32 - depth) / sum >= most && (column as u32) < equal {
             equal = column as u32;
@@ -48,15 +49,15 @@ fn most_probable<X: Float>(logits: &[X], row: &Row, first: u32, exchange: &mut E
     min(first, equal) as usize
 }
 
-/// Sizes of the logits, and the numbers of the choice.
+/// Sizes of the logits, and the settings of the choice.
 #[derive(Debug, Clone, Copy, CubeLaunch, CubeType)]
 struct Parameters {
     rows: usize,
     width: usize,
     temperature: f32,
-    /// Most candidates.
+    /// Largest number of candidates.
     k: f32,
-    /// Probability that the candidates exceed.
+    /// Probability that the candidates' sum exceeds.
     p: f32,
 }
 
@@ -97,13 +98,13 @@ fn token_choice_kernel<X: Float, I: Int>(
         }
     };
     if UNIT_POS == 0 {
-        // The sentinel for damaged logits is no valid id.
+        // The sentinel for non-finite logits is not a valid id.
         chosen[CUBE_POS] = I::cast_from(select(damaged > 0.0f32, width, token));
     }
 }
 
-/// A token of each row of logits, `[rows, vocabulary_size]`, or `vocabulary_size` for a row whose
-/// logits are not all finite.
+/// Chooses a token for each row of logits, `[rows, vocabulary_size]`. A row with non-finite logits
+/// gets `vocabulary_size`.
 pub(super) fn choose(logits: CubeTensor, numbers: CubeTensor, choice: TokenChoice) -> CubeTensor {
     let [logits, numbers] = [logits, numbers].map(contiguous);
     let (rows, width) = rows_and_width(&logits);
@@ -119,8 +120,8 @@ pub(super) fn choose(logits: CubeTensor, numbers: CubeTensor, choice: TokenChoic
         TokenChoice::TopP { p, k, temperature } => (temperature, first(k, p)),
     };
     let chosen = empty(&logits, [rows], DType::I32);
-    // SAFETY: the kernel ends cubes beyond the rows, for each of which there is a number, and goes
-    // through the width that there is.
+    // SAFETY: the kernel stops cubes past the rows, reads one random number a row and only the
+    // row's own columns.
     unsafe {
         token_choice_kernel::launch_unchecked(
             &logits.client,

@@ -10,7 +10,7 @@ use crate::gpu::ranking::{
     compare, cut_at, depth_of, exchange, own_columns, row_at, total_weight, weight_of,
 };
 
-/// The sum over the units before this one.
+/// Sum over the units before this one.
 #[cube]
 fn sum_before(value: f32, values: &mut Shared<[f32]>) -> f32 {
     let unit = UNIT_POS as usize;
@@ -20,7 +20,7 @@ fn sum_before(value: f32, values: &mut Shared<[f32]>) -> f32 {
     for other in 0..unit {
         sum += values[other];
     }
-    // No unit writes again before all have read.
+    // All units must have read before one writes again.
     sync_cube();
     sum
 }
@@ -46,8 +46,8 @@ fn top_tokens_kernel<X: Float, I: Int>(
     let total = total_weight(logits, &row, &mut exchange);
     let cut = cut_at(logits, &row, k as f32 - 1.0f32, &mut exchange, true);
 
-    // Each unit writes its columns after those of the units before it. Of equal ones the first are
-    // written.
+    // Each unit writes its columns after those of the units before it. Of equal columns the first
+    // ones are written.
     let (from, to) = own_columns(width);
     let mut equal = 0.0f32;
     let mut better = 0.0f32;
@@ -74,16 +74,16 @@ fn top_tokens_kernel<X: Float, I: Int>(
     if damaged > 0.0f32 {
         for place in range_stepped(UNIT_POS as usize, k, UNITS) {
             probabilities[CUBE_POS * k + place] = 0.0f32;
-            // The sentinel for damaged logits is no valid id.
+            // The sentinel for non-finite logits is not a valid id.
             tokens[CUBE_POS * k + place] = I::cast_from(width);
         }
     }
 }
 
-/// The `k` most probable tokens of each row of logits, `[rows, vocabulary_size]`, in the order of
-/// their numbers, and their probabilities: `[rows, k]` each.
+/// The `k` most probable tokens of each row of logits, `[rows, vocabulary_size]`, by ascending id,
+/// and their probabilities: `[rows, k]` each.
 ///
-/// For a row whose logits are not all finite all tokens are `vocabulary_size`.
+/// In a row with non-finite logits all tokens are `vocabulary_size`.
 pub(super) fn top_tokens(
     logits: CubeTensor,
     k: usize,
@@ -93,8 +93,8 @@ pub(super) fn top_tokens(
     let (rows, width) = rows_and_width(&logits);
     let probabilities = empty(&logits, [rows, k], DType::F32);
     let tokens = empty(&logits, [rows, k], DType::I32);
-    // SAFETY: the kernel ends cubes beyond the rows, goes through the width that there is, and
-    // writes no more than `k` results for a row.
+    // SAFETY: the kernel stops cubes past the rows, reads only the row's own columns, and writes at
+    // most `k` results a row.
     unsafe {
         top_tokens_kernel::launch_unchecked(
             &logits.client,

@@ -6,10 +6,10 @@ use super::statistics::statistics;
 use crate::cpu::simd::{dispatch, load, store};
 use crate::cpu::threads::{Shared, for_each};
 
-/// Rows of a task.
+/// Number of rows a task.
 const ROWS: usize = 16;
 
-/// Normalises every row of `x`, as wide as `gamma`, into `output`.
+/// Normalises every row of `x` into `output`. A row is as wide as `gamma`.
 pub(super) fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32, output: Shared<'_>) {
     let (length, width) = (x.len(), gamma.len());
     for_each((length / width).div_ceil(ROWS), 4 * length, |task| {

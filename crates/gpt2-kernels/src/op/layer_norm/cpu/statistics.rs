@@ -1,10 +1,10 @@
-//! Mean and deviation of a row.
+//! Mean and standard deviation of a row.
 
 use pulp::Simd;
 
 use crate::cpu::simd::load;
 
-/// The mean of a row, and one over its standard deviation.
+/// Mean of a row, and one over its standard deviation.
 #[inline(always)]
 pub(super) fn statistics<S: Simd>(simd: S, x: &[f32], epsilon: f32) -> (f32, f32) {
     let count = x.len() as f32;
@@ -13,7 +13,7 @@ pub(super) fn statistics<S: Simd>(simd: S, x: &[f32], epsilon: f32) -> (f32, f32
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
-/// The sum of some numbers.
+/// Sum of numbers.
 #[inline(always)]
 fn sum<S: Simd>(simd: S, x: &[f32]) -> f32 {
     let whole = x.len() - x.len() % S::F32_LANES;
@@ -25,7 +25,7 @@ fn sum<S: Simd>(simd: S, x: &[f32]) -> f32 {
     simd.reduce_sum_f32s(sums)
 }
 
-/// The sum of the squares of their distances from `mean`.
+/// Sum of the squared distances from `mean`.
 #[inline(always)]
 fn sum_of_squares<S: Simd>(simd: S, x: &[f32], mean: f32) -> f32 {
     let whole = x.len() - x.len() % S::F32_LANES;

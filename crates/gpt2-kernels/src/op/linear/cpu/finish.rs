@@ -1,4 +1,4 @@
-//! The end of every product: the bias and the epilogue, while the sums are in the cache.
+//! End of every product: bias and epilogue, while the sums are in the processor's cache.
 
 use pulp::{Simd, WithSimd};
 
@@ -12,11 +12,11 @@ pub(super) enum SliceEpilogue<'a> {
     None,
     /// GELU.
     Gelu,
-    /// The sum with these numbers, as many as there are results.
+    /// The sum with a residual of the result's shape.
     Add(&'a [f32]),
 }
 
-/// Bias and epilogue of every sum of products.
+/// Adds the bias to sums of products and applies the epilogue.
 #[derive(Clone, Copy)]
 pub(super) struct Finish<'a> {
     pub(super) bias: &'a [f32],
@@ -24,8 +24,8 @@ pub(super) struct Finish<'a> {
 }
 
 impl Finish<'_> {
-    /// Finishes the sums of some outputs of a row. The first is output `first` of all rows, and `start`
-    /// of its own.
+    /// Finishes the sums of consecutive outputs of a row. `first` is the index of the first one in
+    /// all rows, `start` its index in the row.
     pub(super) fn part(&self, first: usize, start: usize, sums: &mut [f32]) {
         let epilogue = match self.epilogue {
             SliceEpilogue::Add(residual) => {

@@ -1,4 +1,4 @@
-//! Products on the CPU: the fewer the rows, the more they are bound by memory.
+//! Products on the CPU. With few rows they are bound by memory.
 
 #![allow(
     clippy::needless_range_loop,

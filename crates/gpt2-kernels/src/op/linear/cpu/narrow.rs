@@ -1,4 +1,4 @@
-//! Products with few rows, as in decoding: every weight is read once, by all cores.
+//! Products with few rows, as in decoding: all cores together read every weight once.
 
 use pulp::{Simd, WithSimd};
 
@@ -6,23 +6,23 @@ use super::operands::Operands;
 use crate::cpu::simd::{dispatch, load, prefetch, store};
 use crate::cpu::threads::{Shared, for_each};
 
-/// Rows up to which these products are faster than the general one.
+/// Number of rows up to which these products are faster than the general one.
 pub(crate) const MAX_ROWS: usize = 16;
 
-/// Rows that are computed at a time.
+/// Number of rows that are computed together.
 const ROWS: usize = 8;
-/// Inputs whose weights are summed before the sums are joined.
+/// Number of inputs of a block; the blocks' sums are joined at the end.
 pub(super) const DEPTH: usize = 192;
-/// Outputs of a task.
+/// Number of outputs a task.
 const WIDTH: usize = 768;
-/// Inputs whose weights are read side by side.
+/// Number of inputs whose weights are read side by side.
 const UNROLL: usize = 8;
 
-/// Writes the product and what follows it, `[rows, outputs]`.
+/// Computes the product and its epilogue, `[rows, outputs]`.
 ///
-/// Sums are made for every block of [`DEPTH`] inputs and then joined. Each is a contiguous piece of
-/// the kernel, so that memory is read at its full rate, and the split does not depend on the
-/// number of threads.
+/// Each block of [`DEPTH`] inputs is summed separately, then the sums are joined. A block is a
+/// contiguous piece of the kernel, so that memory is read at its full rate. The blocks do not
+/// depend on the number of threads.
 pub(super) fn narrow_product(operands: Operands<'_>, output: Shared<'_>) {
     let Operands { x, kernel, rows, inputs, outputs, finish } = operands;
     let (blocks, panels) = (inputs.div_ceil(DEPTH), outputs.div_ceil(WIDTH));
@@ -87,7 +87,7 @@ impl WithSimd for Join<'_> {
     }
 }
 
-/// Some outputs of some inputs.
+/// A range of outputs and inputs.
 struct Block<'a> {
     x: &'a [f32],
     inputs: usize,
@@ -112,12 +112,12 @@ impl Block<'_> {
             [a, b, c, d, e, f, g, h] => {
                 dispatch(Product { block: self, targets: [a, b, c, d, e, f, g, h] });
             }
-            _ => unreachable!("between 1 and {ROWS} rows"),
+            _ => unreachable!("a block has between 1 and {ROWS} rows"),
         }
     }
 }
 
-/// A block for a number of rows that the compiler knows.
+/// A block with a number of rows that is known to the compiler.
 struct Product<'a, 'b, const M: usize> {
     block: &'a Block<'b>,
     targets: [&'a mut [f32]; M],
@@ -140,7 +140,7 @@ impl<const M: usize> WithSimd for Product<'_, '_, M> {
 }
 
 impl<const M: usize> Product<'_, '_, M> {
-    /// Adds what `U` inputs from `k` on give to every output.
+    /// Adds the products of `U` inputs from `k` on to every output.
     #[inline(always)]
     fn add<S: Simd, const U: usize>(&mut self, simd: S, k: usize) {
         let Block { x, inputs, kernel, outputs, width, .. } = *self.block;
@@ -151,8 +151,8 @@ impl<const M: usize> Product<'_, '_, M> {
             std::array::from_fn(|m| std::array::from_fn(|u| x[m * inputs + k + u]));
         let (mut ahead, mut row_end) = ((k + U) * outputs, width as isize);
         for at in (0..whole).step_by(lanes) {
-            // The next inputs' weights, one row of memory behind the other: processors read one
-            // stream far faster than the eight of the sums.
+            // Prefetches the next inputs' weights, row after row of memory: processors read one
+            // stream far faster than the eight streams of the sums.
             prefetch(kernel, ahead, U * lanes);
             row_end -= (U * lanes) as isize;
             ahead += U * lanes;

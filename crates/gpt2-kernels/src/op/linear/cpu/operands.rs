@@ -1,8 +1,8 @@
-//! Operands of a product, as slices.
+//! Operands of a product as slices.
 
 use super::finish::Finish;
 
-/// `x [rows, inputs]`, `kernel [inputs, outputs]`, and what follows their product.
+/// `x [rows, inputs]`, `kernel [inputs, outputs]`, and the epilogue.
 #[derive(Clone, Copy)]
 pub(super) struct Operands<'a> {
     pub(super) x: &'a [f32],

@@ -1,8 +1,8 @@
-//! Products with many rows, as of a prompt: weights are laid out for the processor's registers once,
-//! some of them at a time, and used for all rows.
+//! Products with many rows, as in prefill. A block of weights is packed for the processor's
+//! registers once and used for all rows.
 //!
-//! Every sum is made in the order of [`narrow_product`](super::narrow::narrow_product): a row is the same
-//! bit for bit alone and among others.
+//! Sums have the order of [`narrow_product`](super::narrow::narrow_product): a row gives the same
+//! result, bit for bit, alone and in a batch.
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -14,22 +14,23 @@ use super::operands::Operands;
 use crate::cpu::simd::{dispatch, load, load_unchecked, prefetch, store};
 use crate::cpu::threads::{Shared, for_each, number_of_cores};
 
-/// Outputs of a task, at most: with [`DEPTH`] inputs 300 KB of weights, which stay near a core.
+/// Largest number of outputs a task: with [`DEPTH`] inputs 300 KB of weights, which stay in a
+/// core's cache.
 const WIDTH: usize = 384;
-/// Vectors of a tile's row.
+/// Number of vectors in a tile's row.
 const VECTORS: usize = 3;
-/// The widest tile, of the widest vectors.
+/// Largest width of a tile, with the widest vectors.
 const WIDEST: usize = VECTORS * 16;
 
 thread_local! {
-    /// Weights as they are laid out.
+    /// Packed weights.
     static PACKED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Writes the product and what follows it, `[rows, outputs]`.
+/// Computes the product and its epilogue, `[rows, outputs]`.
 pub(super) fn wide_product(operands: Operands<'_>, output: Shared<'_>) {
     let Operands { x, kernel, rows, inputs, outputs, finish } = operands;
-    // As wide as lets every core have work; the sums do not depend on it.
+    // The width gives every core work; the sums do not depend on it.
     let share = outputs.div_ceil(number_of_cores()).next_multiple_of(WIDEST);
     let width = share.min(WIDTH);
     for_each(outputs.div_ceil(width), rows * inputs * outputs, |task| {
@@ -39,7 +40,7 @@ pub(super) fn wide_product(operands: Operands<'_>, output: Shared<'_>) {
             packed.resize(DEPTH * WIDTH, 0.0);
             for first in (0..inputs).step_by(DEPTH) {
                 let depth = DEPTH.min(inputs - first);
-                // The next block of this task, or the first of the next task.
+                // Prefetches the next block of this task, or the first of the next task.
                 let last = first + DEPTH >= inputs;
                 let next = if last { start + width } else { (first + DEPTH) * outputs + start };
                 dispatch(Panel {
@@ -67,23 +68,23 @@ pub(super) fn wide_product(operands: Operands<'_>, output: Shared<'_>) {
     });
 }
 
-/// Some outputs of all rows from some inputs.
+/// A range of outputs of all rows, from a range of inputs.
 struct Panel<'a> {
-    /// From the first of the inputs on.
+    /// Starts at the first of the inputs.
     x: &'a [f32],
     inputs: usize,
     rows: usize,
     depth: usize,
-    /// From the first of the inputs and outputs on.
+    /// Starts at the first of the inputs and outputs.
     kernel: &'a [f32],
     outputs: usize,
     width: usize,
-    /// The kernel from the block on that is probably the next.
+    /// Starts at the block that is probably the next.
     next: &'a [f32],
     packed: &'a mut [f32],
     output: Shared<'a>,
     start: usize,
-    /// Whether what is in the output is to be replaced.
+    /// Whether this block's sums replace the output, which later blocks add to.
     is_first: bool,
 }
 
@@ -111,12 +112,12 @@ impl WithSimd for Panel<'_> {
 }
 
 impl Panel<'_> {
-    /// `M` rows of all tiles.
+    /// Computes `M` rows of all tiles.
     #[inline(always)]
     fn tiles<S: Simd, const M: usize>(&mut self, simd: S, row: usize) {
         let (tile, depth) = (VECTORS * S::F32_LANES, self.depth);
         let x: [&[f32]; M] = std::array::from_fn(|m| &self.x[(row + m) * self.inputs..][..depth]);
-        // All rows together ask for the weights of the next block, each tile for its columns.
+        // All rows together prefetch the next block's weights, each tile its columns.
         let asked = row * depth / self.rows;
         let share = (row + M) * depth / self.rows - asked;
         for (index, column) in (0..self.width).step_by(tile).enumerate() {
@@ -129,7 +130,7 @@ impl Panel<'_> {
                 count: share,
             };
             let kernel = (&self.kernel[column..], self.outputs);
-            // Both write for themselves: sums that come from either are not kept in registers.
+            // Both branches write the sums themselves: joined sums would not stay in registers.
             if row == 0 && width == tile {
                 let sums = sums::<S, M, true>(simd, &x, kernel, packed, ahead);
                 self.write(simd, &sums, row, column, width);
@@ -143,7 +144,7 @@ impl Panel<'_> {
         }
     }
 
-    /// Writes the sums of a tile, or adds them to those of the inputs before.
+    /// Writes the sums of a tile, or adds them to those of the earlier inputs.
     #[inline(always)]
     fn write<S: Simd, const M: usize>(
         &self,
@@ -179,18 +180,18 @@ impl Panel<'_> {
     }
 }
 
-/// Weights that are asked for from memory while others are used: a tile's columns of some inputs.
+/// Weights to prefetch while others are used: a tile's columns of some inputs.
 #[derive(Clone, Copy)]
 struct Ahead<'a> {
     weights: &'a [f32],
-    /// Place of the first input.
+    /// Index of the first input's weights.
     at: usize,
-    /// From an input to the next.
+    /// Distance from one input to the next.
     stride: usize,
     count: usize,
 }
 
-/// Lays the weights of a tile out that is not whole; what is missing is zero.
+/// Packs the weights of a partial tile, and pads it with zeros.
 fn pack_edge((kernel, stride): (&[f32], usize), width: usize, packed: &mut [f32], tile: usize) {
     for (k, target) in packed.chunks_exact_mut(tile).enumerate() {
         target[..width].copy_from_slice(&kernel[k * stride..][..width]);
@@ -198,8 +199,8 @@ fn pack_edge((kernel, stride): (&[f32], usize), width: usize, packed: &mut [f32]
     }
 }
 
-/// The sums of a tile over all inputs of `x`. The weights of an input are `stride` numbers behind
-/// those of the one before it; `LAY` has them laid out in `packed`.
+/// Sums of a tile over all inputs of `x`. Consecutive inputs' weights are `stride` numbers apart;
+/// with `LAY` they are also packed into `packed`.
 #[inline(always)]
 fn sums<S: Simd, const M: usize, const LAY: bool>(
     simd: S,
@@ -211,7 +212,7 @@ fn sums<S: Simd, const M: usize, const LAY: bool>(
     let (tile, depth, lanes) = (VECTORS * S::F32_LANES, x[0].len(), S::F32_LANES);
     assert!(x.iter().all(|x| x.len() == depth) && (depth - 1) * stride + tile <= weights.len());
     assert!(!LAY || packed.len() == depth * tile);
-    // A zero that the compiler does not know; one that it does, it fills in by a call.
+    // The compiler would fill zeros that it knows by a call; `black_box` hides them.
     let mut sums = [[simd.splat_f32s(black_box(0.0)); VECTORS]; M];
     let interval = depth.checked_div(ahead.count).unwrap_or(usize::MAX);
     let (mut due, mut asked) = (interval - 1, ahead.at);
@@ -221,7 +222,7 @@ fn sums<S: Simd, const M: usize, const LAY: bool>(
             (due, asked) = (due + interval, asked + ahead.stride);
         }
         let at = k * stride;
-        // SAFETY: the weights of every input are a tile.
+        // SAFETY: the weights of every input are at least a tile.
         let [a, b, c] = unsafe {
             [
                 load_unchecked(simd, weights, at),

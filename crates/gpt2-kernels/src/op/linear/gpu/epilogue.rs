@@ -1,4 +1,4 @@
-//! Bias and epilogue of a product, together with it or after it.
+//! Bias and epilogue of a product, fused with it or after it.
 
 use burn_cubecl::cubecl::ir::ElemType;
 use burn_cubecl::cubecl::{self, prelude::*};
@@ -20,7 +20,7 @@ pub(super) enum EpilogueKind {
     Add,
 }
 
-/// The epilogue of a sum; its residual is at `place`.
+/// Applies the epilogue to a sum; its residual is at `place`.
 #[cube]
 pub(super) fn finished<X: Float, N: Size>(
     sum: Vector<f32, N>,
@@ -53,7 +53,7 @@ fn epilogue_kernel<X: Float, N: Size>(
     x[ABSOLUTE_POS] = Vector::cast_from(finished(sum, residual, ABSOLUTE_POS, epilogue));
 }
 
-/// Adds a bias to a product, `[rows, width]`, in place, and its epilogue.
+/// Adds a bias to a product, `[rows, width]`, and applies the epilogue, in place.
 pub(super) fn add_epilogue(
     product: CubeTensor,
     bias: CubeTensor,
@@ -64,7 +64,7 @@ pub(super) fn add_epilogue(
     let residual = residual.map_or_else(|| bias.clone(), contiguous);
     let (_, width) = rows_and_width(&product);
     let size = vector_size(width);
-    // SAFETY: the kernel ends units beyond the product; the bias has its width, and the residual,
+    // SAFETY: the kernel stops units past the product. The bias has its width, and the residual,
     // where it is read, its shape.
     unsafe {
         epilogue_kernel::launch_unchecked(

@@ -1,4 +1,4 @@
-//! Products on a GPU: of few rows by a kernel, of more by burn's matrix product.
+//! Products on a GPU: a kernel for few rows, burn's matrix product for more.
 
 mod epilogue;
 pub(crate) mod product;
@@ -32,7 +32,7 @@ impl LinearOps for CubeBackend {
             Epilogue::Gelu => (EpilogueKind::Gelu, None),
             Epilogue::Add(residual) => (EpilogueKind::Add, Some(residual)),
         };
-        // The kernel of few rows reads the matrix as it lies.
+        // The kernel for few rows reads a contiguous matrix.
         if x.shape()[0] <= product::MAX_ROWS && kernel.is_contiguous() {
             return product::product(x, kernel, bias, epilogue, residual);
         }

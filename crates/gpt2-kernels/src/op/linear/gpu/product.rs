@@ -1,4 +1,5 @@
-//! Products of few rows with a matrix that is read once: the cost of a generated token.
+//! Products of few rows, which read the matrix once. They are most of the cost of a generated
+//! token.
 
 use burn_cubecl::cubecl::ir::ElemType;
 use burn_cubecl::cubecl::{self, prelude::*};
@@ -10,26 +11,26 @@ use crate::gpu::launch::{
 };
 use crate::gpu::reduce::sum_slices;
 
-/// Buffers of the kernel of three products, besides sizes.
+/// Number of buffers of the kernel of three products, without those of sizes.
 pub(super) const PROJECTION_BUFFERS: usize = 10;
 
-/// Most rows of these kernels. More rows are left to burn's matrix product.
+/// Largest number of rows of these kernels. burn's matrix product computes more rows.
 pub(crate) const MAX_ROWS: usize = 8;
 
-/// Most vectors of columns of a cube. Its other units take other rows of the matrix.
+/// Largest number of vectors of columns of a cube. Further units take other rows of the matrix.
 const MAX_LANES: usize = 8;
 
-/// Fewest bytes that memory transfers.
+/// Smallest transfer from memory, in bytes.
 const SECTOR: usize = 32;
 
 /// Number of cubes that keep a large device busy.
 const ENOUGH_CUBES: usize = 128;
 
-/// The constants that a kernel is compiled for.
+/// Constants for which a kernel is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Variant {
     rows: usize,
-    /// Vectors of columns of a cube.
+    /// Number of vectors of columns of a cube.
     lanes: usize,
     epilogue: EpilogueKind,
 }
@@ -38,7 +39,7 @@ struct Variant {
 #[derive(Clone, Copy, CubeType, CubeLaunch)]
 struct Matrix {
     inputs: usize,
-    /// Vectors of a row.
+    /// Number of vectors in a row.
     width: usize,
 }
 
@@ -46,11 +47,11 @@ struct Matrix {
 #[derive(Clone, Copy, CubeType)]
 struct Columns {
     matrix: Matrix,
-    /// Number of the cube among those of the matrix.
+    /// Index of the cube among those of the matrix.
     cube: usize,
 }
 
-/// The columns of `epilogue(x W + b)` of a cube, where `W` lies as `[inputs, outputs]`.
+/// Writes a cube's columns of `epilogue(x W + b)`, with `W` as `[inputs, outputs]`.
 #[cube]
 fn write_columns<X: Float, N: Size>(
     x: &[X],
@@ -110,7 +111,7 @@ fn product_kernel<X: Float, N: Size>(
     write_columns(x, kernel, bias, residual, output, &columns, variant);
 }
 
-/// Three products of the same rows; `cubes` for each.
+/// Three products of the same rows, with `cubes` cubes each.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments, reason = "ten buffers")]
 fn projections_kernel<X: Float, N: Size>(
@@ -140,8 +141,8 @@ fn projections_kernel<X: Float, N: Size>(
     }
 }
 
-/// Number of vectors of columns of a cube: few where there would be too few cubes for a large device,
-/// but at least as many as memory transfers together.
+/// Number of vectors of columns of a cube. It is small enough for [`ENOUGH_CUBES`], but covers at
+/// least one transfer from memory.
 fn lanes(kernel: &CubeTensor, vector: usize, matrices: usize) -> usize {
     let (_, width) = rows_and_width(kernel);
     let least = (SECTOR / (vector * kernel.elem_size())).clamp(1, MAX_LANES);
@@ -167,8 +168,8 @@ pub(super) fn product(
     let size = vector_size(width);
     let lanes = lanes(&kernel, size, 1);
     let output = empty(&x, [rows, width], x.dtype);
-    // SAFETY: the kernel skips columns beyond the width and goes through the rows and inputs that
-    // there are; the residual, where it is read, has the output's shape.
+    // SAFETY: the kernel skips columns past the width and reads only existing rows and inputs. The
+    // residual, where it is read, has the output's shape.
     unsafe {
         product_kernel::launch_unchecked(
             &x.client,
@@ -202,7 +203,7 @@ pub(super) fn projections(
     let outputs = [(); 3].map(|()| empty(&x, [rows, width], x.dtype));
     let lanes = lanes(&kernels[0], size, 3);
     let count = (width / size).div_ceil(lanes);
-    // SAFETY: as in `product`, and the matrices have one size.
+    // SAFETY: as in `product`; the three matrices have the same size.
     unsafe {
         projections_kernel::launch_unchecked(
             &x.client,
