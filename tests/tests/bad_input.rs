@@ -106,15 +106,15 @@ fn a_length_out_of_range_names_its_limit() {
         TaskError::InvalidLength { name: "sequence_length", found: 9, limit: LENGTH }
     );
     assert_error!(
-        model.score_logits(&wide, None),
+        model.score_logits(&wide),
         TaskError::Backbone(BackboneError::SequenceTooLong { end: 9, max_sequence_length: LENGTH })
     );
     let mut preprocessor = testing::preprocessor();
     for length in [0, usize::MAX] {
         assert_error!(preprocessor.set_sequence_length(length), TaskError::InvalidLength { .. });
-        let result = preprocessor.preprocess(&["a"], Some(length));
+        let result = preprocessor.preprocess_to(&["a"], length);
         assert_error!(result, TaskError::InvalidLength { .. });
-        let result = preprocessor.generate_preprocess(&["a"], Some(length), Some(Truncate::Left));
+        let result = preprocessor.generate_preprocess_with(&["a"], length, Some(Truncate::Left));
         assert_error!(result, TaskError::InvalidLength { .. });
     }
     assert_error!(
@@ -147,12 +147,12 @@ fn ids_out_of_the_vocabulary_are_named() {
             TaskError::TokenOutOfRange { name: "token_ids", row: 1, position: 1, .. }
         );
         assert_error!(
-            model.score_logits(&batch, None),
+            model.score_logits(&batch),
             TaskError::TokenOutOfRange { name: "token_ids", row: 1, position: 1, .. }
         );
         let good = TokenBatch::unpadded(vec![vec![1, 2]]).unwrap();
         assert_error!(
-            model.score_loss(&good, &[vec![2, id]], None),
+            model.score_loss(&good, &[vec![2, id]]),
             TaskError::TokenOutOfRange { name: "target_ids", row: 0, position: 1, token_id, .. }
                 if token_id == id
         );
@@ -195,11 +195,11 @@ fn masks_that_generation_cannot_use_are_refused() {
     let model = greedy_model();
     let batch = TokenBatch::unpadded(rows()).unwrap();
     assert_error!(
-        model.score_loss(&batch, &[vec![1, 2]], None),
+        model.score_loss(&batch, &[vec![1, 2]]),
         TaskError::RowLength { name: "target_ids", row: 0, expected: 3, found: 2 }
     );
     assert_error!(
-        model.score_loss(&batch, &[vec![1; 3], vec![1; 3]], None),
+        model.score_loss(&batch, &[vec![1; 3], vec![1; 3]]),
         TaskError::BatchSize { name: "target_ids", expected: 1, found: 2 }
     );
 }
@@ -210,7 +210,7 @@ fn any_mask_has_finite_scores() {
     for bits in 0..8 {
         let mask: Vec<_> = (0..3).map(|bit| bits >> bit & 1 == 1).collect();
         let batch = TokenBatch::new(vec![vec![1, 2, 3]], vec![mask]).unwrap();
-        let logits = values(model.score_logits(&batch, None).unwrap());
+        let logits = values(model.score_logits(&batch).unwrap());
         assert!(logits.iter().all(|logit| logit.is_finite()), "{bits:03b}");
     }
 }

@@ -39,8 +39,8 @@ fn logits_are_as_near_to_those_of_32_bits_as_keras_hubs() {
         let Some(model) = model(name, dtype) else { continue };
         let batch = Case::read(name).batch();
         let exact = Case::read(name).model("keras");
-        let exact = values(exact.score_logits(&batch, None).unwrap());
-        let found = values(model.score_logits(&batch, None).unwrap());
+        let exact = values(exact.score_logits(&batch).unwrap());
+        let found = values(model.score_logits(&batch).unwrap());
         let differences: Vec<f32> =
             found.iter().zip(&exact).map(|(found, exact)| (found - exact).abs()).collect();
         let found_mean = differences.iter().sum::<f32>() / differences.len() as f32;
@@ -68,7 +68,7 @@ fn every_sampler_generates_and_the_model_is_saved() {
         let saved = gpt2_presets::Preset::open(folder.path().to_str().unwrap()).unwrap();
         let again = saved.causal_lm(LoadOptions::new(&device()).with_dtype(dtype)).unwrap();
         let batch = Case::read("air_small").batch();
-        let logits = |model: &Gpt2CausalLm| values(model.score_logits(&batch, None).unwrap());
+        let logits = |model: &Gpt2CausalLm| values(model.score_logits(&batch).unwrap());
         assert_eq!(logits(&model), logits(&again));
     }
 }

@@ -76,14 +76,14 @@ fn texts_give_the_history_and_the_weights_of_keras_hub() {
     let validation = strings(&golden.json["validation_texts"]);
     let mut model = with_text();
 
-    let packed = model.preprocessor().unwrap().preprocess(&texts, None).unwrap();
+    let packed = model.preprocessor().unwrap().preprocess(&texts).unwrap();
     let expected = &golden.json["preprocessed"];
     assert_eq!(packed.x.token_ids(), id_rows(&expected["token_ids"]));
     assert_eq!(packed.x.padding_mask(), mask_rows(&expected["padding_mask"]));
     assert_eq!(packed.y, id_rows(&expected["y"]));
 
     compile(&mut model, adam(1e-3));
-    let before = model.evaluate(&validation, 2, None).unwrap();
+    let before = model.evaluate(&validation, 2).unwrap();
     check_logs("before", &before, &case["evaluate_before"]);
     let options = FitOptions::new()
         .with_batch_size(2)
@@ -94,7 +94,7 @@ fn texts_give_the_history_and_the_weights_of_keras_hub() {
     check_history("strings", TOLERANCE, &history, case);
     golden.check_weights("strings", TOLERANCE, &parameters(&model));
     assert_eq!(model.optimizer().iterations(), 6);
-    let after = model.evaluate(&validation, 2, None).unwrap();
+    let after = model.evaluate(&validation, 2).unwrap();
     check_logs("after", &after, &case["evaluate_after"]);
 }
 
@@ -163,8 +163,8 @@ fn validation_has_a_batch_size_of_its_own() {
         model.fit(data.clone(), options).unwrap().get("val_loss").unwrap()[0]
     };
     let (one, six) = (loss(1), loss(6));
-    assert_eq!(six, model.evaluate(data.clone(), 6, None).unwrap().get("loss").unwrap());
-    assert_eq!(one, model.evaluate(data.clone(), 1, Some(1)).unwrap().get("loss").unwrap());
+    assert_eq!(six, model.evaluate(data.clone(), 6).unwrap().get("loss").unwrap());
+    assert_eq!(one, model.evaluate_steps(data.clone(), 1, 1).unwrap().get("loss").unwrap());
     assert_ne!(one, six);
 }
 
@@ -189,7 +189,7 @@ fn early_stopping_and_plateaus_act_as_in_keras() {
     // A learning rate of 0.1 turns noise in the seventh digit into 2e-4; the accuracy is a multiple
     // of 1/20.
     check_history("early_stopping", 2e-3, &history, case);
-    let after = model.evaluate(&validation, 2, None).unwrap().get("loss").unwrap();
+    let after = model.evaluate(&validation, 2).unwrap().get("loss").unwrap();
     let best = history.get("val_loss").unwrap()[case["best_epoch"].as_u64().unwrap() as usize];
     assert_eq!(after, best);
 
@@ -236,7 +236,7 @@ fn averages_take_the_place_of_the_weights_at_the_end() {
     let history = model.fit(&texts, options.with_validation_data(&validation)).unwrap();
     check_history("ema", TOLERANCE, &history, case);
     golden.check_weights("ema", TOLERANCE, &parameters(&model));
-    let after = model.evaluate(&validation, 2, None).unwrap();
+    let after = model.evaluate(&validation, 2).unwrap();
     check_logs("ema", &after, &case["evaluate_after"]);
 }
 
@@ -269,7 +269,7 @@ fn texts_of_any_kind_give_the_same_weights() {
     assert!(trained(TrainingData::texts(stream)) == expected, "an iterator of strings");
     assert!(trained(TrainingData::texts(|| TEXTS)) == expected, "an iterator of borrowed texts");
     let nothing = TrainingData::texts(|| [""; 0]);
-    let error = with_text().evaluate(nothing, 2, None).unwrap_err();
+    let error = with_text().evaluate(nothing, 2).unwrap_err();
     assert!(matches!(error, TaskError::EmptyTrainingData { .. }));
 }
 
@@ -538,7 +538,7 @@ fn padding_counts_in_keras_mean_and_not_in_the_other() {
     };
     let batch = |length| {
         let preprocessor = testing::preprocessor();
-        preprocessor.preprocess(&[" a plane", " port"], Some(length)).unwrap()
+        preprocessor.preprocess_to(&[" a plane", " port"], length).unwrap()
     };
     let loss = |reduction, length| {
         model_with(reduction).test_on_batch(batch(length)).unwrap().get("loss").unwrap()
@@ -582,7 +582,7 @@ fn a_batch_of_padding_alone_has_no_loss_and_no_gradient() {
 #[test]
 fn class_weights_multiply_the_weights_of_their_targets() {
     let preprocessor = testing::preprocessor();
-    let mut batch = preprocessor.preprocess(&[" a plane", " port"], None).unwrap();
+    let mut batch = preprocessor.preprocess(&[" a plane", " port"]).unwrap();
     let token = batch.y[0][0];
     let train = |data: TrainingBatch, weights: Option<BTreeMap<u32, f32>>| {
         let mut model = testing::model();
@@ -764,7 +764,7 @@ fn logits_come_batch_by_batch() {
         batches.map(|logits| logits.unwrap().dims()[0]).collect()
     }
     assert_eq!(rows(&model, TEXTS), [3, 3, 1]);
-    let ids = model.preprocessor().unwrap().preprocess(&TEXTS, None).unwrap();
+    let ids = model.preprocessor().unwrap().preprocess(&TEXTS).unwrap();
     assert_eq!(rows(&model, ids), [3, 3, 1]);
     let whole = values(model.predict(&TEXTS).unwrap());
     let pieces = model.predict_batches(&TEXTS, 3).unwrap();
@@ -776,7 +776,7 @@ fn logits_come_batch_by_batch() {
 #[test]
 fn an_evaluation_ends_with_its_data() {
     let model = testing::model();
-    let whole = model.evaluate(TEXTS, 3, None).unwrap();
-    assert_eq!(model.evaluate(TEXTS, 3, Some(9)).unwrap(), whole);
-    assert_ne!(model.evaluate(TEXTS, 3, Some(2)).unwrap(), whole);
+    let whole = model.evaluate(TEXTS, 3).unwrap();
+    assert_eq!(model.evaluate_steps(TEXTS, 3, 9).unwrap(), whole);
+    assert_ne!(model.evaluate_steps(TEXTS, 3, 2).unwrap(), whole);
 }

@@ -51,7 +51,7 @@ fn hidden_states_and_logits_equal_keras_hub() {
 fn score_logits_are_the_logits_of_the_backbone() {
     each(|case, format, place| {
         let model = case.model_without_text(format);
-        let logits = values(model.score_logits(&case.batch(), None).unwrap());
+        let logits = values(model.score_logits(&case.batch()).unwrap());
         case.check_logits(&format!("score logits, {place}"), "logits", &logits);
         let plain = model.backbone().logits(hidden_states(model.backbone(), &case.batch()));
         check_bits(place, &logits, &values(plain));
@@ -63,7 +63,7 @@ fn losses_equal_keras_hub() {
     each(|case, format, place| {
         let model = case.model_without_text(format);
         let targets = case.tensors.ids("score_targets");
-        let loss = model.score_loss(&case.batch(), &targets, None).unwrap();
+        let loss = model.score_loss(&case.batch(), &targets).unwrap();
         let expected = case.tensors.floats("score_loss");
         assert_eq!(loss.dims().as_slice(), expected.shape);
         check_close(&format!("loss, {place}"), &values(loss), &expected.values);
@@ -150,7 +150,7 @@ fn intercepts_are_called_in_order_and_change_the_result_as_in_keras_hub() {
             }
         };
         let batch = case.batch();
-        let logits = model.score_logits(&batch, Some(&mut intercept)).unwrap();
+        let logits = model.score_logits_with(&batch, &mut intercept).unwrap();
         let label = format!("intercepted logits, {place}");
         case.check_logits(&label, "intercept_logits", &values(logits));
         assert_eq!(Value::from(calls.clone()), case.json["layer_intercept_calls"], "{place}");
@@ -161,7 +161,7 @@ fn intercepts_are_called_in_order_and_change_the_result_as_in_keras_hub() {
             InterceptPoint::TransformerLayer(_) => x,
         };
         let targets = case.tensors.ids("score_targets");
-        let loss = model.score_loss(&batch, &targets, Some(&mut again)).unwrap();
+        let loss = model.score_loss_with(&batch, &targets, &mut again).unwrap();
         let expected = case.tensors.floats("intercept_loss").values;
         check_close(&format!("intercepted loss, {place}"), &values(loss), &expected);
     });
@@ -246,7 +246,7 @@ fn both_formats_of_a_model_give_the_same_bits() {
         let case = Case::read(name);
         let [keras, transformers] = FORMATS.map(|format| {
             let model = case.model_without_text(format);
-            values(model.score_logits(&case.batch(), None).unwrap())
+            values(model.score_logits(&case.batch()).unwrap())
         });
         check_bits(name, &keras, &transformers);
     }
@@ -281,10 +281,10 @@ fn a_row_does_not_depend_on_its_batch() {
         let model = case.model_without_text(format);
         for (label, mask) in [("padded", "padding_mask"), ("odd", "odd_padding_mask")] {
             let batch = case.tensors.batch("token_ids", mask);
-            let together = values(model.score_logits(&batch, None).unwrap());
+            let together = values(model.score_logits(&batch).unwrap());
             let size = together.len() / batch.batch_size();
             for (index, together) in together.chunks_exact(size).enumerate() {
-                let alone = values(model.score_logits(&row(&batch, index), None).unwrap());
+                let alone = values(model.score_logits(&row(&batch, index)).unwrap());
                 let label = format!("row {index} alone ({label}), {place}");
                 check_within(BATCH_TOLERANCE, 0.0, &label, &alone, together);
             }
@@ -297,12 +297,12 @@ fn right_padding_changes_nothing_before_it() {
     each(|case, format, place| {
         let model = case.model_without_text(format);
         let batch = case.batch();
-        let padded = values(model.score_logits(&batch, None).unwrap());
+        let padded = values(model.score_logits(&batch).unwrap());
         let size = padded.len() / batch.batch_size();
         for (index, length) in batch.row_lengths().unwrap().into_iter().enumerate() {
             let ids = batch.token_ids()[index][..length].to_vec();
             let cut = TokenBatch::unpadded(vec![ids]).unwrap();
-            let cut = values(model.score_logits(&cut, None).unwrap());
+            let cut = values(model.score_logits(&cut).unwrap());
             let padded = &padded[index * size..index * size + cut.len()];
             let label = format!("row {index} without its padding, {place}");
             check_within(BATCH_TOLERANCE, 0.0, &label, &cut, padded);
@@ -314,7 +314,7 @@ fn right_padding_changes_nothing_before_it() {
 fn the_same_input_gives_the_same_bits() {
     each(|case, format, place| {
         let model = case.model_without_text(format);
-        let run = || values(model.score_logits(&case.batch(), None).unwrap());
+        let run = || values(model.score_logits(&case.batch()).unwrap());
         check_bits(place, &run(), &run());
     });
 }

@@ -66,9 +66,9 @@ fn logits_that_are_too_large_are_an_error_and_the_model_goes_on() {
     let Some(most) = most_numbers() else { return };
     let model = model(&device());
     let count = most / INTERMEDIATE_DIM / LENGTH + 1;
-    let logits = model.score_logits(&rows(count), None).unwrap();
+    let logits = model.score_logits(&rows(count)).unwrap();
     assert!(is_out_of_memory(&read(logits).unwrap_err()));
-    let logits = read_f32(model.score_logits(&rows(1), None).unwrap()).unwrap();
+    let logits = read_f32(model.score_logits(&rows(1)).unwrap()).unwrap();
     assert!(logits.iter().all(|logit| logit.is_finite()));
 }
 

@@ -74,8 +74,8 @@ fn predictions_have_logits_for_every_token() {
     let logits = values(logits);
     let alone = values(model.predict(&texts[..1]).unwrap());
     check_close("predictions of one text and of two", &alone, &logits[..alone.len()]);
-    let batch = testing::preprocessor().preprocess(&texts, None).unwrap();
-    let scores = values(model.score_logits(&batch.x, None).unwrap());
+    let batch = testing::preprocessor().preprocess(&texts).unwrap();
+    let scores = values(model.score_logits(&batch.x).unwrap());
     check_close("predictions and scores", &scores, &logits);
 }
 
@@ -92,7 +92,7 @@ fn generated_text_contains_its_prompt() {
 #[test]
 fn without_a_preprocessor_the_first_ids_are_the_prompts() {
     let mut model = tiny::model();
-    let prompt = testing::preprocessor().generate_preprocess(&[PROMPT], None, None).unwrap();
+    let prompt = testing::preprocessor().generate_preprocess(&[PROMPT]).unwrap();
     model.set_preprocessor(None).unwrap();
     let options = GenerateOptions::new().with_stop_token_ids(StopTokenIds::None);
     let found = model.generate(&prompt, &options).unwrap();
@@ -141,7 +141,7 @@ fn a_model_can_be_compiled_again() {
 }
 
 fn prompts() -> TokenBatch {
-    testing::preprocessor().generate_preprocess(&[PROMPT; 2], None, None).unwrap()
+    testing::preprocessor().generate_preprocess(&[PROMPT; 2]).unwrap()
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn scores_are_logits_or_losses() {
     let model = tiny::model();
     let vocabulary_size = testing::tokenizer().vocabulary_size();
     let prompts = prompts();
-    let logits = model.score_logits(&prompts, None).unwrap();
+    let logits = model.score_logits(&prompts).unwrap();
     assert_eq!(logits.dims(), [2, LENGTH, vocabulary_size]);
     let targets: Vec<Vec<u32>> = prompts
         .token_ids()
@@ -160,7 +160,7 @@ fn scores_are_logits_or_losses() {
             rolled
         })
         .collect();
-    let loss = model.score_loss(&prompts, &targets, None).unwrap();
+    let loss = model.score_loss(&prompts, &targets).unwrap();
     assert_eq!(loss.dims(), [2, LENGTH]);
     assert!(values(loss).iter().all(|loss| *loss >= 0.0));
 }
@@ -174,7 +174,7 @@ fn intercepts_see_every_layer_and_can_explain_it() {
         x
     };
     let prompts = prompts();
-    let seen = values(model.score_logits(&prompts, Some(&mut intercept)).unwrap());
+    let seen = values(model.score_logits_with(&prompts, &mut intercept).unwrap());
     let shape = [2, LENGTH, HIDDEN_DIM];
     let layers = (0..NUM_LAYERS).map(InterceptPoint::TransformerLayer);
     let points = [InterceptPoint::Embeddings].into_iter().chain(layers);
@@ -189,7 +189,7 @@ fn intercepts_see_every_layer_and_can_explain_it() {
         InterceptPoint::Embeddings => embeddings.clone(),
         InterceptPoint::TransformerLayer(_) => x,
     };
-    let replaced = values(model.score_logits(&prompts, Some(&mut replace)).unwrap());
+    let replaced = values(model.score_logits_with(&prompts, &mut replace).unwrap());
     check_close("embeddings put in by hand", &replaced, &seen);
 }
 
@@ -240,24 +240,24 @@ fn weights(ones: usize) -> Vec<f32> {
 #[test]
 fn texts_are_packed_between_start_and_end() {
     let mut preprocessor = preprocessor(true, true);
-    let batch = preprocessor.preprocess(&["airplane at airport"], None).unwrap();
+    let batch = preprocessor.preprocess(&["airplane at airport"]).unwrap();
     assert_eq!(batch.x.token_ids(), [[1, 4, 16, 26, 25, 18, 1, 0]]);
     assert_eq!(batch.x.padding_mask(), [mask(7)]);
     assert_eq!(batch.y, [[4, 16, 26, 25, 18, 1, 0, 0]]);
     assert_eq!(batch.sample_weight, [weights(6)]);
 
     preprocessor.set_sequence_length(17).unwrap();
-    let batch = preprocessor.preprocess(&["airplane at airport"], None).unwrap();
+    let batch = preprocessor.preprocess(&["airplane at airport"]).unwrap();
     assert_eq!(batch.x.sequence_length(), 17);
     // As in `gpt2_preprocessor_test.py`: the end token stays when the text is truncated.
-    let batch = preprocessor.preprocess(&["airplane at airport"], Some(4)).unwrap();
+    let batch = preprocessor.preprocess_to(&["airplane at airport"], 4).unwrap();
     assert_eq!(batch.x.token_ids(), [[1, 4, 16, 26]]);
     assert_eq!(batch.y, [[4, 16, 26, 1]]);
 }
 
 #[test]
 fn start_and_end_can_be_left_out() {
-    let batch = preprocessor(false, false).preprocess(&["airplane at airport"; 4], None).unwrap();
+    let batch = preprocessor(false, false).preprocess(&["airplane at airport"; 4]).unwrap();
     assert_eq!(batch.x.token_ids(), [[4, 16, 26, 25, 18, 0, 0, 0]; 4]);
     assert_eq!(batch.x.padding_mask(), vec![mask(5); 4]);
     assert_eq!(batch.y, [[16, 26, 25, 18, 0, 0, 0, 0]; 4]);
@@ -267,7 +267,7 @@ fn start_and_end_can_be_left_out() {
 #[test]
 fn prompts_are_packed_after_the_start_and_come_back() {
     let preprocessor = preprocessor(true, true);
-    let batch = preprocessor.generate_preprocess(&["airplane at airport"], None, None).unwrap();
+    let batch = preprocessor.generate_preprocess(&["airplane at airport"]).unwrap();
     assert_eq!(batch.token_ids(), [[1, 4, 16, 26, 25, 18, 0, 0]]);
     assert_eq!(batch.padding_mask(), [mask(6)]);
     assert_eq!(preprocessor.generate_postprocess(&batch).unwrap(), ["airplane at airport"]);

@@ -46,7 +46,7 @@ fn training_batches_equal_keras_hub() {
             let length = config.sequence_length;
             let mut preprocessor =
                 Gpt2CausalLmPreprocessor::new(tokenizer.clone(), config).unwrap();
-            let found = preprocessor.preprocess(&texts, None).unwrap();
+            let found = preprocessor.preprocess(&texts).unwrap();
             assert_eq!(found.x, batch(expected), "{place}");
             assert_eq!(found.y, id_rows(&expected["y"]), "{place}");
             let real: Vec<Vec<bool>> = found
@@ -58,10 +58,10 @@ fn training_batches_equal_keras_hub() {
 
             // Another length, then the original one: as an argument, and as a setting.
             preprocessor.set_sequence_length(length + 1).unwrap();
-            assert_eq!(preprocessor.preprocess(&texts, Some(length)).unwrap(), found, "{place}");
-            assert_ne!(preprocessor.preprocess(&texts, None).unwrap(), found, "{place}");
+            assert_eq!(preprocessor.preprocess_to(&texts, length).unwrap(), found, "{place}");
+            assert_ne!(preprocessor.preprocess(&texts).unwrap(), found, "{place}");
             preprocessor.set_sequence_length(length).unwrap();
-            assert_eq!(preprocessor.preprocess(&texts, None).unwrap(), found, "{place}");
+            assert_eq!(preprocessor.preprocess(&texts).unwrap(), found, "{place}");
         }
     });
 }
@@ -95,7 +95,7 @@ fn generation_batches_equal_keras_hub() {
             let preprocessor = Gpt2CausalLmPreprocessor::new(tokenizer.clone(), config).unwrap();
 
             let right = Some(Truncate::Right);
-            let cut = preprocessor.generate_preprocess(&texts, sequence_length, right).unwrap();
+            let cut = preprocessor.generate_preprocess_with(&texts, length, right).unwrap();
             let expected = if add_start_token {
                 batch(expected)
             } else {
@@ -107,7 +107,11 @@ fn generation_batches_equal_keras_hub() {
 
             let added = usize::from(add_start_token);
             let too_long = tokens.iter().position(|row| row.len() + added > length);
-            match (preprocessor.generate_preprocess(&texts, sequence_length, None), too_long) {
+            let uncut = match sequence_length {
+                Some(length) => preprocessor.generate_preprocess_with(&texts, length, None),
+                None => preprocessor.generate_preprocess(&texts),
+            };
+            match (uncut, too_long) {
                 (Ok(uncut), None) => assert_eq!(uncut, expected, "{place}"),
                 (Err(TaskError::PromptTooLong { row, tokens: found, max_length }), Some(first)) => {
                     let expected = (first, tokens[first].len() + added, length);

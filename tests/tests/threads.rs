@@ -36,7 +36,7 @@ fn generated(prompts: &[Vec<TokenId>]) -> Vec<Vec<TokenId>> {
 fn everything() -> (Vec<u32>, Vec<Vec<TokenId>>, Vec<u32>) {
     let mut model = model();
     let batch = TokenBatch::unpadded(tokens(3, 70)).unwrap();
-    let logits = model.score_logits(&batch, None).unwrap();
+    let logits = model.score_logits(&batch).unwrap();
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
     let logits = bits(logits.try_into_vec_as().unwrap());
     let targets = tokens(3, 70);

@@ -291,8 +291,7 @@ fn lora_learns_as_keras_hubs_and_merges() {
         for (path, values) in parameters(&model) {
             assert_eq!(values == before[&path], !expected.contains(&path), "{path}");
         }
-        let logits =
-            |model: &Gpt2CausalLm| golden::values(model.score_logits(&batch.x, None).unwrap());
+        let logits = |model: &Gpt2CausalLm| golden::values(model.score_logits(&batch.x).unwrap());
         let expected = golden.tensors.floats(&format!("{name}/logits")).values;
         // Logits of size 5, with the noise of ten steps in addition to the forward pass'.
         check_within(5e-4, 0.0, "logits after LoRA", &logits(&model), &expected);

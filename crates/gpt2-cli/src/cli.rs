@@ -130,7 +130,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
     let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
     let Cli { global, command } = match cli {
         Ok(cli) => cli,
-        Err(error) => return failure::usage(&error, &arguments),
+        Err(error) => return failure::usage(error, &arguments),
     };
     interrupt::listen();
     let Global { quiet, verbose, json, offline } = global;

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use gpt2_presets::PackedDataset;
-use gpt2_task::{Dataset, Gpt2CausalLm, TrainingData};
+use gpt2_task::{Dataset, Gpt2CausalLm, TaskError, TrainingBatch, TrainingData};
 
 /// Loss of a model on texts.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,24 @@ impl Evaluation {
     }
 }
 
-/// Evaluates a model on all examples.
+/// Examples of which each is reported when it is read.
+struct Reported<'a> {
+    data: &'a PackedDataset,
+    on_examples: &'a (dyn Fn(usize) + Send + Sync),
+}
+
+impl Dataset for Reported<'_> {
+    fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    fn batch(&self, indices: &[usize]) -> Result<TrainingBatch, TaskError> {
+        (self.on_examples)(indices.len());
+        self.data.batch(indices)
+    }
+}
+
+/// Evaluates a model on all examples, and calls `on_examples` with the number of those of each batch.
 ///
 /// # Errors
 ///
@@ -33,9 +50,10 @@ pub fn evaluate(
     model: &Gpt2CausalLm,
     data: &PackedDataset,
     batch_size: usize,
+    on_examples: &(dyn Fn(usize) + Send + Sync),
 ) -> anyhow::Result<Evaluation> {
-    let source: &dyn Dataset = data;
-    let logs = model.evaluate(TrainingData::dataset(source), batch_size, None)?;
+    let source: &dyn Dataset = &Reported { data, on_examples };
+    let logs = model.evaluate(TrainingData::dataset(source), batch_size)?;
     let loss = logs.get("loss").context("an evaluation has a loss")?;
     let tokenizer = model.preprocessor().context("the model has a tokenizer")?.tokenizer();
     let (mut tokens, mut bytes) = (0, 0);

@@ -9,6 +9,7 @@ use gpt2_task::TaskError;
 use serde_json::json;
 
 use crate::context::{Context, SCHEMA_VERSION, say};
+use crate::tips::with_tip;
 
 /// Exit code of every error.
 const EXIT_CODE: u8 = 2;
@@ -23,7 +24,8 @@ const METHODS: [(&str, &str); 2] = [
 ];
 
 /// Prints an error of the arguments, or the requested help.
-pub(crate) fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+pub(crate) fn usage(error: clap::Error, arguments: &[OsString]) -> ExitCode {
+    let error = with_tip(error);
     let is_json = arguments.iter().any(|argument| argument == "--json");
     if !error.use_stderr() || !is_json {
         // Nothing can be printed to a closed pipe.

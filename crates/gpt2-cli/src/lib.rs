@@ -10,6 +10,7 @@ mod failure;
 pub mod interrupt;
 mod machine;
 pub mod model;
+mod tips;
 mod topics;
 pub mod values;
 

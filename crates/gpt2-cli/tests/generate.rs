@@ -107,6 +107,7 @@ fn options_reach_the_generation() {
 fn mistakes_are_explained() {
     for (arguments, expected) in [
         (&[][..], "no prompt"),
+        (&["--prompt-file", "-", "-"], "`-` is given twice"),
         (&["--preset", "gpt3", "a"], "Unknown preset identifier"),
         (&["--preset", "hf://nobody/nothing", "a"], "GPT2_OFFLINE forbids requests to the hub"),
         (&["--device", "abacus", "a"], "`abacus` is not a device"),
@@ -160,6 +161,23 @@ fn long_prompts_are_cut_when_that_is_asked_for() {
     let options = ["--truncate", "start", "-n", "5", "--sampler", "greedy"];
     let output = json(&[&options[..], &[prompt.as_str()]].concat(), "")["outputs"][0].clone();
     assert_eq!(output["new_tokens"], 5);
+    // A quarter of the text is left for the answer, or kept of the prompt.
+    let counts = |more: &[&str]| {
+        let options = ["--truncate", "start", "--stop-token-ids", "none"];
+        let output =
+            json(&[&options[..], more, &[prompt.as_str()]].concat(), "")["outputs"][0].clone();
+        (output["prompt_tokens"].clone(), output["new_tokens"].clone())
+    };
+    assert_eq!(counts(&[]), (96.into(), 32.into()));
+    assert_eq!(counts(&["--max-length", "40"]), (30.into(), 10.into()));
+    assert_eq!(counts(&["-n", "500"]), (32.into(), 96.into()));
+}
+
+#[test]
+fn more_tokens_than_the_model_has_are_warned_of() {
+    let output = generate().args(["-n", "500", "ROMEO:"]).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(message, "warning: texts end at the model's 128 tokens, before -n 500\n");
 }
 
 #[test]

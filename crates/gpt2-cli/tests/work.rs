@@ -89,6 +89,20 @@ fn eval_compares_with_a_threshold() {
         let status = program(&format!("eval -q {file} {threshold}")).output().unwrap().status;
         assert_eq!(status.code(), Some(code), "{threshold}");
     }
+    let output = program(&format!("eval {file} --at-most 0.1")).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains(&format!("no: loss {loss:.4} is above 0.1")), "{message}");
+}
+
+#[test]
+fn eval_reads_the_text_under_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lines, plain) = (folder.path().join("a.jsonl"), folder.path().join("a.txt"));
+    let words = "what light through yonder window breaks? ".repeat(20);
+    fs::write(&lines, format!("{{\"body\": \"{words}\"}}\n")).unwrap();
+    fs::write(&plain, words).unwrap();
+    let keyed = object(&format!("eval {} --text-key body", lines.display()), &[]);
+    assert_eq!(keyed["loss"], object(&format!("eval {}", plain.display()), &[])["loss"]);
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn expectations(model: &mut Gpt2CausalLm) -> serde_json::Value {
     let tokenizer = model.preprocessor().unwrap().tokenizer().clone();
     let text_ids = tokenizer.tokenize(text).unwrap();
     let batch = TokenBatch::unpadded(vec![text_ids.clone()]).unwrap();
-    let logits = model.score_logits(&batch, None).unwrap();
+    let logits = model.score_logits(&batch).unwrap();
     let vocabulary_size = model.backbone().config().vocabulary_size;
     let logits: Vec<f32> = logits.into_data().try_to_vec().unwrap();
     let logits: Vec<_> = logits.chunks(vocabulary_size).collect();

@@ -55,7 +55,7 @@ fn continuations(model: &mut Gpt2CausalLm, prompts: &[Vec<u32>]) -> Vec<Value> {
         let decoded = model.generate_step(&batch, &[], &mut |_| ControlFlow::Continue(())).unwrap();
         let ids = decoded.rows[0].clone();
         let batch = TokenBatch::unpadded(vec![ids.clone()]).unwrap();
-        let logits = model.score_logits(&batch, None).unwrap();
+        let logits = model.score_logits(&batch).unwrap();
         let logits: Vec<f32> = logits.into_data().try_to_vec().unwrap();
         let logits: Vec<_> = logits.chunks(vocabulary_size).collect();
         json!({"prompt_ids": prompt, "ids": ids, "logits": logits})

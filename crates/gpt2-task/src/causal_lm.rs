@@ -196,8 +196,8 @@ impl Gpt2CausalLm {
     /// [`TaskError::Backbone`] if the preprocessor's rows are longer than the model's
     /// `max_sequence_length`.
     pub fn predict(&self, texts: &[impl AsRef<str>]) -> Result<Tensor<3>, TaskError> {
-        let batch = self.require_preprocessor("predict")?.preprocess(texts, None)?;
-        self.score_logits(&batch.x, None)
+        let batch = self.require_preprocessor("predict")?.preprocess(texts)?;
+        self.score_logits(&batch.x)
     }
 
     /// Logits of texts, token ids or an iterator's batches. Each batch is computed on demand;
@@ -230,7 +230,7 @@ impl Gpt2CausalLm {
         let data = data.into().resolve(self.preprocessor(), batch_size, "predict_batches")?;
         let plan = BatchPlan { batch_size, steps: None, repeat: false, seed: None };
         let mut batches = Batches::new(data, plan);
-        let logits = |batch: TrainingBatch| self.score_logits(&batch.x, None);
+        let logits = |batch: TrainingBatch| self.score_logits(&batch.x);
         Ok((0..).map_while(move |number| match batches.get(0, number) {
             Ok(batch) => batch.map(logits),
             Err(error) => Some(Err(error)),

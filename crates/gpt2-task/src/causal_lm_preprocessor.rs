@@ -135,19 +135,26 @@ impl Gpt2CausalLmPreprocessor {
 
     /// Training input: each text between start and end token, the targets, and their weights.
     ///
-    /// A text that is too long is truncated at its end, but keeps the end token. `sequence_length`
-    /// replaces the configured length.
+    /// A text that is too long is truncated at its end, but keeps the end token.
     ///
     /// # Errors
     ///
     /// [`TaskError::Tokenizer`], [`TaskError::EmptyBatch`] or [`TaskError::SequenceLengthTooShort`].
     #[doc(alias = "call")]
-    pub fn preprocess(
+    pub fn preprocess(&self, texts: &[impl AsRef<str>]) -> Result<TrainingBatch, TaskError> {
+        self.preprocess_to(texts, self.config.sequence_length)
+    }
+
+    /// As [`preprocess`](Self::preprocess), with another length than the configured one.
+    ///
+    /// # Errors
+    ///
+    /// As [`preprocess`](Self::preprocess).
+    pub fn preprocess_to(
         &self,
         texts: &[impl AsRef<str>],
-        sequence_length: Option<usize>,
+        sequence_length: usize,
     ) -> Result<TrainingBatch, TaskError> {
-        let sequence_length = sequence_length.unwrap_or(self.config.sequence_length);
         check_length("sequence_length", sequence_length, MAX_SEQUENCE_LENGTH)?;
         // One token more than the model's input: the last one is only a target.
         let rows = self.tokenize(texts)?;
@@ -162,20 +169,33 @@ impl Gpt2CausalLmPreprocessor {
         })
     }
 
-    /// Generation input: the start token and the prompt in each row, right-padded to
-    /// `sequence_length`.
+    /// Generation input: the start token and the prompt in each row, right-padded to the configured
+    /// length.
     ///
     /// # Errors
     ///
-    /// [`TaskError::PromptTooLong`] unless `truncate` is set, [`TaskError::Tokenizer`],
-    /// [`TaskError::EmptyBatch`] or [`TaskError::SequenceLengthTooShort`].
+    /// [`TaskError::PromptTooLong`], [`TaskError::Tokenizer`], [`TaskError::EmptyBatch`] or
+    /// [`TaskError::SequenceLengthTooShort`].
     pub fn generate_preprocess(
         &self,
         prompts: &[impl AsRef<str>],
-        sequence_length: Option<usize>,
+    ) -> Result<TokenBatch, TaskError> {
+        self.generate_preprocess_with(prompts, self.config.sequence_length, None)
+    }
+
+    /// As [`generate_preprocess`](Self::generate_preprocess), with another length than the
+    /// configured one, and for prompts that are too long the side at which they are truncated.
+    ///
+    /// # Errors
+    ///
+    /// As [`generate_preprocess`](Self::generate_preprocess), but no
+    /// [`TaskError::PromptTooLong`] if `truncate` is set.
+    pub fn generate_preprocess_with(
+        &self,
+        prompts: &[impl AsRef<str>],
+        sequence_length: usize,
         truncate: Option<Truncate>,
     ) -> Result<TokenBatch, TaskError> {
-        let sequence_length = sequence_length.unwrap_or(self.config.sequence_length);
         let packer = self.packer(sequence_length, false);
         let room = sequence_length.saturating_sub(packer.start_value.len());
         let mut rows = self.tokenize(prompts)?;

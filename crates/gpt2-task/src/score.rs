@@ -12,8 +12,7 @@ use crate::token_batch::{TokenBatch, check_rows, ids_to_tensor};
 impl Gpt2CausalLm {
     /// Logits at every position: KerasHub's `score(scoring_mode="logits")`.
     ///
-    /// `intercept` receives the activations after the embeddings and after every layer, and may
-    /// replace them. On an autodiff device, gradients flow through the result.
+    /// On an autodiff device, gradients flow through the result.
     ///
     /// # Shapes
     ///
@@ -23,7 +22,25 @@ impl Gpt2CausalLm {
     ///
     /// [`TaskError::TokenOutOfRange`], and [`TaskError::Backbone`] for a sequence that is too long.
     #[doc(alias = "score")]
-    pub fn score_logits<'a>(
+    pub fn score_logits(&self, tokens: &TokenBatch) -> Result<Tensor<3>, TaskError> {
+        self.intercepted_logits(tokens, None)
+    }
+
+    /// As [`score_logits`](Self::score_logits); `intercept` receives the activations after the
+    /// embeddings and after every layer, and may replace them: KerasHub's `layer_intercept_fn`.
+    ///
+    /// # Errors
+    ///
+    /// As [`score_logits`](Self::score_logits).
+    pub fn score_logits_with<'a>(
+        &self,
+        tokens: &TokenBatch,
+        intercept: &'a mut LayerIntercept<'a>,
+    ) -> Result<Tensor<3>, TaskError> {
+        self.intercepted_logits(tokens, Some(intercept))
+    }
+
+    fn intercepted_logits<'a>(
         &self,
         tokens: &TokenBatch,
         intercept: Option<&'a mut LayerIntercept<'a>>,
@@ -45,7 +62,7 @@ impl Gpt2CausalLm {
     /// use gpt2_task::TokenBatch;
     ///
     /// let tokens = TokenBatch::unpadded(vec![vec![1, 2, 3, 4]])?;
-    /// let loss = model().score_loss(&tokens, &[vec![2, 3, 4, 1]], None)?;
+    /// let loss = model().score_loss(&tokens, &[vec![2, 3, 4, 1]])?;
     /// assert_eq!(loss.dims(), [1, 4]);
     /// # Ok::<(), gpt2_task::TaskError>(())
     /// ```
@@ -59,7 +76,30 @@ impl Gpt2CausalLm {
     /// Those of [`score_logits`](Self::score_logits), and [`TaskError::BatchSize`] or
     /// [`TaskError::RowLength`] if the targets' shape differs from that of the tokens.
     #[doc(alias = "score")]
-    pub fn score_loss<'a>(
+    pub fn score_loss(
+        &self,
+        tokens: &TokenBatch,
+        target_ids: &[Vec<TokenId>],
+    ) -> Result<Tensor<2>, TaskError> {
+        self.intercepted_loss(tokens, target_ids, None)
+    }
+
+    /// As [`score_loss`](Self::score_loss), with the intercept of
+    /// [`score_logits_with`](Self::score_logits_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`score_loss`](Self::score_loss).
+    pub fn score_loss_with<'a>(
+        &self,
+        tokens: &TokenBatch,
+        target_ids: &[Vec<TokenId>],
+        intercept: &'a mut LayerIntercept<'a>,
+    ) -> Result<Tensor<2>, TaskError> {
+        self.intercepted_loss(tokens, target_ids, Some(intercept))
+    }
+
+    fn intercepted_loss<'a>(
         &self,
         tokens: &TokenBatch,
         target_ids: &[Vec<TokenId>],
@@ -70,7 +110,7 @@ impl Gpt2CausalLm {
         let device = self.backbone().device();
         let targets = ids_to_tensor("target_ids", target_ids, vocabulary_size, &device)?;
         let log_probabilities =
-            log_softmax(self.score_logits(tokens, intercept)?.cast(DType::F32), 2);
+            log_softmax(self.intercepted_logits(tokens, intercept)?.cast(DType::F32), 2);
         Ok(-log_probabilities.gather(2, targets.unsqueeze_dim(2)).squeeze_dim::<2>(2))
     }
 }
@@ -96,7 +136,7 @@ mod tests {
             watched = Some(x.clone());
             x
         };
-        let loss = model.score_loss(&tokens, &[vec![2, 3, 4, 5]], Some(&mut watch)).unwrap();
+        let loss = model.score_loss_with(&tokens, &[vec![2, 3, 4, 5]], &mut watch).unwrap();
         (loss.sum(), watched.unwrap())
     }
 

@@ -193,5 +193,5 @@ fn logits(backbone: Gpt2Backbone) -> anyhow::Result<Vec<f32>> {
     let ids = (0..length).map(|position| (position * 7919 % config.vocabulary_size) as TokenId);
     let tokens = TokenBatch::unpadded([ids.collect::<Vec<_>>()])?;
     let model = Gpt2CausalLm::new(backbone, None)?;
-    Ok(model.score_logits(&tokens, None)?.try_into_vec_as()?)
+    Ok(model.score_logits(&tokens)?.try_into_vec_as()?)
 }

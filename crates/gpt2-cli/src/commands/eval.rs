@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use gpt2_presets::{TokenizeOptions, TrainingDataOptions, open_training_data, progress_bars};
 use gpt2_task::Dataset;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::answer::Answer;
@@ -34,6 +35,9 @@ pub struct Arguments {
     /// Evaluate windows of N tokens [default: the preset's length]
     #[arg(long, value_name = "N", help_heading = "Windows")]
     sequence_length: Option<usize>,
+    /// Key of the text in .jsonl files [default: text]
+    #[arg(long, value_name = "KEY", help_heading = "Windows")]
+    text_key: Option<String>,
     /// Compute N windows together
     #[arg(long, default_value_t = 8, value_name = "N", help_heading = "Windows")]
     batch_size: usize,
@@ -66,6 +70,28 @@ impl Metric {
     }
 }
 
+impl Arguments {
+    /// The threshold that a metric does not meet.
+    fn missed(&self, value: f64) -> String {
+        let metric = self.metric.to_possible_value().expect("no metric is hidden");
+        let metric = metric.get_name();
+        match (self.at_least, self.at_most) {
+            (Some(least), _) if value < least => format!("{metric} {value:.4} is below {least}"),
+            (_, Some(most)) if value > most => format!("{metric} {value:.4} is above {most}"),
+            _ => format!("{metric} {value:.4} meets no threshold"),
+        }
+    }
+}
+
+/// Bar of the windows, on a terminal.
+fn bar(windows: usize, context: &Context) -> ProgressBar {
+    if context.quiet {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("evaluating {wide_bar} {pos} of {len}, {eta} left");
+    ProgressBar::new(windows as u64).with_style(style.expect("the template is valid"))
+}
+
 /// Evaluates, prints, and compares with the threshold.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     if arguments.batch_size == 0 {
@@ -87,10 +113,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     if !context.quiet {
         tokenize = tokenize.with_on_progress(progress_bars::tokenizing());
     }
-    let options = TrainingDataOptions::new(length, tokenize);
+    let mut options = TrainingDataOptions::new(length, tokenize);
+    if let Some(key) = &arguments.text_key {
+        options = options.with_text_key(key);
+    }
     let data = open_training_data(&arguments.files, preprocessor.tokenizer(), &options)?;
     let begin = Instant::now();
-    let evaluation = evaluate(&model, &data, arguments.batch_size)?;
+    let bar = bar(data.len(), context);
+    let evaluate_all =
+        evaluate(&model, &data, arguments.batch_size, &|count| bar.inc(count as u64));
+    bar.finish_and_clear();
+    let evaluation = evaluate_all?;
     let seconds = begin.elapsed().as_secs_f64();
     let value = arguments.metric.of(&evaluation);
     // A NaN meets no threshold.
@@ -121,7 +154,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
             tokens as f64 / seconds
         ));
         if !passed {
-            context.note(format_args!("{value:.4} does not meet the threshold"));
+            context.note(format_args!("no: {}", arguments.missed(value)));
         }
     }
     Ok(if passed { Answer::Yes } else { Answer::No })

@@ -131,7 +131,7 @@ fn score(model: &Gpt2CausalLm, text: String) -> anyhow::Result<Score> {
     let mut input = vec![tokenizer.start_token_id()];
     input.extend(&token_ids[..token_ids.len() - 1]);
     let input = TokenBatch::unpadded(vec![input])?;
-    let loss = model.score_loss(&input, std::slice::from_ref(&token_ids), None)?;
+    let loss = model.score_loss(&input, std::slice::from_ref(&token_ids))?;
     let loss: Vec<f32> = loss.try_into_vec_as().context("cannot read the result")?;
     let tokens = token_ids
         .iter()

@@ -131,7 +131,7 @@ mod tests {
         let mut model = model(tokenizer());
         model.compile("greedy").unwrap();
         let batch = TokenBatch::unpadded([[1, 2, 3, 4]]).unwrap();
-        let logits: Vec<f32> = model.score_logits(&batch, None).unwrap().try_into_vec_as().unwrap();
+        let logits: Vec<f32> = model.score_logits(&batch).unwrap().try_into_vec_as().unwrap();
         let tokens = tokenizer().vocabulary_size();
         let expected = crate::argmax(&logits[3 * IDS..][..tokens]) as TokenId;
         let mut prompt =

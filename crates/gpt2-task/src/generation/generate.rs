@@ -231,8 +231,7 @@ impl Gpt2CausalLm {
         let max_length =
             options.max_length.unwrap_or_else(|| preprocessor.sequence_length().min(limit));
         check_length("max_length", max_length, limit)?;
-        let input =
-            preprocessor.generate_preprocess(prompts, Some(max_length), options.truncate)?;
+        let input = preprocessor.generate_preprocess_with(prompts, max_length, options.truncate)?;
         let prompt_lengths = input.row_lengths()?;
         let decoded = self.search(&input, &stop_token_ids, options, on_token)?;
         self.describe(decoded, prompt_lengths, options.strip_prompt)

@@ -47,7 +47,7 @@ impl Dataset for TextDataset<'_> {
 
     fn batch(&self, indices: &[usize]) -> Result<TrainingBatch, TaskError> {
         let texts: Vec<&str> = indices.iter().map(|&index| &*self.texts[index]).collect();
-        self.preprocessor.preprocess(&texts, None)
+        self.preprocessor.preprocess(&texts)
     }
 
     fn fingerprint(&self) -> String {
@@ -201,7 +201,7 @@ impl<'a> TrainingData<'a> {
                     let mut texts = start();
                     iter::from_fn(move || {
                         let batch: Vec<Cow<'a, str>> = texts.by_ref().take(batch_size).collect();
-                        (!batch.is_empty()).then(|| preprocessor.preprocess(&batch, None))
+                        (!batch.is_empty()).then(|| preprocessor.preprocess(&batch))
                     })
                 })
             }

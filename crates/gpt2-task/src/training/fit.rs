@@ -54,8 +54,7 @@ impl Gpt2CausalLm {
 
     /// Loss and metrics on texts, token ids or batches, without dropout: Keras' `evaluate`.
     ///
-    /// `batch_size` is 32 in Keras. `steps` limits the number of batches; None evaluates all of
-    /// them.
+    /// `batch_size` is 32 in Keras.
     ///
     /// # Errors
     ///
@@ -64,11 +63,33 @@ impl Gpt2CausalLm {
         &self,
         data: impl Into<TrainingData<'a>>,
         batch_size: usize,
+    ) -> Result<Logs, TaskError> {
+        self.evaluate_at_most(data.into(), batch_size, None)
+    }
+
+    /// As [`evaluate`](Self::evaluate), on the first `steps` batches: Keras' `evaluate(steps=…)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](Self::evaluate).
+    pub fn evaluate_steps<'a>(
+        &self,
+        data: impl Into<TrainingData<'a>>,
+        batch_size: usize,
+        steps: usize,
+    ) -> Result<Logs, TaskError> {
+        self.evaluate_at_most(data.into(), batch_size, Some(steps))
+    }
+
+    fn evaluate_at_most(
+        &self,
+        data: TrainingData<'_>,
+        batch_size: usize,
         steps: Option<usize>,
     ) -> Result<Logs, TaskError> {
         check_count("evaluate", "batch_size", batch_size)?;
         check_count("evaluate", "steps", steps.unwrap_or(1))?;
-        let data = data.into().resolve(self.preprocessor(), batch_size, "evaluate")?;
+        let data = data.resolve(self.preprocessor(), batch_size, "evaluate")?;
         self.evaluate_batches(&data, BatchPlan { batch_size, steps, repeat: false, seed: None }, "")
     }
 

@@ -9,18 +9,15 @@ use super::session::Session;
 use super::watch::Watch;
 use crate::context::Context;
 
-/// Inverse share of the model's positions for an answer. Default of its length.
-const ANSWER_SHARE: usize = 4;
-
 /// Reads lines and continues the text, until the input ends.
 pub(super) fn run(session: &mut Session, context: &Context) -> anyhow::Result<()> {
     context.note(
         "Type a text, and the model continues it. An empty line continues further, /new begins a \
          new text, Ctrl-D ends.",
     );
-    let answer =
-        *session.limits.new_tokens.get_or_insert((session.limits.positions / ANSWER_SHARE).max(1));
-    let room = session.limits.positions.saturating_sub(answer).max(2);
+    let answer = session.limits.default_answer();
+    session.limits.new_tokens.get_or_insert(answer);
+    let room = session.limits.room(session.limits.positions);
     let mut text = String::new();
     loop {
         let Some(line) = ask()? else { return Ok(()) };

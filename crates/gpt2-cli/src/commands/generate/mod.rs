@@ -42,7 +42,7 @@ pub struct Arguments {
     /// Prompts; `-` is standard input as one prompt
     #[arg(value_name = "PROMPT")]
     prompts: Vec<String>,
-    /// Read a file as one prompt, without its last line break; may be repeated
+    /// Read a file, or `-`, as one prompt, without its last line break; may be repeated
     #[arg(long, value_name = "FILE")]
     prompt_file: Vec<PathBuf>,
     #[command(flatten)]
@@ -61,7 +61,8 @@ pub struct Arguments {
         help_heading = "Length"
     )]
     max_new_tokens: Option<usize>,
-    /// Truncate a prompt that is too long, at its start or its end [default: an error]
+    /// Truncate a prompt that is too long, at its start or its end, so that an answer has room
+    /// [default: an error]
     #[arg(long, value_name = "SIDE", help_heading = "Length")]
     truncate: Option<Side>,
     /// End a text at: auto (the end token), none, or ids such as 13,198
@@ -100,6 +101,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
         bail!("--batch-size must be at least 1");
     }
     let prompts = Prompts::read(&arguments.prompts, &arguments.prompt_file)?;
+    if context.json && matches!(prompts, Prompts::Dialogue) {
+        bail!("no prompt: a dialogue is no JSON; pass a prompt as an argument or by a pipe");
+    }
     let mut session = load(arguments, &sampler, &prompts, context)?;
     let report = Report { arguments, sampler: &sampler, context };
     match prompts {
@@ -123,6 +127,13 @@ fn load(
     check(arguments, sampler, &preset)?;
     let preprocessor = preset.task_preprocessor()?.context("the preset has no tokenizer")?;
     let limits = Limits::new(arguments, preset.config().max_sequence_length);
+    if let Some(count) = arguments.max_new_tokens
+        && count >= limits.positions
+    {
+        let positions = limits.positions;
+        context
+            .warn(format_args!("texts end at the model's {positions} tokens, before -n {count}"));
+    }
     if let Prompts::Given(given) = prompts {
         limits.check(&preprocessor, given)?;
     }

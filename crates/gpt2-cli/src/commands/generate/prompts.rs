@@ -26,14 +26,19 @@ impl Prompts {
             }
             return Ok(Self::Lines(Lines::open()?));
         }
-        if arguments.iter().filter(|argument| *argument == "-").count() > 1 {
+        let standard_inputs = arguments.iter().filter(|argument| *argument == "-").count()
+            + files.iter().filter(|file| file.as_os_str() == "-").count();
+        if standard_inputs > 1 {
             bail!("`-` is given twice, but standard input can be read only once");
         }
         let arguments = arguments.iter().map(|argument| match argument.as_str() {
             "-" => read_standard_input(),
             text => Ok(text.to_owned()),
         });
-        let files = files.iter().map(|file| read_file(file));
+        let files = files.iter().map(|file| match file.as_os_str() == "-" {
+            true => read_standard_input(),
+            false => read_file(file),
+        });
         Ok(Self::Given(arguments.chain(files).collect::<anyhow::Result<_>>()?))
     }
 }

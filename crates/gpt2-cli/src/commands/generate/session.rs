@@ -10,6 +10,10 @@ use gpt2_task::{
 
 use super::Arguments;
 
+/// Inverse share of a text's length that a truncated prompt leaves for the answer without
+/// `--max-new-tokens`, and that it keeps for itself with a large one.
+const SHARE: usize = 4;
+
 /// A model and the options of its generations.
 pub(super) struct Session {
     pub(super) model: Gpt2CausalLm,
@@ -41,8 +45,20 @@ impl Limits {
         prompts: &[String],
     ) -> anyhow::Result<()> {
         let limit = self.limit(preprocessor);
-        let packed = preprocessor.generate_preprocess(prompts, Some(limit), self.truncate);
+        let packed = preprocessor.generate_preprocess_with(prompts, limit, self.truncate);
         packed.map(drop).map_err(|error| self.explain(error))
+    }
+
+    /// Number of tokens to which prompts are truncated, in texts of `limit` tokens.
+    pub(super) fn room(&self, limit: usize) -> usize {
+        let answer = self.new_tokens.unwrap_or((limit / SHARE).max(1));
+        // A start token and one of the prompt.
+        limit.saturating_sub(answer).max(limit / SHARE).max(2)
+    }
+
+    /// Number of new tokens without a limit by the user: a share of the positions.
+    pub(super) fn default_answer(&self) -> usize {
+        (self.positions / SHARE).max(1)
     }
 
     fn limit(&self, preprocessor: &Gpt2CausalLmPreprocessor) -> usize {
@@ -104,10 +120,8 @@ impl Session {
 
     /// Prompts, truncated if allowed to leave room for the new tokens.
     fn fit(&self, prompts: &[String]) -> anyhow::Result<Vec<String>> {
-        let (Some(count), Some(truncate)) = (self.limits.new_tokens, self.limits.truncate) else {
-            return Ok(prompts.to_vec());
-        };
-        let room = self.limits.positions.saturating_sub(count).max(2);
+        let Some(truncate) = self.limits.truncate else { return Ok(prompts.to_vec()) };
+        let room = self.limits.room(self.limits.limit(self.preprocessor()?));
         prompts.iter().map(|prompt| self.cut_prompt(prompt, room, truncate)).collect()
     }
 
@@ -137,7 +151,7 @@ impl Session {
     fn length(&self, prompts: &[String]) -> anyhow::Result<Option<usize>> {
         let Limits { max_length, new_tokens, positions, truncate } = self.limits;
         let Some(count) = new_tokens else { return Ok(max_length) };
-        let packed = self.preprocessor()?.generate_preprocess(prompts, Some(positions), truncate);
+        let packed = self.preprocessor()?.generate_preprocess_with(prompts, positions, truncate);
         let packed = packed.map_err(|error| self.limits.explain(error))?;
         let longest = packed.row_lengths()?.into_iter().max().unwrap_or(0);
         if longest == positions {

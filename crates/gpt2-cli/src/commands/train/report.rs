@@ -54,7 +54,7 @@ impl Session<'_> {
             object.extend(sizes);
         }
         if let Some(data) = &data.validation {
-            let evaluation = evaluate(model, data, arguments.batch_size)?;
+            let evaluation = evaluate(model, data, arguments.batch_size, &|_| {})?;
             let Evaluation { loss, bits_per_byte, .. } = evaluation;
             object["val_loss"] = loss.into();
             object["val_bits_per_byte"] = bits_per_byte.into();

@@ -128,14 +128,14 @@ fn compare(model: &Gpt2CausalLm, reference: &Reference) -> anyhow::Result<Vec<Co
         comparisons.push(difference("hidden", found, expected, tokens)?);
     }
     if let Some(expected) = reference.floats("logits")? {
-        let found = model.score_logits(tokens, None)?;
+        let found = model.score_logits(tokens)?;
         comparisons.push(difference("logits", found, expected, tokens)?);
     }
     if let Some(expected) = reference.floats("score_loss")? {
         let targets = reference
             .integers("score_targets")?
             .context("the reference has `score_loss` but no `score_targets`")?;
-        let found = model.score_loss(tokens, &token_ids("score_targets", targets)?, None)?;
+        let found = model.score_loss(tokens, &token_ids("score_targets", targets)?)?;
         comparisons.push(difference("score_loss", found, expected, tokens)?);
     }
     Ok(comparisons)

@@ -43,7 +43,7 @@ fn column_sums(x: &[f32], columns: usize) -> Vec<f32> {
 /// The sum of blocks of the same width, added in order.
 pub(crate) fn sum_of_blocks(blocks: &[f32], width: usize) -> Vec<f32> {
     let mut total = vec![0f32; width];
-    for block in blocks.chunks_exact(width) {
+    for block in blocks.chunks_exact(width.max(1)) {
         total.iter_mut().zip(block).for_each(|(total, sum)| *total += sum);
     }
     total

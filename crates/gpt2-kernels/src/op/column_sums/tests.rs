@@ -8,7 +8,7 @@ use crate::cpu::testing::{check_threads, numbers, values};
 #[test]
 fn sums_of_any_size() {
     for (seed, [rows, columns]) in
-        [[1, 1], [1, 768], [31, 5], [32, 50], [33, 4097], [100, 8200], [0, 3]]
+        [[1, 1], [2, 0], [1, 768], [31, 5], [32, 50], [33, 4097], [100, 8200], [0, 3]]
             .into_iter()
             .enumerate()
     {

@@ -1,0 +1,64 @@
+//! Tips for flags of other programs.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// Flags of other programs, and the way of this one.
+const FLAGS: [(&str, &str); 12] = [
+    ("--batch", "this is '--batch-size'"),
+    ("--ctx-size", "the length of a text is '--max-length'"),
+    ("--do_sample", "choose by '--sampler random', 'top_k' or 'top_p'"),
+    ("--file", "a prompt from a file is '--prompt-file', files of a training '--train'"),
+    ("--lr", "this is '--learning-rate'"),
+    ("--max-tokens", "this is '--max-new-tokens'"),
+    ("--n-predict", "this is '--max-new-tokens'"),
+    ("--num-beams", "beams are '--sampler beam:num_beams=4'"),
+    ("--prompt", "a prompt needs no flag: gpt2 generate \"Once\""),
+    ("--stop", "texts end at tokens: '--stop-token-ids'"),
+    ("--stream", "a single prompt is streamed on a terminal"),
+    ("--version", "the version is 'gpt2 --version'"),
+];
+
+/// The error with a tip that helps in place of one that misleads.
+pub(crate) fn with_tip(mut error: clap::Error) -> clap::Error {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return error;
+    }
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
+    let known = FLAGS.iter().find(|(name, _)| *name == flag.replace('_', "-") || name == flag);
+    if let Some((_, tip)) = known {
+        error.remove(ContextKind::SuggestedArg);
+        let tip = vec![clap::builder::StyledStr::from(*tip)];
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tip));
+    } else if let Some(ContextValue::StyledStrs(tips)) = error.get(ContextKind::Suggested)
+        // A misspelt flag is rarely a text.
+        && tips.iter().any(|tip| tip.to_string().starts_with("to pass"))
+    {
+        error.remove(ContextKind::Suggested);
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    fn message(arguments: &[&str]) -> String {
+        let arguments = ["gpt2"].iter().chain(arguments);
+        let error = crate::cli::command().try_get_matches_from(arguments).unwrap_err();
+        super::with_tip(error).to_string()
+    }
+
+    #[test]
+    fn flags_of_other_programs_are_translated() {
+        for (arguments, expected) in [
+            (["generate", "--prompt", "a"], "a prompt needs no flag"),
+            (["generate", "--num_beams", "4"], "beam:num_beams=4"),
+            (["generate", "--version", "a"], "gpt2 --version"),
+            (["train", "--lr", "1e-3"], "'--learning-rate'"),
+            (["generate", "--max_length", "4"], "'--max-length'"),
+        ] {
+            let message = message(&arguments);
+            assert!(message.contains(expected), "{message}");
+            assert_eq!(message.matches("tip:").count(), 1, "{message}");
+        }
+        assert!(!message(&["generate", "--repetition", "4"]).contains("tip:"));
+    }
+}
