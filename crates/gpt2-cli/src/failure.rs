@@ -62,15 +62,22 @@ fn print_json(kind: &str, message: &str, hint: &str) {
     let _ = writeln!(io::stdout().lock(), "{object:#}");
 }
 
-/// Text of an error and its causes, except causes that the text already contains.
+/// Text of an error and its causes, except causes that the text already contains. A remedy, after
+/// the last `; ` of an error, follows the causes of that error.
 fn with_causes(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
+    let mut remedies = Vec::new();
     for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
+        if text.contains(&cause) {
+            continue;
         }
+        if let Some((failure, remedy)) = text.rsplit_once("; ") {
+            remedies.push(remedy.to_owned());
+            text = failure.to_owned();
+        }
+        text = format!("{text}: {cause}");
     }
-    text
+    remedies.iter().rev().fold(text, |text, remedy| format!("{text}; {remedy}"))
 }
 
 /// Replaces names in backticks in the libraries' errors by the command's flags with these names.
@@ -111,4 +118,27 @@ fn kind(error: &anyhow::Error) -> &'static str {
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let found = error.downcast_ref::<io::Error>();
     found.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use anyhow::Context as _;
+    use gpt2_files::read_error;
+
+    use super::*;
+
+    #[test]
+    fn a_remedy_follows_the_cause() {
+        let absent = || io::Error::from(ErrorKind::NotFound);
+        let error = anyhow::Error::from(read_error(Path::new("a.txt"))(absent()));
+        let expected = "cannot read `a.txt`: entity not found; check the path and its permissions";
+        assert_eq!(with_causes(&error), expected);
+        let error = error.context("cannot open the data; pass --train");
+        let expected = format!("cannot open the data: {expected}; pass --train");
+        assert_eq!(with_causes(&error), expected);
+        let error = Err::<(), _>(absent()).context("no; remedy: entity not found").unwrap_err();
+        assert_eq!(with_causes(&error), "no; remedy: entity not found");
+    }
 }

@@ -17,6 +17,7 @@ fn errors_are_one_line_without_a_backtrace() {
 fn a_cause_is_printed_once() {
     let message = refusal(&program("train --train absent.txt --output o").output().unwrap());
     assert_eq!(message.matches("No such file").count(), 1, "{message}");
+    assert!(message.trim_end().ends_with("; check the path and its permissions"), "{message}");
 }
 
 #[test]
@@ -79,4 +80,31 @@ fn an_interrupted_command_ends_with_130() {
         );
         assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_conversion_leaves_nothing_behind() {
+    use std::fs;
+    use std::process::{Command, Stdio};
+
+    for _ in 0..50 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = program("convert gpt2_tiny_shakespeare");
+        command.arg(folder.path().join("a")).args(["--verify", "-q"]).stdout(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let names = || {
+            let entries = fs::read_dir(folder.path()).unwrap().flatten();
+            entries.map(|entry| entry.file_name().into_string().unwrap()).collect::<Vec<_>>()
+        };
+        while names().is_empty() && child.try_wait().unwrap().is_none() {}
+        let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        match child.wait().unwrap().code() {
+            // The conversion was faster than the signal.
+            Some(0) => continue,
+            code => assert_eq!((code, names()), (Some(130), Vec::new())),
+        }
+        return;
+    }
+    panic!("no conversion was interrupted");
 }

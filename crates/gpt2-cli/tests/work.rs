@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{program, success};
+use crate::support::{program, refusal, success};
 
 fn text(command: &str) -> String {
     success(&program(command).output().unwrap())
@@ -127,6 +127,53 @@ fn convert_takes_the_format_from_the_ending() {
 }
 
 #[test]
+fn convert_replaces_only_what_it_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let convert = |destination: &str, more: &str| {
+        program("convert gpt2_tiny_shakespeare")
+            .arg(path(destination))
+            .args(more.split(' '))
+            .output()
+    };
+    fs::write(path("notes.md"), "mine").unwrap();
+    for (more, why) in [("--force", "it is a file"), ("--force --to gguf", "not a GGUF file")] {
+        let message = refusal(&convert("notes.md", more).unwrap());
+        assert!(message.contains(why) && message.contains("notes.md"), "{message}");
+    }
+    assert_eq!(fs::read(path("notes.md")).unwrap(), b"mine");
+    for _ in 0..2 {
+        success(&convert("a.gguf", "--force").unwrap());
+        success(&convert("preset", "--force").unwrap());
+    }
+    fs::create_dir(path("preset/training")).unwrap();
+    fs::write(path("preset/training/log.jsonl"), "").unwrap();
+    let message = refusal(&convert("preset", "--force").unwrap());
+    assert!(message.contains("it holds `training`"), "{message}");
+    assert!(fs::exists(path("preset/training/log.jsonl")).unwrap());
+}
+
+#[test]
+fn convert_names_no_folder_as_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, more, format) in [
+        ("x.keras", "-q", "keras"),
+        ("x.weights.h5", "-q", "keras"),
+        ("x.SafeTensors", "-q", "transformers"),
+        ("x.gguf", "--to keras", "keras"),
+    ] {
+        let path = folder.path().join(name);
+        let mut command = program("convert gpt2_tiny_shakespeare");
+        let message = refusal(&command.arg(&path).args(more.split(' ')).output().unwrap());
+        assert!(
+            message.contains(&format!("the format {format} is written as a folder")),
+            "{message}"
+        );
+        assert!(!path.exists());
+    }
+}
+
+#[test]
 fn text_becomes_tokens_and_text_again() {
     let found = object("tokenizer encode ROMEO:", &[("preset", "string"), ("texts", "array")]);
     let ids = found["texts"][0]["token_ids"].as_array().unwrap().clone();
@@ -157,6 +204,58 @@ fn models_are_listed_and_shown() {
     assert!(text("models show gpt2_tiny_shakespeare").contains("positions"));
     assert!(text("models pull gpt2_tiny_shakespeare").contains("without a download"));
     object("models pull gpt2_tiny_shakespeare", &[("cached_bytes", "number")]);
+}
+
+#[test]
+fn downloaded_models_are_listed() {
+    let cache = tempfile::tempdir().unwrap();
+    let commit = "0123456789012345678901234567890123456789";
+    for (name, config) in [
+        ("keras--gpt2_base_en", r#"{"model_type": "gpt2"}"#),
+        ("openai-community--gpt2", r#"{"model_type": "gpt2"}"#),
+        ("meta--llama", r#"{"model_type": "llama"}"#),
+    ] {
+        let folder = cache.path().join(format!("models--{name}"));
+        fs::create_dir_all(folder.join("refs")).unwrap();
+        fs::write(folder.join("refs/main"), commit).unwrap();
+        let snapshot = folder.join("snapshots").join(commit);
+        fs::create_dir_all(&snapshot).unwrap();
+        fs::write(snapshot.join("config.json"), config).unwrap();
+    }
+    let list = |more: &str| {
+        let mut command = program(&format!("models list{more}"));
+        let empty = cache.path().join("empty");
+        command.env("HF_HUB_CACHE", cache.path()).env("KAGGLEHUB_CACHE", &empty);
+        success(&command.env("MODELSCOPE_CACHE", &empty).output().unwrap())
+    };
+    let table = list("");
+    assert_eq!(table.matches("hf://openai-community/gpt2").count(), 1, "{table}");
+    assert!(!table.contains("llama") && !table.contains("hf://keras"), "{table}");
+    let found: Value = serde_json::from_str(&list(" --json")).unwrap();
+    let other = &found["models"][6];
+    assert_eq!(other["name"], "hf://openai-community/gpt2");
+    assert_eq!(
+        (&other["parameter_count"], &other["cached_bytes"]),
+        (&124_439_808.into(), &22.into())
+    );
+    for key in found["models"][0].as_object().unwrap().keys() {
+        assert!(other.get(key).is_some(), "{key}");
+    }
+}
+
+#[test]
+fn a_preset_of_the_user_is_shown_with_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine");
+    text(&format!("convert gpt2_tiny_shakespeare {}", path.display()));
+    fs::create_dir(path.join("training")).unwrap();
+    fs::write(path.join("training/log.jsonl"), [0; 1000]).unwrap();
+    let shown = text(&format!("models show {}", path.display()));
+    assert!(shown.contains("on disk       8 MB"), "{shown}");
+    let found = object(&format!("models show {}", path.display()), &[("local_bytes", "number")]);
+    let weights = fs::metadata(path.join("model.weights.h5")).unwrap().len();
+    assert!((weights..weights + 100_000).contains(&found["local_bytes"].as_u64().unwrap()));
+    object("models show gpt2_tiny_shakespeare", &[("local_bytes", "null")]);
 }
 
 #[test]

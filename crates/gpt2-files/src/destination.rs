@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::error::{FileError, write_error};
+use crate::staged::{Staged, without_end};
 use crate::temporary::{is_temporary, parent, temporary_prefix, with_new_name};
 
 /// Suffix of the name of a folder that is being written to.
@@ -15,18 +16,19 @@ const OLD_SUFFIX: &str = ".old";
 #[derive(Clone, Copy)]
 pub struct Destination<'a> {
     path: &'a Path,
-    replaceable: Replaceable,
+    /// Check of the content to be replaced. None if nothing may be replaced.
+    check: Option<Check>,
 }
 
-/// Test for folders that may be replaced, and what a message calls their content.
-type Replaceable = Option<(fn(&Path) -> bool, &'static str)>;
+/// Returns an error for content that must not be replaced.
+type Check = fn(&Path) -> Result<(), FileError>;
 
 /// File or folder under a temporary name, in a folder beside the destination.
 ///
 /// Dropping it removes that folder.
 pub struct StagedPath<'a> {
     destination: Destination<'a>,
-    folder: PathBuf,
+    _folder: Staged,
     path: PathBuf,
     /// The folder, locked while it is in use. None on systems that cannot lock a folder.
     _lock: Option<File>,
@@ -39,23 +41,19 @@ impl<'a> Destination<'a> {
     ///
     /// [`FileError::NoName`], [`FileError::Exists`]. Nothing is created.
     pub fn new(path: &'a Path) -> Result<Self, FileError> {
-        Self { path, replaceable: None }.checked()
+        Self { path, check: None }.checked()
     }
 
-    /// Destination that may exist: a file, an empty folder, or a folder for which `may_replace`
-    /// returns true is replaced.
-    ///
-    /// `expected` is what a message calls the content of such folders.
+    /// Destination that may exist if `check` succeeds for it. `check` is called only if it exists.
     ///
     /// # Errors
     ///
-    /// [`FileError::NoName`], [`FileError::Precious`]. Nothing is created.
+    /// [`FileError::NoName`], and those of `check`: [`FileError::Precious`]. Nothing is created.
     pub fn replacing(
         path: &'a Path,
-        may_replace: fn(&Path) -> bool,
-        expected: &'static str,
+        check: fn(&Path) -> Result<(), FileError>,
     ) -> Result<Self, FileError> {
-        Self { path, replaceable: Some((may_replace, expected)) }.checked()
+        Self { path, check: Some(check) }.checked()
     }
 
     fn checked(self) -> Result<Self, FileError> {
@@ -68,15 +66,13 @@ impl<'a> Destination<'a> {
 
     /// Refuses destinations that must not be replaced.
     fn check(self) -> Result<(), FileError> {
-        let Ok(metadata) = self.path.symlink_metadata() else { return Ok(()) };
-        let path = self.path.to_owned();
-        let Some((may_replace, expected)) = self.replaceable else {
-            return Err(FileError::Exists { path });
-        };
-        if metadata.is_dir() && !is_empty(&path) && !may_replace(&path) {
-            return Err(FileError::Precious { path, expected });
+        if self.path.symlink_metadata().is_err() {
+            return Ok(());
         }
-        Ok(())
+        self.check.map_or_else(
+            || Err(FileError::Exists { path: self.path.into() }),
+            |check| check(self.path),
+        )
     }
 
     /// Creates a folder beside the destination, with a path in it to write to.
@@ -91,13 +87,14 @@ impl<'a> Destination<'a> {
         fs::create_dir_all(parent).map_err(write_error(parent))?;
         self.remove_abandoned();
         loop {
-            let folder = self.create_beside(PARTIAL_SUFFIX)?;
+            let create = || Ok((self.create_beside(PARTIAL_SUFFIX)?, ()));
+            let (folder, ()) = Staged::create(create)?;
             // Until the folder is locked, another process may take it for an abandoned one. `lock`
             // waits until that process has removed it.
-            let lock = File::open(&folder).ok().filter(|folder| folder.lock().is_ok());
-            if folder.is_dir() {
-                let path = folder.join(self.path.file_name().unwrap_or_default());
-                return Ok(StagedPath { destination: self, folder, path, _lock: lock });
+            let lock = File::open(folder.path()).ok().filter(|folder| folder.lock().is_ok());
+            if folder.path().is_dir() {
+                let path = folder.path().join(self.path.file_name().unwrap_or_default());
+                return Ok(StagedPath { destination: self, _folder: folder, path, _lock: lock });
             }
         }
     }
@@ -146,6 +143,10 @@ impl StagedPath<'_> {
     /// [`stage`](Destination::stage), [`FileError::Write`], and [`FileError::MovedAside`] if the
     /// old content could not be put back after a failure.
     pub fn commit(self) -> Result<(), FileError> {
+        without_end(|| self.put())
+    }
+
+    fn put(&self) -> Result<(), FileError> {
         self.destination.check()?;
         let path = self.destination.path;
         let put = || fs::rename(&self.path, path).map_err(write_error(path));
@@ -173,23 +174,19 @@ impl StagedPath<'_> {
     }
 }
 
-impl Drop for StagedPath<'_> {
-    fn drop(&mut self) {
-        // If this fails, the next process that writes there removes the folder.
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn is_empty(folder: &Path) -> bool {
-    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn replacing(path: &Path) -> Result<Destination<'_>, FileError> {
-        Destination::replacing(path, |folder| folder.join("mark").exists(), "a mark")
+        Destination::replacing(path, |folder| match folder.join("mark").exists() {
+            true => Ok(()),
+            false => Err(FileError::Precious { path: folder.into(), why: "no mark".to_owned() }),
+        })
+    }
+
+    fn is_empty(folder: &Path) -> bool {
+        fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
     }
 
     #[test]
@@ -212,6 +209,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("preset");
         fs::create_dir(&path).unwrap();
+        fs::write(path.join("mark"), "").unwrap();
         // Nothing is written, so the rename fails.
         let staged = replacing(&path).unwrap().stage().unwrap();
         assert!(
@@ -233,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn only_replaceable_folders_are_replaced() {
+    fn only_content_that_passes_the_check_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("preset");
         fs::create_dir(&path).unwrap();

@@ -79,23 +79,22 @@ pub enum FileError {
         path: PathBuf,
     },
 
-    /// The destination is a folder whose content must not be lost.
+    /// The destination has content that must not be lost.
     #[error(
-        "cannot replace the folder `{}`: it holds something other than {expected}; remove it \
-         yourself, or choose another destination",
+        "cannot replace `{}`: {why}; remove it yourself, or choose another destination",
         path.display()
     )]
     Precious {
         /// Destination.
         path: PathBuf,
-        /// Content that may be replaced.
-        expected: &'static str,
+        /// Reason, of which the destination is the subject: "it is not a GGUF file".
+        why: String,
     },
 
     /// The new content could not be put in place of the old content, which was moved aside and
     /// could not be moved back.
     #[error(
-        "{}; cannot put the old content back either: it is now at `{}`",
+        "cannot put the old content back after a failure ({}); move it back from `{}`",
         with_cause(failure), aside.display()
     )]
     MovedAside {

@@ -18,6 +18,15 @@ pub fn regular_file(path: &Path) -> Result<Metadata, FileError> {
     if metadata.is_file() { Ok(metadata) } else { Err(FileError::NotAFile { path: path.into() }) }
 }
 
+/// Whether a path exists. Only the operating system's "not found" means that it does not.
+///
+/// # Errors
+///
+/// [`FileError::Read`], such as for a folder that this user may not search.
+pub fn exists(path: &Path) -> Result<bool, FileError> {
+    path.try_exists().map_err(read_error(path))
+}
+
 /// Reads an open file of at most `limit` bytes; `path` is its name in messages.
 ///
 /// # Errors
@@ -90,6 +99,17 @@ mod tests {
         }
         let error = read_text(folder.path(), 4).unwrap_err();
         assert!(matches!(error, FileError::NotAFile { .. }), "{error}");
+    }
+
+    #[test]
+    fn only_what_is_not_found_does_not_exist() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        assert!(!exists(&file).unwrap());
+        fs::write(&file, "").unwrap();
+        assert!(exists(&file).unwrap());
+        let long = folder.path().join("a".repeat(1000));
+        assert!(matches!(exists(&long), Err(FileError::Read { path, .. }) if path == long));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{FileError, write_error};
+use crate::staged::{Staged, without_end};
 use crate::temporary::{
     TEMPORARY_SUFFIX, lock_alone, parent, remove_temporaries, sync_folder, temporary_name,
 };
@@ -32,9 +33,9 @@ pub struct Staging {
     alone: Option<File>,
 }
 
-/// File under its temporary name. Dropping it removes the file.
+/// File under its temporary name.
 struct StagedFile {
-    temporary: PathBuf,
+    temporary: Staged,
     target: PathBuf,
 }
 
@@ -102,7 +103,7 @@ impl Staging {
             remove_temporaries(&target);
         }
         let (staged, mut file) = StagedFile::create(target)?;
-        write(&staged.temporary, &mut file)?;
+        write(staged.temporary.path(), &mut file)?;
         file.sync_all().map_err(write_error(&staged.target))?;
         self.files.push(staged);
         Ok(())
@@ -142,6 +143,10 @@ impl Staging {
     ///
     /// [`FileError::Write`].
     pub fn commit(self) -> Result<(), FileError> {
+        without_end(|| self.put())
+    }
+
+    fn put(&self) -> Result<(), FileError> {
         let Some((last, others)) = self.files.split_last() else { return Ok(()) };
         for staged in others {
             staged.put()?;
@@ -161,22 +166,17 @@ impl StagedFile {
     fn create(target: PathBuf) -> Result<(Self, File), FileError> {
         static FILES: AtomicU64 = AtomicU64::new(0);
         let number = FILES.fetch_add(1, Ordering::Relaxed);
-        let temporary = target.with_file_name(temporary_name(&target, number, TEMPORARY_SUFFIX));
-        let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
-        let file = file.map_err(write_error(&target))?;
+        let path = target.with_file_name(temporary_name(&target, number, TEMPORARY_SUFFIX));
+        let create = || {
+            let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+            Ok((path, file))
+        };
+        let (temporary, file) = Staged::create(create).map_err(write_error(&target))?;
         Ok((Self { temporary, target }, file))
     }
 
     fn put(&self) -> Result<(), FileError> {
-        fs::rename(&self.temporary, &self.target).map_err(write_error(&self.target))
-    }
-}
-
-impl Drop for StagedFile {
-    fn drop(&mut self) {
-        // The file does not exist after its rename. Otherwise the write has failed already, and
-        // failing to remove the file is harmless.
-        let _ = fs::remove_file(&self.temporary);
+        fs::rename(self.temporary.path(), &self.target).map_err(write_error(&self.target))
     }
 }
 

@@ -36,7 +36,7 @@ mod upload;
 pub use error::{HandlePurpose, HubError, ModelErrorKind};
 pub use handle::{HubHandle, KaggleHandle, ModelHandle};
 #[cfg(feature = "client")]
-pub use open::{CachedFiles, cached_files, open};
+pub use open::{CachedFiles, cached_files, cached_models, open};
 #[cfg(feature = "client")]
 pub use options::{DownloadProgress, HubOptions};
 pub use remote_folder::RemoteFolder;

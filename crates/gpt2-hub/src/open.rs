@@ -1,15 +1,19 @@
 //! Opens the folder of a model, and lists its cached files.
 
 use std::cmp::Reverse;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cache_folder::total_size;
 use crate::client::agent::Client;
 use crate::error::HubError;
 use crate::handle::HubHandle;
+use crate::hugging_face::cache as hugging_face_cache;
 use crate::hugging_face::folder::HuggingFaceFolder;
+use crate::kaggle::cache as kaggle_cache;
 use crate::kaggle::folder::KaggleFolder;
+use crate::model_scope::cache as model_scope_cache;
 use crate::model_scope::folder::ModelScopeFolder;
 use crate::options::HubOptions;
 use crate::pins::check_pins;
@@ -107,6 +111,31 @@ pub fn cached_files(handles: &[HubHandle], options: &HubOptions) -> Vec<CachedFi
         }
     }
     found
+}
+
+/// Finds all models in the caches, whether this library or a hub's own client downloaded them.
+///
+/// A model has an element for each of its revisions with a file. Makes no request.
+///
+/// ```
+/// use gpt2_hub::{HubOptions, cached_models};
+///
+/// for cached in cached_models(&HubOptions::new()) {
+///     println!("{}: {} bytes", cached.source, cached.size);
+/// }
+/// ```
+pub fn cached_models(options: &HubOptions) -> Vec<CachedFiles> {
+    let caches: [(_, fn(&Path) -> Vec<String>); 3] = [
+        (&options.hugging_face.cache, hugging_face_cache::cached_handles),
+        (&options.kaggle.cache, kaggle_cache::cached_handles),
+        (&options.model_scope.cache, model_scope_cache::cached_handles),
+    ];
+    let handles = caches.iter().flat_map(|(root, handles)| root.as_deref().map_or(vec![], handles));
+    // A model may be in several folders of a cache.
+    let handles: BTreeSet<String> = handles.collect();
+    // Any other name is that of another program's folder.
+    let handles: Vec<_> = handles.iter().filter_map(|handle| handle.parse().ok()).collect();
+    cached_files(&handles, options)
 }
 
 fn folder(handle: &HubHandle, client: &Client) -> Result<Arc<dyn RemoteFolder>, HubError> {

@@ -3,7 +3,9 @@
 use std::fs;
 use std::sync::Arc;
 
-use gpt2_hub::{CachedFiles, HubError, HubHandle, HubOptions, RemoteFolder, cached_files};
+use gpt2_hub::{
+    CachedFiles, HubError, HubHandle, HubOptions, RemoteFolder, cached_files, cached_models,
+};
 
 use crate::fakes::hugging_face::{self, Hub};
 use crate::fakes::kaggle::Kaggle;
@@ -166,4 +168,55 @@ fn what_is_in_the_caches_is_found_without_a_question() {
     assert_eq!(cached_files(&[unpinned], &options)[0].files, kaggle.files);
     assert_eq!(hubs.counts(), [0, 0]);
     assert_eq!(cached_files(&[], &options), []);
+}
+
+#[test]
+fn all_models_of_the_caches_are_found() {
+    let root = tempfile::tempdir().unwrap();
+    let cache = |hub: &str| root.path().join(hub);
+    let (main, tag, lone) = ("0".repeat(40), "1".repeat(40), "2".repeat(40));
+    let files = [
+        ("hf/models--a--b/refs/main", main.as_str()),
+        ("hf/models--a--b/refs/v1/0", &tag),
+        (&format!("hf/models--a--b/snapshots/{main}/config.json"), "{}"),
+        (&format!("hf/models--a--b/snapshots/{tag}/config.json"), "{}"),
+        (&format!("hf/models--a--b/snapshots/{lone}/config.json"), "{}"),
+        ("hf/models--gpt2/refs/main", &main),
+        (&format!("hf/models--gpt2/snapshots/{main}/model.bin"), "12345"),
+        ("hf/datasets--a--c/refs/main", &main),
+        ("hf/models--a--empty/refs/main", &main),
+        ("kaggle/models/o/m/keras/v/3/config.json", "{}"),
+        ("kaggle/models/o/m/keras/v/3.complete", ""),
+        ("kaggle/models/o/m/keras/v/4/config.json", "{}"),
+        ("modelscope/models/o--m/snapshots/master/config.json", "{}"),
+        ("modelscope/models/o--m/snapshots/v1/config.json", "{}"),
+        ("modelscope/models/old/m___5/config.json", "{}"),
+        ("modelscope/hub/models/older/m/config.json", "{}"),
+    ];
+    let files = files.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
+    write_files(root.path(), &Files::from(files));
+    let options = HubOptions::new()
+        .with_hugging_face_cache(cache("hf"))
+        .with_kaggle_cache(cache("kaggle"))
+        .with_model_scope_cache(cache("modelscope"));
+    let found = cached_models(&options);
+    let sources: Vec<_> = found.iter().map(|cached| cached.source.as_str()).collect();
+    assert_eq!(
+        sources,
+        [
+            "hf://a/b",
+            &format!("hf://a/b@{lone}"),
+            "hf://a/b@v1/0",
+            "hf://gpt2",
+            "kaggle://o/m/keras/v/3",
+            "modelscope://o/m",
+            "modelscope://o/m@v1",
+            "modelscope://old/m.5",
+            "modelscope://older/m",
+        ]
+    );
+    assert_eq!((found[3].size, found[3].files.len()), (5, 1));
+    for cached in &found {
+        assert_eq!(cached_files(&[cached.source.parse().unwrap()], &options), [cached.clone()]);
+    }
 }

@@ -84,6 +84,31 @@ pub enum PresetError {
         remedy: &'static str,
     },
 
+    /// The folder has the checkpoint of a training that has not come to its end.
+    #[error(
+        "`{}` is an unfinished training: it has no `config.json` yet{}; run the same `gpt2 train` \
+         command again to complete it",
+        path.display(),
+        last.as_ref().map(|last| format!(", and the model so far is `{}`", last.display()))
+            .unwrap_or_default()
+    )]
+    UnfinishedTraining {
+        /// Output folder of the training.
+        path: PathBuf,
+        /// Preset with the model so far. None if there is none.
+        last: Option<PathBuf>,
+    },
+
+    /// The folder has a tokenizer and no model.
+    #[error(
+        "`{preset}` is a tokenizer, not a model: `config.json` is missing; pass a model's preset, or \
+         train a model for it with `gpt2 train --config FILE --tokenizer {preset}`"
+    )]
+    TokenizerAlone {
+        /// Folder.
+        preset: String,
+    },
+
     /// A shard's name refers to a file outside the preset's folder.
     #[error(
         "`{index}` names the shard {name:?}, expected a plain file name of its own folder ({why}); \

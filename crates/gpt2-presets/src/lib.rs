@@ -19,6 +19,7 @@ mod weights;
 pub use api::from_preset::FromPreset;
 pub use api::load_options::LoadOptions;
 pub use api::model_weights::ModelWeights;
+pub use api::replaceable::check_replaceable;
 pub use api::save::Save;
 pub use api::save_options::SaveOptions;
 pub use error::PresetError;
@@ -34,7 +35,8 @@ pub use gpt2_hub::{CachedFiles, DownloadProgress, HubOptions};
 pub use gpt2_hub::{HandlePurpose, HubError, ModelErrorKind, RequestErrorKind};
 pub use open::builtin::{PresetInfo, presets};
 #[cfg(feature = "hub")]
-pub use open::cached_files::cached_files;
+pub use open::cached_files::{CachedPreset, cached_files, cached_presets};
+pub use open::local_size::local_size;
 pub use preset::Preset;
 #[cfg(feature = "hub")]
 pub use publish::{upload_preset, upload_preset_with};

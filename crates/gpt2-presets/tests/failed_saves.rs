@@ -1,8 +1,9 @@
 //! A failed save names the cause and changes nothing.
 
 use std::fs;
+use std::path::Path;
 
-use gpt2_presets::{FileError, PresetError, PresetFormat, Save};
+use gpt2_presets::{FileError, PresetError, PresetFormat, Save, SaveOptions, check_replaceable};
 use gpt2_tokenizer::{Gpt2TokenizerConfig, SpecialText, SplitPattern, UnknownBytes};
 
 use crate::saving::{KERAS_FILES, TRANSFORMERS_FILES, files, model, names, older, save, saved};
@@ -94,4 +95,52 @@ fn a_folder_that_may_not_be_written_is_an_error() {
         assert!(matches!(&error, PresetError::File(FileError::Write { .. })), "{error}");
         assert!(files(folder.path()) == before);
     });
+}
+
+/// Text of the reason why a path must not be replaced.
+fn kept(path: &Path, format: PresetFormat) -> String {
+    match check_replaceable(path, format).unwrap_err() {
+        FileError::Precious { path: found, why } if found == path => why,
+        error => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_preset_of_any_format_may_be_replaced() {
+    let model = model(&tiny());
+    for options in [
+        SaveOptions::keras(),
+        SaveOptions::transformers(),
+        SaveOptions::keras().with_max_shard_size(100),
+        SaveOptions::transformers().with_max_shard_size(100),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        check_replaceable(folder.path(), PresetFormat::Keras).unwrap();
+        model.save(folder.path(), options).unwrap();
+        check_replaceable(folder.path(), PresetFormat::Keras).unwrap();
+        check_replaceable(folder.path(), PresetFormat::Transformers).unwrap();
+        let why = kept(folder.path(), PresetFormat::Gguf);
+        assert!(why.contains("it is a folder"), "{why}");
+    }
+    check_replaceable(Path::new("no such folder"), PresetFormat::Keras).unwrap();
+}
+
+#[test]
+fn a_folder_with_anything_else_is_kept() {
+    for name in ["notes/a.txt", "training/log.jsonl", "README.md", "assets/b.txt", "a.gguf"] {
+        let folder = saved(&older(), PresetFormat::Keras);
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "mine").unwrap();
+        let why = kept(folder.path(), PresetFormat::Transformers);
+        let first = if name.starts_with("assets") { name } else { name.split('/').next().unwrap() };
+        assert_eq!(why, format!("it holds `{first}`, which is no part of a preset"));
+    }
+    let folder = saved(&older(), PresetFormat::Transformers);
+    fs::write(folder.path().join("config.json"), r#"{"model_type": "llama"}"#).unwrap();
+    assert_eq!(kept(folder.path(), PresetFormat::Keras), "it is no preset of GPT-2");
+    fs::remove_file(folder.path().join("config.json")).unwrap();
+    assert_eq!(kept(folder.path(), PresetFormat::Keras), "it is no preset of GPT-2");
+    let file = folder.path().join("vocab.json");
+    assert!(kept(&file, PresetFormat::Keras).contains("it is a file"));
 }

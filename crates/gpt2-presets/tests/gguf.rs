@@ -327,6 +327,26 @@ fn a_failed_export_leaves_the_old_file() {
     let mapped = open_file(&path).unwrap().backbone(&device()).unwrap();
     mapped.export_to_gguf(&path).unwrap();
     assert!(parameters(&mapped) == tiny_model(&tiny()));
-    let error = mapped.export_to_gguf(folder.path()).unwrap_err();
-    assert!(matches!(error, PresetError::File(FileError::Write { .. })), "{error}");
+}
+
+#[test]
+fn a_save_replaces_only_a_gguf_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.md");
+    let model = model(&tiny());
+    fs::write(&path, "mine").unwrap();
+    for (path, why) in
+        [(path.as_path(), "it is not a GGUF file"), (folder.path(), "it is a folder")]
+    {
+        let error = model.export_to_gguf(path).unwrap_err();
+        assert!(matches!(error, PresetError::File(FileError::Precious { .. })), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    assert_eq!(fs::read(&path).unwrap(), b"mine");
+    // An empty file, such as a temporary one that was just created, has nothing to lose.
+    fs::write(&path, "").unwrap();
+    for _ in 0..2 {
+        model.export_to_gguf(&path).unwrap();
+        open_file(&path).unwrap();
+    }
 }

@@ -3,7 +3,8 @@
 use std::fs;
 
 use gpt2_backbone::BackboneError;
-use gpt2_presets::{FileError, Preset, PresetError, PresetFormat};
+use gpt2_presets::{FileError, FromPreset, Preset, PresetError, PresetFormat, Save};
+use gpt2_tokenizer::Gpt2Tokenizer;
 
 use crate::support::*;
 
@@ -45,6 +46,81 @@ fn a_path_without_a_file_is_called_so() {
         let error = Preset::open(path).unwrap_err();
         assert!(matches!(error, PresetError::MissingPath { .. }), "{path}: {error}");
         assert!(error.to_string().contains("no such file or folder"), "{error}");
+    }
+}
+
+#[test]
+fn a_path_that_cannot_be_looked_up_is_no_unknown_name() {
+    let folder = keras_folder(&tiny());
+    // Two parts, as a model's name on a hub has.
+    let through_a_file = folder.path().join("config.json").join("gpt2");
+    let too_long = "a".repeat(300);
+    for path in [through_a_file.to_str().unwrap(), &too_long] {
+        let error = Preset::open(path).unwrap_err();
+        assert!(
+            matches!(&error, PresetError::File(FileError::Read { path: found, .. }) if found.as_os_str() == path),
+            "{error}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_may_not_be_searched_is_no_unknown_name() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = keras_folder(&tiny());
+    let set = |mode| {
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(0o600);
+    if fs::metadata(folder.path().join("config.json")).is_ok() {
+        let name = "handles::a_folder_that_may_not_be_searched_is_no_unknown_name";
+        gpt2_test_support::as_nobody(name);
+    } else {
+        for path in [folder.path(), &folder.path().join("inner")] {
+            let error = Preset::open(path).unwrap_err();
+            assert!(matches!(error, PresetError::File(FileError::Read { .. })), "{error}");
+            assert!(chain(&error).contains("denied"), "{error}");
+        }
+    }
+    set(0o700);
+}
+
+#[test]
+fn an_unfinished_training_is_called_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let last = folder.path().join("training").join("last");
+    fs::create_dir_all(&last).unwrap();
+    fs::write(folder.path().join("training/training.checkpoint.safetensors"), "").unwrap();
+    let error = open(&folder).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("is an unfinished training"), "{text}");
+    assert!(text.contains(last.to_str().unwrap()) && text.contains("`gpt2 train`"), "{text}");
+    fs::remove_dir(&last).unwrap();
+    let error = open(&folder).unwrap_err();
+    assert!(matches!(&error, PresetError::UnfinishedTraining { last: None, .. }), "{error}");
+    let error = Gpt2Tokenizer::from_preset(folder.path()).unwrap_err();
+    assert!(matches!(error, PresetError::UnfinishedTraining { .. }), "{error}");
+    // A completed preset that is trained again is opened.
+    let preset = keras_folder(&tiny());
+    fs::rename(folder.path().join("training"), preset.path().join("training")).unwrap();
+    open(&preset).unwrap();
+}
+
+#[test]
+fn a_tokenizer_alone_is_called_so() {
+    let tokenizer = open(&transformers_folder(&tiny())).unwrap().tokenizer().unwrap();
+    for format in ["keras", "transformers", "assets"] {
+        let folder = tempfile::tempdir().unwrap();
+        match format {
+            "keras" => tokenizer.save_to_preset(folder.path()).unwrap(),
+            "transformers" => tokenizer.export_to_transformers(folder.path()).unwrap(),
+            _ => tokenizer.save_assets(folder.path()).unwrap(),
+        }
+        let error = open(&folder).unwrap_err();
+        assert!(matches!(error, PresetError::TokenizerAlone { .. }), "{format}: {error}");
+        assert!(error.to_string().contains("is a tokenizer, not a model"), "{error}");
     }
 }
 
@@ -94,6 +170,7 @@ fn folders_open_by_path_and_by_url() {
     let error = Preset::open(file.to_str().unwrap()).unwrap_err();
     assert!(matches!(&error, PresetError::NotADirectory { path } if *path == file));
     fs::remove_file(file).unwrap();
+    fs::write(folder.path().join("model.weights.h5"), "").unwrap();
     let error = open(&folder).unwrap_err();
     assert!(matches!(&error, PresetError::MissingFile { file, .. } if file == "config.json"));
 }
@@ -105,7 +182,6 @@ fn a_path_need_not_be_utf_8() {
     use std::os::unix::ffi::OsStrExt;
 
     use gpt2_backbone::Gpt2Backbone;
-    use gpt2_presets::{FromPreset, Save};
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(OsStr::from_bytes(b"caf\xe9"));
@@ -153,7 +229,9 @@ fn what_cannot_be_read_is_named() {
     // A loop of links exists by name, but cannot be followed.
     fs::remove_dir(&path).unwrap();
     std::os::unix::fs::symlink(&path, &path).unwrap();
-    assert!(matches!(open(&folder), Err(PresetError::MissingFile { .. })));
+    assert!(
+        matches!(open(&folder), Err(PresetError::File(FileError::Read { path: found, .. })) if found == path)
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -162,11 +240,20 @@ fn errors_of_the_operating_system_name_the_file() {
     let folder = keras_folder(&tiny());
     let path = folder.path().join("config.json");
     fs::remove_file(&path).unwrap();
-    // A regular file by its type, whose first page cannot be read.
+    let weights = folder.path().join("model.weights.h5");
+    // Regular files by their type, whose first page cannot be read.
     std::os::unix::fs::symlink("/proc/self/mem", &path).unwrap();
+    std::os::unix::fs::symlink("/proc/self/mem", &weights).unwrap();
     let error = open(&folder).unwrap_err();
     assert!(
         matches!(&error, PresetError::File(FileError::Read { path: found, .. }) if *found == path),
+        "{error}"
+    );
+    fs::remove_file(&path).unwrap();
+    write_json(folder.path(), "config.json", &keras_config(&tiny()));
+    let error = load(&folder).unwrap_err();
+    assert!(
+        matches!(&error, PresetError::File(FileError::Read { path: found, .. }) if *found == weights),
         "{error}"
     );
 }

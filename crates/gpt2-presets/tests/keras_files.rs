@@ -267,7 +267,7 @@ fn bombs_are_refused_before_they_go_off() {
     }
     let zeros = zeros.finish().unwrap().into_inner();
     let detail = refusal(&zeros);
-    assert!(zeros.len() < 10_000 && detail.contains("become 2097152"), "{detail}");
+    assert!(zeros.len() < 10_000 && detail.contains("size of 2097152"), "{detail}");
     // Declared and actual size differ.
     for (name, size) in [("config.json", 1), ("config.json", 900_000), ("model.weights.h5", 1000)] {
         let mut members = good();

@@ -1,12 +1,13 @@
 //! `gpt2 convert`: conversion of a preset to another format.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use burn::tensor::{DType, Tensor};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use gpt2_backbone::{Gpt2Backbone, update_parameters};
-use gpt2_presets::{Preset, PresetFormat, Save, WeightDtype};
+use gpt2_presets::{Preset, PresetFormat, Save, WeightDtype, check_replaceable};
 use gpt2_task::{Gpt2CausalLm, TokenBatch, TokenId};
 
 use gpt2_files::{Destination, FileError};
@@ -47,15 +48,40 @@ pub struct Arguments {
     /// Load source and result and compare their logits before the destination is renamed into place
     #[arg(long)]
     verify: bool,
-    /// Replace an existing destination: a file, or a folder that is empty or has a preset
+    /// Replace the destination: a GGUF file if one is written, or a folder that is empty or has a
+    /// preset and nothing else
     #[arg(long)]
     force: bool,
 }
 
-/// Format of a path's ending.
-fn format_of(path: &Path) -> Option<PresetFormat> {
-    let extension = path.extension()?.to_str()?;
-    extension.eq_ignore_ascii_case("gguf").then_some(PresetFormat::Gguf)
+/// Endings of files, and the format of their library.
+const ENDINGS: [(&str, PresetFormat); 5] = [
+    ("gguf", PresetFormat::Gguf),
+    ("keras", PresetFormat::Keras),
+    ("h5", PresetFormat::Keras),
+    ("safetensors", PresetFormat::Transformers),
+    ("bin", PresetFormat::Transformers),
+];
+
+/// Format of `--to`, or GGUF by the path's ending. Returns an error for a path that ends as a
+/// file's if the format is written as a folder.
+fn format_of(path: &Path, to: Option<PresetFormat>) -> anyhow::Result<Option<PresetFormat>> {
+    let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+    let named = ENDINGS.iter().find(|(known, _)| ending.eq_ignore_ascii_case(known));
+    match (to, named.map(|(_, format)| *format)) {
+        (Some(PresetFormat::Gguf), _) | (None, Some(PresetFormat::Gguf)) => {
+            Ok(Some(PresetFormat::Gguf))
+        }
+        (to, None) => Ok(to),
+        (to, Some(named)) => {
+            let format = to.unwrap_or(named);
+            bail!(
+                "cannot write `{}`: the format {format} is written as a folder, not as a .{ending} \
+                 file; pass a folder's name with --to {format}",
+                path.display()
+            )
+        }
+    }
 }
 
 /// Whether a parameter is stored in the requested type. GGUF files store norms, biases and the
@@ -81,13 +107,12 @@ fn round(backbone: Gpt2Backbone, dtype: WeightDtype, to: PresetFormat) -> Gpt2Ba
 /// Writes next to the destination, compares, and renames.
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<Answer> {
     let Arguments { source, destination, to, dtype, verify, force, .. } = arguments;
-    let to = *to;
     // All checks of the arguments come before anything is opened or downloaded.
-    let to = to.or_else(|| format_of(destination));
+    let to = format_of(destination, *to)?;
     if let (Some(PresetFormat::Gguf), Some(_)) = (to, arguments.max_shard_size) {
         bail!("--max-shard-size: a GGUF file is never split");
     }
-    let destination = writable(destination, *force)?;
+    let destination = writable(destination, to, *force)?;
     let preset = model::open(source, context)?;
     let is_keras = preset.format() == PresetFormat::Keras;
     let to = to.unwrap_or(if is_keras { PresetFormat::Transformers } else { PresetFormat::Keras });
@@ -117,12 +142,15 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     Ok(Answer::Yes)
 }
 
-/// The destination, if it may be written.
-fn writable(path: &Path, force: bool) -> anyhow::Result<Destination<'_>> {
-    if force {
-        return Ok(Destination::replacing(path, is_preset, "a preset of GPT-2")?);
+/// The destination, if it may be written. Without a format a folder is written.
+fn writable(path: &Path, to: Option<PresetFormat>, force: bool) -> anyhow::Result<Destination<'_>> {
+    match to {
+        _ if !force => Destination::new(path).map_err(with_flag),
+        Some(PresetFormat::Gguf) => {
+            Ok(Destination::replacing(path, |path| check_replaceable(path, PresetFormat::Gguf))?)
+        }
+        _ => Ok(Destination::replacing(path, |path| check_replaceable(path, PresetFormat::Keras))?),
     }
-    Destination::new(path).map_err(with_flag)
 }
 
 /// The error with a remedy in terms of this command's flags.
@@ -133,15 +161,6 @@ fn with_flag(error: FileError) -> anyhow::Error {
         }
         error => error.into(),
     }
-}
-
-/// Whether a folder has a preset with a config. A folder with a GGUF file might be the user's
-/// folder of downloads.
-fn is_preset(folder: &Path) -> bool {
-    // An absolute path is never taken for a built-in preset.
-    let path = std::path::absolute(folder);
-    folder.join("config.json").is_file()
-        && path.is_ok_and(|path| path.to_str().is_some_and(|path| Preset::open(path).is_ok()))
 }
 
 fn write(

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gpt2_files::{Staging, write_error};
 use hf_hub::{Cache, CacheRepo, Repo};
 
-use crate::cache_folder::files_below;
+use crate::cache_folder::{files_below, folders_in};
 use crate::error::HubError;
 use crate::file_names::check_place;
 use crate::lookup::Cached;
@@ -135,6 +135,31 @@ impl HuggingFaceCache {
     fn no_exist(&self, commit: &str, name: &str) -> PathBuf {
         self.folder.join(".no_exist").join(commit).join(name)
     }
+}
+
+/// Handles of the models in a cache: of each branch or tag, and of each commit that none of them is
+/// at.
+pub(crate) fn cached_handles(root: &Path) -> Vec<String> {
+    let mut handles = Vec::new();
+    for folder in folders_in(root) {
+        let Some(id) = folder.strip_prefix("models--") else { continue };
+        let (id, folder) = (id.replacen("--", "/", 1), root.join(&folder));
+        let mut commits = folders_in(&folder.join("snapshots"));
+        let refs = folder.join("refs");
+        for path in files_below(&refs) {
+            let revision = path.strip_prefix(&refs).ok().and_then(Path::to_str);
+            let revision = revision.map(|revision| revision.replace('\\', "/"));
+            match revision.as_deref() {
+                Some("main") => handles.push(format!("hf://{id}")),
+                Some(revision) => handles.push(format!("hf://{id}@{revision}")),
+                None => continue,
+            }
+            let commit = fs::read_to_string(path).unwrap_or_default();
+            commits.retain(|other| other != commit.trim());
+        }
+        handles.extend(commits.iter().map(|commit| format!("hf://{id}@{commit}")));
+    }
+    handles
 }
 
 /// Whether a revision is a commit, whose content never changes.

@@ -2,7 +2,7 @@
 //!
 //! The wire format of uploads is that of huggingface_hub 2.4.
 
-mod cache;
+pub(crate) mod cache;
 pub(crate) mod folder;
 mod lfs;
 pub(crate) mod options;

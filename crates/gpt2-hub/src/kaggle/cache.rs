@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use gpt2_files::write_error;
 
-use crate::cache_folder::files_below;
+use crate::cache_folder::{files_below, folders_in};
 use crate::error::HubError;
 use crate::handle::{HubHandle, KaggleHandle};
 use crate::lookup::Cached;
@@ -93,6 +93,20 @@ impl KaggleCache {
     fn marker(&self, version: u64, name: &str, ending: &str) -> PathBuf {
         self.folder.join(MARKERS).join(version.to_string()).join(format!("{name}.{ending}"))
     }
+}
+
+/// Handles of the models in a cache: of each version.
+pub(crate) fn cached_handles(root: &Path) -> Vec<String> {
+    let mut names = vec![String::new()];
+    // Owner, model, framework, variation, version.
+    for _ in 0..5 {
+        let within = |name: &String| {
+            let inner = folders_in(&root.join("models").join(name)).into_iter();
+            inner.map(|inner| format!("{name}{inner}/")).collect::<Vec<_>>()
+        };
+        names = names.iter().flat_map(within).collect();
+    }
+    names.iter().map(|name| format!("kaggle://{}", name.trim_end_matches('/'))).collect()
 }
 
 fn touch(path: &Path) -> Result<(), HubError> {

@@ -2,7 +2,7 @@
 //!
 //! The wire format is that of kagglehub 1.0.2.
 
-mod cache;
+pub(crate) mod cache;
 pub(crate) mod folder;
 mod framework;
 pub(crate) mod options;

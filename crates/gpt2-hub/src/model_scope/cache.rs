@@ -12,12 +12,15 @@ use gpt2_files::Staging;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::cache_folder::files_below;
+use crate::cache_folder::{files_below, folders_in};
 use crate::error::HubError;
 use crate::handle::{HubHandle, ModelHandle};
 use crate::model_scope::listing::Listing;
 use crate::options::HubOptions;
 use crate::transfer::digest::hex;
+
+/// Revision without a name.
+const MAIN: &str = "master";
 
 /// Folder of a model's revision in the cache.
 #[derive(Debug)]
@@ -37,7 +40,7 @@ impl ModelScopeCache {
             let variables = "HOME (USERPROFILE on Windows) or MODELSCOPE_CACHE";
             return Err(HubError::NoCacheFolder { model: model_name, variables });
         };
-        let revision = handle.revision.clone().unwrap_or("master".to_owned());
+        let revision = handle.revision.clone().unwrap_or(MAIN.to_owned());
         let model = root.join("models").join(handle.id.replace('/', "--"));
         let folder = older_folder(&root, &handle.id, &model)
             .unwrap_or_else(|| model.join("snapshots").join(&revision));
@@ -81,6 +84,28 @@ impl ModelScopeCache {
         let key = digest(&["modelscope-hub-download-lock-v2", "file", "model", id, name]);
         self.root.join(".lock").join(format!("file_{key}.lock"))
     }
+}
+
+/// Handles of the models in a cache: of each revision, and of the folders of older clients that name
+/// their owner.
+pub(crate) fn cached_handles(root: &Path) -> Vec<String> {
+    let mut handles = Vec::new();
+    let models = root.join("models");
+    for name in folders_in(&models) {
+        let Some((owner, model)) = name.split_once("--") else { continue };
+        for revision in folders_in(&models.join(&name).join("snapshots")) {
+            let revision = if revision == MAIN { String::new() } else { format!("@{revision}") };
+            handles.push(format!("modelscope://{owner}/{model}{revision}"));
+        }
+    }
+    for models in [models, root.join("hub").join("models")] {
+        for owner in folders_in(&models).into_iter().filter(|owner| !owner.contains("--")) {
+            for model in folders_in(&models.join(&owner)) {
+                handles.push(format!("modelscope://{owner}/{}", model.replace("___", ".")));
+            }
+        }
+    }
+    handles
 }
 
 /// File name of a list, of bounded length for any revision.

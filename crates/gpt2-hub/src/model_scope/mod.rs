@@ -1,6 +1,6 @@
 //! Models on ModelScope.
 
-mod cache;
+pub(crate) mod cache;
 mod cookie_jar;
 pub(crate) mod folder;
 mod listing;

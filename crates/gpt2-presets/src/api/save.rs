@@ -53,7 +53,9 @@ pub trait Save: HasContents {
     ///
     /// # Errors
     ///
-    /// [`FileError::Write`](gpt2_files::FileError::Write). [`PresetError::CannotSave`] for options
+    /// [`FileError::Write`](gpt2_files::FileError::Write).
+    /// [`FileError::Precious`](gpt2_files::FileError::Precious) for a GGUF file in place of a folder
+    /// or of a file of another format. [`PresetError::CannotSave`] for options
     /// that the format does not have, or a tokenizer alone as GGUF. [`PresetError::Inexpressible`]
     /// for a setting that the format does not have. [`PresetError::VocabularyTooLarge`].
     /// [`PresetError::Overflow`] for a weight outside the float type's range. The previous files

@@ -42,6 +42,10 @@ pub(crate) struct FolderFormat {
     /// Opens the weights of a preset, optionally mapped. The text is the preset's name in messages.
     pub(crate) checkpoint:
         fn(&dyn PresetFolder, preset: &str, memory_map: bool) -> Result<Checkpoint, PresetError>,
+    /// Names of all files, except shards.
+    pub(crate) files: &'static [&'static str],
+    /// Whether a file with this name is one of several with the weights.
+    pub(crate) is_shard: fn(&str) -> bool,
     /// Files of a tokenizer. A preset with any of them has a tokenizer.
     pub(crate) tokenizer_files: &'static [&'static str],
     /// Files of a tokenizer without a model, and the reader of all tokenizers.
@@ -99,6 +103,14 @@ impl Format for FolderFormat {
         let config = (self.config)(&**folder, json)?;
         let (folder, name) = (folder.clone(), preset.to_owned());
         Ok(Some(Arc::new(FolderPreset { format: self, folder, name, config })))
+    }
+
+    fn files(&self) -> &'static [&'static str] {
+        self.files
+    }
+
+    fn is_shard(&self, name: &str) -> bool {
+        (self.is_shard)(name)
     }
 
     fn lone_tokenizer(&self) -> Option<LoneTokenizer> {

@@ -42,6 +42,17 @@ pub(crate) trait Format: fmt::Debug + Sync {
         config: Option<&Map<String, Value>>,
     ) -> Result<Option<Arc<dyn OpenedPreset>>, PresetError>;
 
+    /// Names of all files in a folder of this format, except shards. Empty for a format of one file,
+    /// which has any name.
+    fn files(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whether a file with this name is one of several with the weights.
+    fn is_shard(&self, _name: &str) -> bool {
+        false
+    }
+
     /// Files of a tokenizer without a model. None if the format has no such files.
     fn lone_tokenizer(&self) -> Option<LoneTokenizer> {
         None

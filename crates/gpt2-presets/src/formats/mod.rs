@@ -21,6 +21,17 @@ pub(crate) mod transformers;
 pub(crate) const FORMATS: &[&dyn format::Format] =
     &[&gguf::format::Gguf, &keras::format::FORMAT, &transformers::format::FORMAT];
 
+/// Whether a preset in any format has a file with this name, relative to its folder.
+pub(crate) fn is_part(name: &str) -> bool {
+    FORMATS.iter().any(|format| format.files().contains(&name) || format.is_shard(name))
+}
+
+/// Whether a preset in any format has files in a folder with this name.
+pub(crate) fn is_folder_of_parts(name: &str) -> bool {
+    let within = |file: &&str| file.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+    FORMATS.iter().any(|format| format.files().iter().any(within))
+}
+
 /// The format with this name.
 pub(crate) fn writer_of(name: preset_format::PresetFormat) -> &'static dyn format::Format {
     let found = FORMATS.iter().find(|format| format.name() == name);

@@ -5,6 +5,9 @@ use gpt2_tokenizer::{Gpt2Tokenizer, Gpt2TokenizerConfig, Merges, Vocabulary};
 use crate::error::PresetError;
 use crate::source::preset_folder::PresetFolder;
 
+/// Vocabulary and merges files that `Gpt2Tokenizer::save_assets` writes.
+pub(crate) const ASSETS: [&str; 2] = ["vocabulary.json", "merges.txt"];
+
 /// Reads a tokenizer from its vocabulary and merges.
 pub(crate) fn tokenizer_of_tables(
     folder: &dyn PresetFolder,

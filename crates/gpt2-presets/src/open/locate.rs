@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use gpt2_files::exists;
 use gpt2_hub::HubHandle;
 
 use crate::error::PresetError;
@@ -41,7 +42,7 @@ pub(crate) fn locate(source: &Path) -> Result<Location, PresetError> {
 }
 
 fn local(path: &Path, source: &Path) -> Result<Location, PresetError> {
-    if path.exists() {
+    if exists(path)? {
         return Ok(Location::Local(path.into()));
     }
     match source.to_str() {

@@ -8,12 +8,10 @@ use crate::error::PresetError;
 use crate::formats::FORMATS;
 use crate::formats::config_file::CONFIG_FILE;
 use crate::formats::format::{LoneTokenizer, OpenedPreset};
-use crate::formats::tables::{missing_tokenizer, tokenizer_of_tables};
+use crate::formats::tables::{ASSETS, missing_tokenizer, tokenizer_of_tables};
+use crate::open::incomplete::incomplete;
 use crate::source::json_object::read_object;
 use crate::source::preset_folder::PresetFolder;
-
-/// Vocabulary and merges files that `Gpt2Tokenizer::save_assets` writes.
-const ASSETS: (&str, &str) = ("vocabulary.json", "merges.txt");
 
 /// Opens a preset in the first format that recognises it. `preset` is its name in messages.
 pub(crate) fn open_folder(
@@ -27,17 +25,19 @@ pub(crate) fn open_folder(
             return Ok(opened);
         }
     }
-    let preset = preset.to_owned();
     Err(match config {
-        None => PresetError::MissingFile {
-            preset,
-            file: CONFIG_FILE.to_owned(),
-            remedy: "make sure that the directory or handle is that of a preset and that you may \
-                     read it",
+        None => match incomplete(&**folder, preset)? {
+            Some(error) => error,
+            None => PresetError::MissingFile {
+                preset: preset.to_owned(),
+                file: CONFIG_FILE.to_owned(),
+                remedy: "make sure that the directory or handle is that of a preset and that you \
+                         may read it",
+            },
         },
         Some(config) => {
             let keys: Vec<_> = FORMATS.iter().filter_map(|format| format.config_key()).collect();
-            let found = config.keys().take(10).cloned().collect();
+            let (preset, found) = (preset.to_owned(), config.keys().take(10).cloned().collect());
             PresetError::UnrecognizedFormat { preset, expected: keys.join(" or "), found }
         }
     })
@@ -61,7 +61,7 @@ pub(crate) fn preset_or_tokenizer(
     let choices: Vec<&[&str]> = [&[CONFIG_FILE][..]]
         .into_iter()
         .chain(lone.iter().flat_map(|it| it.recognised_by.iter().copied()))
-        .chain([&[ASSETS.0, ASSETS.1][..]])
+        .chain([&ASSETS[..]])
         .collect();
     let found = folder.fetch_first_of(&choices)?;
     if found == Some(0) {
@@ -76,10 +76,13 @@ pub(crate) fn preset_or_tokenizer(
             });
         }
     }
-    let Some(choice) = found else { return Err(missing_tokenizer(preset, &all_names(&lone))) };
+    let Some(choice) = found else {
+        let error = incomplete(&**folder, preset)?;
+        return Err(error.unwrap_or_else(|| missing_tokenizer(preset, &all_names(&lone))));
+    };
     match readers.get(choice - 1) {
         Some(read) => read(&**folder, preset),
-        None => tokenizer_of_tables(&**folder, ASSETS, Gpt2TokenizerConfig::new()),
+        None => tokenizer_of_tables(&**folder, ASSETS.into(), Gpt2TokenizerConfig::new()),
     }
     .map(PresetOrTokenizer::Tokenizer)
 }
@@ -87,6 +90,6 @@ pub(crate) fn preset_or_tokenizer(
 /// Files of which at least one must exist, for a message.
 fn all_names(lone: &[LoneTokenizer]) -> String {
     let of_formats = lone.iter().map(|it| it.recognised_by[0][0]);
-    let names: Vec<_> = [CONFIG_FILE].into_iter().chain(of_formats).chain([ASSETS.0]).collect();
+    let names: Vec<_> = [CONFIG_FILE].into_iter().chain(of_formats).chain([ASSETS[0]]).collect();
     names.join("`, `")
 }

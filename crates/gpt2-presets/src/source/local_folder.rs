@@ -1,8 +1,10 @@
 //! Preset in a folder on the disk.
 
+use std::fs;
+use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::path::{Path, PathBuf};
 
-use gpt2_files::regular_file;
+use gpt2_files::{read_error, regular_file};
 use gpt2_hub::blobs_of_snapshot;
 
 use crate::error::PresetError;
@@ -33,7 +35,13 @@ impl PresetFolder for LocalFolder {
     }
 
     fn fetch(&self, name: &str) -> Result<bool, PresetError> {
-        Ok(self.folder.join(name).exists())
+        let path = self.folder.join(name);
+        match fs::metadata(&path) {
+            Ok(_) => Ok(true),
+            // A folder of the name may be a file of the user.
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(false),
+            Err(error) => Err(read_error(&path)(error).into()),
+        }
     }
 
     fn path(&self, name: &str) -> Result<Option<PathBuf>, PresetError> {

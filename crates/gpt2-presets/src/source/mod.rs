@@ -1,6 +1,7 @@
 //! Sources of a preset's files: a folder, one file, this library, or a hub.
 
 pub(crate) mod blob;
+pub(crate) mod checkpoint_file;
 #[cfg(feature = "bundled")]
 pub(crate) mod embedded;
 pub(crate) mod json_object;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gpt2_files::regular_file;
+use gpt2_files::{exists, regular_file};
 
 use crate::error::PresetError;
 use crate::source::preset_folder::PresetFolder;
@@ -27,7 +27,7 @@ impl PresetFolder for SingleFile {
     }
 
     fn fetch(&self, name: &str) -> Result<bool, PresetError> {
-        Ok(name == self.name && self.path.exists())
+        Ok(name == self.name && exists(&self.path)?)
     }
 
     fn only_file(&self) -> Option<&'static str> {

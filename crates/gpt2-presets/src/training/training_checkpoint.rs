@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use gpt2_files::{Staging, read_error, remove_abandoned, sync_folder, write_error};
+use gpt2_files::{Staging, exists, remove_abandoned, sync_folder, write_error};
 use gpt2_task::{BoxError, CheckpointStore, TrainingCheckpoint};
 
 use crate::error::PresetError;
 use crate::file_kind::FileKind;
+use crate::source::checkpoint_file::CHECKPOINT_FILE;
 use crate::source::local_folder::LocalFolder;
 use crate::tensors::named_tensor::NamedTensor;
 use crate::tensors::safetensors::file::SafetensorsFile;
@@ -23,8 +24,6 @@ use crate::tensors::weights_file::WeightsFile;
 const TRAINING_CHECKPOINT: FileKind =
     FileKind { name: "training checkpoint", remedy: "remove it to begin the training anew" };
 
-/// Name of the file in the folder.
-const FILE: &str = "training.checkpoint.safetensors";
 /// Tensor with the state as JSON bytes: the format limits the header's size, but not a tensor's.
 const STATE: &str = "state.json";
 /// Value of the metadata key `format`. Its version changes with the content.
@@ -63,7 +62,7 @@ impl CheckpointFolder {
 
     /// Path of the file with the checkpoint, which may not exist yet.
     pub fn path(&self) -> PathBuf {
-        self.folder.join(FILE)
+        self.folder.join(CHECKPOINT_FILE)
     }
 
     fn write(&self, checkpoint: &TrainingCheckpoint) -> Result<(), PresetError> {
@@ -78,7 +77,7 @@ impl CheckpointFolder {
             .collect();
         let state = checkpoint.state.to_string();
         let mut files = Staging::new(&self.folder)?;
-        files.file(FILE, |_, file| {
+        files.file(CHECKPOINT_FILE, |_, file| {
             let metadata = [("format", FORMAT_NAME.to_owned())];
             named_tensors_writer::write(file, &metadata, Some((STATE, state.as_bytes())), &tensors)
         })?;
@@ -87,7 +86,7 @@ impl CheckpointFolder {
 
     fn read(&self, device: &Device) -> Result<TrainingCheckpoint, PresetError> {
         let folder = LocalFolder::new(&self.folder);
-        let mut file = SafetensorsFile::open(&folder, FILE, false)?;
+        let mut file = SafetensorsFile::open(&folder, CHECKPOINT_FILE, false)?;
         let format = file.metadata("format").unwrap_or("nothing");
         if format != FORMAT_NAME {
             return Err(self.damaged(format!("expected format `{FORMAT_NAME}`, found {format}")));
@@ -121,6 +120,7 @@ impl CheckpointStore for CheckpointFolder {
     fn load(&mut self, device: &Device) -> Result<Option<TrainingCheckpoint>, BoxError> {
         let path = self.path();
         remove_abandoned(&path);
+        // An unreadable folder is an error: to silently start anew would lose a training.
         if !exists(&path)? {
             return Ok(None);
         }
@@ -151,10 +151,4 @@ impl CheckpointStore for CheckpointFolder {
             }
         }
     }
-}
-
-/// Whether there is a file. An unreadable folder is an error: to silently start anew would lose a
-/// training.
-fn exists(path: &Path) -> Result<bool, PresetError> {
-    Ok(path.try_exists().map_err(read_error(path))?)
 }

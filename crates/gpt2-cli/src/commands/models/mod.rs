@@ -8,7 +8,6 @@ mod remove;
 mod show;
 
 use clap::Subcommand;
-use gpt2_presets::PresetInfo;
 
 use crate::answer::Answer;
 use crate::context::Context;
@@ -56,9 +55,38 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     }
 }
 
+/// A downloaded model that is no built-in preset.
+struct Downloaded {
+    handle: String,
+    parameter_count: u64,
+    /// Size of its files.
+    bytes: u64,
+}
+
 /// Approximate download size of a preset in bytes: its weights are 32-bit floats.
-fn download_size(preset: &PresetInfo) -> u64 {
-    4 * preset.parameter_count
+fn download_size(parameter_count: u64) -> u64 {
+    4 * parameter_count
+}
+
+/// Downloaded models that are no built-in presets.
+#[cfg(feature = "hub")]
+fn downloaded() -> Vec<Downloaded> {
+    let is_built_in = |handle: &str| {
+        gpt2_presets::presets().iter().any(|preset| preset.sources.contains(&handle))
+    };
+    let cached = gpt2_presets::cached_presets(&gpt2_presets::HubOptions::new()).into_iter();
+    let others = cached.filter(|cached| !is_built_in(&cached.files.source));
+    let downloaded = others.map(|cached| Downloaded {
+        parameter_count: cached.config.parameter_count() as u64,
+        bytes: cached.files.size,
+        handle: cached.files.source,
+    });
+    downloaded.collect()
+}
+
+#[cfg(not(feature = "hub"))]
+fn downloaded() -> Vec<Downloaded> {
+    Vec::new()
 }
 
 /// Size in bytes of a preset's files that this library or the hubs' Python clients have downloaded.

@@ -1,7 +1,7 @@
 //! `gpt2 models show`: a preset's source, files and shape.
 
 use clap_complete::ArgValueCompleter;
-use gpt2_presets::presets;
+use gpt2_presets::{local_size, presets};
 use serde_json::json;
 
 use super::{cached_bytes, download_size};
@@ -27,6 +27,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     let name = arguments.preset.as_str();
     let info = presets().iter().find(|preset| preset.name == name);
     let cached = cached_bytes(name)?;
+    let local = local_size(name)?;
     let is_here = cached > 0 || info.is_some_and(|info| info.sources.is_empty());
     let opens = arguments.open || is_here || info.is_none();
     let preset = opens.then(|| model::open(name, context)).transpose()?;
@@ -39,6 +40,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
             "parameter_count": info.map(|info| info.parameter_count),
             "sources": info.map(|info| info.sources),
             "cached_bytes": cached,
+            "local_bytes": local,
             "format": format,
             "config": config.map(serde_json::to_value).transpose()?,
         }))?;
@@ -49,12 +51,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     if let Some(info) = info {
         row("description", info.description)?;
         row("parameters", &info.parameter_count.to_string())?;
-        row("size", &size(download_size(info)))?;
+        row("size", &size(download_size(info.parameter_count)))?;
         for source in info.sources {
             row("source", source)?;
         }
     }
-    row("on disk", &if cached > 0 { size(cached) } else { on_disk(is_here).to_owned() })?;
+    row("on disk", &on_disk(local.unwrap_or(cached), is_here))?;
     if let (Some(config), Some(format)) = (config, format) {
         row("format", format)?;
         for (key, value) in [
@@ -70,6 +72,10 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     Ok(Answer::Yes)
 }
 
-fn on_disk(is_here: bool) -> &'static str {
-    if is_here { "built in" } else { "nothing downloaded" }
+fn on_disk(bytes: u64, is_here: bool) -> String {
+    match bytes {
+        0 if is_here => "built in".to_owned(),
+        0 => "nothing downloaded".to_owned(),
+        bytes => size(bytes),
+    }
 }

@@ -1,7 +1,6 @@
 //! llama.cpp's format: one file with config, tokenizer and weights.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +14,8 @@ use crate::formats::config_file::CONFIG_FILE;
 use crate::formats::contents::{Contents, WriteOptions};
 use crate::formats::format::{Format, OpenedPreset};
 use crate::formats::gguf::file::GgufFile;
-use crate::formats::gguf::keys::{MAGIC, TOKENIZER_MODEL};
+use crate::formats::gguf::keys::TOKENIZER_MODEL;
+use crate::formats::gguf::magic::has_magic;
 use crate::formats::gguf::opened_file::OpenedFile;
 use crate::formats::gguf::weight_map::{GGUF, HEAD, TOKEN_EMBEDDING};
 use crate::formats::gguf::{config, tokenizer, write};
@@ -44,7 +44,7 @@ impl Format for Gguf {
     }
 
     fn folder_of_file(&self, path: &Path) -> Result<Option<Arc<dyn PresetFolder>>, PresetError> {
-        let is_gguf = is_named_gguf(path) || has_magic(path);
+        let is_gguf = is_named_gguf(path) || has_magic(path)?;
         Ok(is_gguf.then(|| -> Arc<dyn PresetFolder> { Arc::new(SingleFile::new(path, GGUF_FILE)) }))
     }
 
@@ -131,14 +131,6 @@ fn is_named_gguf(path: &Path) -> bool {
     extension.is_some_and(|extension| extension.eq_ignore_ascii_case(GGUF_EXTENSION))
 }
 
-/// Whether a regular file of any name begins with the magic of a GGUF file.
-fn has_magic(path: &Path) -> bool {
-    let mut magic = [0; MAGIC.len()];
-    // Opening a pipe would block until its other end is opened.
-    let read = path.is_file().then(|| File::open(path)?.read_exact(&mut magic));
-    matches!(read, Some(Ok(()))) && magic == *MAGIC
-}
-
 /// The only `.gguf` file in a folder, if there is one.
 fn only_gguf_in(folder: &Path, preset: &str) -> Result<Option<PathBuf>, PresetError> {
     let mut found = Vec::new();
@@ -160,6 +152,8 @@ fn only_gguf_in(folder: &Path, preset: &str) -> Result<Option<PathBuf>, PresetEr
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use burn::tensor::Device;
     use gpt2_backbone::{Gpt2Backbone, read_f32};
     use gpt2_task::{Gpt2CausalLm, Gpt2CausalLmPreprocessor, PreprocessorConfig};

@@ -12,6 +12,7 @@ mod header;
 mod keys;
 mod layout;
 mod limits;
+pub(crate) mod magic;
 mod metadata;
 mod opened_file;
 mod tensor_type;

@@ -8,6 +8,7 @@ use crate::error::PresetError;
 use crate::formats::contents::{Contents, WriteOptions};
 use crate::formats::gguf::file_writer;
 use crate::formats::gguf::limits::{check_backbone, check_tokenizer};
+use crate::formats::gguf::magic::check_replaced;
 use crate::formats::preset_format::PresetFormat;
 use crate::formats::tables::check_vocabulary;
 use crate::weights::placed_parameters::{Counted, Parameters};
@@ -34,6 +35,7 @@ pub(crate) fn write(
         check_tokenizer(tokenizer.config())?;
         check_vocabulary(&name, tokenizer.max_token_id(), config.vocabulary_size)?;
     }
+    check_replaced(path)?;
     let mut files = Staging::new(path.parent().unwrap_or(Path::new("")))?;
     files.fallible_file(&name, |_, file| {
         file_writer::write(path, file, &mut parameters, tokenizer, options.dtype)

@@ -4,10 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::PresetError;
+use crate::formats::config_file::CONFIG_FILE;
 use crate::formats::folder_format::FolderFormat;
 use crate::formats::format::{Format, LoneTokenizer};
 use crate::formats::keras::archive::KerasArchive;
-use crate::formats::keras::names::{TASK_CONFIG_FILE, VOCABULARY_FILE, WEIGHTS};
+use crate::formats::keras::names::{
+    MERGES_FILE, METADATA_FILE, PREPROCESSOR_CONFIG_FILE, TASK_CONFIG_FILE, TOKENIZER_CONFIG_FILE,
+    VOCABULARY_FILE, WEIGHTS,
+};
+use crate::formats::keras::shards::is_shard;
 use crate::formats::keras::weight_map::KERAS;
 use crate::formats::keras::{config, tokenizer, write};
 use crate::formats::preset_format::PresetFormat;
@@ -27,6 +32,18 @@ pub(crate) static FORMAT: FolderFormat = FolderFormat {
     config: config::backbone_config,
     folder_of_file,
     checkpoint,
+    files: &[
+        CONFIG_FILE,
+        METADATA_FILE,
+        TASK_CONFIG_FILE,
+        PREPROCESSOR_CONFIG_FILE,
+        TOKENIZER_CONFIG_FILE,
+        VOCABULARY_FILE,
+        MERGES_FILE,
+        WEIGHTS.whole,
+        WEIGHTS.index,
+    ],
+    is_shard,
     tokenizer_files: &tokenizer::FILES,
     tokenizer: LoneTokenizer { recognised_by: &[&[VOCABULARY_FILE]], read: tokenizer::tokenizer },
     preprocessor: config::preprocessor_config,

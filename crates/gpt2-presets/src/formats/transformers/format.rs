@@ -1,11 +1,16 @@
 //! The format of the transformers library.
 
 use crate::error::PresetError;
+use crate::formats::config_file::CONFIG_FILE;
 use crate::formats::folder_format::FolderFormat;
 use crate::formats::format::{Format, LoneTokenizer, TaskPreprocessor};
 use crate::formats::preset_format::PresetFormat;
 use crate::formats::publishing::Publishing;
-use crate::formats::transformers::names::{PYTORCH, SAFETENSORS, TOKENIZER_FILE, VOCABULARY_FILE};
+use crate::formats::transformers::names::{
+    GENERATION_CONFIG_FILE, MERGES_FILE, PYTORCH, SAFETENSORS, TOKENIZER_CONFIG_FILE,
+    TOKENIZER_FILE, VOCABULARY_FILE,
+};
+use crate::formats::transformers::shards::{is_pytorch_shard, is_shard};
 use crate::formats::transformers::weight_map::TRANSFORMERS;
 use crate::formats::transformers::{config, tokenizer, write};
 use crate::source::preset_folder::PresetFolder;
@@ -23,6 +28,19 @@ pub(crate) static FORMAT: FolderFormat = FolderFormat {
     config: config::backbone_config,
     folder_of_file: |_| Ok(None),
     checkpoint,
+    files: &[
+        CONFIG_FILE,
+        GENERATION_CONFIG_FILE,
+        TOKENIZER_CONFIG_FILE,
+        TOKENIZER_FILE,
+        VOCABULARY_FILE,
+        MERGES_FILE,
+        SAFETENSORS.whole,
+        SAFETENSORS.index,
+        PYTORCH.whole,
+        PYTORCH.index,
+    ],
+    is_shard: |name| is_shard(name) || is_pytorch_shard(name),
     tokenizer_files: &tokenizer::FILES,
     tokenizer: LoneTokenizer {
         recognised_by: &[&[VOCABULARY_FILE], &[TOKENIZER_FILE]],

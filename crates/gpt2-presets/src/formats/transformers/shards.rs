@@ -93,7 +93,16 @@ pub(crate) fn index(config: &Gpt2BackboneConfig, shards: &[Shard]) -> Value {
 
 /// Whether a file name is a shard's.
 pub(crate) fn is_shard(name: &str) -> bool {
-    let numbers = name.strip_prefix("model-").and_then(|name| name.strip_suffix(".safetensors"));
+    is_numbered(name, "model-", ".safetensors")
+}
+
+/// Whether a file name is that of a shard of PyTorch weights.
+pub(crate) fn is_pytorch_shard(name: &str) -> bool {
+    is_numbered(name, "pytorch_model-", ".bin")
+}
+
+fn is_numbered(name: &str, start: &str, end: &str) -> bool {
+    let numbers = name.strip_prefix(start).and_then(|name| name.strip_suffix(end));
     numbers
         .and_then(|numbers| numbers.split_once("-of-"))
         .is_some_and(|(number, count)| is_shard_number(number) && is_shard_number(count))

@@ -5,7 +5,8 @@
 //! one contiguous block of this file, and elements of types that Keras does not write.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -13,7 +14,8 @@ use gpt2_files::read_error;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 use rust_hdf5::{
-    DatatypeMessage, FileLocking, H5Dataset, H5File, LinkClass, MappedView, StorageLayout,
+    DatatypeMessage, FileLocking, H5Dataset, H5File, Hdf5Error, LinkClass, MappedView,
+    StorageLayout,
 };
 
 use crate::error::PresetError;
@@ -58,16 +60,15 @@ impl Hdf5File {
         memory_map: bool,
     ) -> Result<Self, PresetError> {
         let display = folder.display(name);
-        let io = |error| PresetError::from(read_error(Path::new(&display))(error));
+        let refused = |error| PresetError::from(read_error(Path::new(&display))(error));
         let Some(path) = folder.path(name)? else {
-            return Err(io(std::io::ErrorKind::Unsupported.into()));
+            return Err(refused(io::ErrorKind::Unsupported.into()));
         };
-        let unclaimed = fs::metadata(&path).map_err(io)?.len();
+        let unclaimed = readable_size(&path).map_err(refused)?;
         // The library maps only files that it has locked, if the file system has locks.
         let locking = if memory_map { FileLocking::BestEffort } else { FileLocking::Disabled };
         let file = H5File::options().locking(locking).open(&path);
-        let file =
-            file.map_err(|error| KERAS_WEIGHTS.malformed(&*display, "/", error.to_string()))?;
+        let file = file.map_err(|error| fault(&display, "/", &error))?;
         let names = file.dataset_names();
         let opened = Self { display, file, names, unclaimed, inspected: BTreeMap::new() };
         match opened.names.iter().find(|name| name.split('/').count() > MAX_DEPTH) {
@@ -80,7 +81,7 @@ impl Hdf5File {
     pub(crate) fn read_integer(&self, name: &str) -> Result<i64, PresetError> {
         let dataset = self.dataset(name)?;
         self.check_storage(name, &dataset)?;
-        let fail = |error: rust_hdf5::Hdf5Error| self.invalid(name, error.to_string());
+        let fail = |error| self.fault(name, error);
         let datatype = dataset.datatype().map_err(fail)?;
         // numpy's default integer has 32 bits on some systems.
         let is_integer = [DatatypeMessage::i64_type(), DatatypeMessage::i32_type()];
@@ -102,15 +103,15 @@ impl Hdf5File {
             match root.link_class(prefix) {
                 Ok(LinkClass::Hard) => {}
                 Ok(_) => return Err(self.invalid(prefix, "a link out of its group".to_owned())),
-                Err(error) => return Err(self.invalid(prefix, error.to_string())),
+                Err(error) => return Err(self.fault(prefix, error)),
             }
         }
-        self.file.dataset(name).map_err(|error| self.invalid(name, error.to_string()))
+        self.file.dataset(name).map_err(|error| self.fault(name, error))
     }
 
     /// Returns an error for storage other than one block of this file.
     fn check_storage(&self, name: &str, dataset: &H5Dataset) -> Result<(), PresetError> {
-        let fail = |error: rust_hdf5::Hdf5Error| self.invalid(name, error.to_string());
+        let fail = |error| self.fault(name, error);
         let layout = dataset.storage_layout().map_err(fail)?;
         if layout != StorageLayout::Contiguous {
             return Err(self.invalid(name, format!("expected contiguous data, found {layout:?}")));
@@ -125,7 +126,7 @@ impl Hdf5File {
     }
 
     fn element(&self, name: &str, dataset: &H5Dataset) -> Result<StoredFloat, PresetError> {
-        let datatype = dataset.datatype().map_err(|error| self.invalid(name, error.to_string()))?;
+        let datatype = dataset.datatype().map_err(|error| self.fault(name, error))?;
         // Compares the whole type: byte order and the layout of sign, exponent and mantissa count
         // too.
         if datatype == DatatypeMessage::f32_type() {
@@ -143,6 +144,10 @@ impl Hdf5File {
         let (tensor, found) = (name.to_owned(), datatype.to_string());
         let expected = "float64, float32, float16 or bfloat16".to_owned();
         Err(PresetError::UnsupportedElementType { tensor, found, expected })
+    }
+
+    fn fault(&self, object: &str, error: Hdf5Error) -> PresetError {
+        fault(&self.display, object, &error)
     }
 
     fn invalid(&self, object: &str, detail: String) -> PresetError {
@@ -191,8 +196,31 @@ impl WeightsFile for Hdf5File {
                 dataset.read_raw::<u16>().map(|bits| bits.reinterpret_cast::<bf16>().to_f32_vec())
             }
         };
-        values.map(Values::Owned).map_err(|error| self.invalid(name, error.to_string()))
+        values.map(Values::Owned).map_err(|error| self.fault(name, error))
     }
+}
+
+/// Size of a file, of which a byte is read: the library takes a failure for another format.
+fn readable_size(path: &Path) -> io::Result<u64> {
+    let mut file = File::open(path)?;
+    let _ = file.read(&mut [0])?;
+    Ok(file.metadata()?.len())
+}
+
+/// Error of the library: a read that the operating system refused, or a malformed file.
+fn fault(file: &str, object: &str, error: &Hdf5Error) -> PresetError {
+    match os_error(error) {
+        Some(error) => read_error(Path::new(file))(error).into(),
+        None => KERAS_WEIGHTS.malformed(file, object, error.to_string()),
+    }
+}
+
+/// The operating system's error. The library's public type hides it, but prints its code last, as
+/// [`io::Error`] does.
+fn os_error(error: &Hdf5Error) -> Option<io::Error> {
+    let text = error.to_string();
+    let (_, code) = text.strip_suffix(')')?.rsplit_once("(os error ")?;
+    code.parse().ok().map(io::Error::from_raw_os_error)
 }
 
 /// Floats of a dataset in place, within the mapped file.
@@ -201,5 +229,26 @@ struct InPlace(MappedView<f32>);
 impl AsRef<[u8]> for InPlace {
     fn as_ref(&self) -> &[u8] {
         bytemuck::cast_slice(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gpt2_files::FileError;
+
+    use super::*;
+
+    #[test]
+    fn a_read_that_the_system_refuses_is_no_malformed_file() {
+        let refused = Hdf5Error::Io(io::Error::from_raw_os_error(5));
+        let error = fault("a.h5", "/", &refused);
+        assert!(matches!(error, PresetError::File(FileError::Read { .. })), "{error}");
+        for other in [
+            Hdf5Error::Io(io::ErrorKind::UnexpectedEof.into()),
+            Hdf5Error::NotFound("x".to_owned()),
+        ] {
+            let error = fault("a.h5", "/", &other);
+            assert!(matches!(error, PresetError::Malformed { .. }), "{error}");
+        }
     }
 }
