@@ -1,9 +1,10 @@
 //! Errors of commands, as text and as JSON.
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use gpt2_presets::{DataError, FileError, HubError, PresetError};
 use gpt2_task::TaskError;
 use serde_json::json;
@@ -23,7 +24,8 @@ const METHODS: [(&str, &str); 2] = [
 ];
 
 /// Prints an error of the arguments, or the requested help.
-pub(crate) fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+pub(crate) fn usage(mut error: clap::Error, arguments: &[OsString]) -> ExitCode {
+    name_train_flag(&mut error, arguments);
     let is_json = arguments.iter().any(|argument| argument == "--json");
     if !error.use_stderr() || !is_json {
         // Nothing can be printed to a closed pipe.
@@ -35,6 +37,18 @@ pub(crate) fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let (message, hint) = text.split_once("\n\n").unwrap_or((text, ""));
     print_json("usage", message, hint);
     ExitCode::from(EXIT_CODE)
+}
+
+/// Adds the flag to the error for a text that `train` got without it.
+fn name_train_flag(error: &mut clap::Error, arguments: &[OsString]) {
+    let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    let command = words.into_iter().find(|word| !word.starts_with('-'));
+    let Some(ContextValue::String(found)) = error.get(ContextKind::InvalidArg) else { return };
+    let is_text = error.kind() == ErrorKind::UnknownArgument && !found.starts_with('-');
+    if is_text && command == Some("train") {
+        let tip = format!("texts to train on have a flag: '--train {found}'");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
 }
 
 /// Prints a command's error: each cause once, and remedies in terms of the command's flags.
@@ -108,5 +122,5 @@ fn kind(error: &anyhow::Error) -> &'static str {
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let found = error.downcast_ref::<io::Error>();
-    found.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    found.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
