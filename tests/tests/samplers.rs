@@ -494,5 +494,5 @@ fn samplers_come_by_name_and_go_as_data() {
         assert_eq!(serde_json::from_value::<samplers::SamplerConfig>(data).unwrap(), config);
     }
     let error = samplers::get("speculative").err().unwrap();
-    assert!(matches!(error, TaskError::InvalidSampler { .. }), "{error}");
+    assert!(matches!(error, TaskError::InvalidChoice { .. }), "{error}");
 }

@@ -1,5 +1,6 @@
 //! Arguments of the program, and dispatch to a command.
 
+use std::any::TypeId;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use crate::commands::{
     train, verify,
 };
 use crate::context::Context;
+use crate::values::{parse_number, parse_whole_number};
 use crate::{failure, interrupt, topics};
 
 const AFTER_HELP: &str = "\
@@ -106,18 +108,38 @@ impl Command {
     }
 }
 
-/// The clap command. Negative numbers are values, not flags.
+/// The clap command. Negative numbers are values, not flags, and refused in our own words.
 pub(crate) fn command() -> clap::Command {
-    with_negative_numbers(Cli::command())
+    with_numbers(Cli::command())
 }
 
-fn with_negative_numbers(command: clap::Command) -> clap::Command {
+fn with_numbers(command: clap::Command) -> clap::Command {
     command
         .mut_args(|argument| {
             let takes_value = argument.get_action().takes_values();
-            argument.allow_negative_numbers(takes_value)
+            with_number(argument).allow_negative_numbers(takes_value)
         })
-        .mut_subcommands(with_negative_numbers)
+        .mut_subcommands(with_numbers)
+}
+
+/// Sets the parser of an argument that is a number.
+fn with_number(argument: clap::Arg) -> clap::Arg {
+    let of = argument.get_value_parser().type_id();
+    // Gigabytes have a parser of their own.
+    let is_size = argument.get_value_names().is_some_and(|names| names == ["GB"]);
+    if is_size || !argument.get_action().takes_values() {
+        argument
+    } else if of == TypeId::of::<usize>() {
+        argument.value_parser(parse_whole_number::<usize>)
+    } else if of == TypeId::of::<u64>() {
+        argument.value_parser(parse_whole_number::<u64>)
+    } else if of == TypeId::of::<f32>() {
+        argument.value_parser(parse_number::<f32>)
+    } else if of == TypeId::of::<f64>() {
+        argument.value_parser(parse_number::<f64>)
+    } else {
+        argument
+    }
 }
 
 /// Parses the arguments and runs their command.

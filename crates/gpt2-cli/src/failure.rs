@@ -1,7 +1,7 @@
 //! Errors of commands, as text and as JSON.
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use gpt2_presets::{DataError, FileError, HubError, PresetError};
@@ -25,7 +25,7 @@ const METHODS: [(&str, &str); 2] = [
 
 /// Prints an error of the arguments, or the requested help.
 pub(crate) fn usage(error: clap::Error, arguments: &[OsString]) -> ExitCode {
-    let error = with_tip(error);
+    let error = with_tip(error, arguments);
     let is_json = arguments.iter().any(|argument| argument == "--json");
     if !error.use_stderr() || !is_json {
         // Nothing can be printed to a closed pipe.
@@ -117,7 +117,7 @@ fn kind(error: &anyhow::Error) -> &'static str {
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let found = error.downcast_ref::<io::Error>();
-    found.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    found.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_remedy_follows_the_cause() {
-        let absent = || io::Error::from(ErrorKind::NotFound);
+        let absent = || io::Error::from(io::ErrorKind::NotFound);
         let error = anyhow::Error::from(read_error(Path::new("a.txt"))(absent()));
         let expected = "cannot read `a.txt`: entity not found; check the path and its permissions";
         assert_eq!(with_causes(&error), expected);

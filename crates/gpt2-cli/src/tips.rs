@@ -1,5 +1,7 @@
 //! Tips for flags of other programs.
 
+use std::ffi::OsString;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Flags of other programs, and the way of this one.
@@ -19,16 +21,16 @@ const FLAGS: [(&str, &str); 12] = [
 ];
 
 /// The error with a tip that helps in place of one that misleads.
-pub(crate) fn with_tip(mut error: clap::Error) -> clap::Error {
+pub(crate) fn with_tip(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
     if error.kind() != ErrorKind::UnknownArgument {
         return error;
     }
-    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
-    let known = FLAGS.iter().find(|(name, _)| *name == flag.replace('_', "-") || name == flag);
-    if let Some((_, tip)) = known {
+    let Some(ContextValue::String(found)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    if let Some(tip) = tip(found, arguments) {
         error.remove(ContextKind::SuggestedArg);
-        let tip = vec![clap::builder::StyledStr::from(*tip)];
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tip));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     } else if let Some(ContextValue::StyledStrs(tips)) = error.get(ContextKind::Suggested)
         // A misspelt flag is rarely a text.
         && tips.iter().any(|tip| tip.to_string().starts_with("to pass"))
@@ -38,12 +40,27 @@ pub(crate) fn with_tip(mut error: clap::Error) -> clap::Error {
     error
 }
 
+fn tip(found: &str, arguments: &[OsString]) -> Option<String> {
+    if found.starts_with('-') {
+        let known =
+            FLAGS.iter().find(|(flag, _)| flag.replace('_', "-") == found.replace('_', "-"));
+        return known.map(|(_, tip)| (*tip).to_owned());
+    }
+    let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    let command = words.into_iter().find(|word| !word.starts_with('-'));
+    let is_train = command == Some("train");
+    is_train.then(|| format!("texts to train on have a flag: '--train {found}'"))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     fn message(arguments: &[&str]) -> String {
         let arguments = ["gpt2"].iter().chain(arguments);
-        let error = crate::cli::command().try_get_matches_from(arguments).unwrap_err();
-        super::with_tip(error).to_string()
+        let arguments: Vec<OsString> = arguments.map(OsString::from).collect();
+        let error = crate::cli::command().try_get_matches_from(&arguments).unwrap_err();
+        super::with_tip(error, &arguments).to_string()
     }
 
     #[test]
@@ -54,6 +71,7 @@ mod tests {
             (["generate", "--version", "a"], "gpt2 --version"),
             (["train", "--lr", "1e-3"], "'--learning-rate'"),
             (["generate", "--max_length", "4"], "'--max-length'"),
+            (["train", "a.txt", "b.txt"], "'--train a.txt'"),
         ] {
             let message = message(&arguments);
             assert!(message.contains(expected), "{message}");

@@ -1,10 +1,14 @@
 //! Parsers of arguments' values.
 
-use std::path::Path;
+use std::num::{IntErrorKind, ParseIntError};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use gpt2_task::catalogue::{self, Choice};
 use gpt2_task::samplers::SamplerConfig;
-use gpt2_task::{StopTokenIds, TokenId};
+use gpt2_task::{LearningRate, StopTokenIds, TokenId};
+use indicatif::HumanCount;
 
 /// Value of `--sampler`.
 #[derive(Debug, Clone)]
@@ -26,11 +30,11 @@ pub fn parse_sampler(text: &str) -> Result<Sampler, String> {
     let (name, arguments) = text.split_once(':').unwrap_or((text, ""));
     let name = name.trim().to_ascii_lowercase().replace('-', "_");
     let choices = catalogue::samplers();
-    let Some(choice) = choices.iter().find(|choice| choice.name == name) else {
+    if !choices.iter().any(|choice| choice.name == name) {
         return Err(unknown("sampler", &name, &choices));
-    };
+    }
     let config = format!("{name}:{arguments}").parse::<SamplerConfig>();
-    let config = config.map_err(|error| wrong_argument(choice, &error.to_string()))?;
+    let config = config.map_err(|error| error.to_string())?;
     let given = arguments.split(',').filter_map(|argument| argument.split_once('='));
     let arguments = given.map(|(argument, _)| argument.trim().to_owned()).collect();
     Ok(Sampler { name, arguments, config })
@@ -45,21 +49,17 @@ pub fn parse_optimizer(text: &str) -> Result<String, String> {
     let (name, arguments) = text.split_once(':').unwrap_or((text, ""));
     let name = name.trim().to_ascii_lowercase();
     let choices = catalogue::optimizers();
-    let Some(choice) = choices.iter().find(|choice| choice.name == name) else {
+    if !choices.iter().any(|choice| choice.name == name) {
         return Err(unknown("optimizer", &name, &choices));
-    };
+    }
     let text = if arguments.is_empty() { name } else { format!("{name}:{arguments}") };
     match gpt2_task::optimizers::get(&text) {
         Ok(_) => Ok(text),
-        Err(error) => {
-            let settings = catalogue::optimizer_settings().join(", ");
-            let own = wrong_argument(choice, &error.to_string());
-            Err(format!("{own}; and for every optimizer: {settings}"))
-        }
+        Err(error) => Err(error.to_string()),
     }
 }
 
-/// Parses `--schedule`: checks its name and returns its text.
+/// Parses `--schedule`: checks it and returns its text.
 ///
 /// # Errors
 ///
@@ -71,7 +71,11 @@ pub fn parse_schedule(text: &str) -> Result<String, String> {
     if name.parse::<f64>().is_err() && !choices.iter().any(|choice| choice.name == name) {
         return Err(unknown("schedule", name, &choices));
     }
-    Ok(text.to_owned())
+    // The learning rate and the steps of the training are not known yet; any will do for a check.
+    match LearningRate::from_text_for_steps(text, 1.0, 1) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Message for an unknown name, with all valid ones.
@@ -84,12 +88,6 @@ fn unknown(what: &str, name: &str, choices: &[Choice]) -> String {
         near.unwrap_or_default(),
         list.join("\n")
     )
-}
-
-/// Message for an invalid argument, with all valid ones.
-fn wrong_argument(choice: &Choice, message: &str) -> String {
-    // The library's remedy does not list the arguments.
-    format!("{message}\narguments and their defaults: {choice}")
 }
 
 /// The name most similar to `name`, if it is similar enough.
@@ -134,6 +132,52 @@ pub fn parse_stop_token_ids(text: &str) -> Result<StopTokenIds, String> {
     }
 }
 
+/// Parses a whole number.
+///
+/// # Errors
+///
+/// A message for anything else, and for a number that is negative or too large.
+pub fn parse_whole_number<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|error: ParseIntError| match error.kind() {
+        IntErrorKind::PosOverflow => format!("expected a smaller number, found {text}"),
+        _ => format!("expected a whole number from 0, found {text}"),
+    })
+}
+
+/// Parses a number.
+///
+/// # Errors
+///
+/// A message for anything else, and for infinity and NaN.
+pub fn parse_number<N: FromStr + Copy + Into<f64>>(text: &str) -> Result<N, String> {
+    match text.parse::<N>() {
+        Ok(number) if number.into().is_finite() => Ok(number),
+        _ => Err(format!("expected a number, found {text}")),
+    }
+}
+
+/// Parser of the path of a file or folder with texts. Refuses standard input, and patterns that
+/// the shell did not expand.
+pub fn text_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(check_text_path)
+}
+
+fn check_text_path(path: PathBuf) -> Result<PathBuf, String> {
+    let text = path.to_string_lossy();
+    if text == "-" {
+        Err("texts must be files, because they are read several times; write standard input to a \
+             file, and pass that"
+            .to_owned())
+    } else if text.contains(['*', '?']) && !path.exists() {
+        Err("no file has this name; leave the quotes off, so that the shell replaces the pattern \
+             by the names of files"
+            .to_owned())
+    } else {
+        drop(text);
+        Ok(path)
+    }
+}
+
 /// Parses a number of gigabytes, of 10^9 bytes each. Returns bytes.
 ///
 /// # Errors
@@ -144,6 +188,12 @@ pub fn parse_gigabytes(text: &str) -> Result<u64, String> {
         Ok(size) if size > 0.0 && size.is_finite() => Ok((size * 1e9).ceil() as u64),
         _ => Err("expected a number of gigabytes above 0, such as 5 or 0.5".to_owned()),
     }
+}
+
+/// A number with its noun: `1 token`, `1,024 tokens`.
+pub fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", HumanCount(number))
 }
 
 /// A size in gigabytes, or in megabytes below a tenth of a gigabyte.
@@ -182,11 +232,42 @@ mod tests {
         assert!(message.contains("did you mean `top_k`?"), "{message}");
         assert!(message.contains("  beam:num_beams="), "{message}");
         let message = parse_sampler("top_k:q=3").unwrap_err();
-        assert!(message.contains("top_k:k=5,temperature=1.0,seed=none"), "{message}");
+        assert!(message.ends_with("expected one of `k`, `temperature`, `seed`"), "{message}");
         let message = parse_optimizer("adamw:wd=0.1").unwrap_err();
-        assert!(message.contains("beta_1=0.9") && message.contains("weight_decay"), "{message}");
+        assert!(message.contains("`beta_1`, `beta_2`, ") && message.contains("`weight_decay`"));
+        assert_eq!(message.matches("expected").count(), 1, "one list: {message}");
         assert!(parse_schedule("cosin").unwrap_err().contains("did you mean `cosine`?"));
+        assert!(parse_schedule("cosine:foo=1").unwrap_err().contains("argument `foo`, expected"));
         assert!(parse_schedule("1e-3").is_ok() && parse_schedule("linear").is_ok());
+    }
+
+    #[test]
+    fn numbers_are_refused_in_plain_words() {
+        let count = parse_whole_number::<usize>;
+        assert_eq!(count("12"), Ok(12));
+        for text in ["-5", "1e3", "", "2.5", "many"] {
+            let expected = format!("expected a whole number from 0, found {text}");
+            assert_eq!(count(text), Err(expected));
+        }
+        let message = parse_whole_number::<u64>("18446744073709551616").unwrap_err();
+        assert!(message.starts_with("expected a smaller number"), "{message}");
+        assert_eq!((parse_number("1e-3"), parse_number("-1")), (Ok(1e-3f64), Ok(-1f32)));
+        for text in ["nan", "inf", "abc", ""] {
+            assert_eq!(parse_number::<f64>(text), Err(format!("expected a number, found {text}")));
+        }
+    }
+
+    #[test]
+    fn texts_are_files() {
+        let check = |path: &str| check_text_path(path.into());
+        assert!(check("-").unwrap_err().contains("read several times"));
+        assert!(check("no/*.txt").unwrap_err().contains("leave the quotes off"));
+        assert_eq!(check("absent.txt"), Ok("absent.txt".into()));
+    }
+
+    #[test]
+    fn nouns_agree_with_their_numbers() {
+        assert_eq!([counted(1, "token"), counted(1024, "token")], ["1 token", "1,024 tokens"]);
     }
 
     #[test]

@@ -58,8 +58,18 @@ fn remedies_are_those_of_the_command() {
 
 #[test]
 fn numbers_below_zero_are_values() {
-    let message = refusal(&program("generate --seed -1 a").output().unwrap());
-    assert!(message.contains("invalid value '-1' for '--seed <N>'"), "{message}");
+    for (command, expected) in [
+        ("generate --seed -1 a", "'-1' for '--seed <N>': expected a whole number from 0"),
+        ("generate -n 1e3 a", "'1e3' for '--max-new-tokens <N>': expected a whole number from 0"),
+        ("generate --top-p abc a", "'abc' for '--top-p <P>': expected a number"),
+        ("bench --rounds -5", "'-5' for '--rounds <N>': expected a whole number from 0"),
+        ("tokenizer train a --output b --vocabulary-size -3", "expected a whole number from 0"),
+        ("generate --sampler top_k:k=-1 a", "sampler `top_k`: `k` must be a whole number from 0"),
+        ("convert a b --max-shard-size -1", "expected a number of gigabytes above 0"),
+    ] {
+        let message = refusal(&program(command).output().unwrap());
+        assert!(message.contains(expected), "{command}: {message}");
+    }
 }
 
 #[cfg(unix)]

@@ -39,7 +39,7 @@ fn lists_of_arguments_have_help_of_their_own() {
     for (command, expected) in [
         ("help samplers", "num_beams"),
         ("generate --help samplers", "num_beams"),
-        ("help optimizers", "weight_decay"),
+        ("help optimizers", "  weight_decay                  default: 0.004"),
         ("train --help schedules", "warmup_steps"),
     ] {
         assert!(run(command).contains(expected), "{command}");

@@ -120,6 +120,7 @@ fn check_log(output: &Path, epochs: usize, steps: u64) {
     let numbers: Vec<u64> = of_steps.iter().map(|line| line["step"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (1..=steps).collect::<Vec<_>>());
     assert_eq!(of_epochs.len(), epochs);
+    assert!(of_epochs.iter().all(|line| line["tokens_per_second"].as_f64() > Some(0.0)));
     for line in of_steps.iter().chain(&of_epochs) {
         for key in ["epoch", "loss", "perplexity", "learning_rate", "seconds", "tokens_per_second"]
         {
@@ -140,6 +141,7 @@ fn a_header_says_what_is_trained() {
         assert!(lines.contains(expected), "{expected}: {lines}");
     }
     assert!(lines.contains("output: out\n") && !lines.contains("continues"), "{lines}");
+    assert!(lines.contains(" in 3 epochs, 4 examples a step\n"), "{lines}");
 
     let output = training(world.path(), "quiet").arg("--quiet").output().unwrap();
     assert_eq!(success(&output), "quiet\n");
@@ -167,6 +169,11 @@ fn interrupt(command: &mut Command, log: &Path, signal: &str) -> std::process::O
 fn a_signal_saves_a_checkpoint_and_the_same_command_continues() {
     let world = world();
     let long = |output: &str| training_with(world.path(), output, &[("--save-every", "100000")]);
+    let long = |output: &str| {
+        let mut command = long(output);
+        command.arg("--plot");
+        command
+    };
     // Enough text for the training to be interrupted.
     fs::write(world.path().join("train.txt"), TEXT.repeat(400)).unwrap();
     success(&long("whole").output().unwrap());
@@ -180,6 +187,8 @@ fn a_signal_saves_a_checkpoint_and_the_same_command_continues() {
         assert!(message.contains("run the same command\n"), "{message}");
         assert!(message.contains("gpt2 generate --preset out/training/last"), "{message}");
         assert!(!out.join("config.json").exists(), "no preset");
+        let curves = fs::read_to_string(out.join("training/curves.svg")).unwrap();
+        assert!(curves.contains("<polyline"), "{curves}");
         let mut generate = program("generate");
         generate.arg("--preset").arg(out.join("training/last")).args(["-n", "3", "ROMEO:"]);
         success(&generate.output().unwrap());
@@ -201,13 +210,65 @@ fn a_signal_saves_a_checkpoint_and_the_same_command_continues() {
 #[test]
 fn a_training_that_diverges_is_no_success() {
     let world = world();
-    let changes = [("--optimizer", "sgd"), ("--learning-rate", "1e6")];
+    let changes = [("--optimizer", "sgd"), ("--learning-rate", "1e9"), ("--schedule", "constant")];
     let message = error(&mut training_with(world.path(), "out", &changes));
     assert!(message.contains("the training diverged: "), "{message}");
     assert!(message.contains("begin anew with --restart"), "{message}");
     assert!(!world.path().join("out/config.json").exists(), "{message}");
+    // Neither the checkpoint nor the epoch's line of a model that is lost.
+    assert!(!world.path().join("out/training/last").exists(), "{message}");
+    assert!(!message.contains("epoch 1/3: ") && !message.contains("training/last"), "{message}");
     // The remedy of the message.
     success(&training(world.path(), "out").arg("--restart").output().unwrap());
+}
+
+#[test]
+fn a_decay_does_not_rise() {
+    let world = world();
+    let with = |schedule: &str| {
+        let changes = [("--learning-rate", "2e-5"), ("--schedule", schedule)];
+        training_with(world.path(), "out", &changes)
+    };
+    for (schedule, found) in [
+        ("linear", "from 2e-5 to the `end_learning_rate` of 0.0001 (its default)"),
+        ("polynomial:end_learning_rate=0.1", "from 2e-5 to the `end_learning_rate` of 0.1, "),
+    ] {
+        let message = error(&mut with(schedule));
+        assert!(message.contains(found), "{message}");
+        assert!(message.contains(":end_learning_rate=0"), "{message}");
+    }
+    success(&with("linear:end_learning_rate=0").output().unwrap());
+}
+
+#[test]
+fn the_curves_are_drawn_after_every_epoch() {
+    let world = world();
+    let curves = world.path().join("out/training/curves.svg");
+    let mut command = training_with(world.path(), "out", &[("--epochs", "100000")]);
+    let command = command.arg("--plot").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !curves.exists() {
+        assert!(Instant::now() < deadline, "no curves");
+        sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(fs::read_to_string(curves).unwrap().trim_end().ends_with("</svg>"), "it is whole");
+}
+
+#[test]
+fn a_batch_of_all_examples_is_a_warning() {
+    let world = world();
+    let output =
+        training_with(world.path(), "out", &[("--batch-size", "100000")]).output().unwrap();
+    success(&output);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        message.contains("warning: --batch-size is 100000, and a batch holds all "),
+        "{message}"
+    );
+    assert!(message.contains(" examples: the training has 3 steps\n"), "{message}");
 }
 
 #[test]
@@ -403,13 +464,26 @@ fn mistakes_are_explained() {
         (&["--train", "empty.txt"], "empty.txt"),
         (&["--train", "train.txt", "--batch-size", "0"], "`--batch-size` must be at least 1"),
         (&["--train", "train.txt", "--optimizer", "adamm"], "did you mean `adam`?"),
-        (&["--train", "train.txt", "--optimizer", "adamw:wd=0.1"], "weight_decay"),
+        (&["--train", "train.txt", "--optimizer", "adamw:wd=0.1"], "`weight_decay`"),
+        (
+            &["--train", "train.txt", "--schedule", "cosine:foo=1"],
+            "unknown argument `foo`, expected",
+        ),
+        (&["--train", "train.txt", "--steps", "-2"], "expected a whole number from 0, found -2"),
         (&["--train", "train.txt", "--schedule", "cosin"], "did you mean `cosine`?"),
         (&["--train", "train.txt", "--steps", "0"], "`--steps` must be at least 1"),
         (&["--train", "train.txt", "--epochs", "0"], "`--epochs` must be at least 1"),
         (&["--train", "train.txt", "--validation", "short.txt"], "the validation data: "),
         (&["--train", "short.txt"], "the training data: "),
         (&["--train", "lines.jsonl"], "set `--text-key`"),
+        (&["--train", "-"], "read several times"),
+        (&["--train", "no/*.txt"], "leave the quotes off"),
+        (&["train.txt"], "'--train train.txt'"),
+        (
+            &["--train", "train.txt", "--learning-rate", "-1"],
+            "`--learning-rate` must be at least 0",
+        ),
+        (&["--train", "train.txt", "--learning-rate", "nan"], "expected a number, found nan"),
         (&["--train", "train.txt", "--lora-rank", "1", "--lora-adapter", "a.bin"], ".safetensors"),
         (&["--train", "train.txt", "--lora-adapter", "a.safetensors"], "--lora-rank"),
         (&["--train", "train.txt", "--lora-rank", "0"], "rank"),

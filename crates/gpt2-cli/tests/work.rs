@@ -62,6 +62,7 @@ fn scores_are_those_of_the_model() {
         score["token_ids"].as_array().unwrap().len()
     );
     assert!(text("score --tokens ROMEO:").contains("nats a token"));
+    assert!(text("score a").contains(", 1 token\n"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Errors of training data.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gpt2_files::FileError;
 use gpt2_tokenizer::TokenizerError;
@@ -36,9 +36,8 @@ pub enum DataError {
 
     /// A text file or a line has a zero byte, or is not UTF-8.
     #[error(
-        "`{}` is not text: expected UTF-8, found the byte {byte:#04x} at offset {offset}; convert \
-         the file to UTF-8, or leave it out",
-        path.display()
+        "`{}` is not text: expected UTF-8, found the byte {byte:#04x} at offset {offset}; {}",
+        path.display(), remedy_of_bytes(path)
     )]
     NotText {
         /// File.
@@ -163,6 +162,16 @@ pub enum DataError {
     /// The tokenizer rejects its options.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+}
+
+/// Remedy for a file that is not text, by its extension.
+fn remedy_of_bytes(path: &Path) -> &'static str {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    match extension.as_str() {
+        "gz" | "tgz" | "zst" | "xz" | "bz2" | "zip" => "decompress it, and pass the text",
+        "parquet" | "arrow" | "feather" => "export it to text or `.jsonl`, and pass that",
+        _ => "convert the file to UTF-8, or leave it out",
+    }
 }
 
 /// Rejects 0 as the value of an option.

@@ -1,27 +1,6 @@
-//! Arguments of samplers, optimizers, schedules and `fit`: parsing and checks.
-
-use serde_json::{Map, Value};
+//! Checks of the arguments of optimizers, schedules, callbacks and `fit`.
 
 use crate::error::TaskError;
-
-/// Adds arguments of the form `name=value` to an object. The error names the fault.
-pub(crate) fn read_arguments<'a>(
-    arguments: impl Iterator<Item = &'a str>,
-    object: &mut Map<String, Value>,
-) -> Result<(), String> {
-    for argument in arguments {
-        let (name, value) = argument
-            .split_once('=')
-            .ok_or_else(|| format!("`{argument}` is not of the form `name=value`"))?;
-        let (name, value) = (name.trim(), value.trim());
-        // Anything but a number, a boolean or a list is a string.
-        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-        if object.insert(name.to_owned(), value).is_some() {
-            return Err(format!("`{name}` is given twice"));
-        }
-    }
-    Ok(())
-}
 
 /// Error for an argument that is out of range.
 pub(crate) fn invalid(

@@ -75,11 +75,15 @@ pub fn samplers() -> Vec<Choice> {
 pub fn optimizers() -> Vec<Choice> {
     let choice = |name: &'static str| {
         // The full name of a rule contains all its arguments.
-        let full = get(name).ok()?.name();
+        let optimizer = get(name).ok()?;
+        let full = optimizer.name();
         let (_, arguments) = full.split_once(':').unwrap_or_default();
         let pairs = arguments.split(',').filter_map(|argument| argument.split_once('='));
-        let arguments = pairs.map(|(key, value)| Argument::new(key, value)).collect();
-        Some(Choice { name, arguments })
+        let own = pairs.map(|(key, value)| Argument::new(key, value));
+        // A rule with a default of its own for an argument that all optimizers have.
+        let decay = optimizer.weight_decay();
+        let decay = decay.map(|decay| Argument::new("weight_decay", decay.to_string()));
+        Some(Choice { name, arguments: own.chain(decay).collect() })
     };
     RULES.iter().filter_map(|(name, ..)| choice(name)).collect()
 }
@@ -115,7 +119,7 @@ mod tests {
     use super::*;
     use crate::training::schedule::learning_rate::LearningRate;
 
-    /// Names in serde's message about an unknown one.
+    /// Names in the message about an unknown one.
     fn listed(message: &str) -> Vec<&str> {
         let (_, list) = message.split_once("expected one of ").unwrap();
         list.split('`').skip(1).step_by(2).collect()
@@ -124,30 +128,30 @@ mod tests {
     #[test]
     fn the_names_of_samplers_are_those_that_are_parsed() {
         let message = "nothing".parse::<SamplerConfig>().unwrap_err().to_string();
-        let (list, _) = message.split_once(';').unwrap_or((&message, ""));
-        assert_eq!(listed(list), NAMES);
+        assert_eq!(listed(&message), NAMES);
         assert_eq!(samplers().len(), NAMES.len());
     }
 
     #[test]
     fn the_arguments_of_schedules_are_those_that_are_parsed() {
-        for choice in schedules() {
-            let text = format!("{}:nothing=1", choice.name);
-            let message = LearningRate::from_text(&text, 0.1).unwrap_err().to_string();
-            for Argument { name, .. } in &choice.arguments {
-                assert!(message.contains(&format!("`{name}`")), "{text}: {message}");
+        for Choice { name, arguments } in schedules() {
+            for argument in arguments {
+                let text = format!("{name}:{}=x", argument.name);
+                let message = LearningRate::from_text_for_steps(&text, 0.1, 9).unwrap_err();
+                let message = message.to_string();
+                assert!(message.contains(&format!("`{}` must be", argument.name)), "{message}");
             }
         }
         let message = LearningRate::from_text("nothing", 0.1).unwrap_err().to_string();
-        for Choice { name, .. } in schedules() {
-            assert!(message.contains(&format!("`{name}`")), "{message}");
-        }
+        let names: Vec<&str> = schedules().iter().map(|choice| choice.name).collect();
+        assert_eq!(listed(&message), names);
     }
 
     #[test]
     fn optimizers_have_their_own_arguments_and_the_common_ones() {
         let adamw = optimizers().into_iter().find(|choice| choice.name == "adamw").unwrap();
         assert!(adamw.to_string().starts_with("adamw:beta_1=0.9,"), "{adamw}");
+        assert!(adamw.to_string().ends_with(",weight_decay=0.004"), "{adamw}");
         assert!(optimizer_settings().contains(&"weight_decay"));
         assert!(optimizers().iter().all(|choice| !choice.arguments.is_empty()));
     }

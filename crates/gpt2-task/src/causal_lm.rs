@@ -79,7 +79,7 @@ impl Gpt2CausalLm {
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidSampler`] for a text that is not a sampler, and
+    /// [`TaskError::InvalidChoice`] for a text that is not a sampler, and
     /// [`TaskError::InvalidSamplerArgument`] or [`TaskError::InvalidTrainingArgument`] for an
     /// argument that is out of range or does not suit the model's vocabulary. The model is
     /// unchanged then.

@@ -168,13 +168,13 @@ pub enum TaskError {
         found: String,
     },
 
-    /// A text is not a sampler with its arguments.
-    #[error(
-        "sampler `{identifier}`: {reason}; write it as `name` or `name:argument=value,…`, such as `top_k:k=5,temperature=0.7`"
-    )]
-    InvalidSampler {
-        /// Given text.
-        identifier: String,
+    /// A text is not a sampler, an optimizer or a schedule with its arguments.
+    #[error("{kind} `{name}`: {reason}")]
+    InvalidChoice {
+        /// `sampler`, `optimizer` or `schedule`.
+        kind: &'static str,
+        /// Name in the text.
+        name: String,
         /// Fault, and the accepted values.
         reason: String,
     },

@@ -5,6 +5,7 @@ mod arguments;
 pub mod catalogue;
 mod causal_lm;
 mod causal_lm_preprocessor;
+mod choice_text;
 mod error;
 mod fingerprint;
 mod generation;

@@ -14,6 +14,7 @@ use crate::answer::Answer;
 use crate::context::Context;
 use crate::evaluation::{Evaluation, evaluate};
 use crate::model::ModelArguments;
+use crate::values::text_path;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,7 +29,7 @@ before it in its window. With a threshold the exit code is 1 if the answer is no
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Text files, .jsonl files, .bin files of token ids, or folders of them
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required = true, value_parser = text_path(), value_name = "PATH")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     model: ModelArguments,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::context::Context;
 use crate::model::ModelArguments;
+use crate::values::counted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,12 +87,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
             }
         }
         context.print(format_args!(
-            "log probability {:.4}, loss {:.4} nats a token, perplexity {:.4}, {:.4} bits a byte, {} tokens",
+            "log probability {:.4}, loss {:.4} nats a token, perplexity {:.4}, {:.4} bits a byte, {}",
             one.log_probability(),
             one.loss(),
             one.loss().exp(),
             one.bits_per_byte(),
-            one.token_ids.len(),
+            counted(one.token_ids.len() as u64, "token"),
         ))?;
     }
     Ok(Answer::Yes)

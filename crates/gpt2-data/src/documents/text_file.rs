@@ -179,6 +179,19 @@ mod tests {
     }
 
     #[test]
+    fn the_remedy_suits_the_kind_of_file() {
+        for (name, remedy) in [
+            ("a.txt.GZ", "decompress it"),
+            ("a.zst", "decompress it"),
+            ("a.parquet", "export it to text or `.jsonl`"),
+            ("a.txt", "convert the file to UTF-8"),
+        ] {
+            let message = not_text(Path::new(name), 0, 0x8b).to_string();
+            assert!(message.contains(remedy), "{message}");
+        }
+    }
+
+    #[test]
     fn a_byte_order_mark_is_no_text() {
         assert_eq!(parts("\u{feff}a".as_bytes(), 100).unwrap()[0].0, "a");
     }

@@ -216,7 +216,7 @@ pub trait IntoCompileOptions {
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidSampler`] for a text that is not a sampler.
+    /// [`TaskError::InvalidChoice`] for a text that is not a sampler.
     fn into_compile_options(self) -> Result<CompileOptions, TaskError>;
 }
 

@@ -36,7 +36,8 @@ impl History {
         self.history.iter().find(|(key, _)| key == name).map(|(_, values)| values.as_slice())
     }
 
-    pub(crate) fn push(&mut self, epoch: usize, logs: &Logs) {
+    /// Adds an epoch, counted from 0, with its loss and metrics.
+    pub fn push(&mut self, epoch: usize, logs: &Logs) {
         self.epoch.push(epoch);
         for (name, value) in logs.iter() {
             match self.history.iter_mut().find(|(key, _)| key == name) {

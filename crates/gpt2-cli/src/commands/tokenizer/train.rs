@@ -9,12 +9,13 @@ use serde_json::json;
 
 use crate::answer::Answer;
 use crate::context::Context;
+use crate::values::text_path;
 
 /// Train a byte-level BPE vocabulary, as GPT-2's
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Text files, `.jsonl` files, or folders of them
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required = true, value_parser = text_path(), value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Maximum number of tokens: 256 bytes, merges, and `<|endoftext|>`
     #[arg(long, value_name = "N")]

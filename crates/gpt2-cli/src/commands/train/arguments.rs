@@ -8,7 +8,7 @@ use gpt2_task::Precision;
 
 use crate::commands::completions::preset_names;
 use crate::model;
-use crate::values::{parse_optimizer, parse_schedule};
+use crate::values::{parse_optimizer, parse_schedule, text_path};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,10 +34,10 @@ pub struct Arguments {
     #[arg(long, requires = "config", value_name = "PRESET", help_heading = "Model")]
     pub(super) tokenizer: Option<String>,
     /// Text files, .jsonl files, .bin files of token ids, or folders of them
-    #[arg(long, required = true, num_args = 1.., value_name = "PATH", help_heading = "Data")]
+    #[arg(long, required = true, num_args = 1.., value_parser = text_path(), value_name = "PATH", help_heading = "Data")]
     pub(super) train: Vec<PathBuf>,
     /// Evaluate on these files after every epoch
-    #[arg(long, num_args = 1.., value_name = "PATH", help_heading = "Data")]
+    #[arg(long, num_args = 1.., value_parser = text_path(), value_name = "PATH", help_heading = "Data")]
     pub(super) validation: Vec<PathBuf>,
     /// Key of the text in the objects of .jsonl files [default: text]
     #[arg(long, value_name = "KEY", help_heading = "Data")]
@@ -111,7 +111,7 @@ pub struct Arguments {
     /// Print a continuation of PROMPT after every epoch; may be repeated
     #[arg(long, value_name = "PROMPT", help_heading = "Output")]
     pub(super) sample: Vec<String>,
-    /// Draw the loss curves to training/curves.svg
+    /// Draw the loss curves to training/curves.svg after every epoch
     #[arg(long, help_heading = "Output")]
     pub(super) plot: bool,
 }

@@ -1,4 +1,6 @@
-//! Start, interruption and end of a training.
+//! Start, interruption, divergence and end of a training.
+
+use std::fmt;
 
 use gpt2_task::{BoxError, Callback, Logs, Trainer};
 
@@ -8,6 +10,10 @@ use super::plan::Plan;
 use super::{log, settings};
 use crate::context::Context;
 use crate::interrupt;
+
+/// A number of the training is not finite.
+#[derive(Debug)]
+pub(super) struct Diverged(String);
 
 /// Callback that starts, interrupts and ends a training.
 pub(super) struct Course<'a> {
@@ -40,10 +46,12 @@ impl Callback for Course<'_> {
     fn on_train_batch_end(
         &mut self,
         _batch: usize,
-        _logs: &Logs,
+        logs: &Logs,
         trainer: &mut Trainer<'_>,
     ) -> Result<(), BoxError> {
-        if trainer.model().optimizer().iterations() >= self.plan.steps as u64 {
+        let step = trainer.model().optimizer().iterations();
+        check_finite(logs, format_args!("step {step}"))?;
+        if step >= self.plan.steps as u64 {
             trainer.stop_training();
         }
         interrupt_if_requested(trainer);
@@ -52,15 +60,33 @@ impl Callback for Course<'_> {
 
     fn on_epoch_end(
         &mut self,
-        _epoch: usize,
-        _logs: &mut Logs,
+        epoch: usize,
+        logs: &mut Logs,
         trainer: &mut Trainer<'_>,
     ) -> Result<(), BoxError> {
+        check_finite(logs, format_args!("epoch {}", epoch + 1))?;
         // A signal may arrive during the validation.
         interrupt_if_requested(trainer);
         Ok(())
     }
 }
+
+/// Ends a training whose loss is not finite, or so high that its perplexity overflows. No
+/// checkpoint is written then.
+fn check_finite(logs: &Logs, place: impl fmt::Display) -> Result<(), Diverged> {
+    match logs.iter().find(|(_, value)| !value.is_finite()) {
+        None => Ok(()),
+        Some((name, value)) => Err(Diverged(format!("{name} at {place} is {value}"))),
+    }
+}
+
+impl fmt::Display for Diverged {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Diverged {}
 
 fn interrupt_if_requested(trainer: &mut Trainer<'_>) {
     if interrupt::requested() {

@@ -1,8 +1,10 @@
 //! Trainings that end early: reasons and remedies.
 
+use anyhow::ensure;
 use gpt2_task::TaskError;
 use serde_json::json;
 
+use super::course::Diverged;
 use super::session::{Session, Trained};
 use super::settings;
 use crate::answer::Answer;
@@ -16,10 +18,8 @@ impl Session<'_> {
         match error {
             TaskError::Interrupted { step } => self.interrupted(step),
             TaskError::ResumeMismatch { what } => Err(self.changed(&what)),
-            TaskError::NonFiniteLoss { epoch, batch, loss } => {
-                let found =
-                    format!("the loss of epoch {}, step {}, is {loss}", epoch + 1, batch + 1);
-                Err(self.diverged(&found))
+            TaskError::Callback { source, .. } if source.is::<Diverged>() => {
+                Err(self.diverged(&source.to_string()))
             }
             TaskError::NonFiniteWeights { step } => {
                 Err(self.diverged(&format!("the weights after step {step} are non-finite")))
@@ -71,7 +71,11 @@ impl Session<'_> {
         let is_kept = self.folder.file("last").exists();
         let kept = is_kept.then(|| {
             let last = self.folder.file("last");
-            format!(" (the model of the last checkpoint is {})", last.display())
+            // Its loss is that before the update of its last step.
+            format!(
+                " (the last checkpoint is {}, before that; its model may have diverged as well)",
+                last.display()
+            )
         });
         anyhow::anyhow!(
             "the training diverged: {found}; no preset is written{}; {REMEDY}",
@@ -79,21 +83,12 @@ impl Session<'_> {
         )
     }
 
-    /// Returns an error for a training with non-finite results, such as its perplexity.
+    /// Returns an error for a training without a step.
     pub(super) fn check_result(&self, trained: &Trained) -> anyhow::Result<()> {
-        let history = &trained.history;
-        let Some(index) = history.epoch.iter().position(|epoch| *epoch == trained.kept_epoch)
-        else {
-            anyhow::bail!("no step was trained; no preset is written");
-        };
-        let mut numbers =
-            history.history.iter().filter_map(|(name, all)| Some((name, all.get(index)?)));
-        match numbers.find(|(_, value)| !value.is_finite()) {
-            None => Ok(()),
-            Some((name, value)) => {
-                let epoch = trained.kept_epoch + 1;
-                Err(self.diverged(&format!("{name} of epoch {epoch} is {value}")))
-            }
-        }
+        ensure!(
+            trained.history.epoch.contains(&trained.kept_epoch),
+            "no step was trained; no preset is written"
+        );
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::arguments::Arguments;
 use super::data::Data;
 use super::plan::Plan;
+use crate::values::counted;
 
 /// Sizes of a training.
 pub(super) struct Header {
@@ -40,30 +41,29 @@ impl Header {
     /// Lines of the summary.
     pub(super) fn lines(&self, arguments: &Arguments, plan: Plan) -> Vec<String> {
         let lora = arguments.lora_rank.map(|rank| format!(" (LoRA of rank {rank})"));
-        let validation = self.validation_tokens.map(|tokens| {
-            let tokens = HumanCount(tokens);
-            format!("; validation: {tokens} tokens")
-        });
-        let epochs = if plan.epochs == 1 { "epoch" } else { "epochs" };
+        let validation = self.validation_tokens;
+        let validation =
+            validation.map(|count| format!("; validation: {}", counted(count, "token")));
+        let batch = arguments.batch_size.min(self.examples);
         vec![
             format!(
-                "model:  {} parameters, {} trainable{}",
-                HumanCount(self.parameters as u64),
+                "model:  {}, {} trainable{}",
+                counted(self.parameters as u64, "parameter"),
                 HumanCount(self.trainable as u64),
                 lora.unwrap_or_default()
             ),
             format!(
-                "data:   {} tokens, {} examples of {} tokens{}",
-                HumanCount(self.tokens),
-                HumanCount(self.examples as u64),
-                self.sequence_length,
+                "data:   {}, {} of {}{}",
+                counted(self.tokens, "token"),
+                counted(self.examples as u64, "example"),
+                counted(self.sequence_length as u64, "token"),
                 validation.unwrap_or_default()
             ),
             format!(
-                "steps:  {} of {} examples, {} {epochs}",
+                "steps:  {} in {}, {} a step",
                 HumanCount(plan.steps as u64),
-                arguments.batch_size,
-                plan.epochs
+                counted(plan.epochs as u64, "epoch"),
+                counted(batch as u64, "example"),
             ),
             format!("device: {}", arguments.device),
             format!("output: {}", arguments.output.display()),

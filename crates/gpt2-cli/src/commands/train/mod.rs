@@ -5,6 +5,7 @@
 
 mod arguments;
 mod course;
+mod curves;
 mod data;
 mod failure;
 mod folder;
@@ -14,17 +15,17 @@ mod log;
 mod plan;
 mod report;
 mod samples;
+mod schedule;
 mod session;
 mod settings;
 mod start;
 
-use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use gpt2_presets::LoraWeights;
-use gpt2_task::{CheckpointStore, plot};
+use gpt2_task::{CheckpointStore, Dataset};
 
 use crate::answer::Answer;
 use crate::context::Context;
@@ -47,7 +48,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     let mut model = start::model(arguments, &device, context)?;
     let litter = folder.create()?;
     let data = Data::open(arguments, &model, &folder, context)?;
-    let plan = Plan::new(arguments, gpt2_task::Dataset::len(&data.training));
+    let plan = Plan::new(arguments, data.training.len());
+    plan.warn_of_batch(arguments, data.training.len(), context);
     let session = Session { arguments, context, folder: &folder, plan };
     session.compile(&mut model)?;
     if arguments.restart {
@@ -67,11 +69,6 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> anyhow::Result<An
     }
     model.merge_lora();
     model::save(&model, &arguments.output)?;
-    if arguments.plot {
-        let path = folder.file("curves.svg");
-        fs::write(&path, plot(&trained.history, Some(&trained.steps)))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-    }
     session.report(&model, &trained, &header, &data, begin)?;
     folder::remove(&folder.file("last"))?;
     // Done last: until then the same command can resume the training.

@@ -5,6 +5,7 @@ use gpt2_task::LearningRate;
 
 use super::arguments::Arguments;
 use crate::context::Context;
+use crate::values::counted;
 
 /// Length of a training.
 #[derive(Clone, Copy)]
@@ -27,6 +28,18 @@ impl Plan {
                 let epochs = arguments.epochs.unwrap_or(1);
                 Self { epochs, steps_per_epoch, steps: epochs.saturating_mul(steps_per_epoch) }
             }
+        }
+    }
+
+    /// Warns if a batch has room for more examples than there are.
+    pub(super) fn warn_of_batch(&self, arguments: &Arguments, examples: usize, context: &Context) {
+        if arguments.batch_size > examples {
+            context.warn(format_args!(
+                "--batch-size is {}, and a batch holds all {examples} examples: the training has \
+                 {}",
+                arguments.batch_size,
+                counted(self.steps as u64, "step")
+            ));
         }
     }
 

@@ -9,6 +9,7 @@ use super::data::Data;
 use super::header::Header;
 use super::session::{Session, Trained};
 use crate::evaluation::{Evaluation, evaluate};
+use crate::values::counted;
 
 impl Session<'_> {
     /// Prints which weights are kept.
@@ -17,9 +18,9 @@ impl Session<'_> {
         let (kept, epochs) = (trained.kept_epoch + 1, self.plan.epochs);
         if let Some(stopped) = trained.stopped_epoch {
             let waited = patience.max(1);
-            let unit = if waited == 1 { "epoch" } else { "epochs" };
+            let waited = counted(waited as u64, "epoch");
             self.context.note(format_args!(
-                "stopped after epoch {} of {epochs}: val_loss did not improve for {waited} {unit}; \
+                "stopped after epoch {} of {epochs}: val_loss did not improve for {waited}; \
                  weights of epoch {kept} kept",
                 stopped + 1
             ));

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
 use gpt2_presets::ModelCheckpoint;
-use gpt2_task::callbacks::{EarlyStopping, JsonlLogger, ProgressBar, StepHistory};
+use gpt2_task::callbacks::{EarlyStopping, JsonlLogger, ProgressBar};
 use gpt2_task::{
-    Callback, CompileOptions, Dataset, FitOptions, Gpt2CausalLm, History, LearningRate, Metric,
-    TaskError, TrainingData, optimizers,
+    Callback, CompileOptions, Dataset, FitOptions, Gpt2CausalLm, History, Metric, TaskError,
+    TrainingData, optimizers,
 };
 
 use super::arguments::Arguments;
 use super::course::Course;
+use super::curves::Curves;
 use super::data::Data;
 use super::folder::{Litter, OutputFolder};
 use super::header::Header;
@@ -19,13 +19,11 @@ use super::last::Last;
 use super::log;
 use super::plan::Plan;
 use super::samples::Samples;
+use super::schedule::learning_rate;
 use crate::context::Context;
 
-/// Interval of progress lines without a terminal.
-const LINES_EVERY: Duration = Duration::from_secs(10);
-
-/// Default learning rate.
-const LEARNING_RATE: f64 = 2e-5;
+/// Least time between two progress lines without a terminal.
+const LINES_EVERY: Duration = Duration::from_secs(30);
 
 /// A training that is ready to start.
 pub(super) struct Session<'a> {
@@ -38,7 +36,6 @@ pub(super) struct Session<'a> {
 /// A completed training.
 pub(super) struct Trained {
     pub(super) history: History,
-    pub(super) steps: StepHistory,
     /// Epoch, counted from 0, after which early stopping ended the training.
     pub(super) stopped_epoch: Option<usize>,
     /// Epoch, counted from 0, whose weights are kept.
@@ -49,15 +46,7 @@ impl Session<'_> {
     pub(super) fn compile(&self, model: &mut Gpt2CausalLm) -> anyhow::Result<()> {
         let arguments = self.arguments;
         let optimizer = optimizers::get(&arguments.optimizer)?;
-        let named = arguments.optimizer.contains("learning_rate=");
-        ensure!(
-            !named || arguments.learning_rate.is_none(),
-            "the learning rate is given twice: by --learning-rate and by --optimizer"
-        );
-        let rate = if named { optimizer.learning_rate() } else { LEARNING_RATE };
-        let rate = arguments.learning_rate.unwrap_or(rate);
-        let steps = self.plan.steps;
-        let schedule = LearningRate::from_text_for_steps(&arguments.schedule, rate, steps)?;
+        let schedule = learning_rate(arguments, &optimizer, self.plan.steps)?;
         self.plan.warn_of_warmup(&schedule, self.context);
         let options = CompileOptions::new()
             .with_optimizer(optimizer.with_learning_rate(schedule))
@@ -84,7 +73,7 @@ impl Session<'_> {
         let header = header.lines(arguments, plan);
         let mut course = Course { arguments, context, folder, header, plan, litter };
         let mut progress = progress(context, plan);
-        let mut steps = StepHistory::new();
+        let mut curves = Curves::new(arguments.plot.then(|| folder.file("")), context);
         let mut last = Last { folder: folder.file("last") };
         let mut samples = Samples { prompts: &arguments.sample, seed: arguments.seed, context };
         let mut stopping = arguments.early_stopping.map(|patience| {
@@ -100,10 +89,11 @@ impl Session<'_> {
             .with_epochs(plan.epochs)
             .with_steps_per_epoch(plan.steps_per_epoch)
             .with_seed(arguments.seed)
+            .with_callback(&mut curves)
+            .with_callback(&mut log)
+            // Before the others: it ends a training that diverges.
             .with_callback(&mut course)
             .with_callback(&mut progress)
-            .with_callback(&mut steps)
-            .with_callback(&mut log)
             .with_callback(&mut last)
             .with_callback(&mut samples);
         if let Some(validation) = &data.validation {
@@ -121,6 +111,8 @@ impl Session<'_> {
             .with_backup(&mut checkpoint, Some(arguments.save_every))
             .with_delete_checkpoint(false);
         let fitted = model.fit(TrainingData::dataset(training), options);
+        // Those of an unfinished epoch too, if the training was interrupted or has diverged.
+        curves.draw();
         Ok(fitted.map(|history| {
             let last_epoch = history.epoch.last().copied().unwrap_or_default();
             let kept_epoch = stopping.as_ref().and_then(EarlyStopping::best_epoch);
@@ -128,7 +120,6 @@ impl Session<'_> {
                 stopped_epoch: stopping.as_ref().and_then(EarlyStopping::stopped_epoch),
                 kept_epoch: kept_epoch.unwrap_or(last_epoch),
                 history,
-                steps,
             }
         }))
     }

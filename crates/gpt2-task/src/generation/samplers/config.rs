@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::beam::BeamSampler;
 use super::contrastive::ContrastiveSampler;
@@ -12,7 +11,7 @@ use super::random::RandomSampler;
 use super::sampler::SearchStrategy;
 use super::top_k::TopKSampler;
 use super::top_p::TopPSampler;
-use crate::arguments::read_arguments;
+use crate::choice_text::ChoiceText;
 use crate::error::TaskError;
 
 /// Any of the built-in samplers, to store, print and parse.
@@ -52,7 +51,7 @@ pub(crate) const NAMES: [&str; 6] = ["beam", "contrastive", "greedy", "random", 
 ///
 /// # Errors
 ///
-/// [`TaskError::InvalidSampler`] for an unknown name or argument.
+/// [`TaskError::InvalidChoice`] for an unknown name or argument.
 pub fn get(identifier: &str) -> Result<Box<dyn SearchStrategy>, TaskError> {
     Ok(identifier.parse::<SamplerConfig>()?.build())
 }
@@ -88,15 +87,16 @@ impl FromStr for SamplerConfig {
     type Err = TaskError;
 
     fn from_str(identifier: &str) -> Result<Self, TaskError> {
-        let invalid = |reason: String| {
-            let identifier = identifier.to_owned();
-            TaskError::InvalidSampler { identifier, reason }
-        };
-        let (name, arguments) = identifier.split_once(':').unwrap_or((identifier, ""));
-        let mut object = Map::from_iter([("name".to_owned(), Value::from(name))]);
-        let arguments = arguments.split(',').filter(|argument| !argument.is_empty());
-        read_arguments(arguments, &mut object).map_err(invalid)?;
-        serde_json::from_value(Value::Object(object)).map_err(|error| invalid(error.to_string()))
+        let mut text = ChoiceText::parse("sampler", identifier)?;
+        match text.name() {
+            "beam" => text.read(&[]).map(Self::Beam),
+            "contrastive" => text.read(&[]).map(Self::Contrastive),
+            "greedy" => text.read(&[]).map(Self::Greedy),
+            "random" => text.read(&[]).map(Self::Random),
+            "top_k" => text.read(&[]).map(Self::TopK),
+            "top_p" => text.read(&[]).map(Self::TopP),
+            _ => Err(text.unknown_name(&NAMES)),
+        }
     }
 }
 
@@ -120,6 +120,7 @@ mod tests {
         let random = RandomSampler::new().with_temperature(2.0);
         assert_eq!(parse("random:temperature=2"), SamplerConfig::Random(random));
         assert_eq!(parse("top_k"), SamplerConfig::TopK(TopKSampler::new(5)));
+        assert_eq!(parse("top_k:seed=none"), SamplerConfig::TopK(TopKSampler::new(5)));
     }
 
     #[test]
@@ -129,16 +130,20 @@ mod tests {
                 "Greedy",
                 "expected one of `beam`, `contrastive`, `greedy`, `random`, `top_k`, `top_p`",
             ),
-            ("speculative", "unknown variant `speculative`"),
-            ("", "unknown variant ``"),
-            ("greedy:k=1", "unknown field `k`"),
-            ("top_k:q=3", "unknown field `q`, expected one of `k`, `temperature`, `seed`"),
-            ("top_k:k=-1", "expected usize"),
-            ("top_k:k=x", "expected usize"),
+            ("speculative", "sampler `speculative`: unknown name"),
+            ("", "sampler ``: unknown name"),
+            ("greedy:k=1", "sampler `greedy`: unknown argument `k`, expected none"),
+            ("top_k:q=3", "unknown argument `q`, expected one of `k`, `temperature`, `seed`"),
+            ("top_k:k=-1", "sampler `top_k`: `k` must be a whole number from 0, found -1"),
+            ("top_k:k=x", "`k` must be a whole number from 0, found x"),
+            ("top_k:k=2.5", "`k` must be a whole number from 0, found 2.5"),
+            ("top_k:seed=-1", "`seed` must be a whole number from 0, found -1"),
+            ("beam:return_all_beams=1", "`return_all_beams` must be true or false, found 1"),
+            ("beam:ragged=x", "`ragged` must be one of `"),
             ("top_k:k", "`k` is not of the form `name=value`"),
             ("top_k:k=1,k=2", "`k` is given twice"),
-            ("top_k:name=beam", "`name` is given twice"),
-            ("top_p:p=NaN", "expected f32"),
+            ("top_k:name=beam", "unknown argument `name`"),
+            ("top_p:p=NaN", "`p` must be a number, found NaN"),
         ] {
             let message = text.parse::<SamplerConfig>().unwrap_err().to_string();
             assert!(message.contains(expected), "{text}: {message}");

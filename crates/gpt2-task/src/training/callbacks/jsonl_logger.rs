@@ -19,7 +19,7 @@ use crate::training::trainer::Trainer;
 ///
 /// With [`with_speed`](Self::with_speed), every line also has `step` (optimizer steps so far),
 /// `learning_rate` (of the next step), `seconds` (since this process began to train) and
-/// `tokens_per_second` (since the last line).
+/// `tokens_per_second`: of a batch since the last line, of an epoch in its training steps.
 ///
 /// ```
 /// use gpt2_task::callbacks::JsonlLogger;
@@ -39,27 +39,49 @@ pub struct JsonlLogger<W> {
 #[derive(Debug)]
 struct Speed {
     begin: Instant,
-    last: Instant,
-    last_tokens: u64,
+    epoch: Mark,
+    line: Mark,
+    step: Mark,
+}
+
+/// A moment, and the tokens trained on until then.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    time: Instant,
+    tokens: u64,
+}
+
+impl Mark {
+    fn now(tokens: u64) -> Self {
+        Self { time: Instant::now(), tokens }
+    }
+
+    fn tokens_per_second_until(self, end: Self) -> f64 {
+        (end.tokens - self.tokens) as f64 / (end.time - self.time).as_secs_f64()
+    }
 }
 
 impl Speed {
     fn new() -> Self {
-        let now = Instant::now();
-        Self { begin: now, last: now, last_tokens: 0 }
+        let start = Mark::now(0);
+        Self { begin: start.time, epoch: start, line: start, step: start }
     }
 
-    /// Fields of the next line.
-    fn numbers(&mut self, trainer: &Trainer<'_>) -> [(String, Value); 4] {
-        let (now, optimizer) = (Instant::now(), trainer.model().optimizer());
-        let seconds = (now - self.last).as_secs_f64();
-        let tokens = (trainer.tokens() - self.last_tokens) as f64;
-        (self.last, self.last_tokens) = (now, trainer.tokens());
+    fn begin_epoch(&mut self, tokens: u64) {
+        self.epoch = Mark::now(tokens);
+        (self.line, self.step) = (self.epoch, self.epoch);
+    }
+
+    /// Fields of the next line, which is an epoch's unless it is a batch's.
+    fn numbers(&mut self, is_batch: bool, trainer: &Trainer<'_>) -> [(String, Value); 4] {
+        let optimizer = trainer.model().optimizer();
+        let start =
+            if is_batch { std::mem::replace(&mut self.line, self.step) } else { self.epoch };
         [
             ("step", Value::from(optimizer.iterations())),
             ("learning_rate", Value::from(optimizer.learning_rate())),
-            ("seconds", Value::from((now - self.begin).as_secs_f64())),
-            ("tokens_per_second", Value::from(tokens / seconds)),
+            ("seconds", Value::from(self.begin.elapsed().as_secs_f64())),
+            ("tokens_per_second", Value::from(start.tokens_per_second_until(self.step))),
         ]
         .map(|(name, value)| (name.to_owned(), value))
     }
@@ -94,7 +116,8 @@ impl<W: Write> JsonlLogger<W> {
         let mut object = Map::from_iter([("epoch".to_owned(), Value::from(self.epoch))]);
         object.extend(batch.map(|batch| ("batch".to_owned(), Value::from(batch))));
         object.extend(logs.iter().map(|(name, number)| (name.to_owned(), Value::from(number))));
-        object.extend(self.speed.as_mut().into_iter().flat_map(|speed| speed.numbers(trainer)));
+        let speed = self.speed.as_mut().into_iter();
+        object.extend(speed.flat_map(|speed| speed.numbers(batch.is_some(), trainer)));
         let line = Value::Object(object).to_string() + "\n";
         self.writer.write_all(line.as_bytes())?;
         Ok(self.writer.flush()?)
@@ -112,8 +135,11 @@ impl<W: Write> Callback for JsonlLogger<W> {
         Ok(check_count(self.name(), "batches", every)?)
     }
 
-    fn on_epoch_begin(&mut self, epoch: usize, _trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
+    fn on_epoch_begin(&mut self, epoch: usize, trainer: &mut Trainer<'_>) -> Result<(), BoxError> {
         self.epoch = epoch;
+        if let Some(speed) = &mut self.speed {
+            speed.begin_epoch(trainer.tokens());
+        }
         Ok(())
     }
 
@@ -123,6 +149,9 @@ impl<W: Write> Callback for JsonlLogger<W> {
         logs: &Logs,
         trainer: &mut Trainer<'_>,
     ) -> Result<(), BoxError> {
+        if let Some(speed) = &mut self.speed {
+            speed.step = Mark::now(trainer.tokens());
+        }
         match self.batches {
             Some(every) if (batch + 1).is_multiple_of(every) => {
                 self.write_line(Some(batch), logs, trainer)
@@ -144,6 +173,10 @@ impl<W: Write> Callback for JsonlLogger<W> {
 
 #[cfg(all(test, feature = "flex"))]
 mod tests {
+    use std::io::BufRead;
+    use std::thread::sleep;
+    use std::time::Duration;
+
     use super::*;
     use crate::testing::model;
     use crate::training::callbacks::testing::{logs, trainer};
@@ -187,6 +220,32 @@ mod tests {
         assert_eq!(line["step"], 0);
         assert!(line["tokens_per_second"].as_f64() > Some(0.0));
         assert!(line["seconds"].is_f64() && line["learning_rate"].is_f64());
+    }
+
+    #[test]
+    fn the_speed_of_an_epoch_is_that_of_its_steps() {
+        let mut model = model();
+        let mut trainer = trainer(&mut model);
+        let mut file = Vec::new();
+        let mut callback = JsonlLogger::new(&mut file).with_batches(1).with_speed(true);
+        callback.on_train_begin(&mut trainer).unwrap();
+        let begin = Instant::now();
+        callback.on_epoch_begin(0, &mut trainer).unwrap();
+        for batch in 0..2 {
+            sleep(Duration::from_millis(2));
+            trainer.tokens += 50;
+            callback.on_train_batch_end(batch, &logs(&[("loss", 1.0)]), &mut trainer).unwrap();
+        }
+        let slowest = 100.0 / begin.elapsed().as_secs_f64();
+        // A validation, which is no part of the speed.
+        sleep(Duration::from_millis(20));
+        callback.on_epoch_end(0, &mut logs(&[("loss", 1.0)]), &mut trainer).unwrap();
+        let lines: Vec<Value> =
+            file.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
+        let speeds: Vec<f64> =
+            lines.iter().map(|line| line["tokens_per_second"].as_f64().unwrap()).collect();
+        assert!(slowest <= speeds[2] && speeds[2] <= 25_000.0, "{slowest} {speeds:?}");
+        assert!(speeds[..2].iter().all(|&speed| speed > 0.0 && speed <= 25_000.0), "{speeds:?}");
     }
 
     #[test]

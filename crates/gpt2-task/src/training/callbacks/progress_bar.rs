@@ -1,8 +1,10 @@
 //! Progress of a training: a bar on a terminal, otherwise one line per epoch.
 
 use std::io::{IsTerminal, Write};
+use std::iter;
 use std::time::{Duration, Instant};
 
+use console::Term;
 use indicatif::{ProgressBar as Bar, ProgressStyle};
 
 use super::callback::Callback;
@@ -10,15 +12,20 @@ use crate::error::BoxError;
 use crate::training::logs::Logs;
 use crate::training::trainer::Trainer;
 
+/// Separator of the parts of a line.
+const SEPARATOR: &str = " - ";
+
 /// Shows the progress of the training (`keras/src/callbacks/progbar_logger.py`).
 ///
 /// On a terminal, it shows a bar with the step, the numbers so far and the remaining time of the
-/// whole training. At the end of an epoch, a line with the epoch's numbers replaces the bar:
+/// whole training, those numbers that fit its width. At the end of an epoch, a line with the
+/// epoch's numbers replaces the bar:
 /// `epoch 1/2: loss 3.21 - val_loss 3.3 - 1234 tokens/s - 12.3 s`. Tokens per second are those of
 /// the training steps; seconds include the validation.
 ///
 /// Elsewhere, it writes only that line, and with [`with_lines_every`](Self::with_lines_every) also
-/// lines within the epoch: `epoch 1/2, step 40/100: loss 3.4 - 1234 tokens/s - 2m 10s left`.
+/// lines within the epoch:
+/// `epoch 1/2, step 40/100: loss 3.4 - learning_rate 1e-3 - 1234 tokens/s - 2m 10s left`.
 ///
 /// ```
 /// use gpt2_task::callbacks::ProgressBar;
@@ -125,8 +132,8 @@ impl<'a> ProgressBar<'a> {
         self
     }
 
-    /// Sets the time between lines within an epoch, for output that is not a terminal. Default:
-    /// none, no such lines.
+    /// Sets the least time between two lines within an epoch, for output that is not a terminal.
+    /// Default: none, no such lines.
     #[must_use]
     pub fn with_lines_every(mut self, time: Duration) -> Self {
         self.lines_every = Some(time);
@@ -203,17 +210,19 @@ impl Callback for ProgressBar<'_> {
         let steps = trainer.steps_per_epoch();
         if let Some(bar) = &self.bar {
             let is_last = Some(batch + 1) == steps && trainer.validates();
-            let left = if is_last { "validating" } else { &left };
-            bar.set_message(format!("{left} - {}", summary(logs, self.tokens_per_second())));
+            let left = if is_last { "validating".to_owned() } else { left };
+            let numbers = numbers(logs).chain(speed(self.tokens_per_second()));
+            let parts: Vec<String> = iter::once(left).chain(numbers).collect();
+            let (_, width) = Term::stderr().size();
+            bar.set_message(fitted(&parts, width.into()));
             bar.set_position(batch as u64 + 1);
         } else if self.lines_every.is_some_and(|time| self.last_line.elapsed() >= time) {
             let of = steps.map_or_else(String::new, |steps| format!("/{steps}"));
             let (epoch, epochs) = (self.epoch + 1, trainer.epochs());
-            let numbers = summary(logs, self.tokens_per_second());
-            self.line(&format!(
-                "epoch {epoch}/{epochs}, step {}{of}: {numbers} - {left}",
-                batch + 1
-            ));
+            let rate = format!("learning_rate {}", number(trainer.model().learning_rate()));
+            let parts = numbers(logs).chain([rate]).chain(speed(self.tokens_per_second()));
+            let parts = parts.chain([left]).collect::<Vec<_>>().join(SEPARATOR);
+            self.line(&format!("epoch {epoch}/{epochs}, step {}{of}: {parts}", batch + 1));
         }
         Ok(())
     }
@@ -227,8 +236,8 @@ impl Callback for ProgressBar<'_> {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-        let numbers = summary(logs, self.tokens_per_second());
-        let line = epoch_line(epoch, trainer.epochs(), &numbers, self.begin.elapsed());
+        let parts = numbers(logs).chain(speed(self.tokens_per_second()));
+        let line = epoch_line(epoch, trainer.epochs(), parts, self.begin.elapsed());
         self.line(&line);
         Ok(())
     }
@@ -241,15 +250,37 @@ impl Callback for ProgressBar<'_> {
     }
 }
 
-fn epoch_line(epoch: usize, epochs: usize, numbers: &str, elapsed: Duration) -> String {
-    format!("epoch {}/{epochs}: {numbers} - {:.1} s", epoch + 1, elapsed.as_secs_f64())
+fn epoch_line(
+    epoch: usize,
+    epochs: usize,
+    parts: impl Iterator<Item = String>,
+    elapsed: Duration,
+) -> String {
+    let time = format!("{:.1} s", elapsed.as_secs_f64());
+    let parts: Vec<String> = parts.chain([time]).collect();
+    format!("epoch {}/{epochs}: {}", epoch + 1, parts.join(SEPARATOR))
 }
 
-/// Numbers with their names, then the speed.
-fn summary(logs: &Logs, tokens_per_second: Option<f64>) -> String {
-    let numbers = logs.iter().map(|(name, value)| format!("{name} {}", number(value)));
-    let speed = tokens_per_second.map(|speed| format!("{speed:.0} tokens/s"));
-    numbers.chain(speed).collect::<Vec<_>>().join(" - ")
+/// Numbers with their names.
+fn numbers(logs: &Logs) -> impl Iterator<Item = String> {
+    logs.iter().map(|(name, value)| format!("{name} {}", number(value)))
+}
+
+fn speed(tokens_per_second: Option<f64>) -> Option<String> {
+    tokens_per_second.map(|speed| format!("{speed:.0} tokens/s"))
+}
+
+/// Line of the parts that fit `width` columns, each whole. Parts that do not fit are left out.
+fn fitted(parts: &[String], width: usize) -> String {
+    let mut line = String::new();
+    for part in parts {
+        let separator = if line.is_empty() { "" } else { SEPARATOR };
+        // The parts are ASCII: a column a byte.
+        if line.len() + separator.len() + part.len() <= width {
+            line = line + separator + part;
+        }
+    }
+    line
 }
 
 /// Number with Keras' four decimals, without trailing zeros.
@@ -278,13 +309,13 @@ mod tests {
 
     #[test]
     fn the_line_has_the_numbers_the_speed_and_the_time() {
-        let numbers = summary(&example(), Some(1234.4));
+        let parts = numbers(&example()).chain(speed(Some(1234.4)));
         assert_eq!(
-            epoch_line(0, 2, &numbers, Duration::from_millis(12_345)),
+            epoch_line(0, 2, parts, Duration::from_millis(12_345)),
             "epoch 1/2: loss 3.21 - sparse_categorical_accuracy 0.31 - val_loss 3.3 - 1234 tokens/s - 12.3 s"
         );
         assert_eq!(
-            epoch_line(1, 2, &summary(&logs(&[]), Some(5.0)), Duration::ZERO),
+            epoch_line(1, 2, speed(Some(5.0)).into_iter(), Duration::ZERO),
             "epoch 2/2: 5 tokens/s - 0.0 s"
         );
     }
@@ -365,6 +396,26 @@ mod tests {
     }
 
     #[test]
+    fn a_narrow_terminal_shows_whole_numbers_only() {
+        let mut parts = vec!["2m 10s left".to_owned()];
+        parts.extend(numbers(&example()).chain(speed(Some(1234.0))));
+        for (width, expected) in [
+            (
+                100,
+                "2m 10s left - loss 3.21 - sparse_categorical_accuracy 0.31 - val_loss 3.3 - 1234 tokens/s",
+            ),
+            (80, "2m 10s left - loss 3.21 - sparse_categorical_accuracy 0.31 - val_loss 3.3"),
+            (60, "2m 10s left - loss 3.21 - sparse_categorical_accuracy 0.31"),
+            (55, "2m 10s left - loss 3.21 - val_loss 3.3 - 1234 tokens/s"),
+            (40, "2m 10s left - loss 3.21 - val_loss 3.3"),
+            (12, "2m 10s left"),
+            (5, ""),
+        ] {
+            assert_eq!(fitted(&parts, width), expected, "{width} columns");
+        }
+    }
+
+    #[test]
     fn lines_come_within_an_epoch_if_asked_for() {
         let mut output = Vec::new();
         let mut callback = ProgressBar::to(&mut output).with_lines_every(Duration::ZERO);
@@ -374,7 +425,18 @@ mod tests {
         let lines: Vec<&str> = output.lines().collect();
         assert_eq!(lines.len(), 3, "{output}");
         assert!(lines[0].starts_with("epoch 2/2, step 3/4: loss 3.21 - "), "{output}");
-        assert!(lines[0].ends_with(" - 0s left"), "{output}");
+        let end: Vec<&str> = lines[0].rsplit(" - ").take(3).collect();
+        assert!(end[0] == "0s left" && end[1].ends_with(" tokens/s"), "{output}");
+        assert_eq!(end[2], "learning_rate 2e-5");
+    }
+
+    #[test]
+    fn lines_within_an_epoch_keep_their_interval() {
+        let mut output = Vec::new();
+        let mut callback = ProgressBar::to(&mut output).with_lines_every(Duration::from_secs(60));
+        run(&mut callback, Some(4));
+        drop(callback);
+        assert_eq!(String::from_utf8(output).unwrap().lines().count(), 1);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use super::adafactor::Adafactor;
 use super::adam::{Adam, AdamW};
@@ -12,7 +11,7 @@ use super::optimizer::{ExponentialMovingAverage, Optimizer};
 use super::rmsprop::RmsProp;
 use super::rule::UpdateRule;
 use super::sgd::Sgd;
-use crate::arguments::{invalid, read_arguments};
+use crate::choice_text::{Argument, ChoiceText};
 use crate::error::TaskError;
 use crate::training::schedule::learning_rate::LearningRate;
 
@@ -26,7 +25,7 @@ impl FromStr for Optimizer {
 }
 
 /// Builds a rule from its own arguments.
-pub(crate) type Build = fn(&str, Map<String, Value>) -> Result<Box<dyn UpdateRule>, TaskError>;
+pub(crate) type Build = fn(&mut ChoiceText<'_>) -> Result<Box<dyn UpdateRule>, TaskError>;
 
 /// Rules in Keras' spelling, with the default learning rate of Keras' class.
 pub(crate) const RULES: [(&str, f64, Build); 6] = [
@@ -73,27 +72,21 @@ pub(crate) const SETTINGS: [(&str, Setting); 8] = [
 ///
 /// # Errors
 ///
-/// [`TaskError::InvalidTrainingArgument`] for an unknown name or argument, or a value out of range.
+/// [`TaskError::InvalidChoice`] for an unknown name or argument, or a value out of range.
 pub fn get(identifier: &str) -> Result<Optimizer, TaskError> {
-    let (name, arguments) = identifier.split_once(':').unwrap_or((identifier, ""));
-    let Some((_, learning_rate, build)) = RULES.iter().find(|(known, ..)| *known == name) else {
-        let names: Vec<&str> = RULES.iter().map(|(name, ..)| *name).collect();
-        let expected = format!("one of {}", names.join(", "));
-        return Err(invalid("optimizer", "name", &expected, format!("`{name}`")));
+    let mut text = ChoiceText::parse("optimizer", identifier)?;
+    let rule = RULES.iter().find(|(known, ..)| *known == text.name());
+    let Some((_, learning_rate, build)) = rule else {
+        return Err(text.unknown_name(&RULES.map(|(name, ..)| name)));
     };
-    let mut arguments = parse_arguments(name, arguments)?;
-    let mut given = Vec::new();
-    for (key, setting) in &SETTINGS {
-        if let Some(value) = arguments.remove(*key) {
-            given.push((*key, setting, value));
-        }
-    }
-    let rule = build(name, arguments)?;
+    let given: Vec<_> =
+        SETTINGS.iter().filter_map(|(name, setting)| Some((setting, text.take(name)?))).collect();
+    let rule = build(&mut text)?;
     let mut optimizer = Optimizer::from_rule(rule, LearningRate::from(*learning_rate));
-    for (key, setting, value) in given {
-        optimizer = setting.apply(optimizer, name, key, &value)?;
+    for (setting, argument) in given {
+        optimizer = setting.apply(optimizer, &text, argument)?;
     }
-    optimizer.validate()?;
+    optimizer.validate().map_err(|error| text.refused(error))?;
     Ok(optimizer)
 }
 
@@ -101,19 +94,12 @@ impl Setting {
     fn apply(
         &self,
         optimizer: Optimizer,
-        name: &str,
-        key: &'static str,
-        value: &Value,
+        text: &ChoiceText<'_>,
+        argument: Argument,
     ) -> Result<Optimizer, TaskError> {
         match self {
-            Self::Number(set) => match value.as_f64() {
-                Some(number) => Ok(set(optimizer, number)),
-                None => Err(invalid(name, key, "a number", value)),
-            },
-            Self::Count(set) => match value.as_u64() {
-                Some(count) => Ok(set(optimizer, count)),
-                None => Err(invalid(name, key, "a whole number", value)),
-            },
+            Self::Number(set) => Ok(set(optimizer, text.read_argument(argument)?)),
+            Self::Count(set) => Ok(set(optimizer, text.read_argument(argument)?)),
         }
     }
 }
@@ -129,27 +115,11 @@ fn with_ema_overwrite_frequency(optimizer: Optimizer, steps: u64) -> Optimizer {
     optimizer.with_ema(ema)
 }
 
-fn parse_arguments(name: &str, arguments: &str) -> Result<Map<String, Value>, TaskError> {
-    let mut object = Map::new();
-    let pieces = arguments.split(',').filter(|argument| !argument.trim().is_empty());
-    read_arguments(pieces, &mut object).map_err(|reason| {
-        let expected = format!("of the form `name=value`, given once each ({reason})");
-        invalid(name, "arguments", &expected, arguments)
-    })?;
-    Ok(object)
-}
-
 fn build<R: UpdateRule + DeserializeOwned + 'static>(
-    name: &str,
-    arguments: Map<String, Value>,
+    text: &mut ChoiceText<'_>,
 ) -> Result<Box<dyn UpdateRule>, TaskError> {
-    match serde_json::from_value::<R>(Value::Object(arguments.clone())) {
-        Ok(rule) => Ok(Box::new(rule)),
-        Err(error) => {
-            let found = Value::Object(arguments);
-            Err(invalid(name, "arguments", &format!("those of the optimizer ({error})"), found))
-        }
-    }
+    let rule: R = text.read(&SETTINGS.map(|(name, _)| name))?;
+    Ok(Box::new(rule))
 }
 
 #[cfg(test)]
@@ -173,16 +143,21 @@ mod tests {
     fn mistakes_are_refused() {
         for (identifier, expected) in [
             ("adamm", "adafactor, adam, adamw"),
-            ("adam:momentum=0.9", "momentum"),
-            ("adam:beta_1=1", "beta_1"),
+            (
+                "adamw:wd=0.1",
+                "optimizer `adamw`: unknown argument `wd`, expected one of `beta_1`, `beta_2`, \
+                 `epsilon`, `amsgrad`, `learning_rate`, `weight_decay`, `clipvalue`, ",
+            ),
+            ("adam:beta_1=1", "optimizer `adam`: `beta_1` must be at least 0 and below 1"),
             ("adam:beta_1", "name=value"),
-            ("adam:learning_rate=fast", "a number"),
-            ("adam:learning_rate=-1", "learning_rate"),
+            ("adam:amsgrad=2", "`amsgrad` must be true or false, found 2"),
+            ("adam:learning_rate=fast", "`learning_rate` must be a number, found fast"),
+            ("adam:learning_rate=-1", "optimizer `adam`: `learning_rate` must be a finite number"),
             ("adam:clipnorm=0", "clipnorm"),
             ("adam:gradient_accumulation_steps=0", "gradient_accumulation_steps"),
             ("adam:gradient_accumulation_steps=2.5", "a whole number"),
             ("adam:ema_momentum=1", "ema_momentum"),
-            ("sgd:momentum=0.9,momentum=0.8", "once"),
+            ("sgd:momentum=0.9,momentum=0.8", "`momentum` is given twice"),
         ] {
             let message = get(identifier).unwrap_err().to_string();
             assert!(message.contains(expected), "{identifier}: {message}");

@@ -172,6 +172,11 @@ impl Optimizer {
         self.rule.name()
     }
 
+    /// Weight decay. None: no decay.
+    pub fn weight_decay(&self) -> Option<f64> {
+        self.weight_decay
+    }
+
     /// Number of batches so far, without those that a loss scale has skipped.
     pub fn iterations(&self) -> u64 {
         self.iterations

@@ -2,10 +2,10 @@
 
 use std::str::FromStr;
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
 
 use super::learning_rate::LearningRate;
-use crate::arguments::read_arguments;
+use crate::choice_text::ChoiceText;
 use crate::error::TaskError;
 
 /// Arguments of a schedule, with their defaults.
@@ -85,8 +85,7 @@ impl LearningRate {
     ///
     /// # Errors
     ///
-    /// [`TaskError::InvalidTrainingArgument`] for an unknown name or argument, and for the errors
-    /// of [`validate`](Self::validate).
+    /// [`TaskError::InvalidChoice`] for an unknown name or argument, or a value out of range.
     pub fn from_text(text: &str, learning_rate: f64) -> Result<Self, TaskError> {
         read(text, learning_rate, None)
     }
@@ -125,77 +124,65 @@ impl FromStr for LearningRate {
 }
 
 fn read(text: &str, learning_rate: f64, steps: Option<u64>) -> Result<LearningRate, TaskError> {
+    let mut choice = ChoiceText::parse("schedule", text)?;
     let rate = match text.trim().parse::<f64>() {
         Ok(constant) => constant.into(),
-        Err(_) => parse(text, learning_rate, steps).map_err(|reason| invalid(text, &reason))?,
+        Err(_) => read_schedule(&mut choice, learning_rate, steps)?,
     };
-    rate.validate()?;
+    rate.validate().map_err(|error| choice.refused(error))?;
     Ok(rate)
 }
 
-fn invalid(text: &str, reason: &str) -> TaskError {
-    TaskError::InvalidTrainingArgument {
-        owner: "LearningRate".to_owned(),
-        argument: "text",
-        expected: format!(
-            "a number, or `name:argument=value,…` such as `cosine:warmup_steps=100,decay_steps=1000` ({reason})"
-        ),
-        found: format!("`{text}`"),
-    }
-}
-
-/// Parses a schedule. The error names the fault of the text.
-fn parse(text: &str, learning_rate: f64, steps: Option<u64>) -> Result<LearningRate, String> {
-    let (name, arguments) = text.split_once(':').unwrap_or((text, ""));
-    let mut object = Map::from_iter([("name".to_owned(), Value::from(name.trim()))]);
-    let arguments = split(arguments).filter(|argument| !argument.trim().is_empty());
-    read_arguments(arguments, &mut object)?;
-    if name.trim() == "linear" && object.contains_key("power") {
-        return Err("`linear` has the power 1; take `polynomial` for another".to_owned());
-    }
-    complete(&mut object, learning_rate);
+fn read_schedule(
+    text: &mut ChoiceText<'_>,
+    learning_rate: f64,
+    steps: Option<u64>,
+) -> Result<LearningRate, TaskError> {
+    let Some((_, arguments)) = SCHEDULES.iter().find(|(name, _)| *name == text.name()) else {
+        return Err(text.unknown_name(&SCHEDULES.map(|(name, _)| name)));
+    };
+    let names: Vec<&str> = arguments.iter().map(|(name, _)| *name).collect();
+    text.check_names(&names)?;
+    complete(text, learning_rate);
     if let Some(steps) = steps {
-        decay_to_the_end(&mut object, steps);
+        decay_to_the_end(text, steps);
     }
-    serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())
+    match text.name() {
+        "cosine" => text.read(&[]).map(LearningRate::Cosine),
+        "cosine_restarts" => text.read(&[]).map(LearningRate::CosineRestarts),
+        "exponential" => text.read(&[]).map(LearningRate::Exponential),
+        "inverse_time" => text.read(&[]).map(LearningRate::InverseTime),
+        "linear" | "polynomial" => text.read(&[]).map(LearningRate::Polynomial),
+        "piecewise" => text.read(&[]).map(LearningRate::Piecewise),
+        _ => text.read(&[]).map(|Constant { learning_rate }| learning_rate.into()),
+    }
 }
 
-/// Splits arguments at the commas outside of brackets.
-fn split(arguments: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0;
-    arguments.split(move |character| {
-        match character {
-            '[' => depth += 1,
-            ']' => depth -= 1,
-            _ => {}
-        }
-        character == ',' && depth == 0
-    })
+#[derive(Deserialize)]
+struct Constant {
+    learning_rate: f64,
 }
 
 /// Adds the rates that are not given.
-fn complete(object: &mut Map<String, Value>, learning_rate: f64) {
-    let warmup = object.contains_key("warmup_steps") || object.contains_key("warmup_target");
-    let defaults: &[(&str, f64)] = match object["name"].as_str() {
-        Some("constant") => &[("learning_rate", learning_rate)],
-        Some("cosine") if warmup => {
-            &[("initial_learning_rate", 0.0), ("warmup_target", learning_rate)]
+fn complete(text: &mut ChoiceText<'_>, learning_rate: f64) {
+    let warmup = text.has("warmup_steps") || text.has("warmup_target");
+    match text.name() {
+        "constant" => text.set_default("learning_rate", learning_rate),
+        "cosine" if warmup => {
+            text.set_default("initial_learning_rate", 0.0);
+            text.set_default("warmup_target", learning_rate);
         }
-        Some("piecewise") => &[],
-        _ => &[("initial_learning_rate", learning_rate)],
-    };
-    for &(name, value) in defaults {
-        object.entry(name).or_insert_with(|| value.into());
+        "piecewise" => {}
+        _ => text.set_default("initial_learning_rate", learning_rate),
     }
 }
 
 /// Adds `decay_steps`, unless it is given.
-fn decay_to_the_end(object: &mut Map<String, Value>, steps: u64) {
-    if matches!(object["name"].as_str(), Some("cosine" | "linear" | "polynomial")) {
+fn decay_to_the_end(text: &mut ChoiceText<'_>, steps: u64) {
+    if matches!(text.name(), "cosine" | "linear" | "polynomial") {
         // A value of another type is rejected when the schedule is read.
-        let warmup = object.get("warmup_steps").and_then(Value::as_u64).unwrap_or_default();
-        let steps = steps.saturating_sub(warmup).max(1);
-        object.entry("decay_steps").or_insert_with(|| steps.into());
+        let warmup = text.count("warmup_steps").unwrap_or_default();
+        text.set_default("decay_steps", steps.saturating_sub(warmup).max(1));
     }
 }
 
@@ -262,19 +249,28 @@ mod tests {
         for (text, expected) in [
             (
                 "cosin:decay_steps=10",
-                "unknown variant `cosin`, expected one of `constant`, `cosine`",
+                "schedule `cosin`: unknown name, expected one of `constant`, `cosine`",
             ),
-            ("", "unknown variant ``"),
-            ("constant:rate=1", "unknown field `rate`, expected `learning_rate`"),
-            ("cosine:steps=10", "unknown field `steps`, expected one of `initial_learning_rate`"),
-            ("cosine", "missing field `decay_steps`"),
-            ("cosine:decay_steps=-1", "expected u64"),
-            ("cosine:decay_steps=ten", "expected u64"),
-            ("cosine:decay_steps=0", "`decay_steps` must be at least 1, found 0"),
+            ("", "schedule ``: unknown name"),
+            ("constant:rate=1", "unknown argument `rate`, expected `learning_rate`"),
+            (
+                "cosine:foo=1",
+                "schedule `cosine`: unknown argument `foo`, expected one of \
+                 `initial_learning_rate`, `decay_steps`, `alpha`, `warmup_target`, `warmup_steps`",
+            ),
+            ("cosine", "schedule `cosine`: the argument `decay_steps` is missing"),
+            ("cosine:decay_steps=-1", "`decay_steps` must be a whole number from 0, found -1"),
+            ("cosine:decay_steps=ten", "`decay_steps` must be a whole number from 0, found ten"),
+            (
+                "linear:decay_steps=0",
+                "schedule `linear`: `decay_steps` must be at least 1, found 0",
+            ),
             ("cosine:decay_steps", "`decay_steps` is not of the form `name=value`"),
             ("cosine:decay_steps=1,decay_steps=2", "`decay_steps` is given twice"),
-            ("linear:decay_steps=10,power=2", "take `polynomial`"),
-            ("piecewise:boundaries=[1]", "missing field `values`"),
+            ("linear:decay_steps=10,power=2", "unknown argument `power`, expected one of"),
+            ("piecewise:boundaries=[1]", "the argument `values` is missing"),
+            ("piecewise:boundaries=1,values=[1]", "`boundaries` must be a list in brackets"),
+            ("piecewise:boundaries=[-1],values=[1]", "`boundaries` must be a whole number"),
             ("nan", "found NaN"),
         ] {
             let message = text.parse::<LearningRate>().unwrap_err().to_string();
