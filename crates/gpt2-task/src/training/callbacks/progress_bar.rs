@@ -309,7 +309,8 @@ mod tests {
 
     #[test]
     fn the_line_has_the_numbers_the_speed_and_the_time() {
-        let parts = numbers(&example()).chain(speed(Some(1234.4)));
+        let logs = example();
+        let parts = numbers(&logs).chain(speed(Some(1234.4)));
         assert_eq!(
             epoch_line(0, 2, parts, Duration::from_millis(12_345)),
             "epoch 1/2: loss 3.21 - sparse_categorical_accuracy 0.31 - val_loss 3.3 - 1234 tokens/s - 12.3 s"

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn mistakes_are_refused() {
         for (identifier, expected) in [
-            ("adamm", "adafactor, adam, adamw"),
+            ("adamm", "unknown name, expected one of `adafactor`, `adam`, `adamw`, "),
             (
                 "adamw:wd=0.1",
                 "optimizer `adamw`: unknown argument `wd`, expected one of `beta_1`, `beta_2`, \
