@@ -132,25 +132,36 @@ fn an_existing_destination_is_replaced_by_force_alone() {
     refused();
     assert!(names(&destination).is_empty());
 
-    // An empty folder, a preset, another format's preset, a file, and a preset again.
+    // An empty folder, a preset, and another format's preset.
     let replace = |to| {
         success(convert(&source, &destination, &["--force", "--to", to]));
         assert_eq!(names(folder.path()), ["preset"]);
         refused();
     };
     replace("keras");
-    fs::write(destination.join("mine.txt"), "mine").unwrap();
     replace("transformers");
     assert!(destination.join("model.safetensors").exists());
     assert!(!destination.join("model.weights.h5").exists());
-    assert!(!destination.join("mine.txt").exists());
-    replace("gguf");
-    assert!(destination.is_file());
+
+    // Not a file of the user's among the preset's, and neither a folder by a file nor the reverse.
+    let kept = |to, expected: &str| {
+        let message = refusal(convert(&source, &destination, &["--force", "--to", to]));
+        assert!(message.contains(expected), "{message}");
+    };
+    fs::write(destination.join("mine.txt"), "mine").unwrap();
+    kept("keras", "`mine.txt`");
+    assert_eq!(fs::read(destination.join("mine.txt")).unwrap(), b"mine");
+    fs::remove_file(destination.join("mine.txt")).unwrap();
+    kept("gguf", "cannot replace");
+    fs::remove_dir_all(&destination).unwrap();
     fs::write(&destination, "mine").unwrap();
+    kept("gguf", "cannot replace");
+    kept("keras", "cannot replace");
+    assert_eq!(fs::read(&destination).unwrap(), b"mine");
+    fs::remove_file(&destination).unwrap();
+    success(convert(&source, &destination, &["--to", "gguf"]));
     replace("gguf");
     assert_eq!(fs::read(&destination).unwrap()[..4], *b"GGUF");
-    replace("keras");
-    assert!(destination.join("model.weights.h5").exists());
 }
 
 #[test]
@@ -164,7 +175,7 @@ fn force_replaces_no_folder_that_is_no_preset() {
         for to in ["keras", "transformers", "gguf"] {
             let message =
                 refusal(convert(Path::new("no/such/source"), &home, &["--force", "--to", to]));
-            assert!(message.contains("something other than a preset"), "{message}");
+            assert!(message.contains("cannot replace"), "{message}");
             assert_eq!(names(&home), expected);
             assert_eq!(names(folder.path()), ["home"]);
         }

@@ -77,6 +77,6 @@ mod tests {
             assert!(message.contains(expected), "{message}");
             assert_eq!(message.matches("tip:").count(), 1, "{message}");
         }
-        assert!(!message(&["generate", "--repetition", "4"]).contains("tip:"));
+        assert!(!message(&["generate", "--quux", "4"]).contains("tip:"));
     }
 }

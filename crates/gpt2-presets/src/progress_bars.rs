@@ -37,7 +37,7 @@ pub fn saving() -> impl Fn(u64, u64) + Send + Sync + 'static {
 #[cfg(feature = "hub")]
 pub fn downloading() -> impl Fn(&DownloadProgress) + Send + Sync + 'static {
     let style = ProgressStyle::with_template(
-        "{wide_msg} {bar:20} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+        "{wide_msg} {bar:10} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
     )
     .expect("the template is valid");
     let shown: Mutex<Option<(String, ProgressBar)>> = Mutex::new(None);
@@ -45,7 +45,9 @@ pub fn downloading() -> impl Fn(&DownloadProgress) + Send + Sync + 'static {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.as_ref().is_none_or(|(name, _)| name != file) {
             // Replaces the previous file's bar, which removes it.
-            let bar = bar(style.clone(), file.clone());
+            // The file's own name: a handle would leave no room for it.
+            let name = file.rsplit('/').next().unwrap_or(file).to_owned();
+            let bar = bar(style.clone(), name);
             // Bytes of an earlier attempt must not count towards the speed.
             bar.set_position(*done);
             bar.reset_eta();
@@ -68,7 +70,7 @@ pub fn tokenizing() -> impl Fn(u64, u64) + Send + Sync + 'static {
 
 /// Bar for one piece of work, in `(done, total)` bytes.
 fn bytes(work: &'static str) -> impl Fn(u64, u64) + Send + Sync + 'static {
-    let style = ProgressStyle::with_template("{msg} {bar:30} {bytes} of {total_bytes}")
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes} of {total_bytes}")
         .expect("the template is valid");
     let bar = bar(style, work);
     move |done, total| {
