@@ -6,9 +6,8 @@ use std::path::{Path, absolute};
 use gpt2_files::FileError;
 
 use crate::formats::config_file::CONFIG_FILE;
-use crate::formats::gguf::magic;
-use crate::formats::is_part;
 use crate::formats::preset_format::PresetFormat;
+use crate::formats::{is_part, writer_of};
 use crate::open::folder_files::names;
 use crate::preset::Preset;
 
@@ -35,10 +34,7 @@ use crate::preset::Preset;
 /// [`FileError::Precious`], which names the first thing that would be lost, and
 /// [`FileError::Read`].
 pub fn check_replaceable(path: &Path, format: PresetFormat) -> Result<(), FileError> {
-    match format {
-        PresetFormat::Gguf => magic::check_replaced(path),
-        PresetFormat::Keras | PresetFormat::Transformers => check_folder(path),
-    }
+    writer_of(format).check_replaced_file(path).unwrap_or_else(|| check_folder(path))
 }
 
 fn check_folder(path: &Path) -> Result<(), FileError> {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gpt2_backbone::Gpt2BackboneConfig;
+use gpt2_files::FileError;
 use gpt2_task::PreprocessorConfig;
 use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Map, Value};
@@ -51,6 +52,12 @@ pub(crate) trait Format: fmt::Debug + Sync {
     /// Whether a file with this name is one of several with the weights.
     fn is_shard(&self, _name: &str) -> bool {
         false
+    }
+
+    /// Checks that a file of this format may replace what stands at this path. None if the format is
+    /// a folder.
+    fn check_replaced_file(&self, _path: &Path) -> Option<Result<(), FileError>> {
+        None
     }
 
     /// Files of a tokenizer without a model. None if the format has no such files.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gpt2_backbone::Gpt2BackboneConfig;
-use gpt2_files::read_error;
+use gpt2_files::{FileError, read_error};
 use gpt2_tokenizer::Gpt2Tokenizer;
 use serde_json::{Map, Value};
 
@@ -15,7 +15,7 @@ use crate::formats::contents::{Contents, WriteOptions};
 use crate::formats::format::{Format, OpenedPreset};
 use crate::formats::gguf::file::GgufFile;
 use crate::formats::gguf::keys::TOKENIZER_MODEL;
-use crate::formats::gguf::magic::has_magic;
+use crate::formats::gguf::magic::{check_replaced, has_magic};
 use crate::formats::gguf::opened_file::OpenedFile;
 use crate::formats::gguf::weight_map::{GGUF, HEAD, TOKEN_EMBEDDING};
 use crate::formats::gguf::{config, tokenizer, write};
@@ -68,6 +68,10 @@ impl Format for Gguf {
             return Ok(None);
         };
         Ok(Some(Arc::new(GgufPreset(OpenedFile::open(file, GGUF_FILE)?))))
+    }
+
+    fn check_replaced_file(&self, path: &Path) -> Option<Result<(), FileError>> {
+        Some(check_replaced(path))
     }
 
     fn name(&self) -> PresetFormat {
