@@ -125,14 +125,14 @@ pub fn cached_files(handles: &[HubHandle], options: &HubOptions) -> Vec<CachedFi
 /// }
 /// ```
 pub fn cached_models(options: &HubOptions) -> Vec<CachedFiles> {
-    let caches: [(_, fn(&Path) -> Vec<String>); 3] = [
-        (&options.hugging_face.cache, hugging_face_cache::cached_handles),
-        (&options.kaggle.cache, kaggle_cache::cached_handles),
-        (&options.model_scope.cache, model_scope_cache::cached_handles),
-    ];
-    let handles = caches.iter().flat_map(|(root, handles)| root.as_deref().map_or(vec![], handles));
+    let handles_in = |root: &Option<PathBuf>, handles: fn(&Path) -> Vec<String>| {
+        root.as_deref().map(handles).unwrap_or_default()
+    };
     // A model may be in several folders of a cache.
-    let handles: BTreeSet<String> = handles.collect();
+    let mut handles = BTreeSet::new();
+    handles.extend(handles_in(&options.hugging_face.cache, hugging_face_cache::cached_handles));
+    handles.extend(handles_in(&options.kaggle.cache, kaggle_cache::cached_handles));
+    handles.extend(handles_in(&options.model_scope.cache, model_scope_cache::cached_handles));
     // Any other name is that of another program's folder.
     let handles: Vec<_> = handles.iter().filter_map(|handle| handle.parse().ok()).collect();
     cached_files(&handles, options)

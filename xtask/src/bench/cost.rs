@@ -23,9 +23,9 @@ pub struct Rates {
 impl Cost {
     /// Cost of a scenario. None if bytes and operations do not bound it.
     ///
-    /// `P` is the number of kernel parameters of the layers, `H` that of the head (`vocabulary_size
-    /// * hidden_dim`). There are `L` layers of width `C`, and `B` rows of length `T`. A product
-    /// with a parameter is two operations.
+    /// `P` is the number of kernel parameters of the layers, `H` that of the head
+    /// (`vocabulary_size * hidden_dim`). There are `L` layers of width `C`, and `B` rows of length
+    /// `T`. A product with a parameter is two operations.
     ///
     /// - prefill: `2 P B T + 2 H B + 2 L C B T^2`. Only the last position has logits. Attention is
     ///   causal: position `t` takes `4 C t` operations a layer (scores and values).
